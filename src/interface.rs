@@ -1,0 +1,93 @@
+//! The words of the course simulator's interface that replica, wire and simulator share: IDs of
+//! four hex digits, what clients ask, what they are answered. Facts from the interface, §1 and §2.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// An ID as datagrams carry it: four hex digits. Replicas and clients have one each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(pub u16);
+
+impl Address {
+    /// `FFFF`: every other replica, as a destination.
+    pub const EVERYONE: Address = Address(0xFFFF);
+    /// `FFFF`: nobody known, as a leader.
+    pub const UNKNOWN: Address = Address(0xFFFF);
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04X}", self.0)
+    }
+}
+
+/// Why a text is no ID.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("an ID is four hex digits, not {0:?}")]
+pub struct BadAddress(pub String);
+
+impl FromStr for Address {
+    type Err = BadAddress;
+    fn from_str(text: &str) -> Result<Address, BadAddress> {
+        if text.len() != 4 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(BadAddress(text.to_owned()));
+        }
+        u16::from_str_radix(text, 16).map(Address).map_err(|_| BadAddress(text.to_owned()))
+    }
+}
+
+/// A text shared between requests, log, store and answers without copying.
+pub type Text = Arc<str>;
+
+/// What a client asks of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// The value of a key; `""` if it was never put.
+    Get {
+        /// Key to look up.
+        key: Text,
+    },
+    /// Give a key a value.
+    Put {
+        /// Key to write.
+        key: Text,
+        /// Its new value.
+        value: Text,
+    },
+}
+
+/// A client's request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Who asks.
+    pub client: Address,
+    /// The leader the client believes in, or [`Address::UNKNOWN`].
+    pub leader: Address,
+    /// The client's name for this request; a request that is sent again gets a new one.
+    pub mid: Text,
+    /// What is asked.
+    pub operation: Operation,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took effect; a get brings its value.
+    Ok(Option<Text>),
+    /// It never will take effect; the client asks again.
+    Fail,
+    /// It never will take effect here (rule R1); the answer's `leader` says where to go.
+    Redirect,
+}
+
+/// An answer to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Who asked.
+    pub client: Address,
+    /// The request's MID.
+    pub mid: Text,
+    /// How it ended.
+    pub outcome: Outcome,
+}

@@ -1,0 +1,4 @@
+//! The consensus core.
+mod types;
+
+pub use types::{Entry, Index, Member, MemberSet, Micros, Round, Term};

@@ -1,0 +1,133 @@
+//! The small types every part of the core speaks in.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+use std::sync::Arc;
+
+/// A point in time, or a span of it, in microseconds. As a point it counts from the start of the
+/// run (virtual engine) or of the process (service): only differences are ever used by the core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Micros(pub u64);
+
+impl Micros {
+    /// The end of time: a deadline that never comes.
+    pub const NEVER: Micros = Micros(u64::MAX);
+
+    /// `seconds` as microseconds.
+    pub const fn from_seconds(seconds: u64) -> Micros {
+        Micros(seconds * 1_000_000)
+    }
+
+    /// `milliseconds` as microseconds.
+    pub const fn from_millis(milliseconds: u64) -> Micros {
+        Micros(milliseconds * 1_000)
+    }
+
+    /// What has passed since `earlier`; zero if `earlier` is later.
+    pub const fn since(self, earlier: Micros) -> Micros {
+        Micros(self.0.saturating_sub(earlier.0))
+    }
+
+    /// In seconds, for people.
+    pub fn as_seconds(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+}
+
+impl Add for Micros {
+    type Output = Micros;
+    fn add(self, other: Micros) -> Micros {
+        Micros(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Micros {
+    fn add_assign(&mut self, other: Micros) {
+        *self = *self + other;
+    }
+}
+
+impl Sub for Micros {
+    type Output = Micros;
+    fn sub(self, other: Micros) -> Micros {
+        self.since(other)
+    }
+}
+
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:06}", self.0 / 1_000_000, self.0 % 1_000_000)
+    }
+}
+
+/// Term number (§5.1). 0 is before the first election.
+pub type Term = u64;
+/// Position in the log, from 1; 0 is "before the first entry".
+pub type Index = u64;
+/// Number of a leader's round of appends within its term (rule R9), from 1.
+pub type Round = u64;
+
+/// A replica, by its rank in the sorted list of all member IDs: the same number at every member,
+/// and small enough to index arrays with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Member(pub u8);
+
+impl Member {
+    /// For indexing.
+    pub const fn rank(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A set of members, one bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MemberSet(pub u32);
+
+impl MemberSet {
+    /// No one.
+    pub const EMPTY: MemberSet = MemberSet(0);
+
+    /// The set of `member` alone.
+    pub const fn only(member: Member) -> MemberSet {
+        MemberSet(1 << member.0)
+    }
+
+    /// Adds `member`.
+    pub fn insert(&mut self, member: Member) {
+        self.0 |= 1 << member.0;
+    }
+
+    /// Whether `member` is in the set.
+    pub const fn contains(self, member: Member) -> bool {
+        self.0 & (1 << member.0) != 0
+    }
+
+    /// Whether all of this set is in `other`.
+    pub const fn is_subset_of(self, other: MemberSet) -> bool {
+        self.0 & !other.0 == 0
+    }
+
+    /// How many members.
+    pub const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Whether the set is empty.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The members, in order of rank.
+    pub fn iter(self) -> impl Iterator<Item = Member> {
+        (0..32).filter(move |rank| self.0 & (1 << rank) != 0).map(Member)
+    }
+}
+
+/// An entry of the replicated log (§5.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Term in which a leader took the command in.
+    pub term: Term,
+    /// The command, opaque to the core. Empty: the entry with which a leader opens its term (§8).
+    pub command: Arc<[u8]>,
+}
