@@ -1,1 +1,4 @@
 //! The simulator.
+
+pub mod history;
+pub mod scenario;

@@ -1,0 +1,104 @@
+//! Scenario files (interface §3): what a run asks of a cluster and what it must show.
+
+use crate::raft::Micros;
+
+/// A fault, or the end of one (interface §3, "Events").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// Kills the replica that the simulator believes leads.
+    KillLeader,
+    /// Kills a random living other.
+    KillNonLeader,
+    /// One side holds the leader and a bare majority.
+    PartEasy,
+    /// One side is a random bare majority.
+    PartHard,
+    /// Heals the partition.
+    PartEnd,
+    /// Ours: the believed leader alone on one side, all others on the other, which counts as the
+    /// majority; nobody forgets who leads.
+    CutLeader,
+}
+
+/// An event and when it is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What happens.
+    pub kind: EventKind,
+    /// When, counted from the end of `start_wait`.
+    pub at: Micros,
+}
+
+/// Three rising thresholds of a benchmark: tier 0 below the first, 1 below the second, 2 below the
+/// third, else 3.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds(pub [f64; 3]);
+
+/// The checks and benchmarks of a scenario.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tests {
+    /// Replica-to-replica messages.
+    pub total_messages: Thresholds,
+    /// `fail` answers and unanswered requests.
+    pub failures: Thresholds,
+    /// Second answers.
+    pub duplicates: Thresholds,
+    /// Median latency, in seconds.
+    pub median_latency: Thresholds,
+    /// Largest fraction of generated gets that may stay unanswered.
+    pub maximum_get_fail_fraction: f64,
+    /// The same for puts.
+    pub maximum_put_fail_fraction: f64,
+    /// Largest fraction of generated gets that may have become puts.
+    pub maximum_get_generation_fail_fraction: f64,
+    /// How far below one message a replica and put the traffic may lie.
+    pub maximum_appends_batched_fraction: f64,
+}
+
+/// What the virtual network does besides losing messages (keys of our own, under `network`).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Network {
+    /// Probability that a replica-to-replica delivery arrives twice.
+    pub duplicates: f64,
+    /// Probability that a delivery is held back by a random part of `delay_max`, so that later ones overtake it.
+    pub delayed: f64,
+    /// The longest such delay.
+    pub delay_max: Micros,
+}
+
+/// A scenario.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// Its name: the file's, without folder and ending.
+    pub name: String,
+    /// How long requests are generated, in whole seconds.
+    pub lifetime: Micros,
+    /// How many replicas, 3 to 21.
+    pub replicas: usize,
+    /// How many requests, at least 1.
+    pub requests: u64,
+    /// Fraction of requests that are gets.
+    pub mix: f64,
+    /// Quiet time before the first request.
+    pub start_wait: Micros,
+    /// Time after the last one.
+    pub end_wait: Micros,
+    /// Probability that a replica-to-replica delivery is lost.
+    pub drops: f64,
+    /// Random seed, if the file fixes one.
+    pub seed: Option<u64>,
+    /// The run is stopped past so many replica-to-replica messages.
+    pub max_packets: u64,
+    /// Faults, in order of time.
+    pub events: Vec<Event>,
+    /// What the run must show.
+    pub tests: Tests,
+    /// Ours: clients share keys, several requests of one client are in flight, and
+    /// linearizability alone judges.
+    pub shared_keys: bool,
+    /// Ours: delays, duplicates and reordering of the virtual network.
+    pub network: Network,
+    /// Ours: how fast each replica's clock runs against true time, in parts per million of
+    /// difference, by rank; missing ranks run true. Virtual engine only.
+    pub clock_drift_ppm: Vec<i32>,
+}
