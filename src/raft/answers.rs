@@ -1,0 +1,163 @@
+//! What a leader makes of answers: matches, commits, leases (§5.3, §5.4.2, rules R9, R13).
+
+use super::core::Core;
+use super::event::{Disposition, Event, Output};
+use super::leader::Leader;
+use super::message::{AppendReply, Cause, Refusal};
+use super::progress::SentRound;
+use super::types::{Index, Member, MemberSet, Micros};
+
+impl Leader {
+    /// An answer of the current term. Rule R13: its round must be known, its members must be ones
+    /// that the round went to, and it cannot speak of entries that this log does not hold.
+    pub fn on_append_reply(
+        &mut self,
+        core: &mut Core,
+        now: Micros,
+        from: Member,
+        reply: &AppendReply,
+        out: &mut Vec<Output>,
+    ) -> Disposition {
+        let Some(round) = self.rounds.get(reply.round).copied() else {
+            return Disposition::Stale;
+        };
+        let known = round.members.contains(from) && reply.members.is_subset_of(round.members);
+        if !known || reply.through > core.log.last_index() {
+            return Disposition::Implausible;
+        }
+        let moved = self.accept(now, &round, reply, out);
+        let refused = reply
+            .refusal
+            .is_some_and(|refusal| self.on_refusal(core, now, (from, &round, refusal), out));
+        self.advance_quorum(core, now, out);
+        self.maybe_widen(core, now, out);
+        self.maybe_catch_up(core, now, out);
+        if self.flush_at.is_none() && self.batched_through < core.log.last_index() {
+            self.flush_at = Some(now);
+        }
+        match (reply.refusal.is_some(), moved || refused) {
+            (true, true) => Disposition::Rejected,
+            (false, true) => Disposition::Accepted,
+            (_, false) => Disposition::Duplicate,
+        }
+    }
+
+    /// Notes what `reply.members` hold. Whether that was news.
+    fn accept(
+        &mut self,
+        now: Micros,
+        round: &SentRound,
+        reply: &AppendReply,
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let mut moved = false;
+        for member in reply.members.iter() {
+            let progress = &mut self.progress[member.rank()];
+            let was_suspect = progress.suspect;
+            moved |= round.number > progress.answered_round;
+            moved |= progress.accept(round, reply.through, now);
+            if was_suspect {
+                out.push(Output::Event(Event::Trusted { member }));
+            }
+        }
+        if moved {
+            self.measure(now, round, reply.members);
+        }
+        moved
+    }
+
+    /// Round trip (RFC 6298) and loss, from an answer that came: one message a member, and itself.
+    fn measure(&mut self, now: Micros, round: &SentRound, members: MemberSet) {
+        let sample = now.since(round.at);
+        let (smoothed, deviation) = self.round_trip;
+        self.round_trip = match smoothed.0 {
+            0 => (sample, Micros(sample.0 / 2)),
+            _ => (
+                Micros((smoothed.0 * 7 + sample.0) / 8),
+                Micros((deviation.0 * 3 + smoothed.0.abs_diff(sample.0)) / 4),
+            ),
+        };
+        for _ in 0..=members.len() {
+            self.loss_ppm -= self.loss_ppm / 64;
+        }
+    }
+
+    /// The log check failed at `from`: continue where the hint says that the logs agree, or look
+    /// further down. Whether it was news.
+    fn on_refusal(
+        &mut self,
+        core: &mut Core,
+        now: Micros,
+        (from, round, refusal): (Member, &SentRound, Refusal),
+        out: &mut Vec<Output>,
+    ) -> bool {
+        let progress = &mut self.progress[from.rank()];
+        if round.number < progress.settled_round || refusal.refused <= progress.matched {
+            return false;
+        }
+        let was_suspect = progress.suspect;
+        let hint = refusal.hint;
+        let guess = hint.first.saturating_sub(1).min(refusal.refused - 1);
+        progress.refuse(round.number, core.log.agreement(hint), guess, now);
+        progress.settled_round = self.rounds.newest + 1;
+        if was_suspect {
+            out.push(Output::Event(Event::Trusted { member: from }));
+        }
+        self.send_where_it_agrees(core, now, from, out);
+        true
+    }
+
+    /// Entries for a follower that refused; an empty probe while it is not known where it agrees.
+    fn send_where_it_agrees(
+        &mut self,
+        core: &mut Core,
+        now: Micros,
+        member: Member,
+        out: &mut Vec<Output>,
+    ) {
+        match self.progress[member.rank()].probing {
+            true => self.probe(core, now, member, Cause::Probe, out),
+            false => self.ship_to(core, now, member, (Cause::CatchUp, true), out),
+        }
+    }
+
+    /// Commit index, lease and reads after an answer. Reads are released last (rule R2).
+    fn advance_quorum(&mut self, core: &mut Core, now: Micros, out: &mut Vec<Output>) {
+        let needed = core.others_needed();
+        let round = kth_largest(core, needed, |m| self.progress[m.rank()].answered_round);
+        if round > self.quorum_round {
+            self.quorum_round = round;
+            let at = kth_largest(core, needed, |m| self.progress[m.rank()].answered_at.0);
+            self.quorum_at = Micros(at);
+            self.unheard_since = (round < self.asked_round).then_some(now);
+        }
+        let matched = kth_largest(core, needed, |m| self.progress[m.rank()].matched);
+        self.maybe_commit(core, matched, out);
+        self.release_reads(core, now, out);
+    }
+
+    /// Commits what a quorum holds, if it ends in an entry of the own term: older ones are never
+    /// committed by counting (§5.4.2, figure 8).
+    fn maybe_commit(&mut self, core: &mut Core, matched: Index, out: &mut Vec<Output>) {
+        if core.log.term_at(matched) != Some(core.term) || !core.commit_through(matched, out) {
+            return;
+        }
+        while self.batches.front().is_some_and(|last| *last <= matched) {
+            self.batches.pop_front();
+        }
+        self.commit_untold = core.tuning.eager_commit;
+    }
+}
+
+/// The k-th largest value among the others: what k of them have reached.
+fn kth_largest(core: &Core, k: usize, value: impl Fn(Member) -> u64) -> u64 {
+    let mut values = [0u64; 32];
+    let mut count = 0;
+    for member in core.others().iter() {
+        values[count] = value(member);
+        count += 1;
+    }
+    let values = &mut values[..count];
+    values.sort_unstable_by(|one, other| other.cmp(one));
+    values.get(k.wrapping_sub(1)).copied().unwrap_or(0)
+}

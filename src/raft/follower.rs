@@ -1,0 +1,115 @@
+//! What a follower does with an append (§5.3), and what a hop of a chain does (rule R14).
+
+use super::core::{Core, send};
+use super::event::{Disposition, Event, Output};
+use super::message::{Append, AppendReply, Message, Refusal, Why};
+use super::types::{Index, Micros};
+
+/// Handles an append of the current term. The caller has made this replica a follower.
+pub(super) fn on_append(
+    core: &mut Core,
+    now: Micros,
+    mut append: Append,
+    out: &mut Vec<Output>,
+) -> Disposition {
+    hear(core, now, &append, out);
+    let before = (core.log.last_index(), core.commit);
+    // At or below the commit index logs agree (§5.4.3), so nothing there needs to be checked.
+    let fits = append.previous.index <= core.commit || core.log.holds(append.previous);
+    if !fits {
+        refuse(core, &append, out);
+        return Disposition::Rejected;
+    }
+    if !store(core, &append, out) {
+        return Disposition::Implausible;
+    }
+    core.promise(now, append.promise);
+    // Rule R11: only what this append has checked is known to agree with the leader.
+    core.commit_through(append.commit.min(append.through()), out);
+    let entries = append.entries.len();
+    append.accepted.insert(core.me);
+    pass_on(core, append, out);
+    match entries > 0 && before == (core.log.last_index(), core.commit) {
+        true => Disposition::Duplicate,
+        false => Disposition::Accepted,
+    }
+}
+
+/// A leader lives: name it, wait for it, note how far it has committed.
+fn hear(core: &mut Core, now: Micros, append: &Append, out: &mut Vec<Output>) {
+    if core.leader != Some(append.leader) {
+        core.leader = Some(append.leader);
+        out.push(Output::Event(Event::LeaderHeard { leader: append.leader, term: append.term }));
+    }
+    core.heard_at = now;
+    core.times_heard += 1;
+    core.heard_commit = core.heard_commit.max(append.commit);
+    core.reset_election(now);
+}
+
+/// Puts the entries that are new into the log. An entry that is there already stays; only a real
+/// conflict of terms truncates, and never below the commit index (rule R12). False if the append
+/// contradicts what is committed, which no leader does.
+fn store(core: &mut Core, append: &Append, out: &mut Vec<Output>) -> bool {
+    let first = append.previous.index + 1;
+    let known = append
+        .entries
+        .iter()
+        .zip(first..)
+        .take_while(|(entry, index)| core.log.term_at(*index) == Some(entry.term))
+        .count();
+    let mut index = first + known as Index;
+    if known == append.entries.len() {
+        return true;
+    }
+    let last = core.log.last_index();
+    if index <= last {
+        if index <= core.commit {
+            return false;
+        }
+        core.log.truncate_from(index);
+        out.push(Output::Event(Event::Truncated { first: index, last }));
+    }
+    for run in append.entries[known..].chunk_by(|one, next| one.term == next.term) {
+        let through = index + run.len() as Index - 1;
+        out.push(Output::Event(Event::Appended { first: index, last: through, term: run[0].term }));
+        run.iter().for_each(|entry| core.log.push(entry.clone()));
+        index = through + 1;
+    }
+    true
+}
+
+/// Relays to the next hop, verbatim (rule R14), or answers if this was the last.
+fn pass_on(core: &Core, append: Append, out: &mut Vec<Output>) {
+    let rest = append.route.rest();
+    if let Some(next) = rest.first() {
+        let why = Why::Relay(append.cause);
+        let relayed = Append { route: rest, ..append };
+        return send(out, next, Message::Append(relayed), why);
+    }
+    if append.wants_answer {
+        let reply = AppendReply {
+            term: core.term,
+            round: append.round,
+            cause: append.cause,
+            through: append.through(),
+            members: append.accepted,
+            refusal: None,
+        };
+        send(out, append.leader, Message::AppendReply(reply), Why::Ack(append.cause));
+    }
+}
+
+/// Answers no, to the leader, with where to look and who had accepted before (rules R13, R14).
+pub(super) fn refuse(core: &Core, append: &Append, out: &mut Vec<Output>) {
+    let refused = append.previous.index;
+    let reply = AppendReply {
+        term: core.term,
+        round: append.round,
+        cause: append.cause,
+        through: append.through(),
+        members: append.accepted,
+        refusal: Some(Refusal { refused, hint: core.log.hint_below(refused) }),
+    };
+    send(out, append.leader, Message::AppendReply(reply), Why::Reject(append.cause));
+}

@@ -1,0 +1,233 @@
+//! A leader: what it knows of its followers, what is under way, and when it must act next.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::core::Core;
+use super::event::{Event, Output, Ticket};
+use super::message::Cause;
+use super::progress::{Progress, Rounds};
+use super::tuning::ResendFrom;
+use super::types::{Entry, Index, Member, MemberSet, Micros, Round};
+
+/// State of a leader for one term.
+#[derive(Debug)]
+pub(super) struct Leader {
+    /// By rank; the own one is never used.
+    pub progress: Vec<Progress>,
+    /// Rounds begun (rule R9).
+    pub rounds: Rounds,
+    /// When the election was won: check-quorum counts from there.
+    pub elected_at: Micros,
+    /// The empty entry that opens the term (§8): nothing is read before it is committed.
+    pub opened: Index,
+    /// Entries up to here have gone out in a batch.
+    pub batched_through: Index,
+    /// Last index of each batch that is not committed.
+    pub batches: VecDeque<Index>,
+    /// When the next batch goes out, if it is full or not; `None`: nothing waits, or it is blocked
+    /// until an answer comes.
+    pub flush_at: Option<Micros>,
+    /// Reads, each with the first round that proves leadership for it.
+    pub reads: VecDeque<(Ticket, Round)>,
+    /// A read waits for a round that has not begun.
+    pub confirm_wanted: bool,
+    /// Newest round that a quorum accepted, and when it began.
+    pub quorum_round: Round,
+    /// When it began; the lease counts from there.
+    pub quorum_at: Micros,
+    /// First round whose promises are of the tuning in force.
+    pub lease_from: Round,
+    /// The first round of the latest that a quorum was asked to answer.
+    pub asked_round: Round,
+    /// Since when a quorum owes an answer (rule R6).
+    pub unheard_since: Option<Micros>,
+    /// Estimated loss, in parts per million messages (rule R16).
+    pub loss_ppm: u64,
+    /// Smoothed round trip and its deviation (RFC 6298); 0 before the first.
+    pub round_trip: (Micros, Micros),
+    /// Next tick of `heartbeat_always`.
+    pub tick_at: Micros,
+    /// The commit index is news that no message carried (only with `eager_commit`).
+    pub commit_untold: bool,
+}
+
+impl Leader {
+    /// Opens the term with an empty entry, which the first heartbeat carries to everyone directly
+    /// (rule R15).
+    pub fn open(core: &mut Core, now: Micros, out: &mut Vec<Output>) -> Leader {
+        let opened = core.log.last_index() + 1;
+        append(core, Arc::default(), out);
+        let mut leader = Leader {
+            progress: vec![Progress::new(opened, now); core.count],
+            rounds: Rounds::new(),
+            elected_at: now,
+            opened,
+            batched_through: opened,
+            batches: VecDeque::from([opened]),
+            flush_at: None,
+            reads: VecDeque::new(),
+            confirm_wanted: false,
+            quorum_round: 0,
+            quorum_at: Micros(0),
+            lease_from: 1,
+            asked_round: 0,
+            unheard_since: None,
+            loss_ppm: 0,
+            round_trip: (Micros(0), Micros(0)),
+            tick_at: now + core.tuning.heartbeat_interval(),
+            commit_untold: false,
+        };
+        leader.send_to_all(core, now, Cause::Heartbeat, out);
+        leader
+    }
+
+    /// Takes a command into the log; it goes out with the next batch.
+    pub fn propose(
+        &mut self,
+        core: &mut Core,
+        now: Micros,
+        command: Arc<[u8]>,
+        out: &mut Vec<Output>,
+    ) -> Index {
+        let index = append(core, command, out);
+        if self.flush_at.is_none() && !self.is_window_full(core) {
+            self.flush_at = Some(now + Micros(core.tuning.linger_us));
+        }
+        index
+    }
+
+    /// Answers a read under the lease, or keeps it for a round that begins after it came (rule R9).
+    pub fn read(&mut self, core: &Core, now: Micros, ticket: Ticket, out: &mut Vec<Output>) {
+        if core.commit >= self.opened && self.has_lease(core, now) {
+            return out.push(Output::ReadReady(ticket));
+        }
+        self.reads.push_back((ticket, self.rounds.newest + 1));
+        self.confirm_wanted = true;
+    }
+
+    /// Releases the reads that a lease or a round has proved, as of now (rule R10).
+    pub fn release_reads(&mut self, core: &Core, now: Micros, out: &mut Vec<Output>) {
+        if core.commit < self.opened {
+            return;
+        }
+        let lease = self.has_lease(core, now);
+        while let Some((ticket, round)) = self.reads.front().copied() {
+            if !lease && round > self.quorum_round {
+                return;
+            }
+            self.reads.pop_front();
+            out.push(Output::ReadReady(ticket));
+        }
+        self.confirm_wanted = false;
+    }
+
+    /// Reads that were never proved.
+    pub fn waiting_reads(&self) -> impl Iterator<Item = Ticket> + '_ {
+        self.reads.iter().map(|(ticket, _)| *ticket)
+    }
+
+    /// Until when reads need no round: a quorum has promised to follow nobody else for so long
+    /// from when that round began, by this leader's clock, less the margin (rules R7 to R9).
+    pub fn lease_until(&self, core: &Core) -> Option<Micros> {
+        (self.quorum_round >= self.lease_from).then(|| self.quorum_at + core.tuning.lease())
+    }
+
+    /// Promises asked for so far may be shorter than those of a new tuning: no lease before a
+    /// quorum has answered a round that begins after now.
+    pub fn suspend_lease(&mut self) {
+        self.lease_from = self.rounds.newest + 1;
+    }
+
+    fn has_lease(&self, core: &Core, now: Micros) -> bool {
+        self.lease_until(core).is_some_and(|until| now < until)
+    }
+
+    /// Whether a quorum answered lately, or was not asked (rule R6).
+    pub fn is_in_touch(&self, core: &Core, now: Micros) -> bool {
+        let patience = self.resend_timeout(core).0 * 2;
+        self.unheard_since.is_none_or(|since| now < since + Micros(patience))
+    }
+
+    /// Check-quorum (§6.2 of the dissertation).
+    pub fn has_lost_its_quorum(&self, core: &Core, now: Micros) -> bool {
+        core.tuning.check_quorum && now >= self.quorum_lost_at(core)
+    }
+
+    fn quorum_lost_at(&self, core: &Core) -> Micros {
+        self.elected_at.max(self.quorum_at) + core.tuning.election_timeout_min()
+    }
+
+    /// Whether no more batches may go out before one is committed.
+    pub fn is_window_full(&self, core: &Core) -> bool {
+        self.batches.len() as u64 >= core.tuning.pipeline_window
+    }
+
+    /// Whether something here cannot go on without an answer: silent members are asked again.
+    pub fn needs_answers(&self, core: &Core, now: Micros) -> bool {
+        let stale = self.elected_at.max(self.quorum_at) + core.tuning.heartbeat_interval();
+        core.commit < core.log.last_index() || !self.reads.is_empty() || now > stale
+    }
+
+    /// How long to wait for an answer.
+    pub fn resend_timeout(&self, core: &Core) -> Micros {
+        let fixed = core.tuning.resend_timeout_us;
+        let (smoothed, deviation) = self.round_trip;
+        match core.tuning.resend_from {
+            ResendFrom::RoundTrip if smoothed.0 > 0 => {
+                Micros((smoothed.0 + 4 * deviation.0).clamp(fixed, 8 * fixed))
+            }
+            _ => Micros(fixed),
+        }
+    }
+
+    /// When the answer that `member` owes is overdue: later after each timeout in a row, at most
+    /// by a heartbeat interval.
+    pub fn overdue_at(&self, core: &Core, member: Member) -> Option<Micros> {
+        let awaiting = self.progress[member.rank()].awaiting?;
+        let backoff = self.resend_timeout(core).0 << awaiting.attempts.min(10);
+        Some(awaiting.since + Micros(backoff.min(core.tuning.heartbeat_interval_us)))
+    }
+
+    /// When `member` must hear from this leader again.
+    pub fn heartbeat_at(&self, core: &Core, member: Member) -> Micros {
+        match core.tuning.heartbeat_always {
+            true => self.tick_at,
+            false => self.progress[member.rank()].addressed_at + core.tuning.heartbeat_interval(),
+        }
+    }
+
+    /// When to wake this leader.
+    pub fn deadline(&self, core: &Core) -> Micros {
+        if self.confirm_wanted || self.commit_untold {
+            return Micros(0);
+        }
+        let mut deadline = self.flush_at.unwrap_or(Micros::NEVER);
+        if core.tuning.check_quorum {
+            deadline = deadline.min(self.quorum_lost_at(core));
+        }
+        for member in core.others().iter() {
+            deadline = deadline.min(self.heartbeat_at(core, member));
+            deadline = deadline.min(self.overdue_at(core, member).unwrap_or(Micros::NEVER));
+        }
+        deadline
+    }
+
+    /// The followers that can be counted on.
+    pub fn healthy(&self, core: &Core) -> MemberSet {
+        let mut healthy = MemberSet::EMPTY;
+        for member in core.others().iter().filter(|m| self.progress[m.rank()].is_healthy()) {
+            healthy.insert(member);
+        }
+        healthy
+    }
+}
+
+/// Puts a command of the current term at the end of the log.
+fn append(core: &mut Core, command: Arc<[u8]>, out: &mut Vec<Output>) -> Index {
+    let term = core.term;
+    core.log.push(Entry { term, command });
+    let index = core.log.last_index();
+    out.push(Output::Event(Event::Appended { first: index, last: index, term }));
+    index
+}

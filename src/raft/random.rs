@@ -1,0 +1,28 @@
+//! The core's own dice: one draw an election timeout, from the seed the caller gave.
+
+/// SplitMix64 (Steele, Lea, Flood 2014): tiny, and the same on every platform.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// A stream for this seed and member.
+    pub fn new(seed: u64, member: u8) -> Random {
+        let mut random = Random(seed ^ (u64::from(member) + 1).wrapping_mul(0xD6E8_FEB8_6659_FD93));
+        random.next();
+        random
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        bits ^ (bits >> 31)
+    }
+
+    /// A number from `low` to `high`, both included.
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
+        let span = u128::from(high.saturating_sub(low)) + 1;
+        low + ((u128::from(self.next()) * span) >> 64) as u64
+    }
+}

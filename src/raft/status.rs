@@ -1,0 +1,54 @@
+//! A look at the core from outside.
+
+use super::message::Position;
+use super::types::{Index, Member, Micros, Term};
+
+/// A role, without its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RoleName {
+    /// Listens to a leader.
+    Follower,
+    /// Asks whether it would be voted for.
+    PreCandidate,
+    /// Asks for votes.
+    Candidate,
+    /// Leads.
+    Leader,
+}
+
+impl RoleName {
+    /// Its name in records and listings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RoleName::Follower => "follower",
+            RoleName::PreCandidate => "pre_candidate",
+            RoleName::Candidate => "candidate",
+            RoleName::Leader => "leader",
+        }
+    }
+}
+
+/// The state of a member at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Who.
+    pub member: Member,
+    /// Its role.
+    pub role: RoleName,
+    /// Its term.
+    pub term: Term,
+    /// The leader it names.
+    pub leader: Option<Member>,
+    /// Highest committed index that it holds.
+    pub commit: Index,
+    /// Highest commit index that it has heard of.
+    pub heard_commit: Index,
+    /// The end of its log.
+    pub last: Position,
+    /// It neither votes nor campaigns before.
+    pub promise_until: Micros,
+    /// A leader with a lease reads without asking until then.
+    pub lease_until: Option<Micros>,
+    /// When it wants to be woken.
+    pub deadline: Micros,
+}

@@ -1,0 +1,209 @@
+//! The knobs of the core, each with its unit in its name and its limits.
+
+use serde::{Deserialize, Serialize};
+
+use super::types::Micros;
+
+/// How a batch reaches a quorum of f others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FanOut {
+    /// One datagram to everyone: 2(n-1) messages a batch.
+    Broadcast,
+    /// One datagram to each: 2(n-1).
+    Star,
+    /// To f followers, rotating (rule R17): 2f.
+    Thrifty,
+    /// Along f followers in a row, rotating, the last acknowledges for all: f+1.
+    Chain,
+}
+
+/// How reads make sure that this replica still leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reads {
+    /// By the lease while there is one, else by a round (rules R7 to R10).
+    Lease,
+    /// By a round of their own, always (ReadIndex).
+    Confirm,
+}
+
+/// Who is asked to answer a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeartbeatAnswers {
+    /// Everyone: silence is noticed at once.
+    Everyone,
+    /// As many as renew lease and check-quorum, in turn, and suspects.
+    Quorum,
+}
+
+/// How long to wait for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResendFrom {
+    /// `resend_timeout_us`, always.
+    Fixed,
+    /// The measured round trip and four deviations (RFC 6298), at least `resend_timeout_us` and at
+    /// most eight times that.
+    RoundTrip,
+}
+
+/// The knobs. All times in microseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tuning {
+    /// A follower hears from its leader at least this often.
+    pub heartbeat_interval_us: u64,
+    /// Send heartbeats at this interval even to those who got entries within it, as the paper does.
+    pub heartbeat_always: bool,
+    /// Who answers heartbeats.
+    pub heartbeat_answers: HeartbeatAnswers,
+    /// Shortest silence of a leader after which a follower campaigns; also how long a leader
+    /// stays one without hearing from a quorum.
+    pub election_timeout_min_us: u64,
+    /// Longest such silence; each wait is drawn between the two.
+    pub election_timeout_max_us: u64,
+    /// No candidacy before this time after start: others may not be ready to receive.
+    pub startup_silence_us: u64,
+    /// Ask for pre-votes before a campaign.
+    pub pre_vote: bool,
+    /// Step down when no quorum answers for `election_timeout_min_us`.
+    pub check_quorum: bool,
+    /// For how long whoever accepts an append neither votes nor campaigns. 0: no promises.
+    pub promise_us: u64,
+    /// How reads are made safe.
+    pub reads: Reads,
+    /// How much shorter than the promise the lease is: drift of clocks over a promise, and the
+    /// longest step.
+    pub lease_margin_us: u64,
+    /// How long the first entry of a batch waits for company. 0: only for what one drain of the
+    /// socket holds.
+    pub linger_us: u64,
+    /// Most new entries a batch.
+    pub batch_most_entries: u64,
+    /// Most encoded bytes of entries an append.
+    pub batch_most_bytes: u64,
+    /// Most batches under way.
+    pub pipeline_window: u64,
+    /// How long to wait for an answer before sending again.
+    pub resend_timeout_us: u64,
+    /// Whether that is fixed.
+    pub resend_from: ResendFrom,
+    /// How batches reach their quorum.
+    pub fan_out: FanOut,
+    /// Most followers in one chain; more chains run side by side. 0: all f in one.
+    pub chain_length: u64,
+    /// Above this estimated loss (per thousand messages) chains fall apart into direct sends (R16).
+    pub chain_most_loss_per_mille: u64,
+    /// How many entries a follower outside the quorums may lag before it is sent them.
+    pub lag_most_entries: u64,
+    /// Spread each new commit index at once, by messages of their own (what etcd does).
+    pub eager_commit: bool,
+    /// How long a replica keeps a request while it knows no leader.
+    pub hold_time_us: u64,
+}
+
+/// A value outside its limits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {rule}")]
+pub struct Violation {
+    /// The knob.
+    pub key: &'static str,
+    /// What must hold.
+    pub rule: String,
+}
+
+impl Tuning {
+    /// Checks every limit.
+    ///
+    /// # Errors
+    /// The first knob that breaks its rule.
+    pub fn check(&self) -> Result<(), Violation> {
+        let within = |key, value: u64, low: u64, high: u64| match (low..=high).contains(&value) {
+            true => Ok(()),
+            false => Err(Violation { key, rule: format!("must be {low} to {high}, is {value}") }),
+        };
+        within("heartbeat_interval_us", self.heartbeat_interval_us, 1_000, 10_000_000)?;
+        within(
+            "election_timeout_min_us",
+            self.election_timeout_min_us,
+            self.heartbeat_interval_us.saturating_mul(2),
+            60_000_000,
+        )?;
+        within(
+            "election_timeout_max_us",
+            self.election_timeout_max_us,
+            self.election_timeout_min_us + 1_000,
+            120_000_000,
+        )?;
+        within("startup_silence_us", self.startup_silence_us, 0, 60_000_000)?;
+        within("batch_most_entries", self.batch_most_entries, 1, 4_096)?;
+        within("batch_most_bytes", self.batch_most_bytes, 1_000, 64_000)?;
+        within("pipeline_window", self.pipeline_window, 1, 256)?;
+        within("resend_timeout_us", self.resend_timeout_us, 1_000, self.heartbeat_interval_us)?;
+        within("chain_length", self.chain_length, 0, 10)?;
+        within("chain_most_loss_per_mille", self.chain_most_loss_per_mille, 0, 1_000)?;
+        within("lag_most_entries", self.lag_most_entries, 1, 1_000_000)?;
+        within("hold_time_us", self.hold_time_us, 10_000, 60_000_000)?;
+        if self.linger_us != 0 {
+            within("linger_us", self.linger_us, 1_000, 1_000_000)?;
+        }
+        self.check_promises()
+    }
+
+    /// Rule R18: a candidate's first pre-votes must not be refused for a promise to the leader it
+    /// has just given up; and what leases and pre-votes rest on must be there.
+    fn check_promises(&self) -> Result<(), Violation> {
+        let fail = |key, rule: String| Err(Violation { key, rule });
+        let most = self.election_timeout_min_us - self.heartbeat_interval_us;
+        if self.promise_us > most {
+            return fail(
+                "promise_us",
+                format!(
+                    "must be at most election_timeout_min_us - heartbeat_interval_us = {most}, is {}",
+                    self.promise_us
+                ),
+            );
+        }
+        if self.pre_vote && self.promise_us == 0 {
+            return fail(
+                "promise_us",
+                "must not be 0 with pre_vote, which rests on promises".into(),
+            );
+        }
+        if self.reads == Reads::Lease && self.lease_margin_us >= self.promise_us {
+            return fail(
+                "lease_margin_us",
+                "must be less than promise_us while reads use it".into(),
+            );
+        }
+        if self.reads == Reads::Lease && self.lease_margin_us * 100 < self.promise_us {
+            return fail("lease_margin_us", "must be at least 1 % of promise_us".into());
+        }
+        Ok(())
+    }
+
+    /// `heartbeat_interval_us` as a span.
+    pub const fn heartbeat_interval(&self) -> Micros {
+        Micros(self.heartbeat_interval_us)
+    }
+
+    /// `election_timeout_min_us` as a span.
+    pub const fn election_timeout_min(&self) -> Micros {
+        Micros(self.election_timeout_min_us)
+    }
+
+    /// `promise_us` as a span.
+    pub const fn promise(&self) -> Micros {
+        Micros(self.promise_us)
+    }
+
+    /// How long the lease of a round lasts from the moment it began; zero if reads use none.
+    pub fn lease(&self) -> Micros {
+        match self.reads {
+            Reads::Lease => Micros(self.promise_us.saturating_sub(self.lease_margin_us)),
+            Reads::Confirm => Micros(0),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Record files: a header of 64 bytes, then frames.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::frame::{self, FRAME_BYTES};
+use super::{Record, Sink, VERSION};
+use crate::raft::Member;
+
+const MAGIC: &[u8; 8] = b"LACONIC\n";
+
+/// What a record file says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileHeader {
+    /// Whose records: a replica's rank, or [`super::SIMULATOR`].
+    pub teller: Member,
+    /// What the teller's time 0 is on a clock that all tellers share, in microseconds: 0 in virtual
+    /// runs, the machine's monotonic clock in real ones.
+    pub clock_start_us: u64,
+}
+
+/// Why a record file cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordFileError {
+    /// The file system said no.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// Not one of ours.
+    #[error("{0}: no record file (it does not start with LACONIC)")]
+    Foreign(PathBuf),
+    /// Of another version.
+    #[error("{path}: record file of version {found}, this program reads {VERSION}")]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+}
+
+/// A record file being written.
+#[derive(Debug)]
+pub struct RecordFile {
+    out: BufWriter<File>,
+    path: PathBuf,
+    failed: Option<io::Error>,
+}
+
+impl RecordFile {
+    /// Creates `path`, or empties it.
+    ///
+    /// # Errors
+    /// If the file cannot be created or its header cannot be written.
+    pub fn create(path: &Path, header: FileHeader) -> Result<RecordFile, RecordFileError> {
+        let io = |source| RecordFileError::Io { path: path.to_owned(), source };
+        let mut out = BufWriter::with_capacity(1 << 16, File::create(path).map_err(io)?);
+        let mut bytes = [0u8; FRAME_BYTES];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[12] = header.teller.0;
+        bytes[16..24].copy_from_slice(&header.clock_start_us.to_le_bytes());
+        out.write_all(&bytes).map_err(io)?;
+        Ok(RecordFile { out, path: path.to_owned(), failed: None })
+    }
+
+    /// Writes out what is buffered.
+    ///
+    /// # Errors
+    /// The first failure of this or any earlier write.
+    pub fn flush(&mut self) -> Result<(), RecordFileError> {
+        let result = self.failed.take().map_or_else(|| self.out.flush(), Err);
+        result.map_err(|source| RecordFileError::Io { path: self.path.clone(), source })
+    }
+}
+
+impl Sink for RecordFile {
+    fn record(&mut self, record: Record) {
+        if self.failed.is_none() {
+            self.failed = self.out.write_all(&frame::encode(&record)).err();
+        }
+    }
+}
+
+/// What a record file held.
+#[derive(Debug)]
+pub struct ReadRecords {
+    /// Its header.
+    pub header: FileHeader,
+    /// Its records, in order.
+    pub records: Vec<Record>,
+    /// Bytes at the end that are no whole, sound frame: a torn last write, or damage.
+    pub unread_bytes: u64,
+}
+
+/// Reads a record file up to its end or its first unsound frame.
+///
+/// # Errors
+/// If the file cannot be read, is none of ours, or is of another version.
+pub fn read_records(path: &Path) -> Result<ReadRecords, RecordFileError> {
+    let io = |source| RecordFileError::Io { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(io)?;
+    let (frames, torn) = bytes.as_chunks::<FRAME_BYTES>();
+    let head = frames.first().filter(|head| head.starts_with(MAGIC));
+    let head = head.ok_or_else(|| RecordFileError::Foreign(path.to_owned()))?;
+    let number = |at: usize, length: usize| {
+        head[at..at + length].iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
+    };
+    let found = number(8, 4) as u32;
+    if found != VERSION {
+        return Err(RecordFileError::Version { path: path.to_owned(), found });
+    }
+    let header = FileHeader { teller: Member(head[12]), clock_start_us: number(16, 8) };
+    let records: Vec<Record> = frames[1..].iter().map_while(frame::decode).collect();
+    let unsound = frames.len() - 1 - records.len();
+    let unread_bytes = (unsound * FRAME_BYTES + torn.len()) as u64;
+    Ok(ReadRecords { header, records, unread_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interface::Address;
+    use crate::raft::{Cause, Deposed, Disposition, Event, Kind, Micros, To, Why};
+    use crate::record::{AnswerKind, Fact, Fate, json_line};
+    use crate::wire::Garbage;
+
+    /// One of each fact, with every field away from its default.
+    pub fn one_of_each() -> Vec<Fact> {
+        let (member, term, last) = (Member(3), 7, 9);
+        let sent = |to, why| Fact::Sent {
+            to,
+            number: 1 << 40,
+            kind: Kind::Append,
+            why,
+            term: 5,
+            first: 6,
+            entries: 2,
+            bytes: 65_507,
+        };
+        let events = [
+            Event::Handled(Disposition::Stale),
+            Event::TermStarted { term },
+            Event::LeaderHeard { leader: member, term },
+            Event::BecamePreCandidate { term },
+            Event::BecameCandidate { term },
+            Event::BecameLeader { term, heard_commit: 8 },
+            Event::SteppedDown { term, reason: Deposed::NoQuorum },
+            Event::Voted { candidate: member, term },
+            Event::Appended { first: 8, last, term },
+            Event::Truncated { first: 8, last },
+            Event::Committed { through: 8 },
+            Event::BatchSent { first: 8, last },
+            Event::ResendTimeout { member, attempt: 2, batch_waits: true },
+            Event::Suspected { member },
+            Event::Trusted { member },
+        ];
+        let client = Address(0x15);
+        let mut facts = vec![
+            sent(To::Everyone, Why::Own(Cause::Retry)),
+            sent(To::Member(member), Why::Relay(Cause::Replicate)),
+            sent(To::Member(member), Why::Ack(Cause::Confirm)),
+            sent(To::Member(member), Why::Reject(Cause::CatchUp)),
+            Fact::Received {
+                from: member,
+                number: 77,
+                kind: Kind::VoteReply,
+                term,
+                disposition: Disposition::Implausible,
+            },
+            Fact::Garbage { reason: Garbage::Stranger, bytes: 12 },
+            Fact::Asked { client, request: 1 << 63, put: true },
+            Fact::Held { client, request: 3 },
+            Fact::Answered { client, request: 3, outcome: AnswerKind::Redirect, index: 4, term },
+            Fact::Routed { from: member, to: Member(1), number: 6, fate: Fate::CutOff, bytes: 99 },
+            Fact::Killed { member, by_itself: true },
+            Fact::Partitioned { majority: 0b10101 },
+        ];
+        facts.extend(events.map(Fact::State));
+        facts
+    }
+
+    #[test]
+    fn every_fact_comes_back_from_disk_and_has_a_json_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0.bin");
+        let header = FileHeader { teller: Member(2), clock_start_us: 1 << 50 };
+        let mut file = RecordFile::create(&path, header).unwrap();
+        let records: Vec<Record> = (1..)
+            .zip(one_of_each())
+            .map(|(at, fact)| Record { at: Micros(at), teller: Member(2), fact })
+            .collect();
+        records.iter().for_each(|record| file.record(*record));
+        file.flush().unwrap();
+        let read = read_records(&path).unwrap();
+        assert_eq!((read.header, read.records, read.unread_bytes), (header, records.clone(), 0));
+        for record in records {
+            let line = json_line(&record);
+            let value: serde_json::Value = serde_json::from_str(&line).expect(&line);
+            assert!(value["fact"].is_string(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_torn_or_damaged_end_is_told_apart_from_whole_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0.bin");
+        let header = FileHeader { teller: Member(0), clock_start_us: 0 };
+        let mut file = RecordFile::create(&path, header).unwrap();
+        for at in 0..3 {
+            let fact = Fact::Killed { member: Member(1), by_itself: false };
+            file.record(Record { at: Micros(at), teller: Member(0), fact });
+        }
+        file.flush().unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 10]).unwrap();
+        let read = read_records(&path).unwrap();
+        assert_eq!((read.records.len(), read.unread_bytes), (2, 54));
+        let mut damaged = whole.clone();
+        damaged[64 + 70] ^= 1;
+        std::fs::write(&path, &damaged).unwrap();
+        let read = read_records(&path).unwrap();
+        assert_eq!((read.records.len(), read.unread_bytes), (1, 128));
+        std::fs::write(&path, b"something else").unwrap();
+        assert!(matches!(read_records(&path), Err(RecordFileError::Foreign(_))));
+    }
+}

@@ -1,0 +1,217 @@
+//! A record as 64 bytes on disk: time, five words, one half word, tag, teller, six small numbers
+//! and a CRC-32 of all that, little-endian throughout.
+
+use super::{AnswerKind, Fact, Fate, Record};
+use crate::interface::Address;
+use crate::raft::{Cause, Deposed, Disposition, Event, Kind, Member, Micros, To, Why};
+use crate::wire::Garbage;
+
+/// Bytes of a frame.
+pub const FRAME_BYTES: usize = 64;
+
+/// Stands for "everyone" where a receiver's rank would.
+const EVERYONE: u8 = 255;
+
+/// A fact, laid out.
+#[derive(Default)]
+struct Cells {
+    tag: u8,
+    small: [u8; 6],
+    half: u32,
+    words: [u64; 5],
+}
+
+/// The frame of `record`.
+pub fn encode(record: &Record) -> [u8; FRAME_BYTES] {
+    let cells = lay_out(&record.fact);
+    let mut frame = [0u8; FRAME_BYTES];
+    frame[..8].copy_from_slice(&record.at.0.to_le_bytes());
+    for (place, word) in cells.words.iter().enumerate() {
+        frame[8 + place * 8..16 + place * 8].copy_from_slice(&word.to_le_bytes());
+    }
+    frame[48..52].copy_from_slice(&cells.half.to_le_bytes());
+    frame[52] = cells.tag;
+    frame[53] = record.teller.0;
+    frame[54..60].copy_from_slice(&cells.small);
+    let checksum = crc32fast::hash(&frame[..60]);
+    frame[60..].copy_from_slice(&checksum.to_le_bytes());
+    frame
+}
+
+/// The record in `frame`; `None` if its checksum is wrong or it makes no sense.
+pub fn decode(frame: &[u8; FRAME_BYTES]) -> Option<Record> {
+    let word = |at: usize| frame[at..at + 8].try_into().map(u64::from_le_bytes).ok();
+    let half = |at: usize| frame[at..at + 4].try_into().map(u32::from_le_bytes).ok();
+    if half(60)? != crc32fast::hash(&frame[..60]) {
+        return None;
+    }
+    let cells = Cells {
+        tag: frame[52],
+        small: frame[54..60].try_into().ok()?,
+        half: half(48)?,
+        words: [word(8)?, word(16)?, word(24)?, word(32)?, word(40)?],
+    };
+    Some(Record { at: Micros(word(0)?), teller: Member(frame[53]), fact: read(&cells)? })
+}
+
+fn lay_out(fact: &Fact) -> Cells {
+    let cells = |tag, small: &[u8], half, words: &[u64]| {
+        let mut cells = Cells { tag, half, ..Cells::default() };
+        cells.small[..small.len()].copy_from_slice(small);
+        cells.words[..words.len()].copy_from_slice(words);
+        cells
+    };
+    match *fact {
+        Fact::Sent { to, number, kind, why, term, first, entries, bytes } => {
+            let to = match to {
+                To::Member(member) => member.0,
+                To::Everyone => EVERYONE,
+            };
+            let (form, cause) = why_cells(why);
+            let words = [number, term, first, entries.into()];
+            cells(1, &[to, kind as u8, form, cause], bytes, &words)
+        }
+        Fact::Received { from, number, kind, term, disposition } => {
+            cells(2, &[from.0, kind as u8, disposition as u8], 0, &[number, term])
+        }
+        Fact::Garbage { reason, bytes } => cells(3, &[reason as u8], bytes, &[]),
+        Fact::Asked { client, request, put } => {
+            cells(4, &[put.into()], client.0.into(), &[request])
+        }
+        Fact::Held { client, request } => cells(5, &[], client.0.into(), &[request]),
+        Fact::Answered { client, request, outcome, index, term } => {
+            cells(6, &[outcome as u8], client.0.into(), &[request, index, term])
+        }
+        Fact::State(event) => state_cells(event),
+        Fact::Routed { from, to, number, fate, bytes } => {
+            cells(7, &[from.0, to.0, fate as u8], bytes, &[number])
+        }
+        Fact::Killed { member, by_itself } => cells(8, &[member.0, by_itself.into()], 0, &[]),
+        Fact::Partitioned { majority } => cells(9, &[], majority, &[]),
+    }
+}
+
+/// Tags of events start here.
+const FIRST_STATE: u8 = 32;
+
+fn state_cells(event: Event) -> Cells {
+    let (tag, small, words): (u8, [u8; 3], [u64; 3]) = match event {
+        Event::Handled(disposition) => (0, [disposition as u8, 0, 0], [0; 3]),
+        Event::TermStarted { term } => (1, [0; 3], [term, 0, 0]),
+        Event::LeaderHeard { leader, term } => (2, [leader.0, 0, 0], [term, 0, 0]),
+        Event::BecamePreCandidate { term } => (3, [0; 3], [term, 0, 0]),
+        Event::BecameCandidate { term } => (4, [0; 3], [term, 0, 0]),
+        Event::BecameLeader { term, heard_commit } => (5, [0; 3], [term, heard_commit, 0]),
+        Event::SteppedDown { term, reason } => (6, [reason as u8, 0, 0], [term, 0, 0]),
+        Event::Voted { candidate, term } => (7, [candidate.0, 0, 0], [term, 0, 0]),
+        Event::Appended { first, last, term } => (8, [0; 3], [first, last, term]),
+        Event::Truncated { first, last } => (9, [0; 3], [first, last, 0]),
+        Event::Committed { through } => (10, [0; 3], [through, 0, 0]),
+        Event::BatchSent { first, last } => (11, [0; 3], [first, last, 0]),
+        Event::ResendTimeout { member, attempt, batch_waits } => {
+            (12, [member.0, attempt, batch_waits.into()], [0; 3])
+        }
+        Event::Suspected { member } => (13, [member.0, 0, 0], [0; 3]),
+        Event::Trusted { member } => (14, [member.0, 0, 0], [0; 3]),
+    };
+    let mut cells = Cells { tag: FIRST_STATE + tag, ..Cells::default() };
+    cells.small[..3].copy_from_slice(&small);
+    cells.words[..3].copy_from_slice(&words);
+    cells
+}
+
+const fn why_cells(why: Why) -> (u8, u8) {
+    match why {
+        Why::Own(cause) => (0, cause as u8),
+        Why::Relay(cause) => (1, cause as u8),
+        Why::Ack(cause) => (2, cause as u8),
+        Why::Reject(cause) => (3, cause as u8),
+    }
+}
+
+fn read(cells: &Cells) -> Option<Fact> {
+    let (small, words) = (cells.small, cells.words);
+    let client = Address(cells.half as u16);
+    Some(match cells.tag {
+        1 => Fact::Sent {
+            to: if small[0] == EVERYONE { To::Everyone } else { To::Member(Member(small[0])) },
+            number: words[0],
+            kind: *Kind::ALL.get(usize::from(small[1]))?,
+            why: read_why(small[2], small[3])?,
+            term: words[1],
+            first: words[2],
+            entries: words[3].try_into().ok()?,
+            bytes: cells.half,
+        },
+        2 => Fact::Received {
+            from: Member(small[0]),
+            number: words[0],
+            kind: *Kind::ALL.get(usize::from(small[1]))?,
+            term: words[1],
+            disposition: read_disposition(small[2])?,
+        },
+        3 => Fact::Garbage { reason: *Garbage::ALL.get(usize::from(small[0]))?, bytes: cells.half },
+        4 => Fact::Asked { client, request: words[0], put: small[0] != 0 },
+        5 => Fact::Held { client, request: words[0] },
+        6 => Fact::Answered {
+            client,
+            request: words[0],
+            outcome: *[AnswerKind::Ok, AnswerKind::Fail, AnswerKind::Redirect]
+                .get(usize::from(small[0]))?,
+            index: words[1],
+            term: words[2],
+        },
+        7 => Fact::Routed {
+            from: Member(small[0]),
+            to: Member(small[1]),
+            number: words[0],
+            fate: *[Fate::Delivered, Fate::Dropped, Fate::CutOff, Fate::Dead]
+                .get(usize::from(small[2]))?,
+            bytes: cells.half,
+        },
+        8 => Fact::Killed { member: Member(small[0]), by_itself: small[1] != 0 },
+        9 => Fact::Partitioned { majority: cells.half },
+        tag => Fact::State(read_state(tag.checked_sub(FIRST_STATE)?, small, words)?),
+    })
+}
+
+fn read_why(form: u8, cause: u8) -> Option<Why> {
+    let cause = *Cause::ALL.get(usize::from(cause))?;
+    Some(match form {
+        0 => Why::Own(cause),
+        1 => Why::Relay(cause),
+        2 => Why::Ack(cause),
+        3 => Why::Reject(cause),
+        _ => return None,
+    })
+}
+
+fn read_disposition(cell: u8) -> Option<Disposition> {
+    use Disposition::{Accepted, Duplicate, Implausible, Rejected, Stale};
+    [Accepted, Rejected, Stale, Duplicate, Implausible].get(usize::from(cell)).copied()
+}
+
+fn read_state(tag: u8, small: [u8; 6], words: [u64; 5]) -> Option<Event> {
+    let (member, term) = (Member(small[0]), words[0]);
+    Some(match tag {
+        0 => Event::Handled(read_disposition(small[0])?),
+        1 => Event::TermStarted { term },
+        2 => Event::LeaderHeard { leader: member, term },
+        3 => Event::BecamePreCandidate { term },
+        4 => Event::BecameCandidate { term },
+        5 => Event::BecameLeader { term, heard_commit: words[1] },
+        6 => Event::SteppedDown {
+            term,
+            reason: *[Deposed::HigherTerm, Deposed::NoQuorum].get(usize::from(small[0]))?,
+        },
+        7 => Event::Voted { candidate: member, term },
+        8 => Event::Appended { first: words[0], last: words[1], term: words[2] },
+        9 => Event::Truncated { first: words[0], last: words[1] },
+        10 => Event::Committed { through: words[0] },
+        11 => Event::BatchSent { first: words[0], last: words[1] },
+        12 => Event::ResendTimeout { member, attempt: small[1], batch_waits: small[2] != 0 },
+        13 => Event::Suspected { member },
+        14 => Event::Trusted { member },
+        _ => return None,
+    })
+}

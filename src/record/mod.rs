@@ -1,0 +1,247 @@
+//! Records: the one schema of facts (design §5). Replica and simulator emit each fact once; tables,
+//! traces, metrics and checks are folds over the stream. On disk a record is a frame of 64 bytes
+//! with a checksum; `laconic records` prints them as JSON lines.
+
+mod file;
+mod frame;
+mod json;
+
+pub use file::{FileHeader, ReadRecords, RecordFile, RecordFileError, read_records};
+pub use json::json_line;
+
+use crate::interface::Address;
+use crate::raft::{Cause, Deposed, Disposition, Event, Index, Kind, Member, Micros, Term, To, Why};
+use crate::wire::Garbage;
+
+/// Version of the schema and of the frames.
+pub const VERSION: u32 = 1;
+
+/// Something that happened, when and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When, by the clock of the one who tells.
+    pub at: Micros,
+    /// Who tells: a replica, or [`SIMULATOR`].
+    pub teller: Member,
+    /// What.
+    pub fact: Fact,
+}
+
+/// The simulator, as a teller.
+pub const SIMULATOR: Member = Member(255);
+
+/// A request's name in records: a hash of its MID (FNV-1a, 64 bits).
+pub type RequestId = u64;
+
+/// The name of the request `mid` in records.
+pub fn request_id(mid: &str) -> RequestId {
+    mid.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}
+
+/// How a client was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum AnswerKind {
+    /// It took effect.
+    Ok = 0,
+    /// It will not; try again.
+    Fail = 1,
+    /// It will not; try there.
+    Redirect = 2,
+}
+
+impl AnswerKind {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            AnswerKind::Ok => "ok",
+            AnswerKind::Fail => "fail",
+            AnswerKind::Redirect => "redirect",
+        }
+    }
+}
+
+/// What became of one delivery of a datagram that the simulator read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Fate {
+    /// It was forwarded.
+    Delivered = 0,
+    /// It was lost by the dice.
+    Dropped = 1,
+    /// A partition stood between.
+    CutOff = 2,
+    /// Its receiver was dead.
+    Dead = 3,
+}
+
+impl Fate {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Fate::Delivered => "delivered",
+            Fate::Dropped => "dropped",
+            Fate::CutOff => "cut_off",
+            Fate::Dead => "dead",
+        }
+    }
+}
+
+/// A fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// A replica decided to send a message to others.
+    Sent {
+        /// To whom.
+        to: To,
+        /// The sender's running count of messages, this one included.
+        number: u64,
+        /// What it is.
+        kind: Kind,
+        /// What for.
+        why: Why,
+        /// The term it names.
+        term: Term,
+        /// First entry carried, or the index after `previous`; of an answer, the last index of the
+        /// append answered.
+        first: Index,
+        /// How many entries.
+        entries: u32,
+        /// Bytes of the datagram.
+        bytes: u32,
+    },
+    /// A replica took in a message.
+    Received {
+        /// From whom.
+        from: Member,
+        /// The sender's count.
+        number: u64,
+        /// What it is.
+        kind: Kind,
+        /// The term it names.
+        term: Term,
+        /// What came of it.
+        disposition: Disposition,
+    },
+    /// A replica dropped a datagram that it cannot use.
+    Garbage {
+        /// Why.
+        reason: Garbage,
+        /// Its length.
+        bytes: u32,
+    },
+    /// A client's request came in.
+    Asked {
+        /// Whose.
+        client: Address,
+        /// Which.
+        request: RequestId,
+        /// Whether it is a put.
+        put: bool,
+    },
+    /// The request is kept until a leader is known.
+    Held {
+        /// Whose.
+        client: Address,
+        /// Which.
+        request: RequestId,
+    },
+    /// The request was answered.
+    Answered {
+        /// Whose.
+        client: Address,
+        /// Which.
+        request: RequestId,
+        /// How.
+        outcome: AnswerKind,
+        /// For a put's `ok`, where it stands in the log; else 0.
+        index: Index,
+        /// For a put's `ok`, the term of its entry; else 0.
+        term: Term,
+    },
+    /// The state of the core changed.
+    State(Event),
+    /// The simulator routed one delivery of a datagram between replicas.
+    Routed {
+        /// Sender.
+        from: Member,
+        /// Receiver of this delivery.
+        to: Member,
+        /// The sender's count in the datagram; 0 if it carries none.
+        number: u64,
+        /// What became of it.
+        fate: Fate,
+        /// Bytes of the datagram.
+        bytes: u32,
+    },
+    /// The simulator killed a replica, or saw it end.
+    Killed {
+        /// Which.
+        member: Member,
+        /// Whether it ended by itself.
+        by_itself: bool,
+    },
+    /// A partition stands from now on; no one in it: it ended.
+    Partitioned {
+        /// Its majority side, one bit a rank.
+        majority: u32,
+    },
+}
+
+/// Where records go.
+pub trait Sink {
+    /// Takes one.
+    fn record(&mut self, record: Record);
+}
+
+impl Sink for Vec<Record> {
+    fn record(&mut self, record: Record) {
+        self.push(record);
+    }
+}
+
+/// Nobody listens.
+impl Sink for () {
+    fn record(&mut self, _: Record) {}
+}
+
+impl<S: Sink> Sink for Option<S> {
+    fn record(&mut self, record: Record) {
+        if let Some(sink) = self {
+            sink.record(record);
+        }
+    }
+}
+
+/// Name of a cause for people: `replicate`, `relay`, `ack{of: replicate}`.
+pub fn why_name(why: Why) -> String {
+    match why {
+        Why::Own(cause) => cause.name().to_owned(),
+        Why::Relay(cause) => match cause {
+            Cause::Replicate => "relay".to_owned(),
+            _ => format!("relay{{of: {}}}", cause.name()),
+        },
+        Why::Ack(cause) => format!("ack{{of: {}}}", cause.name()),
+        Why::Reject(cause) => format!("reject{{of: {}}}", cause.name()),
+    }
+}
+
+/// Name of the reason for which a leader ceased to lead.
+pub const fn deposed_name(reason: Deposed) -> &'static str {
+    match reason {
+        Deposed::HigherTerm => "higher_term",
+        Deposed::NoQuorum => "no_quorum",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_small() {
+        assert!(size_of::<Record>() <= 72, "{}", size_of::<Record>());
+    }
+}

@@ -1,0 +1,227 @@
+//! JSON to typed datagrams. Whatever cannot be a datagram of the interface is named and dropped.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Datagram, MOST_DATAGRAM_BYTES, Membership, Payload};
+use crate::interface::{Address, Operation, Outcome, Text};
+use crate::raft::message::{
+    Append, AppendReply, Hint, Position, PreVote, PreVoteReply, Refusal, Route, Vote, VoteReply,
+};
+use crate::raft::{Cause, Entry, Member, MemberSet, Message, Micros};
+
+/// Why a datagram was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[repr(u8)]
+pub enum Garbage {
+    /// Longer than UDP allows.
+    #[error("longer than a datagram can be")]
+    Oversized = 0,
+    /// Not a JSON object, or a value of the wrong type.
+    #[error("no JSON object of the interface")]
+    Malformed = 1,
+    /// A key that its type needs is missing.
+    #[error("a key is missing")]
+    MissingKey = 2,
+    /// Its sender, or someone it names, is no member.
+    #[error("names a replica that is no member")]
+    Stranger = 3,
+    /// Its type is none that a replica takes.
+    #[error("unknown type")]
+    UnknownType = 4,
+    /// A value that no correct replica sends.
+    #[error("contradicts itself")]
+    Contradiction = 5,
+}
+
+impl Garbage {
+    /// Its name in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Garbage::Oversized => "oversized",
+            Garbage::Malformed => "malformed",
+            Garbage::MissingKey => "missing_key",
+            Garbage::Stranger => "stranger",
+            Garbage::UnknownType => "unknown_type",
+            Garbage::Contradiction => "contradiction",
+        }
+    }
+
+    /// Every reason.
+    pub const ALL: [Garbage; 6] = [
+        Garbage::Oversized,
+        Garbage::Malformed,
+        Garbage::MissingKey,
+        Garbage::Stranger,
+        Garbage::UnknownType,
+        Garbage::Contradiction,
+    ];
+}
+
+/// Every key that any type has.
+#[derive(Deserialize)]
+struct Raw<'a> {
+    src: Option<Address>,
+    dst: Option<Address>,
+    leader: Option<Address>,
+    #[serde(rename = "type", borrow)]
+    kind: Option<std::borrow::Cow<'a, str>>,
+    #[serde(rename = "MID")]
+    mid: Option<Text>,
+    key: Option<Text>,
+    value: Option<Text>,
+    n: Option<u64>,
+    term: Option<u64>,
+    round: Option<u64>,
+    #[serde(borrow)]
+    cause: Option<std::borrow::Cow<'a, str>>,
+    previous: Option<(u64, u64)>,
+    commit: Option<u64>,
+    promise_us: Option<u64>,
+    answer: Option<bool>,
+    route: Option<Vec<Address>>,
+    accepted: Option<Vec<Address>>,
+    #[serde(borrow)]
+    entries: Option<Vec<(u64, &'a RawValue)>>,
+    through: Option<u64>,
+    members: Option<Vec<Address>>,
+    refused: Option<u64>,
+    hint: Option<(u64, u64, u64)>,
+    last: Option<(u64, u64)>,
+    granted: Option<bool>,
+    campaign_term: Option<u64>,
+}
+
+/// The datagram that `bytes` hold.
+///
+/// # Errors
+/// Why they hold none that a replica of this cluster could use.
+pub fn decode(members: &Membership, bytes: &[u8]) -> Result<Datagram, Garbage> {
+    if bytes.len() > MOST_DATAGRAM_BYTES {
+        return Err(Garbage::Oversized);
+    }
+    let raw: Raw<'_> = serde_json::from_slice(bytes).map_err(|_| Garbage::Malformed)?;
+    let source = need(raw.src)?;
+    let destination = need(raw.dst)?;
+    let leader = need(raw.leader)?;
+    let kind = need(raw.kind.as_deref())?;
+    let payload = match kind {
+        "hello" => Payload::Hello,
+        "get" => Payload::Request {
+            mid: need(raw.mid)?,
+            operation: Operation::Get { key: need(raw.key)? },
+        },
+        "put" => Payload::Request {
+            mid: need(raw.mid)?,
+            operation: Operation::Put { key: need(raw.key)?, value: need(raw.value)? },
+        },
+        "ok" => Payload::Answer { mid: need(raw.mid)?, outcome: Outcome::Ok(raw.value) },
+        "fail" => Payload::Answer { mid: need(raw.mid)?, outcome: Outcome::Fail },
+        "redirect" => Payload::Answer { mid: need(raw.mid)?, outcome: Outcome::Redirect },
+        _ => Payload::Peer {
+            number: need(raw.n)?,
+            message: decode_message(members, kind, leader, &raw)?,
+        },
+    };
+    if matches!(payload, Payload::Peer { .. }) && members.member(source).is_none() {
+        return Err(Garbage::Stranger);
+    }
+    Ok(Datagram { source, destination, leader, payload })
+}
+
+fn need<T>(value: Option<T>) -> Result<T, Garbage> {
+    value.ok_or(Garbage::MissingKey)
+}
+
+fn decode_message(
+    members: &Membership,
+    kind: &str,
+    leader: Address,
+    raw: &Raw<'_>,
+) -> Result<Message, Garbage> {
+    let term = || need(raw.term);
+    let cause = || {
+        need(raw.cause.as_deref()).and_then(|name| Cause::from_name(name).ok_or(Garbage::Malformed))
+    };
+    let last = || need(raw.last).map(position);
+    let granted = || need(raw.granted);
+    Ok(match kind {
+        "append" => {
+            let leader = members.member(leader).ok_or(Garbage::Stranger)?;
+            Message::Append(decode_append(members, leader, cause()?, raw)?)
+        }
+        "append_reply" => Message::AppendReply(AppendReply {
+            term: term()?,
+            round: need(raw.round)?,
+            cause: cause()?,
+            through: need(raw.through)?,
+            members: set(members, need(raw.members.as_deref())?)?,
+            refusal: match raw.refused {
+                None => None,
+                Some(refused) => {
+                    let (term, first, last) = need(raw.hint)?;
+                    Some(Refusal { refused, hint: Hint { term, first, last } })
+                }
+            },
+        }),
+        "pre_vote" => Message::PreVote(PreVote { term: term()?, last: last()?, cause: cause()? }),
+        "vote" => Message::Vote(Vote { term: term()?, last: last()?, cause: cause()? }),
+        "pre_vote_reply" => Message::PreVoteReply(PreVoteReply {
+            term: term()?,
+            campaign_term: need(raw.campaign_term)?,
+            granted: granted()?,
+            cause: cause()?,
+        }),
+        "vote_reply" => {
+            Message::VoteReply(VoteReply { term: term()?, granted: granted()?, cause: cause()? })
+        }
+        _ => return Err(Garbage::UnknownType),
+    })
+}
+
+fn decode_append(
+    members: &Membership,
+    leader: Member,
+    cause: Cause,
+    raw: &Raw<'_>,
+) -> Result<Append, Garbage> {
+    let hops = need(raw.route.as_deref())?
+        .iter()
+        .map(|address| members.member(*address).ok_or(Garbage::Stranger))
+        .collect::<Result<Vec<Member>, Garbage>>()?;
+    let entries: Arc<[Entry]> = need(raw.entries.as_deref())?
+        .iter()
+        .map(|(term, command)| {
+            let text = command.get();
+            let command = if text == "null" { "" } else { text };
+            Entry { term: *term, command: Arc::from(command.as_bytes()) }
+        })
+        .collect();
+    Ok(Append {
+        term: need(raw.term)?,
+        leader,
+        round: need(raw.round)?,
+        cause,
+        previous: position(need(raw.previous)?),
+        commit: need(raw.commit)?,
+        entries,
+        promise: Micros(need(raw.promise_us)?),
+        wants_answer: need(raw.answer)?,
+        route: Route::through(&hops).ok_or(Garbage::Contradiction)?,
+        accepted: set(members, need(raw.accepted.as_deref())?)?,
+    })
+}
+
+fn position((term, index): (u64, u64)) -> Position {
+    Position { term, index }
+}
+
+fn set(members: &Membership, addresses: &[Address]) -> Result<MemberSet, Garbage> {
+    let mut set = MemberSet::EMPTY;
+    for address in addresses {
+        set.insert(members.member(*address).ok_or(Garbage::Stranger)?);
+    }
+    Ok(set)
+}
