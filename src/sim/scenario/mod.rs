@@ -1,6 +1,16 @@
 //! Scenario files (interface §3): what a run asks of a cluster and what it must show.
 
+mod course_files;
+mod fields;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
 use crate::raft::Micros;
+
+pub use course_files::COURSE;
 
 /// A fault, or the end of one (interface §3, "Events").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,4 +111,85 @@ pub struct Scenario {
     /// Ours: how fast each replica's clock runs against true time, in parts per million of
     /// difference, by rank; missing ranks run true. Virtual engine only.
     pub clock_drift_ppm: Vec<i32>,
+}
+
+/// Why there is no scenario; each prints as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The name is not embedded, and no such file exists.
+    #[error("no scenario and no file {name:?}; embedded are {}", course_files::names().join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// The file exists but cannot be read.
+    #[error("{file}: cannot be read: {reason}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// What the system says.
+        reason: std::io::Error,
+    },
+    /// The file is not JSON; the reason carries line and column.
+    #[error("{file}: not JSON: {reason}")]
+    NotJson {
+        /// The file.
+        file: String,
+        /// What is wrong, and where.
+        reason: serde_json::Error,
+    },
+    /// A key breaks a rule.
+    #[error("{file}: {key}: {rule}")]
+    Rule {
+        /// The file.
+        file: String,
+        /// The key, with the path that leads to it, as in `events[1].time`.
+        key: String,
+        /// The rule, and what the file has instead.
+        rule: String,
+    },
+}
+
+impl Scenario {
+    /// The scenario `name_or_path`: an embedded one if it is the name of one, else the file.
+    ///
+    /// # Errors
+    /// There is no such scenario or file, or the file breaks a rule of interface §3.
+    pub fn load(name_or_path: &str) -> Result<Scenario, ScenarioError> {
+        if let Some(scenario) = Scenario::embedded(name_or_path) {
+            return scenario;
+        }
+        let text = std::fs::read_to_string(name_or_path).map_err(|reason| {
+            if reason.kind() == std::io::ErrorKind::NotFound {
+                ScenarioError::Unknown { name: name_or_path.to_owned() }
+            } else {
+                ScenarioError::Unreadable { file: name_or_path.to_owned(), reason }
+            }
+        })?;
+        let name = Path::new(name_or_path).file_stem().unwrap_or_default().to_string_lossy();
+        Scenario::parse(&name, name_or_path, &text)
+    }
+
+    /// The scenario that is built in under `name`: one of the seventeen of the course
+    /// ([`COURSE`], interface §6) or `large`; `None` if there is none.
+    ///
+    /// # Errors
+    /// Of the parser; the tests hold that the built-in files have none.
+    pub fn embedded(name: &str) -> Option<Result<Scenario, ScenarioError>> {
+        let text = course_files::text(name)?;
+        Some(Scenario::parse(name, &format!("{name}.json"), text))
+    }
+
+    /// How long the whole run lasts: `start_wait`, `lifetime` and `end_wait`.
+    pub fn duration(&self) -> Micros {
+        self.start_wait + self.lifetime + self.end_wait
+    }
+
+    /// The least replica-to-replica messages a correct run shows (interface §5): so many for each
+    /// put that the mix makes expected, which is of configured requests, not of generated puts.
+    pub fn traffic_floor(&self) -> f64 {
+        let replicas_asked = self.requests as f64 * self.replicas as f64;
+        let unbatched_fraction = 1.0 - self.tests.maximum_appends_batched_fraction;
+        replicas_asked * (1.0 - self.mix) * unbatched_fraction
+    }
 }

@@ -1,0 +1,54 @@
+//! The scenario files that are built in.
+
+/// The seventeen scenarios of the course, in the order of interface §6.
+pub const COURSE: [&str; 17] = [
+    "simple-1",
+    "simple-2",
+    "unreliable-1",
+    "unreliable-2",
+    "unreliable-3",
+    "crash-1",
+    "crash-2",
+    "crash-3",
+    "crash-4",
+    "partition-1",
+    "partition-2",
+    "partition-3",
+    "partition-4",
+    "advanced-1",
+    "advanced-2",
+    "advanced-3",
+    "advanced-4",
+];
+
+/// Every built-in file, by name: the seventeen, then ours.
+const FILES: [(&str, &str); 18] = [
+    ("simple-1", include_str!("../../../tests/scenarios/simple-1.json")),
+    ("simple-2", include_str!("../../../tests/scenarios/simple-2.json")),
+    ("unreliable-1", include_str!("../../../tests/scenarios/unreliable-1.json")),
+    ("unreliable-2", include_str!("../../../tests/scenarios/unreliable-2.json")),
+    ("unreliable-3", include_str!("../../../tests/scenarios/unreliable-3.json")),
+    ("crash-1", include_str!("../../../tests/scenarios/crash-1.json")),
+    ("crash-2", include_str!("../../../tests/scenarios/crash-2.json")),
+    ("crash-3", include_str!("../../../tests/scenarios/crash-3.json")),
+    ("crash-4", include_str!("../../../tests/scenarios/crash-4.json")),
+    ("partition-1", include_str!("../../../tests/scenarios/partition-1.json")),
+    ("partition-2", include_str!("../../../tests/scenarios/partition-2.json")),
+    ("partition-3", include_str!("../../../tests/scenarios/partition-3.json")),
+    ("partition-4", include_str!("../../../tests/scenarios/partition-4.json")),
+    ("advanced-1", include_str!("../../../tests/scenarios/advanced-1.json")),
+    ("advanced-2", include_str!("../../../tests/scenarios/advanced-2.json")),
+    ("advanced-3", include_str!("../../../tests/scenarios/advanced-3.json")),
+    ("advanced-4", include_str!("../../../tests/scenarios/advanced-4.json")),
+    ("large", include_str!("../../../tests/scenarios/large.json")),
+];
+
+/// The names of all built-in scenarios, the course's first.
+pub(super) fn names() -> Vec<&'static str> {
+    FILES.iter().map(|(name, _)| *name).collect()
+}
+
+/// The file built in under `name`.
+pub(super) fn text(name: &str) -> Option<&'static str> {
+    FILES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}

@@ -1,0 +1,153 @@
+//! From the text of a scenario file to a [`Scenario`]: the keys, ranges and defaults of
+//! interface §3, and the keys of our own.
+
+use serde_json::Value;
+
+use super::fields::{Fields, not};
+use super::{Event, EventKind, Network, Scenario, ScenarioError, Tests, Thresholds};
+use crate::raft::Micros;
+
+/// The most messages a run may be given.
+const MOST_PACKETS: u64 = 900_000;
+/// Limit of our own, eleven days: request times are computed in microseconds times requests, and
+/// stay within 64 bits.
+const LONGEST_LIFETIME_SECONDS: u64 = 1_000_000;
+/// Limit of our own: a minute, in milliseconds.
+const LONGEST_DELAY_MS: f64 = 60_000.0;
+/// Limit of our own: a clock neither stands still nor runs backwards.
+const MOST_DRIFT_PPM: i64 = 500_000;
+
+impl Scenario {
+    /// Reads a scenario from `text`; `name` is its name and `file` is what errors call it.
+    ///
+    /// # Errors
+    /// The text is no JSON or breaks a rule of interface §3.
+    pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
+        let value: Value = serde_json::from_str(text)
+            .map_err(|reason| ScenarioError::NotJson { file: file.to_owned(), reason })?;
+        let top = Fields::of_file(file, &value)?;
+        let lifetime_seconds = top.integer("lifetime", 5..=LONGEST_LIFETIME_SECONDS)?;
+        let replicas = top.integer("replicas", 3..=21)? as usize;
+        let requests = top.integer("requests", 1..=MOST_PACKETS)?;
+        let waits = 0.0..=lifetime_seconds as f64;
+        Ok(Scenario {
+            name: name.to_owned(),
+            lifetime: Micros::from_seconds(lifetime_seconds),
+            replicas,
+            requests,
+            mix: top.number_or("mix", 0.0..=1.0, 0.8)?,
+            start_wait: seconds(top.number_or("start_wait", waits.clone(), 5.0)?),
+            end_wait: seconds(top.number_or("end_wait", waits, 2.0)?),
+            drops: top.number_or("drops", 0.0..=1.0, 0.0)?,
+            seed: top.value("seed").map(|_| top.integer("seed", 0..=u64::MAX)).transpose()?,
+            max_packets: max_packets(&top, requests)?,
+            events: events(&top, lifetime_seconds)?,
+            tests: tests(&top.object("tests")?)?,
+            shared_keys: top.flag("shared_keys")?,
+            network: network(&top.optional_object("network")?)?,
+            clock_drift_ppm: clock_drift(&top, replicas)?,
+        })
+    }
+}
+
+/// `seconds` in whole microseconds; the caller has checked that they are neither negative nor huge.
+fn seconds(seconds: f64) -> Micros {
+    Micros((seconds * 1e6).round() as u64)
+}
+
+fn max_packets(top: &Fields, requests: u64) -> Result<u64, ScenarioError> {
+    const DEFAULT: u64 = 20_000;
+    if top.value("max_packets").is_some() {
+        return top.integer("max_packets", requests..=MOST_PACKETS);
+    }
+    if requests > DEFAULT {
+        let rule = format!("its default {DEFAULT} is too low for {requests} requests");
+        return Err(top.refuse("max_packets", rule));
+    }
+    Ok(DEFAULT)
+}
+
+fn events(top: &Fields, lifetime_seconds: u64) -> Result<Vec<Event>, ScenarioError> {
+    let mut events = Vec::new();
+    for fields in top.objects("events")? {
+        let kind = match fields.text("type")? {
+            "kill_leader" => EventKind::KillLeader,
+            "kill_non_leader" => EventKind::KillNonLeader,
+            "part_easy" => EventKind::PartEasy,
+            "part_hard" => EventKind::PartHard,
+            "part_end" => EventKind::PartEnd,
+            "cut_leader" => EventKind::CutLeader,
+            other => {
+                let known = "kill_leader, kill_non_leader, part_easy, part_hard, part_end or \
+                             cut_leader";
+                return Err(fields.refuse("type", not(known, &Value::from(other))));
+            }
+        };
+        let at = seconds(fields.number("time", 0.0..=lifetime_seconds as f64)?);
+        events.push(Event { kind, at });
+    }
+    // Stable: events of equal time stay in the order of the file.
+    events.sort_by_key(|event| event.at);
+    Ok(events)
+}
+
+fn tests(fields: &Fields) -> Result<Tests, ScenarioError> {
+    let benchmarks = fields.object("benchmarks")?;
+    let fraction = |key, default| fields.number_or(key, 0.0..=1.0, default);
+    Ok(Tests {
+        total_messages: thresholds(&benchmarks, "total_msgs")?,
+        failures: thresholds(&benchmarks, "failures")?,
+        duplicates: thresholds(&benchmarks, "duplicates")?,
+        median_latency: thresholds(&benchmarks, "median_latency")?,
+        maximum_get_fail_fraction: fraction("maximum_get_fail_fraction", 0.5)?,
+        maximum_put_fail_fraction: fraction("maximum_put_fail_fraction", 0.5)?,
+        maximum_get_generation_fail_fraction: fraction(
+            "maximum_get_generation_fail_fraction",
+            0.1,
+        )?,
+        maximum_appends_batched_fraction: fraction("maximum_appends_batched_fraction", 0.5)?,
+    })
+}
+
+fn thresholds(benchmarks: &Fields, key: &str) -> Result<Thresholds, ScenarioError> {
+    if benchmarks.value(key).is_none() {
+        return Err(benchmarks.refuse(key, "is missing"));
+    }
+    let numbers: Option<Vec<f64>> = benchmarks.list(key)?.iter().map(Value::as_f64).collect();
+    match numbers.as_deref() {
+        Some(&[first, second, third]) if first < second && second < third => {
+            Ok(Thresholds([first, second, third]))
+        }
+        Some(&[first, second, third]) => {
+            Err(benchmarks
+                .refuse(key, format!("must rise strictly, not {first}, {second}, {third}")))
+        }
+        _ => Err(benchmarks.refuse(key, "must be a list of three numbers")),
+    }
+}
+
+fn network(fields: &Fields) -> Result<Network, ScenarioError> {
+    let delay_max_ms = fields.number_or("delay_max_ms", 0.0..=LONGEST_DELAY_MS, 0.0)?;
+    Ok(Network {
+        duplicates: fields.number_or("duplicates", 0.0..=1.0, 0.0)?,
+        delayed: fields.number_or("delayed", 0.0..=1.0, 0.0)?,
+        delay_max: seconds(delay_max_ms / 1e3),
+    })
+}
+
+fn clock_drift(top: &Fields, replicas: usize) -> Result<Vec<i32>, ScenarioError> {
+    let key = "clock_drift_ppm";
+    let rates = top.list(key)?;
+    if rates.len() > replicas {
+        let rule = format!("must have at most one entry a replica, not {}", rates.len());
+        return Err(top.refuse(key, rule));
+    }
+    let within = |rate: &i64| (-MOST_DRIFT_PPM..=MOST_DRIFT_PPM).contains(rate);
+    let read = |(rank, value): (usize, &Value)| {
+        value.as_i64().filter(within).map(|rate| rate as i32).ok_or_else(|| {
+            let rule = format!("an integer from -{MOST_DRIFT_PPM} to {MOST_DRIFT_PPM}");
+            top.refuse(&format!("{key}[{rank}]"), not(&rule, value))
+        })
+    };
+    rates.iter().enumerate().map(read).collect()
+}
