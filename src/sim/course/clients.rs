@@ -1,0 +1,342 @@
+//! The eight clients (interface §2 and §4): what they ask, whom they ask, and what they make of an
+//! answer. Every request and every re-send is an [`Attempt`]; the list of them is the history of
+//! the run.
+
+use super::arrived::{CLIENTS, Incorrect, client_address, client_at, excerpt};
+use crate::interface::{self, Address, Answer, Outcome, Request, Text};
+use crate::raft::{Member, MemberSet, Micros};
+use crate::sim::dice::{Dice, Probability, scramble};
+use crate::sim::history::{Action, Ending, Operation};
+use crate::sim::scenario::Scenario;
+use md5::{Digest, Md5};
+use rustc_hash::FxHashMap;
+
+/// Characters of a key (interface §4).
+const KEY_LENGTH: usize = 32;
+const KEY_CHARACTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+/// Keys in all when the clients share them: few, so that requests meet.
+const SHARED_KEYS: usize = 8;
+
+/// One request that was sent: the first of its kind, or the same again after `redirect` or `fail`.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    /// What the client asked and was told.
+    pub operation: Operation,
+    /// The replica it was sent to.
+    pub sent_to: Member,
+    /// The replica that gave the first answer.
+    pub answered_by: Option<Member>,
+}
+
+/// An answer to a request that had been answered `ok` before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SecondAnswer {
+    /// Index of the attempt.
+    pub attempt: usize,
+    /// When it came.
+    pub at: Micros,
+    /// Who sent it.
+    pub by: Member,
+}
+
+/// A request on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outgoing {
+    pub to: Member,
+    pub request: Request,
+}
+
+/// What the clients count.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub gets: u64,
+    pub puts: u64,
+    pub ungenerated_gets: u64,
+    pub acknowledged_gets: u64,
+    pub acknowledged_puts: u64,
+    pub redirects: u64,
+    pub get_failures: u64,
+    pub put_failures: u64,
+}
+
+/// One client.
+struct Client {
+    leader: Option<Member>,
+    /// Keys this client has had acknowledged, with the values last acknowledged.
+    acknowledged: Vec<(Text, Text)>,
+    /// Where a key stands in `acknowledged`.
+    places: FxHashMap<Text, usize>,
+    /// Draws keys and what is put.
+    dice: Dice,
+    /// Draws replicas, so that faults do not shift what is asked.
+    replica_dice: Dice,
+}
+
+/// The clients, and all that they asked.
+pub(super) struct Clients {
+    clients: Vec<Client>,
+    replicas: usize,
+    gets: Probability,
+    kind_dice: Dice,
+    client_dice: Dice,
+    /// Keys of all clients, if they share them.
+    shared: Option<Vec<Text>>,
+    first_mid: u64,
+    by_mid: FxHashMap<Text, usize>,
+    pub attempts: Vec<Attempt>,
+    pub second_answers: Vec<SecondAnswer>,
+    /// From creation to first answer, in order of answers.
+    pub latencies: Vec<Micros>,
+    pub tally: Tally,
+}
+
+impl Clients {
+    pub fn new(scenario: &Scenario, seed: u64) -> Clients {
+        let client = |number| Client {
+            leader: None,
+            acknowledged: Vec::new(),
+            places: FxHashMap::default(),
+            dice: Dice::new(seed, "client", number),
+            replica_dice: Dice::new(seed, "replica of client", number),
+        };
+        let mut shared_dice = Dice::new(seed, "shared keys", 0);
+        let shared = || (0..SHARED_KEYS).map(|_| new_key(&mut shared_dice)).collect();
+        Clients {
+            clients: (0..CLIENTS as u64).map(client).collect(),
+            replicas: scenario.replicas,
+            gets: Probability::of(scenario.mix),
+            kind_dice: Dice::new(seed, "gets", 0),
+            client_dice: Dice::new(seed, "clients", 0),
+            shared: scenario.shared_keys.then(shared),
+            first_mid: scramble(seed),
+            by_mid: FxHashMap::default(),
+            attempts: Vec::new(),
+            second_answers: Vec::new(),
+            latencies: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Creates the next request of the schedule; `None` if no replica lives to take it.
+    pub fn create(&mut self, now: Micros, living: MemberSet) -> Option<Outgoing> {
+        let number = self.client_dice.below(CLIENTS as u64) as usize;
+        let wants_get = self.kind_dice.chance(self.gets);
+        let (key, action) = match &self.shared {
+            Some(keys) => {
+                let unique = self.next_mid();
+                self.clients[number].ask_shared(wants_get, keys, unique)
+            }
+            None => self.clients[number].ask_own(wants_get),
+        };
+        match action {
+            Action::Get { .. } => self.tally.gets += 1,
+            Action::Put { .. } => self.tally.puts += 1,
+        }
+        if wants_get && matches!(action, Action::Put { .. }) {
+            self.tally.ungenerated_gets += 1;
+        }
+        self.attempt(now, number, key, action, living)
+    }
+
+    /// Takes in an answer; a `redirect` or `fail` makes the client ask again at once.
+    pub fn on_answer(
+        &mut self,
+        now: Micros,
+        from: Member,
+        leader: Option<Member>,
+        answer: &Answer,
+        living: MemberSet,
+    ) -> Result<Option<Outgoing>, Incorrect> {
+        let not_waited_for = || Incorrect::NotWaitedFor(excerpt(&answer.mid), answer.client);
+        let index = *self.by_mid.get(&answer.mid).ok_or_else(not_waited_for)?;
+        let attempt = &mut self.attempts[index];
+        let number = client_at(attempt.operation.client, self.replicas);
+        let number = number.filter(|_| attempt.operation.client == answer.client);
+        let number = number.ok_or_else(not_waited_for)?;
+        match attempt.operation.answered {
+            None => {}
+            Some((_, Ending::Ok)) => {
+                self.second_answers.push(SecondAnswer { attempt: index, at: now, by: from });
+                return Ok(None);
+            }
+            Some((_, Ending::Redirect | Ending::Fail)) => return Err(not_waited_for()),
+        }
+        attempt.operation.answered = Some((now, ending_of(&answer.outcome)));
+        attempt.answered_by = Some(from);
+        self.latencies.push(now.since(attempt.operation.invoked_at));
+        self.clients[number].leader = leader;
+        match &answer.outcome {
+            Outcome::Ok(value) => self.on_ok(index, number, value.as_ref()).map(|()| None),
+            Outcome::Redirect => Ok(self.ask_again(now, index, number, living)),
+            Outcome::Fail => {
+                match self.attempts[index].operation.action {
+                    Action::Get { .. } => self.tally.get_failures += 1,
+                    Action::Put { .. } => self.tally.put_failures += 1,
+                }
+                Ok(self.ask_again(now, index, number, living))
+            }
+        }
+    }
+
+    /// All clients forget who leads.
+    pub fn forget_leader(&mut self) {
+        for client in &mut self.clients {
+            client.leader = None;
+        }
+    }
+
+    fn on_ok(
+        &mut self,
+        index: usize,
+        number: usize,
+        value: Option<&Text>,
+    ) -> Result<(), Incorrect> {
+        let operation = &mut self.attempts[index].operation;
+        let client = &mut self.clients[number];
+        match &mut operation.action {
+            Action::Put { value } => {
+                self.tally.acknowledged_puts += 1;
+                client.acknowledge(&operation.key, value);
+                Ok(())
+            }
+            Action::Get { value: found } => {
+                self.tally.acknowledged_gets += 1;
+                *found = value.cloned();
+                let value = value.ok_or_else(|| Incorrect::NoValue(operation.mid.clone()))?;
+                // Where keys are shared another client may have written since; the check of the
+                // whole history judges then.
+                let Some(expected) = client.last_acknowledged(&operation.key) else {
+                    return Ok(());
+                };
+                if self.shared.is_some() || value == expected {
+                    return Ok(());
+                }
+                Err(Incorrect::WrongValue {
+                    mid: operation.mid.clone(),
+                    key: operation.key.clone(),
+                    expected: expected.clone(),
+                    found: excerpt(value),
+                })
+            }
+        }
+    }
+
+    fn ask_again(
+        &mut self,
+        now: Micros,
+        index: usize,
+        number: usize,
+        living: MemberSet,
+    ) -> Option<Outgoing> {
+        self.tally.redirects += 1;
+        let operation = &self.attempts[index].operation;
+        let (key, action) = (operation.key.clone(), operation.action.clone());
+        self.attempt(now, number, key, action, living)
+    }
+
+    fn attempt(
+        &mut self,
+        now: Micros,
+        number: usize,
+        key: Text,
+        action: Action,
+        living: MemberSet,
+    ) -> Option<Outgoing> {
+        let sent_to = self.clients[number].choose_replica(living)?;
+        let client = client_address(number, self.replicas);
+        let leader = self.clients[number].leader.map_or(Address::UNKNOWN, super::address_of);
+        let mid = self.next_mid();
+        let request = Request { client, leader, mid: mid.clone(), operation: asked(&key, &action) };
+        self.by_mid.insert(mid.clone(), self.attempts.len());
+        let operation = Operation { client, mid, key, action, invoked_at: now, answered: None };
+        self.attempts.push(Attempt { operation, sent_to, answered_by: None });
+        Some(Outgoing { to: sent_to, request })
+    }
+
+    /// The MID of the next attempt: 16 upper-case hex digits. Counting and scrambling are one to
+    /// one, so none comes twice.
+    fn next_mid(&self) -> Text {
+        let number = self.first_mid.wrapping_add(self.attempts.len() as u64);
+        format!("{:016X}", scramble(number)).into()
+    }
+}
+
+impl Client {
+    /// A get of an acknowledged key, or a put: half of the time of a new key, else a new value for
+    /// an acknowledged one (interface §4).
+    fn ask_own(&mut self, wants_get: bool) -> (Text, Action) {
+        if wants_get && let Some((key, _)) = self.dice.pick(&self.acknowledged) {
+            return (key.clone(), Action::Get { value: None });
+        }
+        let makes_key = self.dice.below(2) == 0;
+        let known = self.dice.pick(&self.acknowledged).filter(|_| !makes_key);
+        if let Some((key, value)) = known {
+            return (key.clone(), Action::Put { value: md5(value) });
+        }
+        let key = new_key(&mut self.dice);
+        let value = md5(&key);
+        (key, Action::Put { value })
+    }
+
+    /// A get of one of `keys`, or a put of a value that is `unique` in the run.
+    fn ask_shared(&mut self, wants_get: bool, keys: &[Text], unique: Text) -> (Text, Action) {
+        let key = keys[self.dice.below(keys.len() as u64) as usize].clone();
+        let action =
+            if wants_get { Action::Get { value: None } } else { Action::Put { value: unique } };
+        (key, action)
+    }
+
+    /// The leader this client last heard of, or a random living replica (interface §4). A leader
+    /// that is dead is forgotten, so that the request says that none is known.
+    fn choose_replica(&mut self, living: MemberSet) -> Option<Member> {
+        self.leader = self.leader.filter(|&leader| living.contains(leader));
+        self.leader.or_else(|| self.replica_dice.pick_member(living))
+    }
+
+    fn acknowledge(&mut self, key: &Text, value: &Text) {
+        match self.places.get(key) {
+            Some(&place) => self.acknowledged[place].1 = value.clone(),
+            None => {
+                self.places.insert(key.clone(), self.acknowledged.len());
+                self.acknowledged.push((key.clone(), value.clone()));
+            }
+        }
+    }
+
+    fn last_acknowledged(&self, key: &Text) -> Option<&Text> {
+        self.places.get(key).map(|&place| &self.acknowledged[place].1)
+    }
+}
+
+fn asked(key: &Text, action: &Action) -> interface::Operation {
+    match action {
+        Action::Get { .. } => interface::Operation::Get { key: key.clone() },
+        Action::Put { value } => {
+            interface::Operation::Put { key: key.clone(), value: value.clone() }
+        }
+    }
+}
+
+fn ending_of(outcome: &Outcome) -> Ending {
+    match outcome {
+        Outcome::Ok(_) => Ending::Ok,
+        Outcome::Redirect => Ending::Redirect,
+        Outcome::Fail => Ending::Fail,
+    }
+}
+
+fn new_key(dice: &mut Dice) -> Text {
+    let mut character = || KEY_CHARACTERS[dice.below(KEY_CHARACTERS.len() as u64) as usize];
+    (0..KEY_LENGTH).map(|_| char::from(character())).collect::<String>().into()
+}
+
+/// MD5 of `text`, as lower-case hex digits.
+pub(super) fn md5(text: &str) -> Text {
+    use std::fmt::Write;
+    let mut hex = String::with_capacity(32);
+    for byte in Md5::digest(text.as_bytes()) {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex.into()
+}

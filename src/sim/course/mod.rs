@@ -1,0 +1,316 @@
+//! The course's simulator without its sockets: a state machine that both engines drive.
+//!
+//! The virtual engine and the real one differ in where datagrams come from and in what moves the
+//! clock. All else that interface §2 to §5 demand of a simulator is here, once, and does no I/O,
+//! reads no clock and draws its dice from the run's seed:
+//!
+//! - [`arrived`]: what a datagram says, and what makes it incorrect or fatal;
+//! - `clients`: requests, answers, re-sends, and the history of them (§2, §4);
+//! - `schedule`: when requests and events are due (§4);
+//! - `faults`: kills, partitions, drops, and whom the simulator takes for the leader (§3);
+//! - [`score`]: counts, checks and tiers (§5); [`summary`]: their text.
+//!
+//! An engine loops as the course's simulator does: it reads one datagram from each replica's socket
+//! and hands each to [`Course::on_datagram`], then calls [`Course::fire_due`], and carries out the
+//! effects in their order, until [`Course::is_over`]. It keeps the datagrams themselves: effects
+//! speak of the one just handed in. What a killed replica had sent and nobody had read is dropped by the
+//! engine, with the socket.
+//!
+//! Where the course's simulator would crash (a leader that is no replica) the message counts as
+//! incorrect. The rest is to the letter.
+
+pub mod arrived;
+mod clients;
+mod faults;
+mod schedule;
+pub mod score;
+pub mod summary;
+
+#[cfg(test)]
+mod tests;
+
+use crate::interface::{Address, Request};
+use crate::raft::{Member, MemberSet, Micros};
+use crate::sim::scenario::Scenario;
+use arrived::{Arrived, Content, Incorrect, Unreadable, address_of, client_at, replica_at};
+use clients::{Clients, Outgoing};
+use faults::Cluster;
+use schedule::{Due, Schedule};
+use score::{Conclusion, Traffic};
+
+pub use faults::Life;
+
+/// What an engine is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Forward the datagram just handed in, byte for byte.
+    Deliver {
+        /// To this replica.
+        to: Member,
+    },
+    /// The datagram just handed in does not reach a replica; it is counted all the same.
+    Lost {
+        /// This replica.
+        to: Member,
+        /// Why not.
+        fate: Fate,
+    },
+    /// Send a client's request.
+    Send {
+        /// To this replica.
+        to: Member,
+        /// The request.
+        request: Request,
+    },
+    /// Close the replica's socket, then stop its process.
+    Kill {
+        /// The replica.
+        member: Member,
+    },
+}
+
+/// Why a datagram between replicas is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The dice of `drops`.
+    Dropped,
+    /// A partition stands between.
+    CutOff,
+    /// The receiver is dead, or dies of this datagram because it has not said hello.
+    Dead,
+}
+
+/// Why a run ended (interface §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Over {
+    /// `start_wait + lifetime + end_wait` have passed.
+    TimeIsUp,
+    /// `max_packets` messages were counted: a warning, no failure.
+    MaxPackets,
+    /// No replica lives.
+    NobodyLives,
+}
+
+/// Something incorrect that a replica said.
+#[derive(Clone, Debug)]
+pub struct Incident {
+    /// When it was read.
+    pub at: Micros,
+    /// Whose socket it came from.
+    pub from: Member,
+    /// What is wrong with it.
+    pub what: Incorrect,
+}
+
+/// Incidents that are kept to be told; all are counted.
+const INCIDENTS_KEPT: usize = 20;
+
+/// A run of a scenario: clients, faults and counts.
+pub struct Course {
+    scenario: Scenario,
+    seed: u64,
+    schedule: Schedule,
+    clients: Clients,
+    cluster: Cluster,
+    traffic: Traffic,
+    incidents: Vec<Incident>,
+}
+
+impl Course {
+    /// A run that has not begun, its dice drawn from `seed`. Replicas have the IDs from `0000`
+    /// upwards, so that a member's rank is its ID.
+    pub fn new(scenario: &Scenario, seed: u64) -> Course {
+        Course {
+            scenario: scenario.clone(),
+            seed,
+            schedule: Schedule::new(scenario),
+            clients: Clients::new(scenario, seed),
+            cluster: Cluster::new(scenario, seed),
+            traffic: Traffic::default(),
+            incidents: Vec::new(),
+        }
+    }
+
+    /// Takes in one datagram that was read from the socket of `from` at `now`, and appends what
+    /// is to be done, in order. `arrived` is what [`arrived::parse`] made of it.
+    pub fn on_datagram(
+        &mut self,
+        now: Micros,
+        from: Member,
+        arrived: &Result<Arrived, Unreadable>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let result = match arrived {
+            Ok(message) => self.on_message(now, from, message, effects),
+            Err(Unreadable::Incorrect(what)) => Err(what.clone()),
+            Err(Unreadable::Fatal) => {
+                self.cluster.close(from, Life::Ended(now));
+                effects.push(Effect::Kill { member: from });
+                Ok(())
+            }
+        };
+        if let Err(what) = result {
+            self.traffic.incorrect += 1;
+            if self.incidents.len() < INCIDENTS_KEPT {
+                self.incidents.push(Incident { at: now, from, what });
+            }
+        }
+    }
+
+    /// Fires all that was due before `now`, in the order of due times, an event after a request of
+    /// equal time (interface §4).
+    pub fn fire_due(&mut self, now: Micros, effects: &mut Vec<Effect>) {
+        while !self.living().is_empty()
+            && let Some(due) = self.schedule.take_due(now)
+        {
+            match due {
+                Due::Request => {
+                    let outgoing = self.clients.create(now, self.living());
+                    self.send(now, outgoing, effects);
+                }
+                Due::Event(event) => {
+                    if self.cluster.on_event(now, event, effects) {
+                        self.clients.forget_leader();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The earliest time at which [`Course::fire_due`] fires anything: what is due must lie before
+    /// it, so it is a microsecond after the due time. `None`: nothing is left.
+    pub fn next_due(&self) -> Option<Micros> {
+        self.schedule.next().map(|(at, _)| at + Micros(1))
+    }
+
+    /// The process of `member` ended by itself. That of a replica that was killed changes nothing.
+    pub fn on_ended(&mut self, now: Micros, member: Member) {
+        self.cluster.close(member, Life::Ended(now));
+    }
+
+    /// A datagram to a replica was refused by the machine's full socket; it is counted (interface §5).
+    pub fn on_blocked(&mut self) {
+        self.traffic.blocked += 1;
+    }
+
+    /// Why the run is over at `now`, if it is.
+    pub fn is_over(&self, now: Micros) -> Option<Over> {
+        if self.living().is_empty() {
+            Some(Over::NobodyLives)
+        } else if self.traffic.messages >= self.scenario.max_packets {
+            Some(Over::MaxPackets)
+        } else {
+            (now >= self.ends_at()).then_some(Over::TimeIsUp)
+        }
+    }
+
+    /// When the time is up: `start_wait + lifetime + end_wait`.
+    pub fn ends_at(&self) -> Micros {
+        self.scenario.start_wait + self.scenario.lifetime + self.scenario.end_wait
+    }
+
+    /// Replicas that live, as the simulator believes.
+    pub fn living(&self) -> MemberSet {
+        self.cluster.living()
+    }
+
+    /// Whom the simulator takes for the leader.
+    pub fn believed_leader(&self) -> Option<Member> {
+        self.cluster.leader()
+    }
+
+    /// Messages between replicas, by the simulator's count.
+    pub fn messages(&self) -> u64 {
+        self.traffic.messages
+    }
+
+    /// Ends the run at `now` and judges it.
+    pub fn conclude(self, now: Micros) -> Conclusion {
+        let over = self.is_over(now);
+        score::conclude(self, now, over)
+    }
+
+    fn on_message(
+        &mut self,
+        now: Micros,
+        from: Member,
+        message: &Arrived,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Incorrect> {
+        let replicas = self.scenario.replicas;
+        let leader = replica_at(message.leader, replicas);
+        if leader.is_none() && message.leader != Address::UNKNOWN {
+            return Err(Incorrect::NoSuchLeader(message.leader));
+        }
+        let destination = message.destination;
+        match &message.content {
+            Content::Hello => {
+                self.cluster.on_hello(from);
+                self.cluster.learn_leader(message.source, leader);
+                Ok(())
+            }
+            Content::Answer(answer) if client_at(destination, replicas).is_some() => {
+                self.cluster.learn_leader(message.source, leader);
+                let living = self.living();
+                let outgoing = self.clients.on_answer(now, from, leader, answer, living)?;
+                self.send(now, outgoing, effects);
+                Ok(())
+            }
+            Content::Answer(_) | Content::Replica => {
+                let receivers = self.receivers(message)?;
+                self.cluster.learn_leader(message.source, leader);
+                self.route(now, message, receivers, effects);
+                Ok(())
+            }
+        }
+    }
+
+    /// The replicas that a message is for; a broadcast leaves out its `src`.
+    fn receivers(&self, message: &Arrived) -> Result<MemberSet, Incorrect> {
+        if message.destination == Address::EVERYONE {
+            let others = self.cluster.all().iter().filter(|&to| address_of(to) != message.source);
+            return Ok(others.fold(MemberSet::EMPTY, |mut set, to| {
+                set.insert(to);
+                set
+            }));
+        }
+        replica_at(message.destination, self.scenario.replicas)
+            .map(MemberSet::only)
+            .ok_or(Incorrect::NoSuchDestination(message.destination))
+    }
+
+    fn route(
+        &mut self,
+        now: Micros,
+        message: &Arrived,
+        receivers: MemberSet,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.traffic.messages += match message.destination {
+            Address::EVERYONE => self.scenario.replicas as u64 - 1,
+            _ => 1,
+        };
+        for to in receivers.iter() {
+            let Some(fate) = self.cluster.fate(now, message.source, to) else {
+                effects.push(Effect::Deliver { to });
+                continue;
+            };
+            match fate {
+                Fate::Dropped => self.traffic.lost_by_dice += 1,
+                Fate::CutOff => self.traffic.cut_off += 1,
+                Fate::Dead => self.traffic.to_the_dead += 1,
+            }
+            effects.push(Effect::Lost { to, fate });
+        }
+    }
+
+    /// Sends a client's request; client traffic is neither dropped nor cut off (interface §3, §4).
+    fn send(&mut self, now: Micros, outgoing: Option<Outgoing>, effects: &mut Vec<Effect>) {
+        if let Some(Outgoing { to, request }) = outgoing
+            && self.cluster.accepts(now, to)
+        {
+            effects.push(Effect::Send { to, request });
+        }
+    }
+}

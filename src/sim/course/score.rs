@@ -1,0 +1,370 @@
+//! What a run showed (interface §5): counts, correctness checks, tiers, and the stories of the
+//! requests that went wrong.
+
+use super::clients::{Attempt, Clients, SecondAnswer};
+use super::{Course, Incident, Life, Over, address_of};
+use crate::interface::{Address, Text};
+use crate::raft::Micros;
+use crate::sim::history::{Action, Operation};
+use crate::sim::scenario::{Scenario, Thresholds};
+use serde::{Serialize, Serializer};
+use std::fmt::Display;
+
+/// Messages between replicas, by what became of them. A broadcast counts one for each other replica.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Traffic {
+    pub messages: u64,
+    pub lost_by_dice: u64,
+    pub cut_off: u64,
+    pub to_the_dead: u64,
+    pub blocked: u64,
+    pub incorrect: u64,
+}
+
+/// All that a run counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Messages between replicas, whatever became of them.
+    pub messages: u64,
+    /// Deliveries lost to the dice or to a partition.
+    pub dropped: u64,
+    /// The part of `dropped` that a partition cut off.
+    pub cut_off: u64,
+    /// Deliveries to replicas that were dead.
+    pub to_the_dead: u64,
+    /// Datagrams refused by a full socket.
+    pub blocked: u64,
+    /// Gets generated; re-sends count nothing here.
+    pub gets: u64,
+    /// Puts generated, those that were to be gets included.
+    pub puts: u64,
+    /// Gets that became puts because the client had no key.
+    pub ungenerated_gets: u64,
+    /// Gets answered `ok`.
+    pub acknowledged_gets: u64,
+    /// Puts answered `ok`.
+    pub acknowledged_puts: u64,
+    /// Answers to requests that had been answered `ok`.
+    pub duplicates: u64,
+    /// Gets without an answer at the end.
+    pub unanswered_gets: u64,
+    /// Puts without an answer at the end.
+    pub unanswered_puts: u64,
+    /// `redirect` and `fail` answers.
+    pub redirects: u64,
+    /// `fail` answers to gets.
+    pub get_failures: u64,
+    /// `fail` answers to puts.
+    pub put_failures: u64,
+    /// Incorrect messages of every kind.
+    pub incorrect: u64,
+    /// Replicas that ended by themselves, or count as if they had.
+    pub died: u64,
+    /// Replicas that the scenario killed.
+    pub killed: u64,
+}
+
+/// A condition that a correct run meets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What it demands.
+    pub name: &'static str,
+    /// Whether the run met it.
+    pub passed: bool,
+    /// What was found, against what is allowed.
+    pub detail: String,
+}
+
+/// The name of the check that depends on the clients' dice: no replica can help failing it.
+pub const GENERATION_CHECK: &str = "enough gets could be generated";
+
+/// A benchmark's result (interface §3).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Benchmark {
+    /// Its key in the scenario file.
+    pub name: &'static str,
+    /// What was measured, latencies in seconds; `None`: there was nothing to measure.
+    pub value: Option<f64>,
+    /// The thresholds of bonus, full and partial.
+    pub thresholds: [f64; 3],
+    /// 0 bonus, 1 full, 2 partial, 3 none.
+    pub tier: u8,
+}
+
+/// A request that nobody answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unanswered {
+    /// Who asked.
+    #[serde(serialize_with = "as_text")]
+    pub client: Address,
+    /// The request's MID.
+    pub mid: Text,
+    /// The key asked for.
+    pub key: Text,
+    /// Whether it was a put.
+    pub is_put: bool,
+    /// When it was sent.
+    #[serde(rename = "created_at_us", serialize_with = "as_us")]
+    pub created_at: Micros,
+    /// The replica that it was sent to.
+    #[serde(serialize_with = "as_text")]
+    pub sent_to: Address,
+    /// When that replica was killed, if it was.
+    #[serde(rename = "killed_at_us", serialize_with = "as_us_if_any")]
+    pub killed_at: Option<Micros>,
+    /// When that replica ended by itself, if it did.
+    #[serde(rename = "ended_at_us", serialize_with = "as_us_if_any")]
+    pub ended_at: Option<Micros>,
+}
+
+/// An answer to a request that had been answered `ok`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Duplicate {
+    /// Who asked.
+    #[serde(serialize_with = "as_text")]
+    pub client: Address,
+    /// The request's MID.
+    pub mid: Text,
+    /// The key asked for.
+    pub key: Text,
+    /// Whether it was a put.
+    pub is_put: bool,
+    /// When it was sent.
+    #[serde(rename = "created_at_us", serialize_with = "as_us")]
+    pub created_at: Micros,
+    /// When the first answer came.
+    #[serde(rename = "first_at_us", serialize_with = "as_us")]
+    pub first_at: Micros,
+    /// Who gave it.
+    #[serde(serialize_with = "as_text")]
+    pub first_by: Address,
+    /// When the second came.
+    #[serde(rename = "second_at_us", serialize_with = "as_us")]
+    pub second_at: Micros,
+    /// Who gave it.
+    #[serde(serialize_with = "as_text")]
+    pub second_by: Address,
+}
+
+/// A run that is over, judged. What its caller finds besides, such as the verdict on the history,
+/// it appends to `checks`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Conclusion {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed of the run.
+    pub seed: u64,
+    /// When it ended.
+    #[serde(rename = "ended_at_us", serialize_with = "as_us")]
+    pub ended_at: Micros,
+    /// Why it ended; `None`: it was broken off.
+    pub over: Option<Over>,
+    /// Whom the simulator took for the leader, in the order in which it first did.
+    #[serde(serialize_with = "as_texts")]
+    pub leaders_seen: Vec<Address>,
+    /// The counts.
+    pub counts: Counts,
+    /// Mean of the latencies, in seconds; `None` if nothing was answered.
+    #[serde(rename = "mean_latency_s")]
+    pub mean_latency: Option<f64>,
+    /// Element `len / 2` of the sorted latencies.
+    #[serde(rename = "median_latency_us", serialize_with = "as_us_if_any")]
+    pub median_latency: Option<Micros>,
+    /// Correctness.
+    pub checks: Vec<Check>,
+    /// Tiers, which count only where all checks have passed.
+    pub benchmarks: [Benchmark; 4],
+    /// The requests without an answer, in order of creation.
+    pub unanswered: Vec<Unanswered>,
+    /// The second answers, in order of arrival.
+    pub duplicates: Vec<Duplicate>,
+    /// The first incorrect messages.
+    #[serde(skip)]
+    pub incidents: Vec<Incident>,
+    /// Each replica's end, by rank.
+    #[serde(skip)]
+    pub lives: Vec<Life>,
+    /// All that clients asked and were told, in order of creation.
+    #[serde(skip)]
+    pub history: Vec<Operation>,
+}
+
+impl Conclusion {
+    /// Whether every check was passed.
+    pub fn passed(&self) -> bool {
+        self.checks.iter().all(|check| check.passed)
+    }
+}
+
+/// Judges `course`, which ended at `now`.
+pub(super) fn conclude(course: Course, now: Micros, over: Option<Over>) -> Conclusion {
+    let Course { scenario, seed, clients, cluster, traffic, incidents, .. } = course;
+    let counts = count(&clients, &traffic, cluster.lives());
+    let unanswered = clients.attempts.iter().filter(|attempt| is_unanswered(attempt));
+    let unanswered = unanswered.map(|attempt| tell_unanswered(attempt, cluster.lives())).collect();
+    let duplicates = clients.second_answers.iter();
+    let duplicates = duplicates.filter_map(|second| tell_duplicate(&clients, second)).collect();
+    let (mean_latency, median_latency) = mean_and_median(clients.latencies);
+    Conclusion {
+        seed,
+        ended_at: now,
+        over,
+        leaders_seen: cluster.leaders_seen().iter().copied().map(address_of).collect(),
+        mean_latency,
+        median_latency,
+        checks: check(&scenario, &counts),
+        benchmarks: rate(&scenario, &counts, median_latency),
+        counts,
+        unanswered,
+        duplicates,
+        incidents,
+        lives: cluster.lives().to_vec(),
+        history: clients.attempts.into_iter().map(|attempt| attempt.operation).collect(),
+        scenario: scenario.name,
+    }
+}
+
+fn count(clients: &Clients, traffic: &Traffic, lives: &[Life]) -> Counts {
+    let unanswered = || clients.attempts.iter().filter(|attempt| is_unanswered(attempt));
+    let unanswered_puts = unanswered().filter(|attempt| is_put(attempt)).count() as u64;
+    let ends = |wanted: fn(&&Life) -> bool| lives.iter().filter(wanted).count() as u64;
+    let tally = &clients.tally;
+    Counts {
+        messages: traffic.messages,
+        dropped: traffic.lost_by_dice + traffic.cut_off,
+        cut_off: traffic.cut_off,
+        to_the_dead: traffic.to_the_dead,
+        blocked: traffic.blocked,
+        gets: tally.gets,
+        puts: tally.puts,
+        ungenerated_gets: tally.ungenerated_gets,
+        acknowledged_gets: tally.acknowledged_gets,
+        acknowledged_puts: tally.acknowledged_puts,
+        duplicates: clients.second_answers.len() as u64,
+        unanswered_gets: unanswered().count() as u64 - unanswered_puts,
+        unanswered_puts,
+        redirects: tally.redirects,
+        get_failures: tally.get_failures,
+        put_failures: tally.put_failures,
+        incorrect: traffic.incorrect,
+        died: ends(|life| matches!(life, Life::Ended(_))),
+        killed: ends(|life| matches!(life, Life::Killed(_))),
+    }
+}
+
+/// The correctness checks of interface §5, in its order.
+fn check(scenario: &Scenario, counts: &Counts) -> Vec<Check> {
+    let tests = &scenario.tests;
+    let at_most = |name, found: u64, of: u64, fraction: f64| Check {
+        name,
+        passed: found as f64 <= of as f64 * fraction,
+        detail: format!("{found}, at most {fraction} of {of}"),
+    };
+    let none = |name, found: u64| Check { name, passed: found == 0, detail: found.to_string() };
+    let get_fraction = tests.maximum_get_fail_fraction;
+    let put_fraction = tests.maximum_put_fail_fraction;
+    let generation_fraction = tests.maximum_get_generation_fail_fraction;
+    let puts = scenario.requests as f64 * (1.0 - scenario.mix);
+    let floor = puts * scenario.replicas as f64 * (1.0 - tests.maximum_appends_batched_fraction);
+    vec![
+        none("no incorrect message", counts.incorrect),
+        none("no replica ended by itself", counts.died),
+        Check {
+            name: "a put was acknowledged",
+            passed: counts.acknowledged_puts > 0,
+            detail: counts.acknowledged_puts.to_string(),
+        },
+        at_most("enough gets were answered", counts.unanswered_gets, counts.gets, get_fraction),
+        at_most("enough puts were answered", counts.unanswered_puts, counts.puts, put_fraction),
+        at_most(GENERATION_CHECK, counts.ungenerated_gets, counts.gets, generation_fraction),
+        Check {
+            name: "enough messages for a replicated store",
+            passed: counts.messages as f64 >= floor,
+            detail: format!("{}, at least {floor:.0}", counts.messages),
+        },
+    ]
+}
+
+/// The four tiers (interface §3 and §5).
+fn rate(scenario: &Scenario, counts: &Counts, median: Option<Micros>) -> [Benchmark; 4] {
+    let failures =
+        counts.get_failures + counts.put_failures + counts.unanswered_gets + counts.unanswered_puts;
+    let tests = &scenario.tests;
+    let rate = |name, value: Option<f64>, thresholds: Thresholds| Benchmark {
+        name,
+        value,
+        thresholds: thresholds.0,
+        tier: value.map_or(3, |value| tier(value, thresholds)),
+    };
+    [
+        rate("total_msgs", Some(counts.messages as f64), tests.total_messages),
+        rate("failures", Some(failures as f64), tests.failures),
+        rate("duplicates", Some(counts.duplicates as f64), tests.duplicates),
+        rate("median_latency", median.map(Micros::as_seconds), tests.median_latency),
+    ]
+}
+
+fn tier(value: f64, thresholds: Thresholds) -> u8 {
+    thresholds.0.iter().filter(|&&threshold| value >= threshold).count() as u8
+}
+
+fn mean_and_median(mut latencies: Vec<Micros>) -> (Option<f64>, Option<Micros>) {
+    latencies.sort_unstable();
+    let sum: u64 = latencies.iter().map(|latency| latency.0).sum();
+    let mean = (!latencies.is_empty()).then(|| sum as f64 / latencies.len() as f64 / 1e6);
+    (mean, latencies.get(latencies.len() / 2).copied())
+}
+
+fn is_unanswered(attempt: &Attempt) -> bool {
+    attempt.operation.answered.is_none()
+}
+
+fn is_put(attempt: &Attempt) -> bool {
+    matches!(attempt.operation.action, Action::Put { .. })
+}
+
+fn tell_unanswered(attempt: &Attempt, lives: &[Life]) -> Unanswered {
+    let life = lives[attempt.sent_to.rank()];
+    Unanswered {
+        client: attempt.operation.client,
+        mid: attempt.operation.mid.clone(),
+        key: attempt.operation.key.clone(),
+        is_put: is_put(attempt),
+        created_at: attempt.operation.invoked_at,
+        sent_to: address_of(attempt.sent_to),
+        killed_at: if let Life::Killed(at) = life { Some(at) } else { None },
+        ended_at: if let Life::Ended(at) = life { Some(at) } else { None },
+    }
+}
+
+fn tell_duplicate(clients: &Clients, second: &SecondAnswer) -> Option<Duplicate> {
+    let attempt = &clients.attempts[second.attempt];
+    let (first_at, _) = attempt.operation.answered?;
+    Some(Duplicate {
+        client: attempt.operation.client,
+        mid: attempt.operation.mid.clone(),
+        key: attempt.operation.key.clone(),
+        is_put: is_put(attempt),
+        created_at: attempt.operation.invoked_at,
+        first_at,
+        first_by: attempt.answered_by.map(address_of)?,
+        second_at: second.at,
+        second_by: address_of(second.by),
+    })
+}
+
+fn as_text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn as_texts<T: Display, S: Serializer>(values: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(T::to_string))
+}
+
+fn as_us<S: Serializer>(time: &Micros, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(time.0)
+}
+
+fn as_us_if_any<S: Serializer>(time: &Option<Micros>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.0).serialize(serializer)
+}
