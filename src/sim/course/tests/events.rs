@@ -1,6 +1,7 @@
 //! Interface §3 and §4: events and the end of a run.
 
 use super::*;
+use crate::interface::Address;
 use crate::sim::course::Over;
 use EventKind::*;
 
@@ -56,16 +57,15 @@ fn kill_leader_makes_all_clients_forget_the_leader() {
         scenario.requests = 1_000;
         scenario.events = vec![event(KillLeader, 5)];
     });
-    run.until(2_000);
-    run.message(0, "0001", "0001");
     for sent in sent(&run.until(5_999)) {
-        run.answer(&sent, "ok", "0001");
+        run.answer(&sent, "ok", "0002");
     }
-    assert!(sent(&run.until(6_000)).iter().all(|sent| sent.to == Member(1)));
+    assert!(sent(&run.until(6_000)).iter().all(|sent| sent.to == Member(2)));
+    run.message(0, "0001", "0001");
     assert_eq!(killed(&run.until(6_001)), [1]);
     let later = sent(&run.until(6_500));
-    assert!(later.iter().all(|sent| sent.to != Member(1)));
-    assert!(later.iter().all(|sent| sent.request.leader == crate::interface::Address::UNKNOWN));
+    assert!(later.iter().all(|sent| sent.request.leader == Address::UNKNOWN));
+    assert!(later.iter().any(|sent| sent.to != Member(2)));
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn part_hard_makes_the_simulator_and_all_clients_forget_the_leader() {
     run.until(9_001);
     assert_eq!(run.leader(), None);
     for sent in sent(&run.until(11_000)) {
-        assert_eq!(sent.request.leader.0, 0xFFFF);
+        assert_eq!(sent.request.leader, Address::UNKNOWN);
     }
 }
 
@@ -312,6 +312,7 @@ fn the_run_ends_early_when_nobody_lives() {
     }
     assert_eq!(run.course.is_over(run.now), Some(Over::NobodyLives));
     assert_eq!(run.until(20_000), []);
+    assert_eq!(run.conclude().counts.puts, 0);
 }
 
 #[test]

@@ -147,6 +147,8 @@ fn an_unknown_destination_counts_as_incorrect() {
         let mut run = Run::plain();
         assert_eq!(run.message(0, nobody, "0000"), []);
         assert_eq!((run.incorrect(), run.course.messages()), (1, 0), "{nobody}");
+        let what = run.conclude().incidents.remove(0).what.to_string();
+        assert_eq!(what, format!("no one has the ID {nobody}"));
     }
 }
 
