@@ -4,6 +4,7 @@ mod core;
 mod election;
 mod event;
 mod follower;
+pub mod invariants;
 mod leader;
 pub mod log;
 pub mod message;

@@ -1,0 +1,211 @@
+//! What must hold in every state of a cluster (Raft paper, figure 3), checked as the cluster runs:
+//! only what a step touched, so that every virtual step can be checked. [`check_all`] looks at
+//! everything, from scratch; a test holds the two equal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::event::Event;
+use super::log::Log;
+use super::step::Raft;
+use super::types::{Entry, Index, Member, Term};
+
+/// An invariant that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// Election Safety (§5.2).
+    #[error("Election Safety: {one:?} and {other:?} both lead in term {term}")]
+    TwoLeaders {
+        /// In which term.
+        term: Term,
+        /// Who was first.
+        one: Member,
+        /// Who else.
+        other: Member,
+    },
+    /// Log Matching (§5.3).
+    #[error("Log Matching: two entries of term {term} at index {index}")]
+    LogMatching {
+        /// Where.
+        index: Index,
+        /// Of which term.
+        term: Term,
+    },
+    /// Leader Completeness (§5.4).
+    #[error("Leader Completeness: {leader:?} leads term {term} without committed entry {index}")]
+    LeaderCompleteness {
+        /// Who.
+        leader: Member,
+        /// In which term.
+        term: Term,
+        /// What it lacks.
+        index: Index,
+    },
+    /// State Machine Safety (§5.4.3).
+    #[error("State Machine Safety: {member:?} committed another entry at index {index}")]
+    StateMachineSafety {
+        /// Who.
+        member: Member,
+        /// Where.
+        index: Index,
+    },
+    /// Rule R12: nothing committed is ever truncated.
+    #[error("{member:?} truncated from index {first}, below its commit index")]
+    TruncatedCommitted {
+        /// Who.
+        member: Member,
+        /// From where.
+        first: Index,
+    },
+}
+
+/// An entry as it was first seen: its term, the term before it, and its command.
+type Seen = (Term, Term, Arc<[u8]>);
+
+/// The cluster's past, as far as the invariants need it.
+#[derive(Debug, Default)]
+pub struct Invariants {
+    leaders: BTreeMap<Term, Member>,
+    /// By index: every entry that ever stood there, mostly one.
+    seen: Vec<Vec<Seen>>,
+    /// What is committed, by index.
+    committed: Vec<Entry>,
+    /// Commit index of each member.
+    commits: Vec<Index>,
+}
+
+impl Invariants {
+    /// A cluster of `count` members that has done nothing.
+    pub fn new(count: usize) -> Invariants {
+        Invariants { commits: vec![0; count], ..Invariants::default() }
+    }
+
+    /// Checks what `event`, which `raft` has just told, touched.
+    ///
+    /// # Errors
+    /// The invariant that is broken.
+    pub fn observe(&mut self, raft: &Raft, event: &Event) -> Result<(), Broken> {
+        let member = raft.core.me;
+        match *event {
+            Event::BecameLeader { term, .. } => self.on_leader(member, term, raft.log()),
+            Event::Appended { first, last, .. } => {
+                (first..=last).try_for_each(|index| self.on_entry(raft.log(), index))
+            }
+            Event::Committed { through } => self.on_commit(member, through, raft.log()),
+            Event::Truncated { first, .. } if first <= self.commits[member.rank()] => {
+                Err(Broken::TruncatedCommitted { member, first })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn on_leader(&mut self, leader: Member, term: Term, log: &Log) -> Result<(), Broken> {
+        let one = *self.leaders.entry(term).or_insert(leader);
+        if one != leader {
+            return Err(Broken::TwoLeaders { term, one, other: leader });
+        }
+        let lacks = |entry: &Entry, index| log.term_at(index) != Some(entry.term);
+        match self.committed.iter().zip(1..).find(|(entry, index)| lacks(entry, *index)) {
+            Some((_, index)) => Err(Broken::LeaderCompleteness { leader, term, index }),
+            None => Ok(()),
+        }
+    }
+
+    fn on_entry(&mut self, log: &Log, index: Index) -> Result<(), Broken> {
+        let (Some(entry), Some(before)) = (log.entry(index), log.term_at(index - 1)) else {
+            return Ok(());
+        };
+        if self.seen.len() < index as usize {
+            self.seen.resize_with(index as usize, Vec::new);
+        }
+        let place = &mut self.seen[index as usize - 1];
+        match place.iter().find(|(term, _, _)| *term == entry.term) {
+            None => {
+                place.push((entry.term, before, entry.command.clone()));
+                Ok(())
+            }
+            Some((_, other, command)) if *other == before && same(command, &entry.command) => {
+                Ok(())
+            }
+            Some(_) => Err(Broken::LogMatching { index, term: entry.term }),
+        }
+    }
+
+    fn on_commit(&mut self, member: Member, through: Index, log: &Log) -> Result<(), Broken> {
+        let from = self.commits[member.rank()] + 1;
+        self.commits[member.rank()] = through;
+        for index in from..=through {
+            let Some(entry) = log.entry(index) else {
+                return Err(Broken::StateMachineSafety { member, index });
+            };
+            match self.committed.get(index as usize - 1) {
+                None => self.committed.push(entry.clone()),
+                Some(other) if other.term == entry.term && same(&other.command, &entry.command) => {
+                }
+                Some(_) => return Err(Broken::StateMachineSafety { member, index }),
+            }
+        }
+        Ok(())
+    }
+
+    /// The committed entries, in order.
+    pub fn committed(&self) -> &[Entry] {
+        &self.committed
+    }
+}
+
+fn same(one: &Arc<[u8]>, other: &Arc<[u8]>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
+}
+
+/// Checks a state of a cluster as a whole: leaders of one term, logs in pairs, committed prefixes,
+/// and that leaders of the newest term hold what is committed.
+///
+/// # Errors
+/// The invariant that is broken.
+pub fn check_all(rafts: &[&Raft]) -> Result<(), Broken> {
+    let leading = || rafts.iter().filter(|raft| raft.is_leader());
+    for (place, one) in rafts.iter().enumerate() {
+        for other in &rafts[place + 1..] {
+            let term = one.core.term;
+            if one.is_leader() && other.is_leader() && other.core.term == term {
+                let (one, other) = (one.core.me, other.core.me);
+                return Err(Broken::TwoLeaders { term, one, other });
+            }
+            check_pair(one, other)?;
+        }
+    }
+    let Some(newest) = leading().max_by_key(|raft| raft.core.term) else {
+        return Ok(());
+    };
+    for raft in rafts.iter().filter(|raft| raft.core.term <= newest.core.term) {
+        let lacks = |index: &Index| newest.log().term_at(*index) != raft.log().term_at(*index);
+        if let Some(index) = (1..=raft.commit()).find(lacks) {
+            let (leader, term) = (newest.core.me, newest.core.term);
+            return Err(Broken::LeaderCompleteness { leader, term, index });
+        }
+    }
+    Ok(())
+}
+
+/// Log Matching and State Machine Safety between two members.
+fn check_pair(one: &Raft, other: &Raft) -> Result<(), Broken> {
+    let pairs = || one.log().entries().iter().zip(other.log().entries()).zip(1..);
+    let agree = |(left, right): (&Entry, &Entry)| {
+        left.term == right.term && same(&left.command, &right.command)
+    };
+    let deepest = pairs().filter(|((left, right), _)| left.term == right.term).last();
+    let deepest = deepest.map_or(0, |(_, index)| index);
+    for (pair, index) in pairs() {
+        if agree(pair) {
+            continue;
+        }
+        if index <= deepest {
+            return Err(Broken::LogMatching { index, term: pair.0.term });
+        }
+        if index <= one.commit().min(other.commit()) {
+            return Err(Broken::StateMachineSafety { member: other.core.me, index });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! How long things take in the virtual simulator: quantiles measured in real runs by
+//! `laconic calibrate`, which writes the file that is embedded here.
+
+use serde::{Deserialize, Serialize};
+
+use super::dice::Dice;
+use crate::raft::Micros;
+
+/// A distribution as its quantiles at equal steps from the smallest to the largest, in microseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Quantiles(Vec<u64>);
+
+/// Steps between the smallest and the largest value.
+const STEPS: usize = 32;
+
+impl Quantiles {
+    /// The quantiles of `values`; all zero if there are none.
+    pub fn of(mut values: Vec<u64>) -> Quantiles {
+        values.sort_unstable();
+        let last = values.len().saturating_sub(1);
+        let at = |step: usize| values.get(last * step / STEPS).copied().unwrap_or(0);
+        Quantiles((0..=STEPS).map(at).collect())
+    }
+
+    /// The one in the middle.
+    pub fn median(&self) -> Micros {
+        Micros(self.0.get(self.0.len() / 2).copied().unwrap_or(0))
+    }
+
+    /// A draw: a place between two neighbouring quantiles, integers only.
+    pub fn draw(&self, dice: &mut Dice) -> Micros {
+        let segments = self.0.len().saturating_sub(1) as u64;
+        let place = dice.below(segments << 16);
+        let (segment, fraction) = ((place >> 16) as usize, place & 0xFFFF);
+        let (Some(low), Some(high)) = (self.0.get(segment), self.0.get(segment + 1)) else {
+            return self.median();
+        };
+        Micros(low + ((high.saturating_sub(*low) * fraction) >> 16))
+    }
+}
+
+/// The delays of a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delays {
+    /// What they were measured on.
+    pub measured_on: String,
+    /// From a datagram's arrival at an idle replica until it has taken it in.
+    pub replica_wake_us: Quantiles,
+    /// From a replica's taking in until what follows from it is sent.
+    pub replica_handling_us: Quantiles,
+    /// From a datagram's arrival at an idle simulator until it has read it.
+    pub simulator_wake_us: Quantiles,
+    /// From the simulator's reading a datagram until it has forwarded it.
+    pub simulator_handling_us: Quantiles,
+    /// How late a replica's timer is.
+    pub timer_late_us: Quantiles,
+    /// How long a killed replica takes to exit while the simulator waits.
+    pub exit_us: Quantiles,
+}
+
+impl Delays {
+    /// The embedded model.
+    pub fn embedded() -> Delays {
+        // The file is part of the program; a test parses it.
+        serde_json::from_str(include_str!("delays.json")).unwrap_or_else(|_| Delays::none())
+    }
+
+    /// Nothing takes any time: for stories that set every delay themselves.
+    pub fn none() -> Delays {
+        let zero = || Quantiles(vec![0, 0]);
+        Delays {
+            measured_on: "nothing".into(),
+            replica_wake_us: zero(),
+            replica_handling_us: zero(),
+            simulator_wake_us: zero(),
+            simulator_handling_us: zero(),
+            timer_late_us: zero(),
+            exit_us: zero(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_model_parses_and_is_a_measured_one() {
+        let delays: Delays = serde_json::from_str(include_str!("delays.json")).unwrap();
+        assert_eq!(delays, Delays::embedded());
+        assert!(delays.replica_wake_us.median() > Micros(0));
+    }
+
+    #[test]
+    fn draws_follow_the_quantiles() {
+        let quantiles = Quantiles::of((1..=1_000).collect());
+        let mut dice = Dice::new(1, "test", 0);
+        let draws: Vec<u64> = (0..10_000).map(|_| quantiles.draw(&mut dice).0).collect();
+        let below = |limit| draws.iter().filter(|draw| **draw < limit).count();
+        assert!(draws.iter().all(|draw| (1..=1_000).contains(draw)));
+        assert!((2_300..2_700).contains(&below(250)), "{}", below(250));
+        assert!((8_800..9_200).contains(&below(900)), "{}", below(900));
+    }
+}
