@@ -146,9 +146,8 @@ struct Search<'r, 'a> {
 /// A value that may be brought into the register next.
 struct Choice {
     value: ValueNumber,
-    /// The required put of it that ends first.
+    /// The required put of it that ends first; `None`: only gets that an optional put may serve.
     put: Option<usize>,
-    has_get: bool,
     /// When the first of its operations ends.
     first_end: Micros,
 }
@@ -283,7 +282,7 @@ impl<'a> Search<'_, 'a> {
             let known = choices.iter().position(|choice| choice.value == step.value);
             let index = known.unwrap_or_else(|| {
                 let first_end = Micros::NEVER;
-                choices.push(Choice { value: step.value, put: None, has_get: false, first_end });
+                choices.push(Choice { value: step.value, put: None, first_end });
                 choices.len() - 1
             });
             let choice = &mut choices[index];
@@ -293,7 +292,6 @@ impl<'a> Search<'_, 'a> {
             if step.is_put && ends_first {
                 choice.put = Some(position);
             }
-            choice.has_get |= !step.is_put;
         }
         choices
     }
@@ -315,7 +313,7 @@ impl<'a> Search<'_, 'a> {
             let spent = spent(&state, choice.value);
             let optional_puts = &self.register.values[choice.value as usize].optional_puts;
             let put = self.register.optional[*optional_puts.get(spent)?];
-            if !choice.has_get || put.invoked_at > frontier {
+            if put.invoked_at > frontier {
                 return None;
             }
             match state.spent.binary_search_by_key(&choice.value, |(value, _)| *value) {
