@@ -5,4 +5,5 @@ pub mod raft;
 pub mod record;
 pub mod replica;
 pub mod sim;
+pub mod tuning_file;
 pub mod wire;
