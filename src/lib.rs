@@ -1,4 +1,5 @@
 //! Laconic: a Raft key-value replica that knows what every one of its messages was for.
+pub mod cli;
 pub mod interface;
 pub mod kv;
 pub mod raft;
