@@ -1,8 +1,14 @@
 //! The simulator.
 
+pub mod books;
 pub mod course;
 pub mod delays;
 pub mod dice;
 pub mod fold;
+pub mod folder;
 pub mod history;
+pub mod outcome;
+pub mod recorder;
+pub mod report;
 pub mod scenario;
+pub mod virtual_time;
