@@ -1,0 +1,5 @@
+//! The consensus core and the replica under a network and clocks that the tests drive: the rules
+//! R1 to R20, the stories that Raft is told by, what fan-outs cost, and random faults.
+
+mod cluster;
+mod costs;
