@@ -23,7 +23,7 @@ fn judged(scenario: &Scenario, options: &VirtualOptions) -> Outcome {
     let setup =
         Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
     let invariants = Some(broken);
-    judge(setup, Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() })
+    judge(scenario, setup, Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() })
 }
 
 #[divan::bench(args = ["simple-2", "advanced-4"])]
