@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use of ours, directly; the map in `src/lib.rs` says why.
-const IMPORTS: [(&str, &[&str]); 10] = [
+const IMPORTS: [(&str, &[&str]); 11] = [
     ("interface", &[]),
     ("raft", &[]),
     ("kv", &["interface"]),
@@ -13,8 +13,9 @@ const IMPORTS: [(&str, &[&str]); 10] = [
     ("record", &["interface", "raft", "wire"]),
     ("replica", &["interface", "kv", "raft", "record", "wire"]),
     ("tuning_file", &["raft"]),
-    ("service", &["interface", "raft", "record", "replica", "tuning_file", "wire"]),
-    ("sim", &["interface", "raft", "record", "replica", "tuning_file", "wire"]),
+    ("clock", &["raft"]),
+    ("service", &["clock", "interface", "raft", "record", "replica", "tuning_file", "wire"]),
+    ("sim", &["clock", "interface", "raft", "record", "replica", "tuning_file", "wire"]),
     ("cli", &["interface", "raft", "record", "service", "sim", "tuning_file"]),
 ];
 

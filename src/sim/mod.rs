@@ -8,6 +8,7 @@ pub mod fold;
 pub mod folder;
 pub mod history;
 pub mod outcome;
+pub mod real;
 pub mod recorder;
 pub mod report;
 pub mod scenario;
