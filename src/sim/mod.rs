@@ -9,6 +9,7 @@ pub mod folder;
 pub mod history;
 pub mod instant;
 pub mod outcome;
+pub mod real;
 pub mod recorder;
 pub mod report;
 pub mod scenario;
