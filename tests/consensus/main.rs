@@ -3,3 +3,7 @@
 
 mod cluster;
 mod costs;
+mod random;
+mod rules_answers;
+mod rules_promises;
+mod solo;
