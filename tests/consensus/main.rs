@@ -5,5 +5,7 @@ mod cluster;
 mod costs;
 mod random;
 mod rules_answers;
+mod rules_logs;
 mod rules_promises;
+mod rules_quorums;
 mod solo;

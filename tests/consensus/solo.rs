@@ -8,7 +8,7 @@ use laconic::raft::message::{
 };
 use laconic::raft::{
     Cause, Disposition, Entry, Event, Index, Member, MemberSet, Message, Micros, Raft, RoleName,
-    Round, Term, Tuning,
+    Term, Tuning,
 };
 use laconic::record::{Fact, Record};
 use laconic::replica::{Arrival, Replica};
@@ -270,9 +270,4 @@ pub fn pre_vote_reply(term: Term, campaign_term: Term, granted: bool) -> Message
 /// A vote given or refused.
 pub fn vote_reply(term: Term, granted: bool) -> Message {
     Message::VoteReply(VoteReply { term, granted, cause: Cause::Campaign })
-}
-
-/// The round of an append, for readability.
-pub fn round_of(append: &Append) -> Round {
-    append.round
 }
