@@ -9,8 +9,7 @@ use laconic::kv::Command;
 use laconic::raft::invariants::{Invariants, check_all};
 use laconic::raft::tuning::{FanOut, HeartbeatAnswers, Reads, ResendFrom};
 use laconic::raft::{
-    Cause, Event, Index, Kind, Member, MemberSet, Message, Micros, Raft, RoleName, Term, To,
-    Tuning, Why,
+    Cause, Event, Index, Kind, Member, MemberSet, Message, Micros, Raft, RoleName, To, Tuning, Why,
 };
 use laconic::record::{Fact, Record};
 use laconic::replica::{Arrival, Replica};
@@ -85,13 +84,6 @@ pub struct Flight {
     pub number: u64,
     /// What it says.
     pub message: Message,
-}
-
-impl Flight {
-    /// Whether it travels on this link.
-    pub fn is_on(&self, from: Member, to: Member) -> bool {
-        (self.from, self.to) == (from, to)
-    }
 }
 
 struct Node {

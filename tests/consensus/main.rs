@@ -1,6 +1,7 @@
 //! The consensus core and the replica under a network and clocks that the tests drive: the rules
 //! R1 to R20, the stories that Raft is told by, what fan-outs cost, and random faults.
 
+mod checks;
 mod cluster;
 mod costs;
 mod random;
@@ -9,3 +10,4 @@ mod rules_logs;
 mod rules_promises;
 mod rules_quorums;
 mod solo;
+mod stories;

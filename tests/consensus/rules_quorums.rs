@@ -97,7 +97,7 @@ fn r16_every_silent_member_of_a_broken_chain_is_asked_directly_and_suspected_if_
 fn r16_chains_fall_apart_when_much_is_lost_and_form_again() {
     let mut cluster = Cluster::new(5, 8, chain());
     let leader = cluster.elect();
-    let mut share_relayed = |cluster: &mut Cluster| {
+    let share_relayed = |cluster: &mut Cluster| {
         for put in 0..300 {
             cluster.put(leader, &format!("k{put}"), "v");
             cluster.run_for(ms(30));

@@ -107,15 +107,15 @@ impl Solo {
         }
         let mut out = Vec::new();
         for from in 1..count {
-            let (term, cause) = (self.raft().term(), Cause::Campaign);
+            let term = self.raft().term();
             if self.role() == RoleName::PreCandidate {
                 out = self.hear(from, pre_vote_reply(term, term + 1, true));
             }
         }
         for from in 1..count {
-            let (term, cause) = (self.raft().term(), Cause::Campaign);
+            let term = self.raft().term();
             if self.role() == RoleName::Candidate {
-                out = self.hear(from, Message::VoteReply(VoteReply { term, granted: true, cause }));
+                out = self.hear(from, vote_reply(term, true));
             }
         }
         assert_eq!(self.role(), RoleName::Leader);
