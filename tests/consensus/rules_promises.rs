@@ -208,11 +208,10 @@ fn r10_tuning_makes_no_lease_out_of_promises_already_given() {
     let mut hear = |raft: &mut Raft, message| {
         out.clear();
         raft.step(ms(3_000), Input::Message { from: Member(1), message }, &mut out);
-        let append = out.iter().find_map(|output| match output {
+        out.iter().find_map(|output| match output {
             Output::Send { message: Message::Append(append), .. } => Some(append.clone()),
             _ => None,
-        });
-        append
+        })
     };
     raft.step(ms(3_000), Input::Wake, &mut Vec::new());
     hear(&mut raft, pre_vote_reply(0, 1, true));

@@ -58,6 +58,11 @@ fn r15_an_idle_leader_keeps_its_lease_and_its_role() {
         for count in [2, 3, 4, 5, 21] {
             let mut cluster = Cluster::new(count, 2, Tuning { fan_out, ..course() });
             let leader = cluster.elect();
+            // Puts that spread the heartbeats over the interval.
+            for put in 0..u64::from(count) {
+                cluster.put(leader, "k", &format!("{put}"));
+                cluster.run_for(ms(90));
+            }
             for _ in 0..500 {
                 cluster.run_for(ms(20));
                 let until = cluster.replica(leader).status().lease_until;
