@@ -9,8 +9,7 @@ use laconic::kv::Command;
 use laconic::raft::invariants::{Invariants, check_all};
 use laconic::raft::tuning::{FanOut, HeartbeatAnswers, Reads, ResendFrom};
 use laconic::raft::{
-    Cause, Event, Index, Kind, Member, MemberSet, Message, Micros, Raft, RoleName, Term, To,
-    Tuning, Why,
+    Cause, Event, Index, Kind, Member, MemberSet, Message, Micros, Raft, RoleName, To, Tuning, Why,
 };
 use laconic::record::{Fact, Record};
 use laconic::replica::{Arrival, Replica};
@@ -87,13 +86,6 @@ pub struct Flight {
     pub message: Message,
 }
 
-impl Flight {
-    /// Whether it travels on this link.
-    pub fn is_on(&self, from: Member, to: Member) -> bool {
-        (self.from, self.to) == (from, to)
-    }
-}
-
 struct Node {
     replica: Option<Replica>,
     /// How much faster than true time its clock runs.
@@ -124,6 +116,8 @@ pub struct Asked {
     pub operation: Operation,
     /// By whom.
     pub client: Address,
+    /// Of whom.
+    pub of: Member,
     /// When.
     pub at: Micros,
     /// Answers: when, by whom, what, and the leader named.
@@ -246,10 +240,16 @@ impl Cluster {
         self.replica(member).raft()
     }
 
-    /// What is committed.
-    pub fn committed(&self) -> Vec<(Term, Vec<u8>)> {
+    /// Whether a replica lives.
+    pub fn lives(&self, member: Member) -> bool {
+        self.nodes[member.rank()].replica.is_some()
+    }
+
+    /// The values of the committed puts, in order.
+    pub fn committed_values(&self) -> Vec<String> {
         let entries = self.invariants.committed().iter();
-        entries.map(|entry| (entry.term, entry.command.to_vec())).collect()
+        let commands = entries.filter_map(|entry| Command::decode(&entry.command));
+        commands.map(|command| command.value().to_owned()).collect()
     }
 
     /// Who leads in the newest term that is led.
@@ -358,8 +358,10 @@ impl Cluster {
             return;
         };
         let mut out = Vec::new();
+        let commit = replica.raft().commit();
         replica.step(local, arrival, &mut out, &mut self.records);
         self.observe(member);
+        check_order(commit, &out);
         out.into_iter().for_each(|datagram| self.route(member, datagram));
     }
 
@@ -474,7 +476,8 @@ impl Cluster {
     pub fn ask(&mut self, client: Address, at: Member, operation: Operation) -> Name {
         let name = self.requests.len();
         let mid = Arc::from(format!("m{name}"));
-        let asked = Asked { operation: operation.clone(), client, at: self.now, answers: vec![] };
+        let answers = Vec::new();
+        let asked = Asked { operation: operation.clone(), client, of: at, at: self.now, answers };
         self.requests.push(asked);
         let request = Request { client, leader: Address::UNKNOWN, mid, operation };
         self.step(at, Arrival::Request(request));
@@ -551,6 +554,22 @@ impl Cluster {
     /// Ends of the logs of those who live.
     pub fn commits(&self) -> Vec<Index> {
         self.living().map(|replica| replica.raft().commit()).collect()
+    }
+}
+
+/// Rule R2: within a step the puts that it commits are answered before any send that carries the
+/// new commit index, and before any read.
+fn check_order(commit_before: Index, out: &[Datagram]) {
+    let mut told = false;
+    for datagram in out {
+        match &datagram.payload {
+            Payload::Peer { message: Message::Append(append), .. } => {
+                told |= append.commit > commit_before;
+            }
+            Payload::Answer { outcome: Outcome::Ok(Some(_)), .. } => told = true,
+            Payload::Answer { outcome: Outcome::Ok(None), .. } => assert!(!told, "{out:?}"),
+            _ => {}
+        }
     }
 }
 

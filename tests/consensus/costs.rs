@@ -141,6 +141,39 @@ fn a_dead_follower_costs_an_idle_cluster_little() {
     }
 }
 
+/// The silence of the dead is not taken for loss between the living.
+#[test]
+fn a_dead_follower_does_not_break_the_chains_of_the_others() {
+    let (mut cluster, leader) = warm(5, tuned(FanOut::Chain));
+    cluster.kill(cluster.others(leader)[0]);
+    cluster.run_for(ms(60_000));
+    let mark = cluster.records.len();
+    cost_of_puts(&mut cluster, leader, 50, 1_000);
+    let relayed = cluster.count(mark, |_, why| why == Why::Relay(Cause::Replicate));
+    assert_eq!(relayed, 50);
+}
+
+/// Gets that waited for a leader cost nothing but its opening, whose answers bring the lease.
+#[test]
+fn reads_that_wait_for_a_new_leader_need_no_round() {
+    let (mut cluster, leader) = warm(5, Tuning { hold_time_us: 5_000_000, ..course() });
+    cluster.kill(leader);
+    cluster.run_for(ms(1_301));
+    let gets: Vec<_> = cluster
+        .others(leader)
+        .into_iter()
+        .map(|member| {
+            cluster.run_for(ms(1));
+            cluster.get(member, "k")
+        })
+        .collect();
+    let mark = cluster.records.len();
+    let next = cluster.elect();
+    let get = gets.into_iter().find(|get| cluster.asked(*get).of == next).expect("one each");
+    assert_eq!(cluster.value(get).as_deref(), Some(""));
+    assert_eq!(cluster.caused(mark, Cause::Confirm), 0);
+}
+
 /// Rule R16 and R17: after one timeout the dead member is left out.
 #[test]
 fn a_dead_middle_costs_a_chain_one_resend_timeout_in_a_hundred_batches() {
