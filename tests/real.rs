@@ -154,7 +154,8 @@ fn replicas_that_end_by_themselves_fail_the_run_at_once() {
 fn what_a_killed_replica_has_launched_is_killed_with_it() {
     let bench = Bench::new();
     let note = bench.0.path().join("grandchildren");
-    let script = format!("sleep 600 & echo $! >>{}; exec sleep 600", note.display());
+    let stubborn = "(trap '' TERM; exec sleep 600) &";
+    let script = format!("{stubborn} echo $! >>{}; exec sleep 600", note.display());
     let mut scenario = scenario();
     scenario.lifetime = Micros::from_seconds(1);
     scenario.start_wait = Micros(0);
