@@ -13,7 +13,7 @@
 //! | [`record`] | the one schema of facts; on disk and as JSON lines | interface, raft, wire |
 //! | [`replica`] | core, store and the clients that wait, still pure | all above |
 //! | [`tuning_file`] | profiles: the core's knobs from TOML | raft |
-//! | [`clock`] | the machine's monotonic clock, which real runs share | raft |
+//! | [`clock`] | the machine's monotonic clock | raft |
 //! | [`service`] | a replica as a process: socket, timers, signals | replica and below; never sim |
 //! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | replica and below; never service |
 //! | [`cli`] | the command line | all |

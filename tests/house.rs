@@ -15,8 +15,8 @@ const IMPORTS: [(&str, &[&str]); 11] = [
     ("tuning_file", &["raft"]),
     ("clock", &["raft"]),
     ("service", &["clock", "interface", "raft", "record", "replica", "tuning_file", "wire"]),
-    ("sim", &["clock", "interface", "raft", "record", "replica", "tuning_file", "wire"]),
-    ("cli", &["interface", "raft", "record", "service", "sim", "tuning_file"]),
+    ("sim", &["clock", "interface", "raft", "record", "replica", "wire"]),
+    ("cli", &["raft", "record", "service", "sim", "tuning_file"]),
 ];
 
 /// Most lines of a source file.

@@ -4,6 +4,7 @@ use laconic::raft::Micros;
 use laconic::record::Record;
 use laconic::sim::course::score::GENERATION_CHECK;
 use laconic::sim::delays::Delays;
+use laconic::sim::instant;
 use laconic::sim::outcome::{Evidence, Outcome, Setup, judge};
 use laconic::sim::scenario::{COURSE, Scenario};
 use laconic::sim::virtual_time::{Keep, VirtualOptions, VirtualRun, run};
@@ -24,16 +25,16 @@ fn scenario(name: &str) -> Scenario {
     Scenario::load(name).unwrap()
 }
 
-fn judged(run: VirtualRun) -> Outcome {
+fn judged(scenario: &Scenario, run: VirtualRun) -> Outcome {
     let VirtualRun { conclusion, fold, balances, broken, .. } = run;
     let setup =
         Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
     let invariants = Some(broken);
-    judge(setup, Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() })
+    judge(scenario, setup, Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() })
 }
 
 fn run_judged(scenario: &Scenario, options: &VirtualOptions) -> Outcome {
-    judged(run(scenario, options).unwrap())
+    judged(scenario, run(scenario, options).unwrap())
 }
 
 /// Panics with all that failed and how to see it again.
@@ -187,67 +188,9 @@ fn where_the_clients_dice_fail_a_run_an_instant_answer_fails_it_too() {
         .filter(|seed| run_judged(&scenario, &options(*seed)).failed_by_dice_alone)
         .collect();
     assert!(!failing.is_empty(), "400 seeds, none failed by the dice");
-    for seed in &failing {
-        let conclusion = instant::answers(&scenario, *seed);
-        let failed: Vec<_> = conclusion.checks.iter().filter(|check| !check.passed).collect();
-        let dice = failed.iter().any(|check| check.name == GENERATION_CHECK);
-        assert!(dice, "seed {seed}: an instant answer generates enough gets");
-    }
-}
-
-/// A store that answers every request at the moment it is sent.
-mod instant {
-    use std::collections::BTreeMap;
-
-    use laconic::interface::{Address, Answer, Operation, Outcome, Request};
-    use laconic::raft::{Member, Micros};
-    use laconic::sim::course::arrived::{Arrived, Content, address_of};
-    use laconic::sim::course::score::Conclusion;
-    use laconic::sim::course::{Course, Effect};
-    use laconic::sim::scenario::Scenario;
-
-    pub fn answers(scenario: &Scenario, seed: u64) -> Conclusion {
-        let mut course = Course::new(scenario, seed);
-        let mut effects = Vec::new();
-        let mut store = BTreeMap::new();
-        let first = Member(0);
-        let say = |destination, content| {
-            let (source, leader) = (address_of(first), address_of(first));
-            Ok(Arrived { source, destination, leader, content })
-        };
-        for rank in 0..scenario.replicas {
-            let hello = Arrived {
-                source: address_of(Member(rank as u8)),
-                destination: Address::EVERYONE,
-                leader: Address::UNKNOWN,
-                content: Content::Hello,
-            };
-            course.on_datagram(Micros(0), Member(rank as u8), &Ok(hello), &mut effects);
-        }
-        while let Some(now) = course.next_due() {
-            course.fire_due(now, &mut effects);
-            while let Some(effect) = effects.pop() {
-                if let Effect::Send { request, .. } = effect {
-                    let answer = answer(&mut store, request);
-                    let arrived = say(answer.client, Content::Answer(answer));
-                    course.on_datagram(now, first, &arrived, &mut effects);
-                }
-            }
-        }
-        course.conclude(scenario.duration())
-    }
-
-    fn answer(
-        store: &mut BTreeMap<laconic::interface::Text, laconic::interface::Text>,
-        request: Request,
-    ) -> Answer {
-        let value = match request.operation {
-            Operation::Get { key } => Some(store.get(&key).cloned().unwrap_or_default()),
-            Operation::Put { key, value } => {
-                store.insert(key, value);
-                None
-            }
-        };
-        Answer { client: request.client, mid: request.mid, outcome: Outcome::Ok(value) }
+    for seed in failing {
+        let checks = instant::run(&scenario, seed).checks;
+        let failed = checks.iter().any(|check| !check.passed && check.name == GENERATION_CHECK);
+        assert!(failed, "seed {seed}: a store that answers at once generates enough gets");
     }
 }

@@ -5,9 +5,12 @@ mod records;
 mod sim;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+
+use crate::service::{self, Environment};
 
 /// Exit status: how every command ends (design §8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +66,36 @@ enum Command {
     Sim(sim::SimArguments),
     /// Print the records of a run as JSON lines
     Records(records::RecordsArguments),
+    /// Be a replica, as the course's simulator launches one
+    Replica(ReplicaArguments),
 }
+
+/// Be a replica, as the course's simulator launches one; also under the name 4730kvstore.
+#[derive(Args)]
+#[command(
+    after_help = "Environment (nothing set: no files, nothing printed, the profile `course`):
+  LACONIC_PROFILE   tuning profile: course, textbook, eager, quiet, or a TOML file
+  LACONIC_LOG       log filter, as in `info` or `laconic=debug`; goes to stderr; default warn
+  LACONIC_OUT       folder for records/ID.bin, the facts of this replica
+
+Example:
+  LACONIC_LOG=info laconic replica 4000 0000 0001 0002"
+)]
+struct ReplicaArguments {
+    /// PORT ID OTHER_ID [OTHER_ID ...]: the simulator's UDP port for this replica, IDs of four hex digits
+    #[arg(value_name = "PORT ID OTHERS", allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+/// Names under which the program is a replica at once (interface §1).
+const REPLICA_NAMES: [&str; 2] = ["4730kvstore", "3700kvstore"];
 
 /// Runs the program with `arguments`, the first of which is its name.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let name = arguments.first().and_then(|name| Path::new(name).file_name());
+    if REPLICA_NAMES.iter().any(|replica| name == Some(replica.as_ref())) {
+        return service::run(&arguments[1..], &Environment::of_process());
+    }
     let parsed = match Arguments::try_parse_from(arguments) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -78,6 +107,9 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let result = match parsed.command {
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Records(arguments) => records::run(&arguments),
+        Command::Replica(arguments) => {
+            return service::run(&arguments.arguments, &Environment::of_process());
+        }
     };
     match result {
         Ok(status) => ExitCode::from(status as u8),

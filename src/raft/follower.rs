@@ -13,7 +13,7 @@ pub(super) fn on_append(
     out: &mut Vec<Output>,
 ) -> Disposition {
     hear(core, now, &append, out);
-    let before = (core.log.last_index(), core.commit);
+    let before = (core.log.last(), core.commit);
     // At or below the commit index logs agree (§5.4.3), so nothing there needs to be checked.
     let fits = append.previous.index <= core.commit || core.log.holds(append.previous);
     if !fits {
@@ -29,7 +29,7 @@ pub(super) fn on_append(
     let entries = append.entries.len();
     append.accepted.insert(core.me);
     pass_on(core, append, out);
-    match entries > 0 && before == (core.log.last_index(), core.commit) {
+    match entries > 0 && before == (core.log.last(), core.commit) {
         true => Disposition::Duplicate,
         false => Disposition::Accepted,
     }

@@ -122,6 +122,12 @@ impl Leader {
         self.confirm_wanted = false;
     }
 
+    /// Whether reads wait for nothing but a round. While the term is not opened they wait for that,
+    /// and its answers mostly bring the lease that makes the round needless.
+    pub fn is_confirm_due(&self, core: &Core) -> bool {
+        self.confirm_wanted && core.commit >= self.opened
+    }
+
     /// Reads that were never proved.
     pub fn waiting_reads(&self) -> impl Iterator<Item = Ticket> + '_ {
         self.reads.iter().map(|(ticket, _)| *ticket)
@@ -199,7 +205,7 @@ impl Leader {
 
     /// When to wake this leader.
     pub fn deadline(&self, core: &Core) -> Micros {
-        if self.confirm_wanted || self.commit_untold {
+        if self.is_confirm_due(core) || self.commit_untold {
             return Micros(0);
         }
         let mut deadline = self.flush_at.unwrap_or(Micros::NEVER);

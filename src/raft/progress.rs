@@ -76,8 +76,12 @@ impl Progress {
         self.probing = false;
         let rose = through > self.matched;
         self.matched = self.matched.max(through);
+        let awaited = self.awaiting.is_some();
         self.settle(round.number, now);
-        self.next = self.next.max(self.matched + 1);
+        // The newest append that was waited for has come, and all before with it. What it did not
+        // carry, cut to the most bytes, is under way no longer.
+        let all_settled = awaited && self.awaiting.is_none();
+        self.next = if all_settled { 0 } else { self.next }.max(self.matched + 1);
         rose
     }
 

@@ -216,7 +216,11 @@ impl Leader {
         newest: super::types::Round,
         out: &mut Vec<Output>,
     ) {
-        if !std::mem::take(&mut self.confirm_wanted) || self.asked_round > newest {
+        if !self.is_confirm_due(core) {
+            return;
+        }
+        self.confirm_wanted = false;
+        if self.asked_round > newest {
             return;
         }
         let round = self.rounds.newest + 1;

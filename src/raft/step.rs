@@ -124,6 +124,10 @@ impl Raft {
             Message::Vote(request) if self.core.is_promised(now) => {
                 return self.refuse_vote(from, request.cause, out);
             }
+            // The answerer has taken on no term, so a yes comes from any below.
+            Message::PreVoteReply(reply) if reply.term <= self.core.term => {
+                return self.on_pre_vote_reply(now, from, *reply, out);
+            }
             _ => {}
         }
         if message.term() > self.core.term {
@@ -136,8 +140,8 @@ impl Raft {
             Message::AppendReply(reply) => self.on_append_reply(now, from, reply, out),
             Message::Vote(request) => self.on_vote(now, from, request, out),
             Message::VoteReply(reply) => self.on_vote_reply(now, from, reply, out),
-            Message::PreVoteReply(reply) => self.on_pre_vote_reply(now, from, reply, out),
-            Message::PreVote(_) => Disposition::Stale,
+            // A pre-vote was handled above, and an answer that raises the term ends the campaign.
+            Message::PreVote(_) | Message::PreVoteReply(_) => Disposition::Stale,
         }
     }
 

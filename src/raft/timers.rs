@@ -43,9 +43,12 @@ impl Leader {
         awaiting.since = now;
         let (attempt, first) = (awaiting.attempts, awaiting.first);
         let waits = !self.batches.is_empty() && progress.matched < oldest && progress.next > oldest;
-        self.loss_ppm += (1_000_000 - self.loss_ppm.min(1_000_000)) / 64;
+        if !progress.suspect {
+            // The silence of a suspect says nothing about the links to the others.
+            self.loss_ppm += (1_000_000 - self.loss_ppm.min(1_000_000)) / 64;
+        }
         out.push(Output::Event(Event::ResendTimeout { member, attempt, batch_waits: waits }));
-        if attempt == 1 {
+        if attempt == 1 && !progress.suspect {
             let last = progress.next - 1;
             let (route, cause) = (Route::direct(member), Cause::Resend);
             self.ship(core, now, Shipment { route, first, last, cause, wants_answer: true }, out);

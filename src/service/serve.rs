@@ -9,10 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::lenses::Lenses;
 use crate::clock::MonotonicClock;
-use crate::interface::Request;
 use crate::raft::Micros;
 use crate::replica::{Arrival, Replica};
-use crate::wire::{Datagram, Garbage, Membership, Payload, decode, encode};
+use crate::wire::{Datagram, encode};
 
 /// Most datagrams taken in before those that follow from them are sent and signals are looked at.
 const MOST_PER_TURN: usize = 256;
@@ -82,7 +81,7 @@ impl Service<'_> {
         for _ in 0..MOST_PER_TURN {
             match self.socket.try_recv(&mut self.bytes) {
                 Ok(length) => {
-                    let arrival = arrival(self.replica.members(), &self.bytes[..length]);
+                    let arrival = Arrival::of(self.replica.members(), &self.bytes[..length]);
                     self.step(arrival);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -108,27 +107,5 @@ impl Service<'_> {
             }
         }
         self.bytes.resize(BUFFER_BYTES, 0);
-    }
-}
-
-/// What `bytes` are to a replica.
-fn arrival(members: &Membership, bytes: &[u8]) -> Arrival {
-    match sort(members, bytes) {
-        Ok(arrival) => arrival,
-        Err(reason) => Arrival::Garbage { reason, bytes: bytes.len() },
-    }
-}
-
-fn sort(members: &Membership, bytes: &[u8]) -> Result<Arrival, Garbage> {
-    let Datagram { source, leader, payload, .. } = decode(members, bytes)?;
-    match payload {
-        Payload::Peer { number, message } => {
-            let from = members.member(source).filter(|from| *from != members.me());
-            Ok(Arrival::Peer { from: from.ok_or(Garbage::Stranger)?, number, message })
-        }
-        Payload::Request { mid, operation } => {
-            Ok(Arrival::Request(Request { client: source, leader, mid, operation }))
-        }
-        Payload::Hello | Payload::Answer { .. } => Err(Garbage::UnknownType),
     }
 }

@@ -7,6 +7,7 @@ pub mod dice;
 pub mod fold;
 pub mod folder;
 pub mod history;
+pub mod instant;
 pub mod outcome;
 pub mod real;
 pub mod recorder;

@@ -7,6 +7,8 @@ use super::books::Balance;
 use super::course::score::{Check, Conclusion, GENERATION_CHECK};
 use super::fold::RunFold;
 use super::history::{self, Fault};
+use super::instant;
+use super::scenario::Scenario;
 use crate::raft::invariants::Broken;
 use crate::raft::{Cause, Kind, Micros, Why};
 use crate::record::why_name;
@@ -76,7 +78,7 @@ pub struct Outcome {
     /// Whether every check passed.
     pub passed: bool,
     /// Whether the only check that failed is one that nobody can pass on this seed: the clients'
-    /// dice generated too few gets.
+    /// dice generated too few gets, even for a store that answers at once.
     pub failed_by_dice_alone: bool,
     /// The simulator's judgement.
     #[serde(flatten)]
@@ -103,7 +105,7 @@ pub struct Evidence {
 }
 
 /// Judges a run.
-pub fn judge(setup: Setup, evidence: Evidence) -> Outcome {
+pub fn judge(scenario: &Scenario, setup: Setup, evidence: Evidence) -> Outcome {
     let Evidence { mut conclusion, fold, balances, invariants, by_type } = evidence;
     let mut remarks = Vec::new();
     conclusion.checks.push(check_history(&conclusion, setup.foreign, &mut remarks));
@@ -125,7 +127,8 @@ pub fn judge(setup: Setup, evidence: Evidence) -> Outcome {
     Outcome {
         schema: SCHEMA,
         passed: failed.is_empty(),
-        failed_by_dice_alone: failed == [GENERATION_CHECK],
+        failed_by_dice_alone: failed == [GENERATION_CHECK]
+            && instant::fails_generation(scenario, conclusion.seed),
         setup,
         conclusion,
         messages,

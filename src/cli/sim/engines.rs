@@ -37,7 +37,7 @@ impl Engine {
     /// Does one run, judges it and writes its folder.
     pub fn run(&self, job: &Job) -> Result<Outcome, Failure> {
         let evidence = self.run_virtual(job)?;
-        let outcome = judge(self.setup.clone(), evidence);
+        let outcome = judge(&job.scenario, self.setup.clone(), evidence);
         if let Some(out) = &job.out {
             folder::write(out, &outcome).map_err(Failure::environment)?;
         }

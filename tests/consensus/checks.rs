@@ -1,0 +1,164 @@
+//! The invariants check what they say: step by step and from scratch, on good states and on states
+//! that no cluster could come to.
+
+use laconic::raft::invariants::{Broken, Invariants, check_all};
+use laconic::raft::message::Append;
+use laconic::raft::{Event, Input, Member, Message, Micros, Output, Raft, RoleName, Term};
+
+use crate::cluster::{Cluster, Fate, course, ms};
+use crate::solo::{append, entries, pre_vote_reply, vote_reply};
+
+/// Members of a cluster of three that are told what the test likes.
+struct Puppets {
+    rafts: Vec<Raft>,
+    invariants: Invariants,
+    first_broken: Option<Broken>,
+    now: Micros,
+}
+
+impl Puppets {
+    fn new() -> Puppets {
+        let raft = |rank| Raft::new(Member(rank), 3, course(), 1, Micros(0));
+        let rafts = (0..3).map(raft).collect();
+        Puppets { rafts, invariants: Invariants::new(3), first_broken: None, now: ms(5_000) }
+    }
+
+    fn step(&mut self, rank: u8, input: Input) {
+        let raft = &mut self.rafts[usize::from(rank)];
+        let mut out = Vec::new();
+        raft.step(self.now, input, &mut out);
+        for output in &out {
+            if let Output::Event(event) = output
+                && let Err(broken) = self.invariants.observe(raft, event)
+            {
+                self.first_broken.get_or_insert(broken);
+            }
+        }
+    }
+
+    fn tell(&mut self, rank: u8, from: u8, message: Message) {
+        self.step(rank, Input::Message { from: Member(from), message });
+    }
+
+    /// An append of leader `from` to `rank`.
+    fn append(&mut self, rank: u8, from: u8, term: Term, terms: &[Term], commit: u64) {
+        let route = laconic::raft::message::Route::direct(Member(rank));
+        let append = Append { route, commit, ..append(from, term, (0, 0), terms) };
+        self.tell(rank, from, Message::Append(append));
+    }
+
+    /// Makes `rank` leader of the next term, by votes that nobody gave.
+    fn crown(&mut self, rank: u8) {
+        self.now += ms(3_000);
+        self.step(rank, Input::Wake);
+        let from = (rank + 1) % 3;
+        let term = self.rafts[usize::from(rank)].term();
+        self.tell(rank, from, pre_vote_reply(term, term + 1, true));
+        self.tell(rank, from, vote_reply(term + 1, true));
+        assert_eq!(self.rafts[usize::from(rank)].status().role, RoleName::Leader);
+    }
+
+    fn check_all(&self) -> Result<(), Broken> {
+        check_all(&self.rafts.iter().collect::<Vec<_>>())
+    }
+}
+
+#[test]
+fn two_leaders_of_a_term_are_seen() {
+    let mut puppets = Puppets::new();
+    puppets.crown(0);
+    assert_eq!((puppets.check_all(), puppets.first_broken.clone()), (Ok(()), None));
+    puppets.crown(1);
+    let broken = Broken::TwoLeaders { term: 1, one: Member(0), other: Member(1) };
+    assert_eq!(puppets.check_all(), Err(broken.clone()));
+    assert_eq!(puppets.first_broken, Some(broken));
+}
+
+#[test]
+fn two_commands_of_a_term_at_an_index_are_seen() {
+    let mut puppets = Puppets::new();
+    puppets.append(0, 2, 1, &[1, 1], 0);
+    let mut other = append(2, 1, (0, 0), &[1, 1]);
+    let mut forged = other.entries.to_vec();
+    forged[1].command = (*b"[\"0100\",\"x\",\"y\",\"z\"]").into();
+    other.entries = forged.into();
+    other.route = laconic::raft::message::Route::direct(Member(1));
+    puppets.tell(1, 2, Message::Append(other));
+    let broken = Broken::LogMatching { index: 2, term: 1 };
+    assert_eq!(puppets.check_all(), Err(broken.clone()));
+    assert_eq!(puppets.first_broken, Some(broken));
+}
+
+#[test]
+fn logs_that_differ_below_a_common_entry_are_seen() {
+    let mut puppets = Puppets::new();
+    puppets.append(0, 2, 3, &[1, 3], 0);
+    puppets.append(1, 2, 3, &[2, 3], 0);
+    assert!(matches!(puppets.check_all(), Err(Broken::LogMatching { .. })));
+    assert!(matches!(puppets.first_broken, Some(Broken::LogMatching { .. })));
+}
+
+#[test]
+fn different_commits_are_seen() {
+    let mut puppets = Puppets::new();
+    puppets.append(0, 2, 1, &[1], 1);
+    puppets.append(1, 2, 2, &[2], 1);
+    let broken = Broken::StateMachineSafety { member: Member(1), index: 1 };
+    assert_eq!(puppets.check_all(), Err(broken.clone()));
+    assert_eq!(puppets.first_broken, Some(broken));
+}
+
+#[test]
+fn a_leader_without_a_committed_entry_is_seen() {
+    let mut puppets = Puppets::new();
+    puppets.append(0, 2, 1, &[1], 1);
+    puppets.append(1, 2, 1, &[], 0);
+    puppets.crown(1);
+    let broken = Broken::LeaderCompleteness { leader: Member(1), term: 2, index: 1 };
+    assert_eq!(puppets.check_all(), Err(broken.clone()));
+    assert_eq!(puppets.first_broken, Some(broken));
+}
+
+#[test]
+fn a_truncated_commit_is_seen() {
+    let mut puppets = Puppets::new();
+    puppets.append(0, 2, 1, &[1, 1], 2);
+    let event = Event::Truncated { first: 2, last: 2 };
+    let broken = Broken::TruncatedCommitted { member: Member(0), first: 2 };
+    assert_eq!(puppets.invariants.observe(&puppets.rafts[0], &event), Err(broken));
+    assert_eq!(entries(&[1, 1]).len(), 2);
+}
+
+/// The harness checks step by step; here everything is looked at besides, after every step.
+#[test]
+fn both_checks_agree_on_clusters_in_trouble() {
+    for seed in 0..20 {
+        let mut cluster = Cluster::new(5, seed, course());
+        let mut place = seed;
+        cluster.obeys(move |_| {
+            place = place.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            match place >> 60 {
+                0..=3 => Fate::Lose,
+                4 => Fate::Twice(ms(30)),
+                5 => Fate::After(ms(700)),
+                _ => Fate::Pass,
+            }
+        });
+        for put in 0..60u64 {
+            if let Some(leader) = cluster.leader() {
+                cluster.put(leader, "k", &format!("{put}"));
+                if put % 20 == 10 {
+                    cluster.cut(&[&cluster.others(leader), &[leader]]);
+                }
+            }
+            if put % 20 == 19 {
+                cluster.heal();
+            }
+            cluster.run_until(ms(200), |cluster| {
+                cluster.check();
+                false
+            });
+        }
+        assert!(cluster.commits().iter().any(|commit| *commit > 10), "seed {seed}");
+    }
+}

@@ -1,0 +1,587 @@
+//! A cluster of pure replicas in one thread, on a network and clocks that the test drives. After
+//! every step the invariants are checked, and that nobody spins.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use laconic::interface::{Address, Operation, Outcome, Request};
+use laconic::kv::Command;
+use laconic::raft::invariants::{Invariants, check_all};
+use laconic::raft::tuning::{FanOut, HeartbeatAnswers, Reads, ResendFrom};
+use laconic::raft::{
+    Cause, Event, Index, Kind, Member, MemberSet, Message, Micros, Raft, RoleName, To, Tuning, Why,
+};
+use laconic::record::{Fact, Record};
+use laconic::replica::{Arrival, Replica};
+use laconic::wire::{Datagram, Membership, Payload};
+
+/// The client that asks unless a test names another.
+pub const CLIENT: Address = Address(0x0100);
+
+/// One way of a message, unless a rule delays it.
+pub const ONE_WAY: Micros = Micros(250);
+
+/// How often a replica may ask to be woken at one instant.
+const MOST_WAKES_AN_INSTANT: u32 = 4;
+
+/// Times that suit the course's scenarios.
+pub fn course() -> Tuning {
+    Tuning {
+        heartbeat_interval_us: 400_000,
+        heartbeat_always: false,
+        heartbeat_answers: HeartbeatAnswers::Quorum,
+        election_timeout_min_us: 1_300_000,
+        election_timeout_max_us: 2_000_000,
+        startup_silence_us: 1_000_000,
+        pre_vote: true,
+        check_quorum: true,
+        promise_us: 800_000,
+        reads: Reads::Lease,
+        lease_margin_us: 50_000,
+        linger_us: 0,
+        batch_most_entries: 256,
+        batch_most_bytes: 60_000,
+        pipeline_window: 16,
+        resend_timeout_us: 10_000,
+        resend_from: ResendFrom::Fixed,
+        fan_out: FanOut::Thrifty,
+        chain_length: 0,
+        chain_most_loss_per_mille: 100,
+        lag_most_entries: 64,
+        eager_commit: false,
+        hold_time_us: 500_000,
+    }
+}
+
+/// Milliseconds, for short.
+pub const fn ms(milliseconds: u64) -> Micros {
+    Micros::from_millis(milliseconds)
+}
+
+/// What the network does with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Delivers it one way later.
+    Pass,
+    /// Loses it.
+    Lose,
+    /// Delivers it after as long as this.
+    After(Micros),
+    /// Delivers it twice, the copy after as long as this.
+    Twice(Micros),
+    /// Keeps it until [`Cluster::release`].
+    Hold,
+}
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub struct Flight {
+    /// Sender.
+    pub from: Member,
+    /// Receiver.
+    pub to: Member,
+    /// The sender's count.
+    pub number: u64,
+    /// What it says.
+    pub message: Message,
+}
+
+struct Node {
+    replica: Option<Replica>,
+    /// How much faster than true time its clock runs.
+    drift_ppm: i64,
+    wakes: (Micros, u32),
+}
+
+impl Node {
+    fn rate(&self) -> u128 {
+        (1_000_000 + self.drift_ppm) as u128
+    }
+
+    fn local(&self, now: Micros) -> Micros {
+        Micros((u128::from(now.0) * self.rate() / 1_000_000) as u64)
+    }
+
+    /// The first true time at which the local clock shows `local`.
+    fn true_time(&self, local: Micros) -> Micros {
+        let time = (u128::from(local.0) * 1_000_000).div_ceil(self.rate());
+        Micros(time.try_into().unwrap_or(u64::MAX))
+    }
+}
+
+/// A request and all that came of it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// What was asked.
+    pub operation: Operation,
+    /// By whom.
+    pub client: Address,
+    /// Of whom.
+    pub of: Member,
+    /// When.
+    pub at: Micros,
+    /// Answers: when, by whom, what, and the leader named.
+    pub answers: Vec<(Micros, Member, Outcome, Address)>,
+}
+
+/// A request's place in the cluster's list; its MID is made of it.
+pub type Name = usize;
+
+type Rule = Box<dyn FnMut(&Flight) -> Fate>;
+
+/// The cluster.
+pub struct Cluster {
+    /// True time.
+    pub now: Micros,
+    nodes: Vec<Node>,
+    /// By due time and order of sending.
+    flights: BTreeMap<(Micros, u64), Flight>,
+    /// Messages that a rule holds back.
+    pub held: Vec<Flight>,
+    rule: Rule,
+    sides: Vec<MemberSet>,
+    sequence: u64,
+    requests: Vec<Asked>,
+    /// Every fact told so far, in order.
+    pub records: Vec<Record>,
+    invariants: Invariants,
+    observed: usize,
+}
+
+impl Cluster {
+    /// `count` replicas with `tuning`, switched on at time 0.
+    pub fn new(count: u8, seed: u64, tuning: Tuning) -> Cluster {
+        Cluster::drifting(count, seed, tuning, |_| 0)
+    }
+
+    /// The same, each with a clock that is so many millionths too fast.
+    pub fn drifting(
+        count: u8,
+        seed: u64,
+        tuning: Tuning,
+        drift_ppm: impl Fn(Member) -> i64,
+    ) -> Cluster {
+        tuning.check().expect("a sound tuning");
+        let start = |rank: u8| {
+            let replica = Replica::new(membership(rank, count), tuning.clone(), seed, Micros(0));
+            let drift_ppm = drift_ppm(Member(rank));
+            Node { replica: Some(replica), drift_ppm, wakes: (Micros(0), 0) }
+        };
+        Cluster {
+            now: Micros(0),
+            nodes: (0..count).map(start).collect(),
+            flights: BTreeMap::new(),
+            held: Vec::new(),
+            rule: Box::new(|_| Fate::Pass),
+            sides: Vec::new(),
+            sequence: 0,
+            requests: Vec::new(),
+            records: Vec::new(),
+            invariants: Invariants::new(count as usize),
+            observed: 0,
+        }
+    }
+
+    /// From now on `rule` decides about every message when it is sent.
+    pub fn obeys(&mut self, rule: impl FnMut(&Flight) -> Fate + 'static) {
+        self.rule = Box::new(rule);
+    }
+
+    /// From now on every message passes.
+    pub fn calm(&mut self) {
+        self.obeys(|_| Fate::Pass);
+    }
+
+    /// Cuts the cluster into `sides`; who is on none is alone.
+    pub fn cut(&mut self, sides: &[&[Member]]) {
+        self.sides = sides.iter().map(|side| set(side)).collect();
+    }
+
+    /// Ends a partition.
+    pub fn heal(&mut self) {
+        self.sides.clear();
+    }
+
+    /// Kills a replica; what it has sent stays under way.
+    pub fn kill(&mut self, member: Member) {
+        self.nodes[member.rank()].replica = None;
+    }
+
+    /// Puts a fresh replica under the ID of `member`, as an operator must not (rule R20).
+    pub fn restart_without_memory(&mut self, member: Member, tuning: Tuning) {
+        let count = self.nodes.len() as u8;
+        let now = self.nodes[member.rank()].local(self.now);
+        let fresh = Replica::new(membership(member.0, count), tuning, 99, now);
+        self.nodes[member.rank()].replica = Some(fresh);
+    }
+
+    /// All members.
+    pub fn members(&self) -> impl Iterator<Item = Member> + use<> {
+        (0..self.nodes.len() as u8).map(Member)
+    }
+
+    /// All members but `excepted`.
+    pub fn others(&self, excepted: Member) -> Vec<Member> {
+        self.members().filter(|member| *member != excepted).collect()
+    }
+
+    /// The replicas that live.
+    pub fn living(&self) -> impl Iterator<Item = &Replica> {
+        self.nodes.iter().filter_map(|node| node.replica.as_ref())
+    }
+
+    /// A replica that lives.
+    pub fn replica(&self, member: Member) -> &Replica {
+        self.nodes[member.rank()].replica.as_ref().expect("it lives")
+    }
+
+    /// The core of a replica that lives.
+    pub fn raft(&self, member: Member) -> &Raft {
+        self.replica(member).raft()
+    }
+
+    /// Whether a replica lives.
+    pub fn lives(&self, member: Member) -> bool {
+        self.nodes[member.rank()].replica.is_some()
+    }
+
+    /// The values of the committed puts, in order.
+    pub fn committed_values(&self) -> Vec<String> {
+        let entries = self.invariants.committed().iter();
+        let commands = entries.filter_map(|entry| Command::decode(&entry.command));
+        commands.map(|command| command.value().to_owned()).collect()
+    }
+
+    /// Who leads in the newest term that is led.
+    pub fn leader(&self) -> Option<Member> {
+        let leading = |replica: &&Replica| replica.status().role == RoleName::Leader;
+        let newest = self.living().filter(leading).max_by_key(|replica| replica.status().term);
+        newest.map(|replica| replica.status().member)
+    }
+
+    /// Runs until somebody leads whose term everyone living has heard of; who it is.
+    pub fn elect(&mut self) -> Member {
+        let settled = |cluster: &Cluster| {
+            let leader = cluster.leader();
+            leader.is_some()
+                && cluster.living().all(|replica| {
+                    replica.raft().leader() == leader && replica.raft().log().last_index() > 0
+                })
+        };
+        assert!(self.run_until(ms(20_000), settled), "no leader within 20 s");
+        self.run_for(ms(2));
+        self.leader().expect("it leads")
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, span: Micros) {
+        let end = self.now + span;
+        while self.run_next(end) {}
+        self.now = end;
+    }
+
+    /// Lets time pass until `done`, at most `span`; whether it came to that.
+    pub fn run_until(&mut self, span: Micros, done: impl Fn(&Cluster) -> bool) -> bool {
+        let end = self.now + span;
+        while !done(self) {
+            if !self.run_next(end) {
+                self.now = end;
+                return done(self);
+            }
+        }
+        true
+    }
+
+    /// Does what is due next, if it is due by `end`.
+    fn run_next(&mut self, end: Micros) -> bool {
+        let wake = self.members().filter_map(|member| {
+            let node = &self.nodes[member.rank()];
+            Some((node.true_time(node.replica.as_ref()?.deadline()), member))
+        });
+        let wake = wake.min().map(|(at, member)| (at.max(self.now), member));
+        let flight = self.flights.first_key_value().map(|(key, _)| key.0);
+        // Messages first: what has arrived is taken in before anyone is woken.
+        if let Some(at) = flight.filter(|at| *at <= end && wake.is_none_or(|(time, _)| *at <= time))
+        {
+            self.now = self.now.max(at);
+            if let Some((_, flight)) = self.flights.pop_first() {
+                self.deliver(flight);
+            }
+            return true;
+        }
+        let Some((at, member)) = wake.filter(|(at, _)| *at <= end) else {
+            return false;
+        };
+        self.now = at;
+        self.wake(member);
+        true
+    }
+
+    fn wake(&mut self, member: Member) {
+        let now = self.now;
+        let wakes = &mut self.nodes[member.rank()].wakes;
+        *wakes = if wakes.0 == now { (now, wakes.1 + 1) } else { (now, 1) };
+        assert!(wakes.1 <= MOST_WAKES_AN_INSTANT, "{member:?} spins at {now}");
+        self.step(member, Arrival::Wake);
+    }
+
+    /// Wakes every replica before it asked for it: nothing may come of that.
+    pub fn wake_early(&mut self) {
+        for member in self.members() {
+            let node = &self.nodes[member.rank()];
+            let local = node.local(self.now);
+            if node.replica.as_ref().is_some_and(|replica| replica.deadline() > local) {
+                let before = self.records.len();
+                self.step(member, Arrival::Wake);
+                assert_eq!(self.records[before..], [], "{member:?} acted on an early wake");
+            }
+        }
+    }
+
+    /// Delivers `flight` now, whatever stands between.
+    pub fn deliver(&mut self, flight: Flight) {
+        let Flight { from, to, number, message } = flight;
+        self.step(to, Arrival::Peer { from, number, message });
+    }
+
+    /// Delivers all that rules have held back, in the order of sending.
+    pub fn release(&mut self) {
+        for flight in std::mem::take(&mut self.held) {
+            self.deliver(flight);
+        }
+    }
+
+    fn step(&mut self, member: Member, arrival: Arrival) {
+        let node = &mut self.nodes[member.rank()];
+        let local = node.local(self.now);
+        let Some(replica) = &mut node.replica else {
+            return;
+        };
+        let mut out = Vec::new();
+        let commit = replica.raft().commit();
+        replica.step(local, arrival, &mut out, &mut self.records);
+        self.observe(member);
+        check_order(commit, &out);
+        out.into_iter().for_each(|datagram| self.route(member, datagram));
+    }
+
+    fn observe(&mut self, member: Member) {
+        let raft = self.nodes[member.rank()].replica.as_ref().expect("it has just acted").raft();
+        for record in &self.records[self.observed..] {
+            if let Fact::State(event) = &record.fact
+                && let Err(broken) = self.invariants.observe(raft, event)
+            {
+                panic!("at {}: {broken}", self.now);
+            }
+        }
+        self.observed = self.records.len();
+    }
+
+    /// Checks all states from scratch, as the incremental check must have done all the way.
+    pub fn check(&self) {
+        let rafts: Vec<&Raft> = self.living().map(Replica::raft).collect();
+        check_all(&rafts).unwrap_or_else(|broken| panic!("at {}: {broken}", self.now));
+    }
+
+    fn route(&mut self, from: Member, datagram: Datagram) {
+        match datagram.payload {
+            Payload::Peer { number, message } => {
+                let to: Vec<Member> = match datagram.destination {
+                    Address::EVERYONE => self.others(from),
+                    to => vec![Member(to.0 as u8)],
+                };
+                for to in to {
+                    self.send(Flight { from, to, number, message: message.clone() });
+                }
+            }
+            Payload::Answer { mid, outcome } => {
+                let name: Name = mid[1..].parse().expect("a MID of ours");
+                self.note_answer(name, from, outcome, datagram.leader);
+            }
+            Payload::Hello | Payload::Request { .. } => panic!("a replica sent {datagram:?}"),
+        }
+    }
+
+    fn send(&mut self, flight: Flight) {
+        let side = |member| self.sides.iter().position(|side| side.contains(member));
+        if !self.sides.is_empty() && side(flight.from) != side(flight.to) {
+            return;
+        }
+        let now = self.now;
+        match (self.rule)(&flight) {
+            Fate::Pass => self.launch(now + ONE_WAY, flight),
+            Fate::Lose => {}
+            Fate::After(delay) => self.launch(now + delay, flight),
+            Fate::Twice(delay) => {
+                self.launch(now + ONE_WAY, flight.clone());
+                self.launch(now + delay, flight);
+            }
+            Fate::Hold => self.held.push(flight),
+        }
+    }
+
+    fn launch(&mut self, due: Micros, flight: Flight) {
+        self.sequence += 1;
+        self.flights.insert((due, self.sequence), flight);
+    }
+
+    /// What is said of answers in design section 4 and rules R1 to R3.
+    fn note_answer(&mut self, name: Name, by: Member, outcome: Outcome, leader: Address) {
+        let asked = &self.requests[name];
+        let before = &asked.answers;
+        let oks = before.iter().filter(|answer| matches!(answer.2, Outcome::Ok(_)));
+        assert_eq!(before.len(), oks.clone().count(), "m{name} was answered after a redirect");
+        assert!(oks.clone().all(|ok| ok.1 != by), "{by:?} answered m{name} twice");
+        if let (Outcome::Ok(_), Operation::Put { .. }) = (&outcome, &asked.operation) {
+            assert!(self.is_committed(name), "{by:?} said ok to m{name}, which is not committed");
+        }
+        self.requests[name].answers.push((self.now, by, outcome, leader));
+    }
+
+    /// Whether the put stands among the committed entries.
+    pub fn is_committed(&self, name: Name) -> bool {
+        let mid = format!("m{name}");
+        let entries = self.invariants.committed().iter();
+        let mut commands = entries.filter_map(|entry| Command::decode(&entry.command));
+        commands.any(|command| command.mid() == mid)
+    }
+
+    /// Rule R1 over the whole past: nothing that was redirected has taken effect, and nothing
+    /// has taken effect twice.
+    pub fn check_answers(&self) {
+        let mut mids = BTreeSet::new();
+        for entry in self.invariants.committed() {
+            if let Some(command) = Command::decode(&entry.command) {
+                assert!(mids.insert(command.mid().to_owned()), "{} twice", command.mid());
+            }
+        }
+        for (name, asked) in self.requests.iter().enumerate() {
+            let refused = asked.answers.iter().any(|answer| !matches!(answer.2, Outcome::Ok(_)));
+            assert!(!refused || !mids.contains(&format!("m{name}")), "m{name} took effect");
+        }
+    }
+
+    /// A put at a replica.
+    pub fn put(&mut self, at: Member, key: &str, value: &str) -> Name {
+        let operation = Operation::Put { key: Arc::from(key), value: Arc::from(value) };
+        self.ask(CLIENT, at, operation)
+    }
+
+    /// A get at a replica.
+    pub fn get(&mut self, at: Member, key: &str) -> Name {
+        self.ask(CLIENT, at, Operation::Get { key: Arc::from(key) })
+    }
+
+    /// A request of `client` at a replica.
+    pub fn ask(&mut self, client: Address, at: Member, operation: Operation) -> Name {
+        let name = self.requests.len();
+        let mid = Arc::from(format!("m{name}"));
+        let answers = Vec::new();
+        let asked = Asked { operation: operation.clone(), client, of: at, at: self.now, answers };
+        self.requests.push(asked);
+        let request = Request { client, leader: Address::UNKNOWN, mid, operation };
+        self.step(at, Arrival::Request(request));
+        name
+    }
+
+    /// A request, with what came of it.
+    pub fn asked(&self, name: Name) -> &Asked {
+        &self.requests[name]
+    }
+
+    /// How many requests there have been.
+    pub fn request_count(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// The outcomes of a request, in order.
+    pub fn outcomes(&self, name: Name) -> Vec<Outcome> {
+        self.requests[name].answers.iter().map(|answer| answer.2.clone()).collect()
+    }
+
+    /// Whether a put was acknowledged, once.
+    pub fn is_ok(&self, name: Name) -> bool {
+        self.outcomes(name) == [Outcome::Ok(None)]
+    }
+
+    /// What a get was answered, if it was.
+    pub fn value(&self, name: Name) -> Option<String> {
+        match self.outcomes(name).as_slice() {
+            [Outcome::Ok(Some(value))] => Some(value.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Facts from `mark` on.
+    pub fn since(&self, mark: usize) -> &[Record] {
+        &self.records[mark..]
+    }
+
+    /// Messages that `matches` sent since `mark`, as the simulator counts them.
+    pub fn count(&self, mark: usize, matches: impl Fn(Kind, Why) -> bool) -> usize {
+        let cost = |record: &Record| match record.fact {
+            Fact::Sent { to, kind, why, .. } if matches(kind, why) => match to {
+                To::Member(_) => 1,
+                To::Everyone => self.nodes.len() - 1,
+            },
+            _ => 0,
+        };
+        self.since(mark).iter().map(cost).sum()
+    }
+
+    /// All messages since `mark`.
+    pub fn messages(&self, mark: usize) -> usize {
+        self.count(mark, |_, _| true)
+    }
+
+    /// Messages sent for `cause` since `mark`, answers and relays left out.
+    pub fn caused(&self, mark: usize, cause: Cause) -> usize {
+        self.count(mark, |_, why| why == Why::Own(cause))
+    }
+
+    /// Changes of state since `mark` that match, with who told them.
+    pub fn events<'a>(
+        &'a self,
+        mark: usize,
+        matches: impl Fn(&Event) -> bool + 'a,
+    ) -> impl Iterator<Item = (Micros, Member, Event)> + 'a {
+        self.since(mark).iter().filter_map(move |record| match record.fact {
+            Fact::State(event) if matches(&event) => Some((record.at, record.teller, event)),
+            _ => None,
+        })
+    }
+
+    /// Ends of the logs of those who live.
+    pub fn commits(&self) -> Vec<Index> {
+        self.living().map(|replica| replica.raft().commit()).collect()
+    }
+}
+
+/// Rule R2: within a step the puts that it commits are answered before any send that carries the
+/// new commit index, and before any read.
+fn check_order(commit_before: Index, out: &[Datagram]) {
+    let mut told = false;
+    for datagram in out {
+        match &datagram.payload {
+            Payload::Peer { message: Message::Append(append), .. } => {
+                told |= append.commit > commit_before;
+            }
+            Payload::Answer { outcome: Outcome::Ok(Some(_)), .. } => told = true,
+            Payload::Answer { outcome: Outcome::Ok(None), .. } => assert!(!told, "{out:?}"),
+            _ => {}
+        }
+    }
+}
+
+fn membership(rank: u8, count: u8) -> Membership {
+    let others: Vec<Address> =
+        (0..count).filter(|other| *other != rank).map(|other| Address(other.into())).collect();
+    Membership::new(Address(rank.into()), &others).expect("a sound membership")
+}
+
+/// Members as a set.
+pub fn set(members: &[Member]) -> MemberSet {
+    let mut set = MemberSet::EMPTY;
+    members.iter().for_each(|member| set.insert(*member));
+    set
+}

@@ -1,0 +1,13 @@
+//! The consensus core and the replica under a network and clocks that the tests drive: the rules
+//! R1 to R20, the stories that Raft is told by, what fan-outs cost, and random faults.
+
+mod checks;
+mod cluster;
+mod costs;
+mod random;
+mod rules_answers;
+mod rules_logs;
+mod rules_promises;
+mod rules_quorums;
+mod solo;
+mod stories;

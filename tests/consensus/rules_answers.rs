@@ -1,0 +1,180 @@
+//! Rules R1 to R6: answers to clients.
+
+use laconic::interface::{Address, Operation, Outcome};
+use laconic::raft::message::Append;
+use laconic::raft::tuning::{FanOut, Reads};
+use laconic::raft::{Member, Message, RoleName, Tuning};
+
+use crate::cluster::{Cluster, Fate, course, ms};
+use crate::solo::{Solo, answered, answers, append, appends};
+
+const OK: Outcome = Outcome::Ok(None);
+
+#[test]
+fn r01_a_put_in_any_log_is_redirected_only_when_another_entry_is_committed_in_its_place() {
+    let mut solo = Solo::new(3, course());
+    solo.lead_all();
+    let (term, place) = (solo.raft().term(), solo.raft().log().last_index() + 1);
+    solo.put("k", "P");
+    solo.wait(ms(1));
+    // The next leader's empty entry stands where P stood: that alone decides nothing.
+    let opening = append(1, term + 1, (term, place - 1), &[term + 1]);
+    let mut said = answers(&solo.hear(1, Message::Append(opening.clone())));
+    assert_eq!(solo.raft().log().term_at(place), Some(term + 1), "P was truncated");
+    said.extend(answers(&solo.wait(ms(600))));
+    assert_eq!(said, [], "P may still take effect");
+    // Now it never will.
+    let out = solo.hear(1, Message::Append(Append { round: 2, commit: place, ..opening }));
+    assert_eq!(answers(&out), [("P".into(), Outcome::Redirect, Address(1))]);
+    assert_eq!(answers(&solo.wait(ms(3_000))), []);
+}
+
+/// The history for which the rule was made: the truncated put is committed after all.
+#[test]
+fn r01_a_truncated_put_may_come_back() {
+    let mut solo = Solo::new(3, course());
+    solo.lead_all();
+    let (term, place) = (solo.raft().term(), solo.raft().log().last_index() + 1);
+    solo.put("k", "P");
+    solo.wait(ms(1));
+    let put = solo.raft().log().entry(place).expect("it stands there").clone();
+    let opening = append(1, term + 1, (term, place - 1), &[term + 1]);
+    let mut out = solo.hear(1, Message::Append(opening));
+    let mut back = append(2, term + 2, (term, place - 1), &[term + 2]);
+    back.entries = [put, back.entries[0].clone()].into();
+    back.commit = place + 1;
+    out.extend(solo.hear(2, Message::Append(back)));
+    assert_eq!(solo.raft().commit(), place + 1);
+    assert_eq!(answers(&out), [], "the leader that committed it answers");
+}
+
+#[test]
+fn r02_a_follower_never_says_ok() {
+    let mut solo = Solo::new(3, course());
+    solo.lead_all();
+    let (term, place) = (solo.raft().term(), solo.raft().log().last_index() + 1);
+    solo.put("k", "P");
+    solo.wait(ms(1));
+    let mut next = append(1, term + 1, (term, place), &[term + 1]);
+    next.commit = place + 1;
+    let out = solo.hear(1, Message::Append(next));
+    assert_eq!(solo.raft().commit(), place + 1);
+    assert_eq!(answers(&out), []);
+}
+
+/// The order within a step is checked by the harness, in every step of every test.
+#[test]
+fn r02_ok_goes_out_before_the_commit_index_and_before_reads() {
+    let tuning = Tuning { lag_most_entries: 1, reads: Reads::Confirm, ..course() };
+    let mut cluster = Cluster::new(5, 3, tuning);
+    let leader = cluster.elect();
+    let mut puts = Vec::new();
+    for round in 0..50 {
+        puts.push(cluster.put(leader, "k", &format!("{round}")));
+        cluster.get(leader, "k");
+        cluster.run_for(ms(1));
+    }
+    cluster.run_for(ms(20));
+    assert!(puts.into_iter().all(|put| cluster.is_ok(put)));
+}
+
+#[test]
+fn r02_pending_reads_are_released_at_a_step_down() {
+    let mut solo = Solo::new(3, Tuning { reads: Reads::Confirm, ..course() });
+    solo.lead_all();
+    let (term, last) = (solo.raft().term(), solo.raft().log().last_index());
+    assert_eq!(answers(&solo.get("k", "read")), []);
+    solo.put("k", "P");
+    solo.get("k", "behind P");
+    let next = Message::Append(append(1, term + 1, (term, last), &[term + 1]));
+    let mut out = answers(&solo.hear(1, next.clone()));
+    // One client, so the second redirect waits until the leader is heard again (rule R5).
+    assert_eq!(out.len(), 1);
+    out.extend(answers(&solo.hear(1, next)));
+    let redirect = |mid: &str| (mid.to_owned(), Outcome::Redirect, Address(1));
+    assert_eq!(out, [redirect("behind P"), redirect("read")]);
+}
+
+#[test]
+fn r03_a_new_leader_answers_what_lies_above_the_commit_index_it_had_heard_of() {
+    let mut cluster = Cluster::new(5, 5, Tuning { fan_out: FanOut::Star, ..course() });
+    let leader = cluster.elect();
+    let early = cluster.put(leader, "k", "early");
+    cluster.run_for(ms(1_000));
+    let late = cluster.put(leader, "k", "late");
+    assert!(cluster.run_until(ms(5), |cluster| cluster.is_ok(late)));
+    cluster.kill(leader);
+    let next = cluster.elect();
+    assert_eq!(cluster.outcomes(early), [OK], "its commit was heard of by all");
+    assert_eq!(cluster.outcomes(late), [OK, OK], "its commit was not: silence would be worse");
+    assert_eq!(cluster.asked(late).answers[1].1, next);
+}
+
+#[test]
+fn r04_a_put_that_died_with_its_leader_is_redirected_by_nobody() {
+    let mut cluster = Cluster::new(5, 6, Tuning { fan_out: FanOut::Star, ..course() });
+    let leader = cluster.elect();
+    let holder = cluster.others(leader)[0];
+    // One other holds the put, and is away while the rest overwrite it.
+    cluster.obeys(move |flight| match flight.from == leader && flight.to != holder {
+        true => Fate::Lose,
+        false => Fate::Pass,
+    });
+    let put = cluster.put(leader, "k", "lost");
+    cluster.run_for(ms(1));
+    cluster.kill(leader);
+    let rest: Vec<Member> = cluster.others(leader)[1..].to_vec();
+    cluster.cut(&[&rest]);
+    cluster.calm();
+    assert!(cluster.run_until(ms(9_000), |c| c.leader().is_some_and(|l| rest.contains(&l))));
+    cluster.run_for(ms(100));
+    cluster.heal();
+    cluster.run_for(ms(5_000));
+    let truncated = |event: &_| matches!(event, laconic::raft::Event::Truncated { .. });
+    assert!(cluster.events(0, truncated).any(|event| event.1 == holder), "it was overwritten");
+    assert!(!cluster.is_committed(put));
+    assert_eq!(cluster.outcomes(put), []);
+}
+
+#[test]
+fn r05_a_client_is_redirected_to_a_silent_leader_once() {
+    let mut solo = Solo::new(3, course());
+    solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
+    let redirect = |mid: &str| (mid.to_owned(), Outcome::Redirect, Address(1));
+    assert_eq!(answers(&solo.get("k", "first")), [redirect("first")]);
+    assert_eq!(answers(&solo.get("k", "back again")), [], "kept until the leader is heard");
+    let other = Operation::Get { key: "k".into() };
+    assert_eq!(answers(&solo.ask(Address(0x200), "other", other)), [redirect("other")]);
+    let out = solo.hear(1, Message::Append(append(1, 1, (1, 1), &[])));
+    assert_eq!(answers(&out), [redirect("back again")]);
+}
+
+#[test]
+fn r05_what_is_kept_too_long_is_sent_on_to_anyone() {
+    let mut solo = Solo::new(3, course());
+    assert_eq!(answers(&solo.put("k", "P")), []);
+    assert_eq!(answers(&solo.wait(ms(499))), []);
+    let sent_on = [("P".into(), Outcome::Redirect, Address::UNKNOWN)];
+    assert_eq!(answers(&solo.wait(ms(1))), sent_on);
+}
+
+#[test]
+fn r06_a_leader_out_of_touch_takes_in_no_put() {
+    let mut solo = Solo::new(5, course());
+    solo.lead_all();
+    let last = solo.raft().log().last_index();
+    solo.put("k", "taken");
+    solo.wait(ms(21));
+    assert_eq!(solo.raft().log().last_index(), last + 1);
+    solo.put("k", "held");
+    assert_eq!(solo.raft().log().last_index(), last + 1, "not in the log");
+    let out = solo.wait(ms(500));
+    assert_eq!(solo.role(), RoleName::Leader);
+    assert_eq!(answered(&out, &Outcome::Redirect), ["held"], "so it may be sent on");
+    solo.put("k", "served");
+    let out = solo.wait(ms(400));
+    assert!(!appends(&out).is_empty(), "it goes on asking");
+    let out = solo.acknowledge(&out);
+    assert_eq!(answered(&out, &OK), ["taken"]);
+    assert_eq!(solo.raft().log().last_index(), last + 2, "in touch again");
+}

@@ -1,0 +1,258 @@
+//! Rules R11 to R14: logs, acknowledgements, hops.
+
+use laconic::interface::Address;
+use laconic::raft::message::{Append, AppendReply, Hint, Refusal, Route};
+use laconic::raft::{Cause, Disposition, Event, Index, Member, MemberSet, Message, RoleName, Term};
+
+use crate::cluster::{course, ms, set};
+use crate::solo::{ME, Solo, accepted, append, appends, refused, reply, vote_reply};
+
+/// A follower whose log holds entries of these terms, sent by leader 1 of the last term.
+fn follower(terms: &[Term]) -> Solo {
+    let mut solo = Solo::new(5, course());
+    let term = *terms.last().expect("a log");
+    solo.hear(1, Message::Append(append(1, term, (0, 0), terms)));
+    assert_eq!(terms_of(&solo), terms);
+    solo
+}
+
+fn terms_of(solo: &Solo) -> Vec<Term> {
+    solo.raft().log().entries().iter().map(|entry| entry.term).collect()
+}
+
+#[test]
+fn r11_commit_rises_to_what_the_append_has_checked_never_to_the_own_last_index() {
+    let mut solo = follower(&[1, 1, 2, 2]);
+    // Index 3 and 4 conflict with the log of leader 3, who has committed through 4.
+    let heartbeat = Append { commit: 4, ..append(3, 3, (1, 2), &[]) };
+    solo.hear(3, Message::Append(heartbeat));
+    assert_eq!(solo.raft().commit(), 2);
+    assert_eq!(solo.replica.status().heard_commit, 4, "kept apart (R3)");
+    solo.hear(3, Message::Append(Append { commit: 4, ..append(3, 3, (1, 2), &[3]) }));
+    assert_eq!((terms_of(&solo), solo.raft().commit()), (vec![1, 1, 3], 3));
+}
+
+#[test]
+fn r11_a_refused_append_commits_nothing() {
+    let mut solo = follower(&[1, 1]);
+    solo.hear(3, Message::Append(Append { commit: 2, ..append(3, 3, (2, 2), &[3]) }));
+    assert_eq!(solo.disposition(), Disposition::Rejected);
+    assert_eq!(solo.raft().commit(), 0);
+    assert_eq!(solo.replica.status().heard_commit, 2);
+}
+
+#[test]
+fn r12_a_late_shorter_append_truncates_nothing() {
+    let mut solo = follower(&[1, 1, 1]);
+    for short in [append(1, 1, (0, 0), &[1]), append(1, 1, (0, 0), &[]), append(1, 1, (1, 1), &[1])]
+    {
+        solo.hear(1, Message::Append(short));
+        assert_eq!(terms_of(&solo), [1, 1, 1]);
+    }
+    assert_eq!(solo.events(|event| matches!(event, Event::Truncated { .. })), 0);
+}
+
+#[test]
+fn r12_a_conflict_of_terms_truncates_but_never_below_the_commit_index() {
+    let mut solo = follower(&[1, 1, 1]);
+    solo.hear(1, Message::Append(Append { commit: 2, ..append(1, 1, (0, 0), &[1, 1]) }));
+    solo.hear(2, Message::Append(append(2, 2, (1, 2), &[2])));
+    assert_eq!(terms_of(&solo), [1, 1, 2]);
+    // No leader contradicts what is committed; what says so is no leader's.
+    solo.hear(2, Message::Append(append(2, 2, (1, 1), &[2, 2])));
+    assert_eq!(solo.disposition(), Disposition::Implausible);
+    assert_eq!(terms_of(&solo), [1, 1, 2]);
+}
+
+#[test]
+fn r13_an_acknowledgement_speaks_of_that_append_alone() {
+    let mut solo = follower(&[1, 1, 1]);
+    let late = Append { round: 17, cause: Cause::Resend, ..append(1, 1, (0, 0), &[1]) };
+    let expected = AppendReply {
+        term: 1,
+        round: 17,
+        cause: Cause::Resend,
+        through: 1,
+        members: MemberSet::only(ME),
+        refusal: None,
+    };
+    assert_eq!(reply(&solo.hear(1, Message::Append(late))), expected);
+    let heartbeat = append(1, 1, (1, 2), &[]);
+    assert_eq!(reply(&solo.hear(1, Message::Append(heartbeat))).through, 2);
+}
+
+/// A leader of five with three entries that nobody has acknowledged, and its appends.
+fn leader() -> (Solo, Vec<Append>) {
+    let mut solo = Solo::new(5, course());
+    solo.lead_all();
+    for put in ["a", "b", "c"] {
+        solo.put(put, put);
+    }
+    let sent = appends(&solo.wait(ms(1)));
+    assert_eq!(sent.len(), 2, "thrifty");
+    (solo, sent)
+}
+
+fn receiver(append: &Append) -> u8 {
+    append.route.first().expect("a receiver").0
+}
+
+#[test]
+fn r13_the_leader_checks_what_is_acknowledged() {
+    let (mut solo, sent) = leader();
+    let commit = solo.raft().commit();
+    let last = solo.raft().log().last_index();
+    let (first, second) = (receiver(&sent[0]), receiver(&sent[1]));
+    let Message::AppendReply(good) = accepted(&sent[0], last) else { unreachable!() };
+    let members = MemberSet(good.members.0 | MemberSet::only(Member(second)).0);
+    let lies = [
+        (AppendReply { members, ..good }, Disposition::Implausible),
+        (AppendReply { through: last + 1, ..good }, Disposition::Implausible),
+        (AppendReply { round: good.round + 9, ..good }, Disposition::Stale),
+        (AppendReply { round: 0, ..good }, Disposition::Stale),
+        (AppendReply { term: good.term - 1, ..good }, Disposition::Implausible),
+    ];
+    for (lie, expected) in lies {
+        solo.hear(first, Message::AppendReply(lie));
+        assert_eq!(solo.disposition(), expected, "{lie:?}");
+        assert_eq!(solo.raft().commit(), commit, "{lie:?}");
+    }
+    // From one that the round did not go to.
+    solo.hear(second, Message::AppendReply(good));
+    assert_eq!(solo.disposition(), Disposition::Implausible);
+    solo.hear(first, Message::AppendReply(good));
+    solo.hear(first, Message::AppendReply(good));
+    assert_eq!(solo.disposition(), Disposition::Duplicate);
+    assert_eq!(solo.raft().commit(), commit, "one of two others, however often it says so");
+    solo.hear(second, accepted(&sent[1], last));
+    assert_eq!(solo.raft().commit(), last);
+}
+
+#[test]
+fn r13_a_match_only_rises_and_late_refusals_are_ignored() {
+    let (mut solo, sent) = leader();
+    let last = solo.raft().log().last_index();
+    let (first, second) = (receiver(&sent[0]), receiver(&sent[1]));
+    solo.hear(first, accepted(&sent[0], last));
+    solo.hear(first, accepted(&sent[0], last - 2));
+    let hint = Hint { term: 0, first: 0, last: 0 };
+    let out = solo.hear(first, refused(&sent[0], hint));
+    assert_eq!(appends(&out), [], "refused at or below the match");
+    solo.hear(second, accepted(&sent[1], last));
+    assert_eq!(solo.raft().commit(), last, "what was matched stays matched");
+}
+
+/// A batch along 0, 2, 3 from leader 1.
+fn chained() -> Append {
+    let route = Route::through(&[ME, Member(2), Member(3)]).expect("distinct");
+    Append { route, commit: 1, round: 4, ..append(1, 1, (1, 1), &[1]) }
+}
+
+#[test]
+fn r14_a_hop_relays_verbatim_and_only_after_accepting() {
+    let mut solo = follower(&[1]);
+    let out = solo.hear(1, Message::Append(chained()));
+    assert_eq!(out.len(), 1, "no answer of its own");
+    assert_eq!(out[0].destination, Address(2));
+    assert_eq!((out[0].source, out[0].leader), (Address(0), Address(1)));
+    let route = Route::through(&[Member(2), Member(3)]).expect("distinct");
+    let accepted = MemberSet::only(ME);
+    assert_eq!(appends(&out), [Append { route, accepted, ..chained() }]);
+    assert_eq!(solo.raft().log().last_index(), 2);
+}
+
+#[test]
+fn r14_the_last_hop_acknowledges_for_all() {
+    let mut solo = follower(&[1]);
+    let last =
+        Append { route: Route::direct(ME), accepted: set(&[Member(2), Member(3)]), ..chained() };
+    let out = solo.hear(3, Message::Append(last));
+    assert_eq!(out[0].destination, Address(1), "to the leader");
+    assert_eq!(reply(&out).members, set(&[ME, Member(2), Member(3)]));
+}
+
+#[test]
+fn r14_a_hop_that_refuses_tells_the_leader_and_relays_nothing() {
+    let mut solo = follower(&[1]);
+    let gap = Append {
+        previous: laconic::raft::message::Position { term: 1, index: 7 },
+        route: Route::through(&[ME, Member(3)]).expect("distinct"),
+        accepted: MemberSet::only(Member(2)),
+        ..chained()
+    };
+    let out = solo.hear(2, Message::Append(gap));
+    assert_eq!(out.len(), 1);
+    assert_eq!(out[0].destination, Address(1), "the leader, not the hop before");
+    let refusal = Refusal { refused: 7, hint: Hint { term: 1, first: 1, last: 1 } };
+    let told = reply(&out);
+    assert_eq!((told.term, told.members), (1, MemberSet::only(Member(2))));
+    assert_eq!(told.refusal, Some(refusal));
+}
+
+#[test]
+fn r14_what_is_not_for_this_hop_is_dropped() {
+    let routes = [&[Member(2), ME][..], &[ME, Member(1)], &[ME, Member(9)]];
+    for route in routes {
+        let mut solo = follower(&[1]);
+        let route = Route::through(route).expect("distinct");
+        assert_eq!(solo.hear(1, Message::Append(Append { route, ..chained() })), []);
+        assert_eq!(solo.disposition(), Disposition::Implausible);
+    }
+    assert_eq!(Route::through(&[ME, Member(2), ME]), None, "a route of distinct followers");
+    // From a hop that is not said to have accepted it, and back at one that is.
+    let mut solo = follower(&[1]);
+    assert_eq!(solo.hear(4, Message::Append(chained())), []);
+    let again = Append { accepted: MemberSet::only(ME), ..chained() };
+    assert_eq!(solo.hear(1, Message::Append(again)), []);
+}
+
+/// Section 5.4.1: the later last term wins, then the longer log.
+#[test]
+fn who_is_up_to_date_is_decided_by_last_term_then_index() {
+    use crate::solo::{pre_vote_request, vote, vote_request};
+    let later: [((Term, Index), bool); 6] = [
+        ((1, 99), false),
+        ((2, 2), false),
+        ((2, 3), true),
+        ((2, 4), true),
+        ((3, 1), true),
+        ((0, 0), false),
+    ];
+    for (last, expected) in later {
+        let mut solo = follower(&[1, 1, 2]);
+        assert_eq!(vote(&solo.hear(3, vote_request(9, last))).0, expected, "{last:?}");
+        let mut solo = follower(&[1, 1, 2]);
+        assert_eq!(vote(&solo.hear(3, pre_vote_request(9, last))).0, expected, "{last:?}");
+    }
+}
+
+/// Section 5.4.2, figure 8 (c): S1 leads again and has brought its old entry to a majority. It may
+/// not be committed by counting, for S5 could still overwrite it (d); an entry of the own term
+/// behind it commits both (e).
+#[test]
+fn an_old_term_entry_on_a_majority_is_not_committed_by_counting() {
+    let mut solo = follower(&[1, 2]);
+    solo.hear(2, vote_reply(3, false));
+    let opening = appends(&solo.lead());
+    assert_eq!((solo.role(), solo.raft().term()), (RoleName::Leader, 4));
+    assert_eq!(terms_of(&solo), [1, 2, 4]);
+    for append in &opening {
+        solo.hear(receiver(append), accepted(append, 2));
+    }
+    assert_eq!(solo.raft().commit(), 0, "all hold the entry of term 2");
+    solo.hear(receiver(&opening[0]), accepted(&opening[0], 3));
+    assert_eq!(solo.raft().commit(), 0);
+    solo.hear(receiver(&opening[1]), accepted(&opening[1], 3));
+    assert_eq!(solo.raft().commit(), 3);
+}
+
+/// One vote a term, whoever asks and however often (section 5.2).
+#[test]
+fn a_vote_is_given_once_a_term() {
+    use crate::solo::{vote, vote_request};
+    let mut solo = follower(&[1]);
+    assert_eq!(vote(&solo.hear(3, vote_request(2, (1, 1)))), (true, 2));
+    assert_eq!(vote(&solo.hear(4, vote_request(2, (1, 5)))), (false, 2));
+    assert_eq!(vote(&solo.hear(3, vote_request(2, (1, 1)))), (true, 2), "the same, once more");
+    assert_eq!(vote(&solo.hear(4, vote_request(3, (1, 5)))), (true, 3));
+}
