@@ -1,8 +1,34 @@
-//! Laconic: a Raft key-value replica that knows what every one of its messages was for.
+//! Laconic: a Raft key-value replica that knows what every one of its messages was for, and the
+//! simulator that runs it.
+//!
+//! The map, in reading order. Each module may use those named behind it, and nothing else of ours;
+//! `tests/house.rs` holds that, so the house cannot drift.
+//!
+//! | module | what | uses |
+//! | --- | --- | --- |
+//! | [`interface`] | the words of the course's interface: IDs, requests, answers | |
+//! | [`raft`] | the consensus core, pure; starts with an essay | |
+//! | [`kv`] | the store, and how a put is written into the log | interface |
+//! | [`wire`] | datagrams as types and as JSON, and their length | interface, raft |
+//! | [`record`] | the one schema of facts; on disk and as JSON lines | interface, raft, wire |
+//! | [`replica`] | core, store and the clients that wait, still pure | all above |
+//! | [`tuning_file`] | profiles: the core's knobs from TOML | raft |
+//! | [`clock`] | the machine's monotonic clock | raft |
+//! | [`service`] | a replica as a process: socket, timers, signals | replica and below; never sim |
+//! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | replica and below; never service |
+//! | [`cli`] | the command line | all |
+//!
+//! Two principles: the core is pure, and every fact is emitted once. Whatever counts, checks or
+//! draws is a fold over the records.
+
+pub mod cli;
+pub mod clock;
 pub mod interface;
 pub mod kv;
 pub mod raft;
 pub mod record;
 pub mod replica;
+pub mod service;
 pub mod sim;
+pub mod tuning_file;
 pub mod wire;

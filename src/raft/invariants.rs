@@ -70,6 +70,8 @@ pub struct Invariants {
     seen: Vec<Vec<Seen>>,
     /// What is committed, by index.
     committed: Vec<Entry>,
+    /// In which term each of them was: that of the leader who committed it, who is first.
+    committed_in: Vec<Term>,
     /// Commit index of each member.
     commits: Vec<Index>,
 }
@@ -91,7 +93,7 @@ impl Invariants {
             Event::Appended { first, last, .. } => {
                 (first..=last).try_for_each(|index| self.on_entry(raft.log(), index))
             }
-            Event::Committed { through } => self.on_commit(member, through, raft.log()),
+            Event::Committed { through } => self.on_commit(raft, through),
             Event::Truncated { first, .. } if first <= self.commits[member.rank()] => {
                 Err(Broken::TruncatedCommitted { member, first })
             }
@@ -104,8 +106,11 @@ impl Invariants {
         if one != leader {
             return Err(Broken::TwoLeaders { term, one, other: leader });
         }
+        // Only what was committed in an earlier term: a leader can learn late that it was elected.
         let lacks = |entry: &Entry, index| log.term_at(index) != Some(entry.term);
-        match self.committed.iter().zip(1..).find(|(entry, index)| lacks(entry, *index)) {
+        let earlier = self.committed_in.iter().map(|committed_in| *committed_in < term);
+        let committed = self.committed.iter().zip(earlier).zip(1..);
+        match committed.into_iter().find(|((e, earlier), index)| *earlier && lacks(e, *index)) {
             Some((_, index)) => Err(Broken::LeaderCompleteness { leader, term, index }),
             None => Ok(()),
         }
@@ -131,7 +136,8 @@ impl Invariants {
         }
     }
 
-    fn on_commit(&mut self, member: Member, through: Index, log: &Log) -> Result<(), Broken> {
+    fn on_commit(&mut self, raft: &Raft, through: Index) -> Result<(), Broken> {
+        let (member, log) = (raft.core.me, raft.log());
         let from = self.commits[member.rank()] + 1;
         self.commits[member.rank()] = through;
         for index in from..=through {
@@ -139,7 +145,10 @@ impl Invariants {
                 return Err(Broken::StateMachineSafety { member, index });
             };
             match self.committed.get(index as usize - 1) {
-                None => self.committed.push(entry.clone()),
+                None => {
+                    self.committed.push(entry.clone());
+                    self.committed_in.push(raft.term());
+                }
                 Some(other) if other.term == entry.term && same(&other.command, &entry.command) => {
                 }
                 Some(_) => return Err(Broken::StateMachineSafety { member, index }),

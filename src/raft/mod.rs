@@ -1,4 +1,67 @@
-//! The consensus core.
+//! The consensus core: Raft, and nothing else. No I/O, no clock, no randomness of its own, no
+//! JSON; the caller owns time and the seed.
+//!
+//! # How to read it
+//!
+//! [`Raft::step`] is the one place that branches: what comes in ([`Input`]) is handed to whoever
+//! handles it, and what is to be done comes out as one ordered list ([`Output`]). `core` holds what
+//! a replica is whatever its role; the role is an enum that owns the rest, so that a follower
+//! cannot touch a leader's state. To follow one vote, read `election` (who asks and who grants),
+//! `step` (where it comes in) and `core` (what it changes). To follow one put: `leader` (taken into
+//! the log), `replication` (sent), `follower` (stored, passed on, acknowledged), `answers`
+//! (counted, committed). `timers` is what happens because time passes. [`message`] is the glossary.
+//!
+//! "§" is a section of *In Search of an Understandable Consensus Algorithm* (Ongaro, Ousterhout,
+//! extended version); "dissertation" is Ongaro's; "rule R…" is this project's list of where chains,
+//! thrifty quorums, leases and answers to clients meet Raft.
+//!
+//! # The protocol as built
+//!
+//! **Elections** (§5.2). A follower that hears no leader for a random time asks for *pre-votes*
+//! (dissertation §9.6): would you vote for me? Only with a quorum of yeses does it enter a new term
+//! and ask for votes, so a replica that comes back from a partition disturbs nobody. A vote goes to
+//! whoever's log is at least as up to date, by last term, then last index (§5.4.1). Before all that
+//! stands the *promise* (rule R7): whoever accepted an append neither votes, pre-votes nor campaigns
+//! for as long as the append asked, and nothing but time ends that; a request that is refused for
+//! it raises no term. Who refuses a pre-vote because its own log is longer stands at once (R18).
+//!
+//! **Opening a term** (§8). A new leader appends an empty entry. It travels with the first
+//! heartbeat, to everyone directly. Until it is committed nothing is read.
+//!
+//! **Replication** (§5.3). Proposals wait for the end of the drain that brought them, or for the
+//! linger, and go out as a batch by the fan-out in force: to everyone (`broadcast`, `star`), to f
+//! followers (`thrifty`), or along f followers, the last of whom acknowledges for all (`chain`, R14).
+//! In the latter two the quorum rotates: it is the f that have gone longest without hearing, and
+//! the append carries all that they lack (R17), so under load everyone is reached, caught up and
+//! kept calm without a message of its own. Every append is a *round* with a number (R9); answers
+//! name the round, and who accepted it (R13), so late and doubled answers are harmless.
+//!
+//! **Commit** (§5.3, §5.4.2). What f others hold is committed, if it ends in an entry of the
+//! leader's own term. The commit index rides on the next append. A follower commits only what the
+//! append that brought the index has checked (R11).
+//!
+//! **Silence.** An answer that does not come in time is asked for again, directly, and one more
+//! follower is brought in so that a batch does not wait twice (R16). Who is silent to that is a
+//! *suspect*: out of quorums, and probed with empty appends, whose answer tells at once that it
+//! lives and how much it holds (R19). A refusal carries a hint, the conflicting term and its first
+//! index, from which the leader mostly knows where the logs agree.
+//!
+//! **Heartbeats and leases.** A follower that was not addressed for an interval gets an empty append.
+//! As many as needed are asked to answer, which renews check-quorum (a leader that hears from no
+//! quorum for an election timeout steps down, dissertation §6.2) and the lease: while a quorum's
+//! promises, counted from when the *leader* began the round, less a margin, hold, no one else can
+//! have become leader, and reads cost no message. Without a lease a read waits for one round that
+//! begins after it came, shared with all others that wait (ReadIndex, dissertation §6.4). Leases
+//! rest on clocks whose rates differ by less than the margin.
+//!
+//! # What is left out
+//!
+//! Persistence and restarts: an ID lives for one process life, and a replica that restarts under
+//! its old ID has forgotten its vote and its promises (R20); nothing admits it again. A durable log
+//! would add an output that must be done before the sends that depend on it. Log compaction and
+//! snapshots: the log is kept whole in memory. Membership change: the cluster is what it was
+//! started as.
+
 mod answers;
 mod core;
 mod election;

@@ -4,6 +4,7 @@
 //! No request is forgotten (design §4): it is answered, or kept until a leader is known, or, past
 //! the hold time, sent on. Which answer is owed when is the matter of rules R1 to R6.
 
+mod arrival;
 mod requests;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -1,8 +1,16 @@
 //! The simulator.
 
+pub mod books;
 pub mod course;
 pub mod delays;
 pub mod dice;
 pub mod fold;
+pub mod folder;
 pub mod history;
+pub mod instant;
+pub mod outcome;
+pub mod real;
+pub mod recorder;
+pub mod report;
 pub mod scenario;
+pub mod virtual_time;

@@ -1,0 +1,121 @@
+//! The command line: one `run` a subcommand; the flags' docs are the help.
+
+mod output;
+mod records;
+mod sim;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::service::{self, Environment};
+
+/// Exit status: how every command ends (design §8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// All is well.
+    Good = 0,
+    /// A check failed.
+    CheckFailed = 1,
+    /// Bad input or usage.
+    BadInput = 2,
+    /// The environment failed: a port, a child, the disk.
+    Environment = 4,
+    /// Broken off by Ctrl-C.
+    Interrupted = 130,
+}
+
+/// A command that could not do its work, and the one line that says why.
+#[derive(Debug)]
+pub struct Failure {
+    /// How to exit.
+    pub status: Status,
+    /// What to say.
+    pub message: String,
+}
+
+impl Failure {
+    /// The user's input is wrong.
+    pub fn input(message: impl ToString) -> Failure {
+        Failure { status: Status::BadInput, message: message.to_string() }
+    }
+
+    /// The machine said no.
+    pub fn environment(message: impl ToString) -> Failure {
+        Failure { status: Status::Environment, message: message.to_string() }
+    }
+}
+
+#[derive(Parser)]
+#[command(
+    name = "laconic",
+    version,
+    about = "A Raft key-value replica that knows what every one of its messages was for",
+    after_help = "Examples:\n  laconic sim simple-2               one scenario in virtual time, with its message table\n  laconic sim all --repeat 20        the course's seventeen, 20 seeds each\n  laconic sim crash-3 --real         the same over real UDP, with child processes\n  laconic sim simple-2 --out run     keep the run's records, then: laconic records run\n\nExit status: 0 good, 1 a check failed, 2 bad input or usage, 4 the environment failed\n(port, child, disk), 130 interrupted."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a scenario, or all seventeen of the course, and say where the messages went
+    Sim(sim::SimArguments),
+    /// Print the records of a run as JSON lines
+    Records(records::RecordsArguments),
+    /// Be a replica, as the course's simulator launches one
+    Replica(ReplicaArguments),
+}
+
+/// Be a replica, as the course's simulator launches one; also under the name 4730kvstore.
+#[derive(Args)]
+#[command(
+    after_help = "Environment (nothing set: no files, nothing printed, the profile `course`):
+  LACONIC_PROFILE   tuning profile: course, textbook, eager, quiet, or a TOML file
+  LACONIC_LOG       log filter, as in `info` or `laconic=debug`; goes to stderr; default warn
+  LACONIC_OUT       folder for records/ID.bin, the facts of this replica
+
+Example:
+  LACONIC_LOG=info laconic replica 4000 0000 0001 0002"
+)]
+struct ReplicaArguments {
+    /// PORT ID OTHER_ID [OTHER_ID ...]: the simulator's UDP port for this replica, IDs of four hex digits
+    #[arg(value_name = "PORT ID OTHERS", allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+/// Names under which the program is a replica at once (interface §1).
+const REPLICA_NAMES: [&str; 2] = ["4730kvstore", "3700kvstore"];
+
+/// Runs the program with `arguments`, the first of which is its name.
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let name = arguments.first().and_then(|name| Path::new(name).file_name());
+    if REPLICA_NAMES.iter().any(|replica| name == Some(replica.as_ref())) {
+        return service::run(&arguments[1..], &Environment::of_process());
+    }
+    let parsed = match Arguments::try_parse_from(arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // Help and version are no errors; a pipe that is closed is the reader's choice.
+            let _ = error.print();
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    let result = match parsed.command {
+        Command::Sim(arguments) => sim::run(&arguments),
+        Command::Records(arguments) => records::run(&arguments),
+        Command::Replica(arguments) => {
+            return service::run(&arguments.arguments, &Environment::of_process());
+        }
+    };
+    match result {
+        Ok(status) => ExitCode::from(status as u8),
+        Err(failure) => {
+            eprintln!("laconic: {}", failure.message);
+            ExitCode::from(failure.status as u8)
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Standard output, which a reader may close at any time.
+
+use std::io::{self, Write};
+
+use super::Failure;
+
+/// Prints `text`. A closed pipe ends the program quietly: whoever read has seen enough.
+///
+/// # Errors
+/// If standard output cannot be written for another reason.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => Err(Failure::environment(format!("standard output: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}

@@ -1,0 +1,116 @@
+//! `laconic sim`: scenarios in virtual time or over real UDP.
+
+mod campaign;
+mod engines;
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::output::print;
+use super::{Failure, Status};
+use crate::sim::outcome::Outcome;
+use crate::sim::report::Report;
+use crate::sim::scenario::{COURSE, Scenario};
+use campaign::Campaign;
+use engines::Engine;
+
+/// Run a scenario, or all seventeen of the course, and say where the messages went.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  laconic sim simple-2                         virtual time, the course's timing
+  laconic sim simple-2 --json | jq .messages   the outcome as JSON
+  laconic sim my-scenario.json --seed 7        a scenario of your own, a run that can be repeated
+  laconic sim all --repeat 20 --seed 1         340 runs, in parallel
+  laconic sim simple-2 --real                  child processes over UDP, in real time
+  laconic sim simple-2 --real --replica ./4730kvstore   any program that speaks the interface
+
+JSON (--json, and run.json in --out): schema, engine, timing, profile, passed, scenario, seed,
+counts, latencies, checks, benchmarks with tiers, unanswered and duplicates with their stories,
+and messages: table (kind, cause, count), total = counted + unread + lost, committed_puts,
+batches, batch_messages, resend_timeouts, elections. With several runs: one object a line.")]
+pub struct SimArguments {
+    /// A scenario of the course (simple-1 ... advanced-4), `large`, a JSON file, or `all`
+    scenario: String,
+    /// Run child processes over real UDP, by the wall clock
+    #[arg(long)]
+    real: bool,
+    /// The program to launch as replicas, in a real run; ours if not given
+    #[arg(long, value_name = "PROGRAM", requires = "real")]
+    replica: Option<PathBuf>,
+    /// Fire requests and faults when they are due, not at the course's 100 ms edges
+    #[arg(long)]
+    precise: bool,
+    /// Seed of all dice; not given: the scenario's, else drawn
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Run this many seeds, from --seed on
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    repeat: u64,
+    /// Tuning profile: course, textbook, eager, quiet, or a TOML file
+    #[arg(long, default_value = "course")]
+    profile: String,
+    /// Keep the run: run.json, history.jsonl, records/ID.bin, simulator.bin (a folder a run, if several)
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print the outcome as JSON on standard output, and nothing else there
+    #[arg(long)]
+    json: bool,
+    /// Give replicas no pipes for their output (as the course's --silence); real runs only
+    #[arg(long, requires = "real")]
+    silence: bool,
+}
+
+/// One run to do.
+pub(super) struct Job {
+    pub scenario: Scenario,
+    pub seed: u64,
+    pub out: Option<PathBuf>,
+}
+
+/// Runs what was asked for.
+pub fn run(arguments: &SimArguments) -> Result<Status, Failure> {
+    let jobs = jobs(arguments)?;
+    let engine = Engine::new(arguments)?;
+    if let [job] = jobs.as_slice() {
+        let outcome = engine.run(job)?;
+        print(&single(arguments, &outcome))?;
+        return Ok(if outcome.passed { Status::Good } else { Status::CheckFailed });
+    }
+    Campaign::new(arguments.scenario == "all", arguments.repeat, arguments.json).run(&engine, jobs)
+}
+
+fn single(arguments: &SimArguments, outcome: &Outcome) -> String {
+    match arguments.json {
+        true => json_line(outcome),
+        false => Report(outcome).to_string(),
+    }
+}
+
+/// An outcome as one line of JSON.
+fn json_line(outcome: &Outcome) -> String {
+    // Numbers, strings and lists of them always serialize.
+    serde_json::to_string(outcome).unwrap_or_default() + "\n"
+}
+
+fn jobs(arguments: &SimArguments) -> Result<Vec<Job>, Failure> {
+    let all = arguments.scenario == "all";
+    let names = if all { COURSE.to_vec() } else { vec![arguments.scenario.as_str()] };
+    let several = all || arguments.repeat > 1;
+    let mut jobs = Vec::new();
+    let drawn = RandomState::new().hash_one("seed") >> 32;
+    for name in names {
+        let scenario = Scenario::load(name).map_err(Failure::input)?;
+        let first = arguments.seed.or(scenario.seed).unwrap_or(drawn);
+        for seed in (0..arguments.repeat).map(|place| first.wrapping_add(place)) {
+            let folder = |out: &PathBuf| match several {
+                true => out.join(format!("{}-seed-{seed}", scenario.name)),
+                false => out.clone(),
+            };
+            let out = arguments.out.as_ref().map(folder);
+            jobs.push(Job { scenario: scenario.clone(), seed, out });
+        }
+    }
+    Ok(jobs)
+}

@@ -1,0 +1,41 @@
+//! What a replica takes from its environment (design §8).
+
+use std::path::PathBuf;
+
+/// The variables, each absent or set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// `LACONIC_PROFILE`: an embedded profile's name, or the path of one; absent: `course`.
+    pub profile: Option<String>,
+    /// `LACONIC_LOG`: a filter of log lines, as in `info` or `laconic=debug`; absent: `warn`.
+    pub log: Option<String>,
+    /// `LACONIC_OUT`: the folder for `records/ID.bin`; absent: no file is written.
+    pub out: Option<PathBuf>,
+}
+
+/// A variable that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadEnvironment {
+    /// `LACONIC_LOG` is no filter.
+    #[error("LACONIC_LOG: {filter:?} is no log filter: {reason}")]
+    Log {
+        /// Its value.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Environment {
+    /// That of this process. A variable that is set to nothing counts as absent; one that is not
+    /// UTF-8 keeps replacement characters, and is then refused as the name that it is not.
+    pub fn of_process() -> Environment {
+        let value = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let text = |name| value(name).map(|value| value.to_string_lossy().into_owned());
+        Environment {
+            profile: text("LACONIC_PROFILE"),
+            log: text("LACONIC_LOG"),
+            out: value("LACONIC_OUT").map(PathBuf::from),
+        }
+    }
+}

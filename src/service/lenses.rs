@@ -1,0 +1,109 @@
+//! Where a replica's records go: to a file and to the log, both folds over the one stream.
+
+use std::path::Path;
+
+use tracing_subscriber::EnvFilter;
+
+use super::environment::{BadEnvironment, Environment};
+use crate::clock::MonotonicClock;
+use crate::raft::Micros;
+use crate::record::{
+    Fact, FileHeader, Record, RecordFile, RecordFileError, Sink, deposed_name, json_line,
+};
+use crate::wire::{Garbage, Membership};
+
+/// Sends log lines that pass `filter` to stderr, without colours.
+pub(super) fn log_to_stderr(filter: Option<&str>) -> Result<(), BadEnvironment> {
+    let filter = filter.unwrap_or("warn");
+    let parsed = EnvFilter::try_new(filter).map_err(|reason| BadEnvironment::Log {
+        filter: filter.to_owned(),
+        reason: reason.to_string(),
+    })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_writer(std::io::stderr)
+        // A closed stderr must not end the replica.
+        .log_internal_errors(false)
+        .init();
+    Ok(())
+}
+
+/// All that listens to a replica's records.
+pub(super) struct Lenses {
+    file: Option<RecordFile>,
+    garbage: GarbageLog,
+}
+
+impl Lenses {
+    /// Opens the record file, if the environment asks for one.
+    pub fn open(
+        environment: &Environment,
+        members: &Membership,
+        clock: &MonotonicClock,
+    ) -> Result<Lenses, RecordFileError> {
+        let file = environment.out.as_deref().map(|out| open_records(out, members, clock));
+        Ok(Lenses { file: file.transpose()?, garbage: GarbageLog::default() })
+    }
+
+    /// Writes out what is buffered.
+    pub fn flush(&mut self) -> Result<(), RecordFileError> {
+        self.file.as_mut().map_or(Ok(()), RecordFile::flush)
+    }
+}
+
+impl Sink for Lenses {
+    fn record(&mut self, record: Record) {
+        self.file.record(record);
+        match record.fact {
+            Fact::Garbage { reason, .. } => self.garbage.on_garbage(record.at, reason),
+            fact => log(&record, fact),
+        }
+    }
+}
+
+fn open_records(
+    out: &Path,
+    members: &Membership,
+    clock: &MonotonicClock,
+) -> Result<RecordFile, RecordFileError> {
+    let folder = out.join("records");
+    std::fs::create_dir_all(&folder)
+        .map_err(|source| RecordFileError::Io { path: folder.clone(), source })?;
+    let teller = members.me();
+    let path = folder.join(format!("{}.bin", members.address(teller)));
+    RecordFile::create(&path, FileHeader { teller, clock_start_us: clock.start_us() })
+}
+
+/// Who leads is worth a line at `info`; everything is one at `debug`.
+fn log(record: &Record, fact: Fact) {
+    use crate::raft::Event::{BecameLeader, LeaderHeard, SteppedDown};
+    match fact {
+        Fact::State(BecameLeader { term, .. }) => tracing::info!(term, "became leader"),
+        Fact::State(SteppedDown { term, reason }) => {
+            tracing::info!(term, reason = deposed_name(reason), "stepped down");
+        }
+        Fact::State(LeaderHeard { leader, term }) => {
+            tracing::info!(term, leader = leader.rank(), "heard from a new leader");
+        }
+        _ => tracing::debug!("{}", json_line(record)),
+    }
+}
+
+/// Warns of datagrams that were dropped, at most once a second: a flood of them must not become a
+/// flood of lines.
+#[derive(Default)]
+struct GarbageLog {
+    dropped: u64,
+    quiet_until: Micros,
+}
+
+impl GarbageLog {
+    fn on_garbage(&mut self, now: Micros, reason: Garbage) {
+        self.dropped += 1;
+        if now >= self.quiet_until {
+            self.quiet_until = now + Micros::from_seconds(1);
+            let dropped = self.dropped;
+            tracing::warn!(dropped, latest = reason.name(), "datagrams that cannot be used");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A replica as a process: one thread, one UDP socket, and the pure [`crate::replica`] between
+//! them.
+//!
+//! - [`Arguments`]: `PORT ID OTHERS...` (interface §1), nothing else;
+//! - [`Environment`]: what the launcher's environment asks for (design §8);
+//! - `serve`: the loop, which takes all that is ready, lets the replica decide, and sends;
+//! - `lenses`: where records go: a file, the log.
+//!
+//! The seed of the replica's election timeouts comes from the operating system's randomness: no
+//! two replicas may draw alike, and a replica knows nothing else that tells runs apart. A real run
+//! cannot be repeated to the bit anyway, since the machine's scheduling takes part in it. Runs that
+//! are to be repeated belong to the virtual engine.
+
+mod arguments;
+mod environment;
+mod lenses;
+mod serve;
+
+use std::ffi::OsString;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::clock::MonotonicClock;
+use crate::record::RecordFileError;
+use crate::replica::Replica;
+use crate::tuning_file::{self, TuningFileError};
+
+pub use arguments::{Arguments, BadArguments};
+pub use environment::{BadEnvironment, Environment};
+use lenses::{Lenses, log_to_stderr};
+
+/// Why a replica did not start, or did not end well; each prints as one line.
+#[derive(Debug, thiserror::Error)]
+enum ServiceError {
+    #[error(transparent)]
+    Arguments(#[from] BadArguments),
+    #[error(transparent)]
+    Environment(#[from] BadEnvironment),
+    #[error("LACONIC_PROFILE: {0}")]
+    Profile(#[from] TuningFileError),
+    #[error("LACONIC_OUT: {0}")]
+    Records(#[from] RecordFileError),
+    #[error("the simulator's port {port}: {source}")]
+    Port { port: u16, source: io::Error },
+    #[error("no event loop: {0}")]
+    Runtime(io::Error),
+}
+
+impl ServiceError {
+    /// The exit status of design §8.
+    fn exit_status(&self) -> u8 {
+        match self {
+            ServiceError::Arguments(_)
+            | ServiceError::Environment(_)
+            | ServiceError::Profile(_) => 2,
+            ServiceError::Records(_) | ServiceError::Port { .. } | ServiceError::Runtime(_) => 4,
+        }
+    }
+}
+
+/// Is a replica until it is told to stop: `arguments` are those of interface §1, without the
+/// program's name. The exit status is 0 after SIGTERM or SIGINT; 2 for bad arguments or a bad
+/// environment, 4 for a port or disk that fails, each with one line on stderr.
+pub fn run(arguments: &[OsString], environment: &Environment) -> ExitCode {
+    match try_run(arguments, environment) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With stderr closed there is nobody to tell.
+            let _ = writeln!(io::stderr(), "laconic replica: {error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+fn try_run(arguments: &[OsString], environment: &Environment) -> Result<(), ServiceError> {
+    let Arguments { port, members } = Arguments::parse(arguments)?;
+    log_to_stderr(environment.log.as_deref())?;
+    let tuning = tuning_file::load(environment.profile.as_deref().unwrap_or("course"))?;
+    let clock = MonotonicClock::start();
+    let mut lenses = Lenses::open(environment, &members, &clock)?;
+    let seed = RandomState::new().hash_one(0);
+    let replica = Replica::new(members, tuning, seed, clock.now());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ServiceError::Runtime)?;
+    runtime
+        .block_on(serve::serve(port, replica, clock, &mut lenses))
+        .map_err(|source| ServiceError::Port { port, source })?;
+    Ok(lenses.flush()?)
+}

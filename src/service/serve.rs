@@ -1,0 +1,110 @@
+//! The loop of a replica: wait, take in all that is ready, decide, send.
+
+use std::io::{self, ErrorKind};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::lenses::Lenses;
+use crate::clock::MonotonicClock;
+use crate::raft::Micros;
+use crate::replica::{Arrival, Replica};
+use crate::wire::{Datagram, encode};
+
+/// Most datagrams taken in before those that follow from them are sent and signals are looked at.
+const MOST_PER_TURN: usize = 256;
+/// More than any datagram has.
+const BUFFER_BYTES: usize = 1 << 16;
+/// The longest sleep; waking early is harmless.
+const LONGEST_SLEEP: Micros = Micros::from_seconds(60);
+
+/// Serves at the simulator's `port` until SIGTERM or SIGINT.
+///
+/// # Errors
+/// If the socket or the signal handlers cannot be had. Nothing that is received or sent ends it.
+pub(super) async fn serve(
+    port: u16,
+    replica: Replica,
+    clock: MonotonicClock,
+    lenses: &mut Lenses,
+) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    // The kernel then shows this socket nothing from anyone else.
+    socket.connect((Ipv4Addr::LOCALHOST, port)).await?;
+    let outgoing = vec![replica.hello()];
+    let bytes = vec![0; BUFFER_BYTES];
+    let mut service = Service { socket, replica, clock, lenses, outgoing, bytes };
+    loop {
+        service.send_all().await;
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = service.ready() => {}
+        }
+        service.take_in();
+    }
+}
+
+struct Service<'a> {
+    socket: UdpSocket,
+    replica: Replica,
+    clock: MonotonicClock,
+    lenses: &'a mut Lenses,
+    outgoing: Vec<Datagram>,
+    bytes: Vec<u8>,
+}
+
+impl Service<'_> {
+    /// Waits for a datagram or the replica's deadline. Whatever is wrong with the socket shows when
+    /// it is read.
+    async fn ready(&self) {
+        let wait = self.replica.deadline().since(self.clock.now()).min(LONGEST_SLEEP);
+        if wait == Micros(0) {
+            return;
+        }
+        tokio::select! {
+            biased;
+            _ = self.socket.readable() => {}
+            () = tokio::time::sleep(Duration::from_micros(wait.0)) => {}
+        }
+    }
+
+    /// Takes in what is ready, then wakes the replica if its time has come: what one drain of the
+    /// socket holds can go into one batch.
+    fn take_in(&mut self) {
+        for _ in 0..MOST_PER_TURN {
+            match self.socket.try_recv(&mut self.bytes) {
+                Ok(length) => {
+                    let arrival = Arrival::of(self.replica.members(), &self.bytes[..length]);
+                    self.step(arrival);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // The simulator has closed its socket (connection refused); SIGTERM will follow.
+                Err(_) => {}
+            }
+        }
+        if self.replica.deadline() <= self.clock.now() {
+            self.step(Arrival::Wake);
+        }
+    }
+
+    fn step(&mut self, arrival: Arrival) {
+        self.replica.step(self.clock.now(), arrival, &mut self.outgoing, self.lenses);
+    }
+
+    /// Sends in order. A datagram that cannot be sent is lost, as any datagram may be.
+    async fn send_all(&mut self) {
+        for datagram in self.outgoing.drain(..) {
+            encode(self.replica.members(), &datagram, &mut self.bytes);
+            if let Err(error) = self.socket.send(&self.bytes).await {
+                tracing::debug!(%error, bytes = self.bytes.len(), "a datagram was not sent");
+            }
+        }
+        self.bytes.resize(BUFFER_BYTES, 0);
+    }
+}

@@ -1,0 +1,224 @@
+//! A run, judged in full: the course's checks and those of our own, the message table and the
+//! books. What `--json` prints and `run.json` holds; README documents it.
+
+use serde::Serialize;
+
+use super::books::Balance;
+use super::course::score::{Check, Conclusion, GENERATION_CHECK};
+use super::fold::RunFold;
+use super::history::{self, Fault};
+use super::instant;
+use super::scenario::Scenario;
+use crate::raft::invariants::Broken;
+use crate::raft::{Cause, Kind, Micros, Why};
+use crate::record::why_name;
+
+/// Version of the JSON form.
+pub const SCHEMA: u32 = 1;
+
+/// How a run was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Setup {
+    /// `virtual` or `real`.
+    pub engine: &'static str,
+    /// `course` (the 100 ms poll) or `precise`.
+    pub timing: &'static str,
+    /// The profile's name, or the foreign program's.
+    pub profile: String,
+    /// Whether the replicas are a program of someone else's, whose causes nobody knows.
+    pub foreign: bool,
+}
+
+/// A line of the message table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// What the messages are.
+    pub kind: String,
+    /// What they were for; empty where nobody knows.
+    pub cause: String,
+    /// How many, one for each receiver.
+    pub count: u64,
+}
+
+/// The message table and what it must agree with.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Messages {
+    /// By kind and cause.
+    pub table: Vec<Row>,
+    /// Their sum: what the replicas say they sent.
+    pub total: u64,
+    /// What the simulator counted, from the datagrams that it read.
+    pub counted: u64,
+    /// What lay unread in sockets when they were closed.
+    pub unread: u64,
+    /// What the kernel lost.
+    pub lost: u64,
+    /// Puts that took effect and were answered.
+    pub committed_puts: u64,
+    /// Batches that left a leader.
+    pub batches: u64,
+    /// Messages that put batches on their quorums: `replicate`, its relays and its acks.
+    pub batch_messages: u64,
+    /// Resend timeouts.
+    pub resend_timeouts: u64,
+    /// Elections won.
+    pub elections: u64,
+    /// Datagrams that replicas dropped as useless.
+    pub garbage: u64,
+}
+
+/// A run, judged.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// Version of this form.
+    pub schema: u32,
+    /// How it was done.
+    #[serde(flatten)]
+    pub setup: Setup,
+    /// Whether every check passed.
+    pub passed: bool,
+    /// Whether the only check that failed is one that nobody can pass on this seed: the clients'
+    /// dice generated too few gets, even for a store that answers at once.
+    pub failed_by_dice_alone: bool,
+    /// The simulator's judgement.
+    #[serde(flatten)]
+    pub conclusion: Conclusion,
+    /// The message table.
+    pub messages: Messages,
+    /// What is worth a word though it fails nothing.
+    pub remarks: Vec<String>,
+}
+
+/// What an engine hands over.
+#[derive(Debug)]
+pub struct Evidence {
+    /// The simulator's judgement.
+    pub conclusion: Conclusion,
+    /// What the replicas' records amount to; empty for foreign replicas.
+    pub fold: RunFold,
+    /// The books; empty for foreign replicas.
+    pub balances: Vec<Balance>,
+    /// The first invariant that broke; only a virtual run can tell.
+    pub invariants: Option<Option<(Micros, Broken)>>,
+    /// For foreign replicas: messages by their `type`.
+    pub by_type: Vec<(String, u64)>,
+}
+
+/// Judges a run.
+pub fn judge(scenario: &Scenario, setup: Setup, evidence: Evidence) -> Outcome {
+    let Evidence { mut conclusion, fold, balances, invariants, by_type } = evidence;
+    let mut remarks = Vec::new();
+    conclusion.checks.push(check_history(&conclusion, setup.foreign, &mut remarks));
+    if let Some(broken) = invariants {
+        let detail = broken.as_ref().map(|(at, broken)| format!("at {at} s: {broken}"));
+        conclusion.checks.push(Check {
+            name: "Raft's invariants hold after every step",
+            passed: broken.is_none(),
+            detail: detail.unwrap_or_else(|| "none broken".into()),
+        });
+    }
+    if !setup.foreign {
+        conclusion.checks.push(check_early(&fold));
+        conclusion.checks.push(check_books(&balances));
+    }
+    let failed: Vec<&str> =
+        conclusion.checks.iter().filter(|check| !check.passed).map(|check| check.name).collect();
+    let messages = messages(&conclusion, &fold, &balances, by_type);
+    Outcome {
+        schema: SCHEMA,
+        passed: failed.is_empty(),
+        failed_by_dice_alone: failed == [GENERATION_CHECK]
+            && instant::fails_generation(scenario, conclusion.seed),
+        setup,
+        conclusion,
+        messages,
+        remarks,
+    }
+}
+
+/// Linearizability. Of a foreign replica a breach of rule R1 alone is a remark: the course's own
+/// rules leave it open what a redirected put may do.
+fn check_history(conclusion: &Conclusion, foreign: bool, remarks: &mut Vec<String>) -> Check {
+    let verdict = history::judge(&conclusion.history);
+    let refused = |fault: &Fault| matches!(fault, Fault::RefusedTookEffect { .. });
+    let only_refused = verdict.faults.iter().all(|(_, fault)| refused(fault));
+    if foreign && only_refused && !verdict.is_linearizable() {
+        remarks.push(format!("a redirected or failed put took effect: {verdict}"));
+    }
+    let operations = conclusion.history.len();
+    Check {
+        name: "the history is linearizable",
+        passed: verdict.is_linearizable() || (foreign && only_refused),
+        detail: match verdict.is_linearizable() {
+            true => format!("{operations} operations"),
+            false => verdict.to_string().trim_end().to_owned(),
+        },
+    }
+}
+
+fn check_early(fold: &RunFold) -> Check {
+    let first = fold.early.first().map(|early| {
+        format!(
+            "request {:016x} at {} s by rank {}, held by {} others; {} in all",
+            early.request,
+            early.at,
+            early.by.0,
+            early.holders,
+            fold.early.len()
+        )
+    });
+    Check {
+        name: "each put's ok came after f others had recorded it",
+        passed: first.is_none(),
+        detail: first.unwrap_or_else(|| format!("{} puts", fold.committed_puts)),
+    }
+}
+
+fn check_books(balances: &[Balance]) -> Check {
+    let uneven = balances.iter().enumerate().find(|(_, balance)| !balance.is_even());
+    let detail = uneven.map(|(rank, b)| {
+        format!(
+            "replica {rank:04X} sent {}, but {} were counted, {} unread, {} lost",
+            b.sent, b.counted, b.unread, b.lost
+        )
+    });
+    Check {
+        name: "the books balance",
+        passed: uneven.is_none(),
+        detail: detail.unwrap_or_else(|| "sent = counted + unread + lost".into()),
+    }
+}
+
+fn messages(
+    conclusion: &Conclusion,
+    fold: &RunFold,
+    balances: &[Balance],
+    by_type: Vec<(String, u64)>,
+) -> Messages {
+    let known = fold.table.rows().map(|(kind, why, count)| Row {
+        kind: kind.name().to_owned(),
+        cause: why_name(why),
+        count,
+    });
+    let foreign =
+        by_type.into_iter().map(|(kind, count)| Row { kind, cause: String::new(), count });
+    let table: Vec<Row> = known.chain(foreign).collect();
+    let batch = [
+        (Kind::Append, Why::Own(Cause::Replicate)),
+        (Kind::Append, Why::Relay(Cause::Replicate)),
+        (Kind::AppendReply, Why::Ack(Cause::Replicate)),
+    ];
+    Messages {
+        total: table.iter().map(|row| row.count).sum(),
+        table,
+        counted: conclusion.counts.messages,
+        unread: balances.iter().map(|balance| balance.unread).sum(),
+        lost: balances.iter().map(|balance| balance.lost).sum(),
+        committed_puts: fold.committed_puts,
+        batches: fold.batches,
+        batch_messages: batch.iter().map(|(kind, why)| fold.table.count(*kind, *why)).sum(),
+        resend_timeouts: fold.resend_timeouts,
+        elections: fold.elections,
+        garbage: fold.garbage,
+    }
+}

@@ -1,0 +1,321 @@
+//! The loop of interface §4, and what each effect of the course is in system calls.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::ledger::Ledger;
+use super::node::Node;
+use super::process::{self, Launcher, PATIENCE};
+use super::progress::Progress;
+use super::recordings::Recordings;
+use super::{RealError, RealOptions, interrupt};
+use crate::clock::MonotonicClock;
+use crate::interface::{Address, Request};
+use crate::raft::{Member, MemberSet, Micros};
+use crate::sim::books::Account;
+use crate::sim::course::arrived::{Arrived, Content, address_of, parse};
+use crate::sim::course::score::Conclusion;
+use crate::sim::course::{Course, Effect};
+use crate::sim::scenario::Scenario;
+use crate::wire::{BadMembership, Datagram, Membership, Payload, encode};
+
+/// The longest wait for a datagram.
+const POLL: Micros = Micros::from_millis(100);
+/// How long replicas may take to say hello before the clock starts without them.
+const HELLO_PATIENCE: Micros = Micros::from_seconds(5);
+/// More than any datagram has.
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// What a run leaves behind, besides record files.
+pub(super) struct Finished {
+    pub conclusion: Conclusion,
+    pub accounts: Vec<Account>,
+    pub by_type: Vec<(String, u64)>,
+    pub exits: Vec<Micros>,
+}
+
+/// What a wait found.
+#[derive(Default)]
+struct Ready {
+    sockets: MemberSet,
+    /// Replica, and which of its pipes.
+    pipes: Vec<(Member, usize)>,
+}
+
+/// A run under way.
+pub(super) struct Engine<'a> {
+    options: &'a RealOptions,
+    replicas: usize,
+    course: Course,
+    nodes: Vec<Node>,
+    clients: Membership,
+    clock: MonotonicClock,
+    ledger: Ledger,
+    progress: Progress,
+    exits: Vec<Micros>,
+    effects: Vec<Effect>,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Engine<'a> {
+    /// Opens a socket for each replica and launches them all.
+    pub fn launch(
+        scenario: &Scenario,
+        options: &'a RealOptions,
+        launcher: &Launcher,
+    ) -> Result<Engine<'a>, RealError> {
+        let replicas = scenario.replicas;
+        let members = (0..replicas as u8).map(Member);
+        let nodes = members.clone().map(|member| Node::launch(launcher, member, replicas));
+        let nodes = nodes.collect::<Result<_, _>>()?;
+        Ok(Engine {
+            options,
+            replicas,
+            course: Course::new(scenario, options.seed),
+            nodes,
+            clients: membership(replicas)?,
+            clock: MonotonicClock::start(),
+            ledger: Ledger::new(replicas, !options.foreign),
+            progress: Progress::new(options.progress, scenario.duration()),
+            exits: Vec::new(),
+            effects: Vec::new(),
+            bytes: vec![0; BUFFER_BYTES],
+        })
+    }
+
+    /// Starts the clock when all have said hello or ended, or patience is at its end. What has been
+    /// read until then is taken in at time 0.
+    pub fn start(&mut self, recordings: &Recordings) -> Result<(), RealError> {
+        let launched = MonotonicClock::start();
+        let mut early = Vec::new();
+        let mut awaited = MemberSet((1 << self.replicas) - 1);
+        while !awaited.is_empty() && launched.now() < HELLO_PATIENCE {
+            let ready = self.wait(POLL)?;
+            for member in ready.sockets.iter() {
+                let Some(length) = self.nodes[member.rank()].receive(&mut self.bytes) else {
+                    continue;
+                };
+                let bytes = self.bytes[..length].to_vec();
+                let arrived = parse(&bytes, self.replicas);
+                if matches!(arrived, Ok(Arrived { content: Content::Hello, .. })) {
+                    awaited.0 &= !MemberSet::only(member).0;
+                }
+                early.push((member, bytes));
+            }
+            for member in awaited.iter().filter(|member| self.has_ended(*member)) {
+                awaited.0 &= !MemberSet::only(member).0;
+            }
+        }
+        self.clock = MonotonicClock::start();
+        self.ledger.open(recordings.create_simulators(&self.clock)?);
+        for (member, bytes) in early {
+            self.take_in(Micros(0), member, &bytes);
+        }
+        Ok(())
+    }
+
+    /// Whether the run is over.
+    pub fn is_over(&self) -> bool {
+        self.course.is_over(self.clock.now()).is_some()
+    }
+
+    /// Waits, reads one datagram from each replica that has sent one, fires what is due, and looks
+    /// after the children.
+    pub fn turn(&mut self) -> Result<(), RealError> {
+        let ready = self.wait(self.patience())?;
+        for member in ready.sockets.iter() {
+            self.read_from(member);
+        }
+        let now = self.clock.now();
+        let mut effects = std::mem::take(&mut self.effects);
+        self.course.fire_due(now, &mut effects);
+        self.carry_out(now, &effects, None);
+        effects.clear();
+        self.effects = effects;
+        self.read_pipes(&ready.pipes);
+        self.notice_ended();
+        self.progress.update(now, &self.course);
+        Ok(())
+    }
+
+    /// Judges the run, and ends all processes together.
+    pub fn finish(mut self) -> Result<Finished, RealError> {
+        let conclusion = self.course.conclude(self.clock.now());
+        let start = Instant::now();
+        for node in &mut self.nodes {
+            node.socket = None;
+            node.process.iter().for_each(process::Process::terminate);
+        }
+        let mut shown = Vec::new();
+        for process in self.nodes.iter_mut().filter_map(|node| node.process.take()) {
+            process.await_exit(start + PATIENCE, &mut shown);
+        }
+        self.progress.show(&shown);
+        self.ledger.flush()?;
+        Ok(Finished {
+            conclusion,
+            accounts: self.ledger.accounts,
+            by_type: self.ledger.by_type.into_iter().collect(),
+            exits: self.exits,
+        })
+    }
+
+    /// How long to wait: the course's simulator never looks ahead to what is due.
+    fn patience(&self) -> Micros {
+        match self.course.next_due().filter(|_| self.options.precise) {
+            Some(due) => due.since(self.clock.now()).min(POLL),
+            None => POLL,
+        }
+    }
+
+    fn wait(&self, patience: Micros) -> Result<Ready, RealError> {
+        if interrupt::seen() {
+            return Err(RealError::Interrupted);
+        }
+        let mut fds = Vec::new();
+        let mut owners = Vec::new();
+        for (member, node) in (0..).map(Member).zip(&self.nodes) {
+            if let Some(socket) = &node.socket {
+                fds.push(PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN));
+                owners.push((member, None));
+            }
+            let pipes = node.process.iter().flat_map(process::Process::pipes);
+            for (place, pipe) in pipes.enumerate() {
+                fds.push(PollFd::from_borrowed_fd(pipe, PollFlags::IN));
+                owners.push((member, Some(place)));
+            }
+        }
+        let patience = Duration::from_micros(patience.0);
+        let timeout = Timespec {
+            tv_sec: patience.as_secs() as i64,
+            tv_nsec: i64::from(patience.subsec_nanos()),
+        };
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(Ready::default()),
+            Err(error) => return Err(RealError::Wait(error.into())),
+        }
+        let mut ready = Ready::default();
+        for ((member, pipe), _) in
+            owners.into_iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty())
+        {
+            match pipe {
+                None => ready.sockets.insert(member),
+                Some(place) => ready.pipes.push((member, place)),
+            }
+        }
+        Ok(ready)
+    }
+
+    fn read_from(&mut self, member: Member) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if let Some(length) = self.nodes[member.rank()].receive(&mut bytes) {
+            self.take_in(self.clock.now(), member, &bytes[..length]);
+        }
+        self.bytes = bytes;
+    }
+
+    /// Hands a datagram to the course, writes down what it was counted as, and does what follows.
+    fn take_in(&mut self, now: Micros, from: Member, bytes: &[u8]) {
+        let mut effects = std::mem::take(&mut self.effects);
+        let before = self.course.messages();
+        let arrived = parse(bytes, self.replicas);
+        self.course.on_datagram(now, from, &arrived, &mut effects);
+        let messages = self.course.messages() - before;
+        if messages > 0 {
+            self.ledger.on_routed(now, from, bytes, messages, &effects);
+        }
+        self.carry_out(now, &effects, Some(bytes));
+        effects.clear();
+        self.effects = effects;
+    }
+
+    /// Does what the course says; `datagram` is the one that made it say so.
+    fn carry_out(&mut self, now: Micros, effects: &[Effect], datagram: Option<&[u8]>) {
+        for effect in effects {
+            match effect {
+                Effect::Deliver { to } => self.send(*to, datagram.unwrap_or_default()),
+                Effect::Lost { .. } => {}
+                Effect::Send { to, request } => self.request(*to, request),
+                // A datagram kills its own sender: that is no kill of the scenario's.
+                Effect::Kill { member } => self.kill(now, *member, datagram.is_some()),
+            }
+        }
+    }
+
+    fn send(&mut self, to: Member, bytes: &[u8]) {
+        if !self.nodes[to.rank()].send(bytes) {
+            self.course.on_blocked();
+        }
+    }
+
+    fn request(&mut self, to: Member, request: &Request) {
+        let Request { client, leader, mid, operation } = request.clone();
+        let datagram = Datagram {
+            source: client,
+            destination: address_of(to),
+            leader,
+            payload: Payload::Request { mid, operation },
+        };
+        let mut bytes = Vec::new();
+        encode(&self.clients, &datagram, &mut bytes);
+        self.send(to, &bytes);
+    }
+
+    /// Closes the socket first, then asks the process to exit and waits for it, doing nothing else
+    /// meanwhile (interface §1).
+    fn kill(&mut self, now: Micros, member: Member, by_itself: bool) {
+        let node = &mut self.nodes[member.rank()];
+        node.socket = None;
+        let Some(process) = node.process.take() else {
+            return;
+        };
+        self.ledger.on_killed(now, member, by_itself);
+        let mut shown = Vec::new();
+        let exit = process::stop(process, &mut shown);
+        if !by_itself {
+            self.exits.push(exit);
+        }
+        self.progress.show(&shown);
+    }
+
+    fn has_ended(&self, member: Member) -> bool {
+        let process = self.nodes[member.rank()].process.as_ref();
+        !self.options.silence && process.is_some_and(process::Process::has_ended)
+    }
+
+    fn notice_ended(&mut self) {
+        for member in (0..self.replicas as u8).map(Member) {
+            if self.has_ended(member) {
+                self.on_ended(member);
+            }
+        }
+    }
+
+    fn read_pipes(&mut self, pipes: &[(Member, usize)]) {
+        for (member, place) in pipes {
+            let mut shown = Vec::new();
+            let process = self.nodes[member.rank()].process.as_mut();
+            let open = process.is_none_or(|process| process.read_pipe(*place, &mut shown));
+            self.progress.show(&shown);
+            if !open {
+                self.on_ended(*member);
+            }
+        }
+    }
+
+    fn on_ended(&mut self, member: Member) {
+        let now = self.clock.now();
+        self.course.on_ended(now, member);
+        self.kill(now, member, true);
+    }
+}
+
+/// A codec needs to know a cluster; requests name no member of it.
+fn membership(replicas: usize) -> Result<Membership, BadMembership> {
+    let others: Vec<Address> = (1..replicas as u8).map(|rank| address_of(Member(rank))).collect();
+    Membership::new(address_of(Member(0)), &others)
+}

@@ -1,0 +1,136 @@
+//! The real engine: replicas are child processes, datagrams are UDP, and the clock is the wall's.
+//! It launches any program that speaks the interface, and does to it what the course's simulator
+//! does, in the same order (interface §4).
+//!
+//! - `engine`: the loop, and what each effect of the [`super::course`] is in system calls;
+//! - `node`: one replica's socket and process; `process`: launching, output, and the end of it;
+//! - `ledger`: what was read, for the books, and the simulator's own records;
+//! - `recordings`: what the replicas recorded, on the run's clock;
+//! - `interrupt`, `progress`: the terminal's part.
+//!
+//! A replica's records come from the folder that its environment names, so they cost it nothing but
+//! the writing, and a foreign program is simply not read.
+
+mod engine;
+mod interrupt;
+mod ledger;
+mod node;
+mod process;
+mod progress;
+mod recordings;
+
+use std::io;
+use std::path::PathBuf;
+
+use super::books::Balance;
+use super::course::score::Conclusion;
+use super::fold::RunFold;
+use super::scenario::Scenario;
+use crate::raft::Micros;
+use crate::record::{Record, RecordFileError, Sink};
+use crate::wire::BadMembership;
+use engine::Engine;
+use process::Launcher;
+use recordings::Recordings;
+
+/// How a real run is to be done.
+#[derive(Clone, Debug, Default)]
+pub struct RealOptions {
+    /// Seed of all dice; the machine's scheduling has its part in the run all the same.
+    pub seed: u64,
+    /// The program to launch with the arguments of interface §1; `None`: this very program, as
+    /// `laconic replica`.
+    pub program: Option<PathBuf>,
+    /// The program is someone else's: it gets no environment of ours and leaves no records.
+    pub foreign: bool,
+    /// Tuning profile of our replicas; `None`: as the environment says.
+    pub profile: Option<String>,
+    /// Fire events when they are due, instead of at the next datagram or 100 ms edge.
+    pub precise: bool,
+    /// No pipes for the replicas' output; one that ends by itself is not noticed.
+    pub silence: bool,
+    /// Folder for `records/ID.bin` and `simulator.bin`; `None`: they are read and thrown away.
+    pub out: Option<PathBuf>,
+    /// Show a progress bar, if stderr is a terminal.
+    pub progress: bool,
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct RealRun {
+    /// The simulator's judgement.
+    pub conclusion: Conclusion,
+    /// What the replicas' records amount to; empty of foreign ones.
+    pub fold: RunFold,
+    /// The books, by replica; none of foreign ones.
+    pub balances: Vec<Balance>,
+    /// Messages by `type`, as the simulator counted them.
+    pub by_type: Vec<(String, u64)>,
+    /// All records, the simulator's included, on the run's clock and in its order.
+    pub records: Vec<Record>,
+    /// How long each replica that the scenario killed took to exit, from SIGTERM on.
+    pub exits: Vec<Micros>,
+}
+
+/// Why a run could not be done; each prints as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum RealError {
+    /// A socket of the simulator's.
+    #[error("UDP socket on 127.0.0.1: {0}")]
+    Socket(io::Error),
+    /// The program does not start.
+    #[error("{program}: cannot be launched: {source}")]
+    Launch {
+        /// Which.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Waiting for sockets, signals or children failed.
+    #[error("waiting for replicas: {0}")]
+    Wait(io::Error),
+    /// A scenario with too few or too many replicas.
+    #[error(transparent)]
+    Cluster(#[from] BadMembership),
+    /// A record file, ours or a replica's.
+    #[error(transparent)]
+    Records(#[from] RecordFileError),
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Runs `scenario` over real UDP, in real time.
+///
+/// # Errors
+/// If a socket, a child or a file cannot be had, or the user breaks it off. No child is left behind.
+pub fn run(scenario: &Scenario, options: &RealOptions) -> Result<RealRun, RealError> {
+    interrupt::watch().map_err(RealError::Wait)?;
+    let recordings = Recordings::prepare(options.out.as_deref(), scenario.replicas)?;
+    let launcher = Launcher::new(options, recordings.folder())?;
+    let mut engine = Engine::launch(scenario, options, &launcher)?;
+    engine.start(&recordings)?;
+    while !engine.is_over() {
+        engine.turn()?;
+    }
+    let finished = engine.finish()?;
+    let records = recordings.read(!options.foreign)?;
+    let mut fold = RunFold::new(scenario.replicas);
+    records.iter().for_each(|record| fold.record(*record));
+    let accounts = finished.accounts.into_iter();
+    let balances = match options.foreign {
+        true => Vec::new(),
+        false => accounts
+            .zip(&fold.sent_by)
+            .map(|(account, sent)| Balance::close(account, *sent))
+            .collect(),
+    };
+    Ok(RealRun {
+        conclusion: finished.conclusion,
+        fold,
+        balances,
+        by_type: finished.by_type,
+        records,
+        exits: finished.exits,
+    })
+}

@@ -1,0 +1,148 @@
+//! The record files of a real run: where they lie, and what they hold on the run's clock.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::clock::MonotonicClock;
+use crate::raft::{Member, Micros};
+use crate::record::{
+    FileHeader, ReadRecords, Record, RecordFile, RecordFileError, SIMULATOR, read_records,
+};
+use crate::sim::course::arrived::address_of;
+
+/// A folder for this run alone, removed when the run is over.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Scratch {
+        static RUNS: AtomicU64 = AtomicU64::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("laconic-{}-{run}", std::process::id());
+        Scratch(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What stays behind lies in the system's folder for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Where the records of a run are.
+pub(super) struct Recordings {
+    folder: PathBuf,
+    replicas: usize,
+    _scratch: Option<Scratch>,
+}
+
+impl Recordings {
+    /// In `out` or a folder of their own, without what an earlier run left there.
+    pub fn prepare(out: Option<&Path>, replicas: usize) -> Result<Recordings, RecordFileError> {
+        let scratch = out.is_none().then(Scratch::new);
+        let folder = scratch.as_ref().map(|scratch| scratch.0.clone());
+        let folder = folder.unwrap_or_else(|| out.unwrap_or(Path::new(".")).to_owned());
+        let recordings = Recordings { folder, replicas, _scratch: scratch };
+        let records = recordings.folder.join("records");
+        std::fs::create_dir_all(&records)
+            .map_err(|source| RecordFileError::Io { path: records, source })?;
+        for path in recordings.paths() {
+            match std::fs::remove_file(&path) {
+                Err(source) if source.kind() != ErrorKind::NotFound => {
+                    return Err(RecordFileError::Io { path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(recordings)
+    }
+
+    /// What `LACONIC_OUT` is to the replicas.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Begins the simulator's own file.
+    pub fn create_simulators(&self, clock: &MonotonicClock) -> Result<RecordFile, RecordFileError> {
+        let header = FileHeader { teller: SIMULATOR, clock_start_us: clock.start_us() };
+        RecordFile::create(&self.simulators(), header)
+    }
+
+    /// All records in the order of time, which is 0 when the run began; what came before is at 0.
+    /// A replica that wrote no file, as one that never came up, has no records.
+    pub fn read(&self, replicas_too: bool) -> Result<Vec<Record>, RecordFileError> {
+        let simulators = read_records(&self.simulators())?;
+        let run_start_us = simulators.header.clock_start_us;
+        let mut files = vec![simulators];
+        for path in self.paths().filter(|path| replicas_too && *path != self.simulators()) {
+            match read_records(&path) {
+                Err(RecordFileError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                }
+                read => files.push(read?),
+            }
+        }
+        Ok(merge(files, run_start_us))
+    }
+
+    fn simulators(&self) -> PathBuf {
+        self.folder.join("simulator.bin")
+    }
+
+    fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        let replica = |rank| format!("records/{}.bin", address_of(Member(rank)));
+        let replicas = (0..self.replicas as u8).map(replica);
+        replicas.map(|name| self.folder.join(name)).chain([self.simulators()])
+    }
+}
+
+/// The records of several tellers, each on its own clock, on that of the run.
+fn merge(files: Vec<ReadRecords>, run_start_us: u64) -> Vec<Record> {
+    let mut records = Vec::new();
+    for file in files {
+        let start_us = file.header.clock_start_us;
+        records.extend(file.records.into_iter().map(|record| (start_us + record.at.0, record)));
+    }
+    records.sort_by_key(|(machine_us, _)| *machine_us);
+    let on_run_clock = |(machine_us, record): (u64, Record)| Record {
+        at: Micros(machine_us.saturating_sub(run_start_us)),
+        ..record
+    };
+    records.into_iter().map(on_run_clock).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Fact;
+
+    fn file(teller: Member, clock_start_us: u64, times: &[u64]) -> ReadRecords {
+        let fact = Fact::Killed { member: Member(0), by_itself: false };
+        let record = |at: &u64| Record { at: Micros(*at), teller, fact };
+        let header = FileHeader { teller, clock_start_us };
+        ReadRecords { header, records: times.iter().map(record).collect(), unread_bytes: 0 }
+    }
+
+    #[test]
+    fn records_of_several_clocks_come_in_one_order() {
+        let files = vec![file(Member(0), 1_000, &[5, 25]), file(Member(1), 990, &[12, 30])];
+        let merged = merge(files, 1_004);
+        let seen: Vec<_> = merged.iter().map(|record| (record.teller.0, record.at.0)).collect();
+        assert_eq!(seen, [(1, 0), (0, 1), (1, 16), (0, 21)]);
+    }
+
+    #[test]
+    fn a_folder_of_an_earlier_run_is_cleared_and_a_run_without_one_leaves_nothing() {
+        let out = tempfile::tempdir().unwrap();
+        let stale = out.path().join("records/0001.bin");
+        std::fs::create_dir_all(stale.parent().unwrap()).unwrap();
+        std::fs::write(&stale, "stale").unwrap();
+        drop(Recordings::prepare(Some(out.path()), 3).unwrap());
+        assert!(!stale.exists() && out.path().join("records").exists());
+        let recordings = Recordings::prepare(None, 3).unwrap();
+        let folder = recordings.folder().to_owned();
+        assert!(folder.join("records").exists());
+        drop(recordings);
+        assert!(!folder.exists());
+    }
+}

@@ -1,0 +1,63 @@
+//! Where a run's records go besides the fold: nowhere, into memory, or into the run's folder.
+
+use std::path::Path;
+
+use crate::raft::Member;
+use crate::record::{FileHeader, Record, RecordFile, RecordFileError, SIMULATOR, Sink};
+
+/// A sink for all tellers of a run.
+#[derive(Debug)]
+pub enum Recorder {
+    /// Nobody keeps them.
+    Nothing,
+    /// In memory, in the order of telling.
+    Memory(Vec<Record>),
+    /// One file a replica, and the simulator's last.
+    Files(Vec<RecordFile>),
+}
+
+impl Recorder {
+    /// Files in the run's folder `out`, which is created: `records/ID.bin` for each replica and
+    /// `simulator.bin`.
+    ///
+    /// # Errors
+    /// If a folder or file cannot be created.
+    pub fn files(out: &Path, replicas: usize) -> Result<Recorder, RecordFileError> {
+        let folder = out.join("records");
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| RecordFileError::Io { path: folder.clone(), source })?;
+        let mut files = Vec::new();
+        for rank in 0..replicas {
+            let path = folder.join(format!("{rank:04X}.bin"));
+            let header = FileHeader { teller: Member(rank as u8), clock_start_us: 0 };
+            files.push(RecordFile::create(&path, header)?);
+        }
+        let header = FileHeader { teller: SIMULATOR, clock_start_us: 0 };
+        files.push(RecordFile::create(&out.join("simulator.bin"), header)?);
+        Ok(Recorder::Files(files))
+    }
+
+    /// Writes out what is buffered.
+    ///
+    /// # Errors
+    /// The first write that failed.
+    pub fn flush(&mut self) -> Result<(), RecordFileError> {
+        match self {
+            Recorder::Files(files) => files.iter_mut().try_for_each(RecordFile::flush),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Sink for Recorder {
+    fn record(&mut self, record: Record) {
+        match self {
+            Recorder::Nothing => {}
+            Recorder::Memory(records) => records.push(record),
+            Recorder::Files(files) => {
+                let place = record.teller.rank().min(files.len() - 1);
+                files[place].record(record);
+            }
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! The virtual engine: the same replicas in-process, a clock that jumps, delays drawn from
+//! quantiles measured in real runs. One seed, one run, to the bit (design §7).
+//!
+//! The simulator is a process among others here: it waits, wakes when a datagram arrives or after
+//! at most 100 ms, reads one datagram from each socket, routes it, fires what is due, and each of
+//! these takes its time (interface §4). A replica wakes some time after a datagram has reached its
+//! socket, takes in all that is there, and sends some time after that.
+
+mod node;
+
+use std::path::PathBuf;
+
+use super::books::{Account, Balance};
+use super::course::arrived::{Arrived, Content, address_of};
+use super::course::score::Conclusion;
+use super::course::{Course, Effect, Fate as CourseFate};
+use super::delays::Delays;
+use super::dice::{Dice, Probability};
+use super::fold::RunFold;
+use super::recorder::Recorder;
+use super::scenario::Scenario;
+use crate::interface::{Address, Answer, Request};
+use crate::raft::invariants::{Broken, Invariants, check_all};
+use crate::raft::{Entry, Event, Member, Micros, Raft, Tuning};
+use crate::record::{Fact, Fate, Record, RecordFileError, SIMULATOR, Sink};
+use crate::replica::Arrival;
+use crate::wire::{Datagram, Payload};
+use node::Node;
+
+/// The longest that the course's simulator waits for a datagram (interface §4).
+const POLL: Micros = Micros::from_millis(100);
+
+/// How a virtual run is to be done.
+#[derive(Clone, Debug)]
+pub struct VirtualOptions {
+    /// Seed of all dice.
+    pub seed: u64,
+    /// The replicas' knobs.
+    pub tuning: Tuning,
+    /// Fire events when they are due, instead of at the next datagram or 100 ms edge.
+    pub precise: bool,
+    /// Send every datagram through the JSON codec; changes nothing but the time it takes.
+    pub through_codec: bool,
+    /// How long things take.
+    pub delays: Delays,
+    /// What becomes of the records.
+    pub records: Keep,
+}
+
+/// What becomes of a run's records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// They are folded and forgotten.
+    Nothing,
+    /// They come back with the run.
+    Memory,
+    /// They are written into this folder.
+    Folder(PathBuf),
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct VirtualRun {
+    /// The simulator's judgement.
+    pub conclusion: Conclusion,
+    /// What the records amount to.
+    pub fold: RunFold,
+    /// The books, by replica.
+    pub balances: Vec<Balance>,
+    /// The first invariant that broke, and when.
+    pub broken: Option<(Micros, Broken)>,
+    /// What is committed, by index.
+    pub committed: Vec<Entry>,
+    /// The records, if they were to be kept in memory.
+    pub records: Vec<Record>,
+}
+
+/// Runs `scenario`.
+///
+/// # Errors
+/// If records were to be written and cannot be.
+pub fn run(scenario: &Scenario, options: &VirtualOptions) -> Result<VirtualRun, RecordFileError> {
+    let mut engine = Engine::new(scenario, options)?;
+    engine.launch();
+    while !engine.is_over() {
+        engine.advance();
+    }
+    engine.finish()
+}
+
+/// Takes records on their way: into the fold, to the recorder, and the events of the step under way
+/// aside for the invariants.
+struct Tap {
+    fold: RunFold,
+    recorder: Recorder,
+    events: Vec<Event>,
+}
+
+impl Sink for Tap {
+    fn record(&mut self, record: Record) {
+        if let Fact::State(event) = record.fact {
+            self.events.push(event);
+        }
+        self.fold.record(record);
+        self.recorder.record(record);
+    }
+}
+
+struct Engine<'a> {
+    scenario: &'a Scenario,
+    options: &'a VirtualOptions,
+    course: Course,
+    nodes: Vec<Node>,
+    accounts: Vec<Account>,
+    tap: Tap,
+    invariants: Invariants,
+    broken: Option<(Micros, Broken)>,
+    now: Micros,
+    /// When the simulator next wakes.
+    pass_at: Micros,
+    dice: Dice,
+    duplicated: Probability,
+    delayed: Probability,
+    effects: Vec<Effect>,
+    over: bool,
+}
+
+impl<'a> Engine<'a> {
+    fn new(
+        scenario: &'a Scenario,
+        options: &'a VirtualOptions,
+    ) -> Result<Engine<'a>, RecordFileError> {
+        let replicas = scenario.replicas;
+        let recorder = match &options.records {
+            Keep::Nothing => Recorder::Nothing,
+            Keep::Memory => Recorder::Memory(Vec::new()),
+            Keep::Folder(out) => Recorder::files(out, replicas)?,
+        };
+        let nodes = (0..replicas)
+            .map(|rank| {
+                let drift = scenario.clock_drift_ppm.get(rank).copied().unwrap_or(0);
+                Node::new(rank, replicas, options, drift)
+            })
+            .collect();
+        Ok(Engine {
+            scenario,
+            options,
+            course: Course::new(scenario, options.seed),
+            nodes,
+            accounts: vec![Account::default(); replicas],
+            tap: Tap { fold: RunFold::new(replicas), recorder, events: Vec::new() },
+            invariants: Invariants::new(replicas),
+            broken: None,
+            now: Micros(0),
+            pass_at: Micros(0),
+            dice: Dice::new(options.seed, "virtual network", 0),
+            duplicated: Probability::of(scenario.network.duplicates),
+            delayed: Probability::of(scenario.network.delayed),
+            effects: Vec::new(),
+            over: false,
+        })
+    }
+
+    /// All say hello before the clock starts.
+    fn launch(&mut self) {
+        for rank in 0..self.nodes.len() {
+            let from = Member(rank as u8);
+            let hello = Arrived {
+                source: address_of(from),
+                destination: Address::EVERYONE,
+                leader: Address::UNKNOWN,
+                content: Content::Hello,
+            };
+            self.course.on_datagram(Micros(0), from, &Ok(hello), &mut self.effects);
+        }
+        self.pass_at = self.next_pass(Micros(0));
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Lets whoever is next act: the simulator before replicas, these by rank.
+    fn advance(&mut self) {
+        let next = self.nodes.iter().enumerate().min_by_key(|(rank, node)| (node.wake_at, *rank));
+        match next.map(|(rank, node)| (rank, node.wake_at)) {
+            Some((rank, at)) if at < self.pass_at => {
+                self.now = at;
+                self.run_node(rank);
+            }
+            _ => {
+                self.now = self.pass_at;
+                self.pass();
+            }
+        }
+    }
+
+    /// A replica takes in what has arrived.
+    fn run_node(&mut self, rank: usize) {
+        let Engine { nodes, tap, options, .. } = self;
+        let node = &mut nodes[rank];
+        node.begin();
+        while node.take_in(options, tap) {
+            if self.broken.is_none() && !tap.events.is_empty() {
+                let raft = node.replica.raft();
+                let broken =
+                    tap.events.iter().find_map(|event| self.invariants.observe(raft, event).err());
+                self.broken = broken.map(|broken| (self.now, broken));
+            }
+            tap.events.clear();
+        }
+        if let Some(arrival) = node.send(options) {
+            let wake = options.delays.simulator_wake_us.draw(&mut self.dice);
+            self.pass_at = self.pass_at.min(arrival + wake);
+        }
+    }
+
+    /// One turn of the simulator's loop (interface §4).
+    fn pass(&mut self) {
+        let ready: Vec<usize> =
+            (0..self.nodes.len()).filter(|rank| self.nodes[*rank].is_readable(self.now)).collect();
+        let mut now = self.now;
+        for rank in ready {
+            // A kill earlier in this turn closes sockets that were ready.
+            if let Some(datagram) = self.nodes[rank].read(self.now) {
+                now += self.options.delays.simulator_handling_us.draw(&mut self.dice);
+                now = self.route(now, Member(rank as u8), datagram);
+            }
+        }
+        self.course.fire_due(now, &mut self.effects);
+        let now = self.perform(now, None);
+        self.over = self.course.is_over(now).is_some();
+        self.now = now;
+        self.pass_at = self.next_pass(now);
+    }
+
+    /// When the simulator's next wait ends: it looks at once if something is there.
+    fn next_pass(&mut self, now: Micros) -> Micros {
+        let arrival = self.nodes.iter().filter_map(Node::next_arrival).min();
+        let due = self.course.next_due().filter(|_| self.options.precise);
+        let patience = (now + POLL).min(due.unwrap_or(Micros::NEVER)).max(now + Micros(1));
+        let wake = match arrival {
+            Some(at) if at <= now => now + Micros(1),
+            Some(at) => at + self.options.delays.simulator_wake_us.draw(&mut self.dice),
+            None => Micros::NEVER,
+        };
+        patience.min(wake)
+    }
+
+    fn route(&mut self, now: Micros, from: Member, datagram: Datagram) -> Micros {
+        let content = match &datagram.payload {
+            Payload::Hello => Content::Hello,
+            Payload::Answer { mid, outcome } => Content::Answer(Answer {
+                client: datagram.destination,
+                mid: mid.clone(),
+                outcome: outcome.clone(),
+            }),
+            Payload::Request { .. } | Payload::Peer { .. } => Content::Replica,
+        };
+        let arrived = Arrived {
+            source: datagram.source,
+            destination: datagram.destination,
+            leader: datagram.leader,
+            content,
+        };
+        if let Payload::Peer { number, .. } = &datagram.payload {
+            let everyone = datagram.destination == Address::EVERYONE;
+            let messages = if everyone { self.nodes.len() as u64 - 1 } else { 1 };
+            self.accounts[from.rank()].read(*number, messages);
+        }
+        self.course.on_datagram(now, from, &Ok(arrived), &mut self.effects);
+        self.perform(now, Some((from, datagram)))
+    }
+
+    /// Carries out what the simulator decided; when it is done.
+    fn perform(&mut self, mut now: Micros, handed: Option<(Member, Datagram)>) -> Micros {
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::Deliver { to } => self.forward(now, to, handed.as_ref()),
+                Effect::Lost { to, fate } => self.tell_fate(
+                    now,
+                    to,
+                    handed.as_ref(),
+                    match fate {
+                        CourseFate::Dropped => Fate::Dropped,
+                        CourseFate::CutOff => Fate::CutOff,
+                        CourseFate::Dead => Fate::Dead,
+                    },
+                ),
+                Effect::Send { to, request } => self.request(now, to, request),
+                Effect::Kill { member } => {
+                    self.nodes[member.rank()].kill();
+                    self.tell(now, Fact::Killed { member, by_itself: false });
+                    now += self.options.delays.exit_us.draw(&mut self.dice);
+                }
+            }
+        }
+        now
+    }
+
+    fn request(&mut self, now: Micros, to: Member, request: Request) {
+        self.nodes[to.rank()].deliver(now, Arrival::Request(request), self.options);
+    }
+
+    /// Forwards a datagram between replicas; a scenario of ours may delay or double it.
+    fn forward(&mut self, now: Micros, to: Member, handed: Option<&(Member, Datagram)>) {
+        self.tell_fate(now, to, handed, Fate::Delivered);
+        let Some((from, Datagram { payload: Payload::Peer { number, message }, .. })) = handed
+        else {
+            return;
+        };
+        let copies = if self.dice.chance(self.duplicated) { 2 } else { 1 };
+        for _ in 0..copies {
+            let mut at = now;
+            if self.dice.chance(self.delayed) {
+                at += Micros(self.dice.below(self.scenario.network.delay_max.0));
+            }
+            let arrival = Arrival::Peer { from: *from, number: *number, message: message.clone() };
+            self.nodes[to.rank()].deliver(at, arrival, self.options);
+        }
+    }
+
+    fn tell_fate(
+        &mut self,
+        now: Micros,
+        to: Member,
+        handed: Option<&(Member, Datagram)>,
+        fate: Fate,
+    ) {
+        if matches!(self.tap.recorder, Recorder::Nothing) {
+            return;
+        }
+        if let Some((from, datagram)) = handed
+            && let Payload::Peer { number, .. } = &datagram.payload
+        {
+            let bytes = self.nodes[from.rank()].length_of(datagram);
+            self.tell(now, Fact::Routed { from: *from, to, number: *number, fate, bytes });
+        }
+    }
+
+    fn tell(&mut self, at: Micros, fact: Fact) {
+        self.tap.record(Record { at, teller: SIMULATOR, fact });
+    }
+
+    fn finish(mut self) -> Result<VirtualRun, RecordFileError> {
+        let rafts: Vec<&Raft> = self.nodes.iter().map(|node| node.replica.raft()).collect();
+        let now = self.now;
+        let broken = self.broken.or_else(|| check_all(&rafts).err().map(|broken| (now, broken)));
+        self.tap.recorder.flush()?;
+        let sent = &self.tap.fold.sent_by;
+        let balances =
+            self.accounts.iter().zip(sent).map(|(a, sent)| Balance::close(*a, *sent)).collect();
+        Ok(VirtualRun {
+            conclusion: self.course.conclude(now),
+            balances,
+            broken,
+            committed: self.invariants.committed().to_vec(),
+            records: match self.tap.recorder {
+                Recorder::Memory(records) => records,
+                _ => Vec::new(),
+            },
+            fold: self.tap.fold,
+        })
+    }
+}

@@ -1,0 +1,217 @@
+//! A replica in virtual time: its sockets, its clock, and how long it takes.
+
+use std::collections::VecDeque;
+
+use super::VirtualOptions;
+use crate::interface::Address;
+use crate::raft::Micros;
+use crate::record::Sink;
+use crate::replica::{Arrival, Replica};
+use crate::sim::dice::{Dice, scramble};
+use crate::wire::{self, Datagram, Membership, Payload};
+
+/// Between two sends of one turn.
+const SEND_COST: Micros = Micros(3);
+
+/// A replica and what surrounds it.
+pub(super) struct Node {
+    /// The replica itself.
+    pub replica: Replica,
+    /// When it next acts; never, once it is dead.
+    pub wake_at: Micros,
+    alive: bool,
+    /// Arrived and not taken in, by time of arrival.
+    inbox: VecDeque<(Micros, Arrival)>,
+    /// Sent and not read by the simulator, with the time of arrival there.
+    outbox: VecDeque<(Micros, Datagram)>,
+    /// Made by the turn under way.
+    made: Vec<Datagram>,
+    busy_until: Micros,
+    /// Whether the turn under way has looked at the deadline.
+    woken: bool,
+    /// The deadline that `timer_at` is for, by the own clock.
+    timer_for: Micros,
+    /// When the timer goes off, by true time.
+    timer_at: Micros,
+    drift_ppm: i64,
+    dice: Dice,
+}
+
+impl Node {
+    pub fn new(rank: usize, replicas: usize, options: &VirtualOptions, drift_ppm: i32) -> Node {
+        let id = |rank: usize| Address(rank as u16);
+        let others: Vec<Address> = (0..replicas).filter(|other| *other != rank).map(id).collect();
+        let replica = Membership::new(id(rank), &others).map(|members| {
+            let seed = scramble(options.seed ^ scramble(rank as u64));
+            Replica::new(members, options.tuning.clone(), seed, Micros(0))
+        });
+        let Ok(replica) = replica else {
+            unreachable!("a scenario has 3 to 21 replicas, numbered from 0");
+        };
+        let mut node = Node {
+            replica,
+            wake_at: Micros::NEVER,
+            alive: true,
+            inbox: VecDeque::new(),
+            outbox: VecDeque::new(),
+            made: Vec::new(),
+            busy_until: Micros(0),
+            woken: false,
+            timer_for: Micros::NEVER,
+            timer_at: Micros::NEVER,
+            drift_ppm: drift_ppm.into(),
+            dice: Dice::new(options.seed, "replica", rank as u64),
+        };
+        node.plan(options);
+        node
+    }
+
+    /// The own clock at true time `now`.
+    fn local(&self, now: Micros) -> Micros {
+        let now = now.0 as i128;
+        Micros((now + now * i128::from(self.drift_ppm) / 1_000_000) as u64)
+    }
+
+    /// The first true time at which the own clock shows `local`.
+    fn global(&self, local: Micros) -> Micros {
+        if local == Micros::NEVER {
+            return local;
+        }
+        let rate = 1_000_000 + i128::from(self.drift_ppm);
+        let wanted = i128::from(local.0) * 1_000_000;
+        Micros(((wanted + rate - 1) / rate) as u64)
+    }
+
+    /// Puts something into the replica's socket at `at`.
+    pub fn deliver(&mut self, at: Micros, arrival: Arrival, options: &VirtualOptions) {
+        if !self.alive {
+            return;
+        }
+        let arrival = match options.through_codec {
+            true => self.recode(arrival),
+            false => arrival,
+        };
+        let place = self.inbox.partition_point(|(other, _)| *other <= at);
+        self.inbox.insert(place, (at, arrival));
+        if place == 0 {
+            let wake = options.delays.replica_wake_us.draw(&mut self.dice);
+            self.wake_at = self.wake_at.min((at + wake).max(self.busy_until));
+        }
+    }
+
+    /// The turn that is due begins.
+    pub fn begin(&mut self) {
+        self.woken = false;
+    }
+
+    /// Takes in one datagram, or, when all are taken in, the deadline. False: the turn is over.
+    pub fn take_in(&mut self, options: &VirtualOptions, sink: &mut impl Sink) -> bool {
+        let now = self.wake_at;
+        let local = self.local(now);
+        if self.inbox.front().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, arrival)) = self.inbox.pop_front() {
+                self.replica.step(local, arrival, &mut self.made, sink);
+            }
+            return true;
+        }
+        if !self.woken && self.replica.deadline() <= local {
+            self.woken = true;
+            self.replica.step(local, Arrival::Wake, &mut self.made, sink);
+            return true;
+        }
+        self.busy_until = now;
+        if !self.made.is_empty() {
+            self.busy_until += options.delays.replica_handling_us.draw(&mut self.dice);
+        }
+        false
+    }
+
+    /// Sends what the turn made, and plans the next one. When the first of it reaches the
+    /// simulator's socket.
+    pub fn send(&mut self, options: &VirtualOptions) -> Option<Micros> {
+        let first = (!self.made.is_empty()).then_some(self.busy_until);
+        for datagram in self.made.drain(..) {
+            self.outbox.push_back((self.busy_until, datagram));
+            self.busy_until += SEND_COST;
+        }
+        self.plan(options);
+        first
+    }
+
+    /// When to act next: at the next arrival, or at the deadline.
+    fn plan(&mut self, options: &VirtualOptions) {
+        let deadline = self.replica.deadline();
+        if deadline != self.timer_for {
+            self.timer_for = deadline;
+            let late = options.delays.timer_late_us.draw(&mut self.dice);
+            self.timer_at = match self.global(deadline) {
+                Micros::NEVER => Micros::NEVER,
+                due if due <= self.busy_until => due,
+                due => due + late,
+            };
+        }
+        let arrival = match self.inbox.front() {
+            Some((at, _)) => *at + options.delays.replica_wake_us.draw(&mut self.dice),
+            None => Micros::NEVER,
+        };
+        self.wake_at = self.timer_at.min(arrival).max(self.busy_until + Micros(1));
+    }
+
+    /// Whether the simulator's poll finds something of this replica.
+    pub fn is_readable(&self, now: Micros) -> bool {
+        self.next_arrival().is_some_and(|at| at <= now)
+    }
+
+    /// When the oldest unread datagram of this replica reached the simulator.
+    pub fn next_arrival(&self) -> Option<Micros> {
+        self.outbox.front().map(|(at, _)| *at)
+    }
+
+    /// The simulator reads one datagram.
+    pub fn read(&mut self, now: Micros) -> Option<Datagram> {
+        if !self.is_readable(now) {
+            return None;
+        }
+        self.outbox.pop_front().map(|(_, datagram)| datagram)
+    }
+
+    /// The socket is closed: what was not read is lost; then the process ends.
+    pub fn kill(&mut self) {
+        self.alive = false;
+        self.wake_at = Micros::NEVER;
+        self.inbox.clear();
+        self.outbox.clear();
+    }
+
+    /// Bytes of a datagram of this replica.
+    pub fn length_of(&self, datagram: &Datagram) -> u32 {
+        wire::encoded_length(self.replica.members(), datagram) as u32
+    }
+
+    /// The same arrival after a trip through the codec.
+    fn recode(&self, arrival: Arrival) -> Arrival {
+        let members = self.replica.members();
+        let me = members.address(members.me());
+        let datagram = match arrival {
+            Arrival::Peer { from, number, message } => Datagram {
+                source: members.address(from),
+                destination: me,
+                leader: match &message {
+                    crate::raft::Message::Append(append) => members.address(append.leader),
+                    _ => Address::UNKNOWN,
+                },
+                payload: Payload::Peer { number, message },
+            },
+            Arrival::Request(request) => Datagram {
+                source: request.client,
+                destination: me,
+                leader: request.leader,
+                payload: Payload::Request { mid: request.mid, operation: request.operation },
+            },
+            other => return other,
+        };
+        let mut bytes = Vec::new();
+        wire::encode(members, &datagram, &mut bytes);
+        Arrival::of(members, &bytes)
+    }
+}

@@ -1,0 +1,127 @@
+//! Profiles: tuning files in TOML (`profiles/*.toml`), each value with its reason beside it.
+
+use std::path::{Path, PathBuf};
+
+use crate::raft::Tuning;
+
+/// The embedded profiles, the default first.
+pub const EMBEDDED: [(&str, &str); 4] = [
+    ("course", include_str!("../profiles/course.toml")),
+    ("textbook", include_str!("../profiles/textbook.toml")),
+    ("eager", include_str!("../profiles/eager.toml")),
+    ("quiet", include_str!("../profiles/quiet.toml")),
+];
+
+/// Why a profile cannot be used. One line, that names file, line, key and rule.
+#[derive(Debug, thiserror::Error)]
+pub enum TuningFileError {
+    /// Neither an embedded profile nor a file.
+    #[error("profile {0:?} is neither a file nor one of course, textbook, eager, quiet")]
+    Unknown(String),
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line that is no TOML, or a key that is missing, unknown or of the wrong type.
+    #[error("{file}:{line}: {rule}")]
+    Malformed {
+        /// Which file.
+        file: String,
+        /// Which line.
+        line: usize,
+        /// What is wrong.
+        rule: String,
+    },
+    /// A value outside its limits.
+    #[error("{file}:{line}: {key} {rule}")]
+    Limit {
+        /// Which file.
+        file: String,
+        /// Which line.
+        line: usize,
+        /// Which knob.
+        key: &'static str,
+        /// What must hold.
+        rule: String,
+    },
+}
+
+/// The tuning of an embedded profile or of a file.
+///
+/// # Errors
+/// If there is no such profile, or it breaks a rule.
+pub fn load(name_or_path: &str) -> Result<Tuning, TuningFileError> {
+    if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| *name == name_or_path) {
+        return parse(&format!("profiles/{name}.toml"), text);
+    }
+    let path = Path::new(name_or_path);
+    if !path.exists() {
+        return Err(TuningFileError::Unknown(name_or_path.to_owned()));
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| TuningFileError::Unreadable { path: path.to_owned(), source })?;
+    parse(name_or_path, &text)
+}
+
+/// The tuning that `text`, of the file called `file`, holds.
+///
+/// # Errors
+/// The first rule it breaks, with its line.
+pub fn parse(file: &str, text: &str) -> Result<Tuning, TuningFileError> {
+    let tuning: Tuning = toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let line = text[..start.min(text.len())].lines().count().max(1);
+        let rule = error.message().lines().next().unwrap_or("malformed").to_owned();
+        TuningFileError::Malformed { file: file.to_owned(), line, rule }
+    })?;
+    tuning.check().map_err(|violation| TuningFileError::Limit {
+        file: file.to_owned(),
+        line: line_of(text, violation.key),
+        key: violation.key,
+        rule: violation.rule,
+    })?;
+    Ok(tuning)
+}
+
+/// The line that sets `key`.
+fn line_of(text: &str, key: &str) -> usize {
+    let sets = |line: &str| line.split('=').next().is_some_and(|name| name.trim() == key);
+    text.lines().position(sets).map_or(1, |place| place + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_embedded_profile_keeps_every_limit_and_gives_every_reason() {
+        for (name, text) in EMBEDDED {
+            load(name).unwrap_or_else(|error| panic!("{error}"));
+            for line in text.lines().filter(|line| line.contains('=') && !line.starts_with('#')) {
+                assert!(line.contains('#'), "{name}: no reason beside {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_with_line_key_and_rule() {
+        let course = EMBEDDED[0].1;
+        let refused = |from: &str, to: &str| {
+            let text = course.replace(from, to);
+            assert_ne!(text, course, "{from} is not in the profile");
+            parse("mine.toml", &text).unwrap_err().to_string()
+        };
+        let error = refused("pipeline_window = ", "pipeline_window = 9999 #");
+        assert!(error.starts_with("mine.toml:"), "{error}");
+        assert!(error.ends_with("pipeline_window must be 1 to 256, is 9999"), "{error}");
+        assert!(refused("linger_us = 0", "linger_us = 5").contains("linger_us must be 1000"));
+        assert!(refused("pipeline_window = ", "pipeline_windows = ").contains("pipeline_windows"));
+        let error = refused("fan_out = \"", "fan_out = \"x");
+        assert!(error.contains("unknown variant"), "{error}");
+        assert!(matches!(load("no-such"), Err(TuningFileError::Unknown(_))));
+    }
+}

@@ -1,0 +1,275 @@
+//! The replica as a process, at the end of a socket: interface §1 and §2.
+
+use std::io::Read;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use laconic::record::{Fact, read_records};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_laconic");
+/// More than any replica needs for anything here, on a machine that is busy elsewhere.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A child that does not outlive its test.
+struct Guarded(Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A replica, and the simulator's socket for it.
+struct Running {
+    child: Guarded,
+    socket: UdpSocket,
+    address: SocketAddr,
+}
+
+impl Running {
+    /// Launches replica `0001` of three and reads its hello.
+    fn start(environment: &[(&str, &Path)]) -> Running {
+        let mut command = Command::new(PROGRAM);
+        command.arg("replica");
+        Running::launch(command, environment)
+    }
+
+    fn launch(mut command: Command, environment: &[(&str, &Path)]) -> Running {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        command.args([&port.to_string(), "0001", "0002", "0000"]).stderr(Stdio::piped());
+        for variable in ["LACONIC_PROFILE", "LACONIC_LOG", "LACONIC_OUT"] {
+            command.env_remove(variable);
+        }
+        command.envs(environment.iter().copied());
+        let child = Guarded(command.spawn().unwrap());
+        let mut bytes = [0; 1_000];
+        let (length, address) = socket.recv_from(&mut bytes).expect("a hello");
+        let hello: Value = serde_json::from_slice(&bytes[..length]).unwrap();
+        let wanted = json!({"src": "0001", "dst": "FFFF", "leader": "FFFF", "type": "hello"});
+        assert_eq!(hello, wanted);
+        Running { child, socket, address }
+    }
+
+    fn send(&self, bytes: &[u8]) {
+        self.socket.send_to(bytes, self.address).unwrap();
+    }
+
+    /// Offers a term's leadership and waits until the replica accepts it: it serves.
+    fn assert_serves(&self, term: u64) {
+        self.send(append(term).as_bytes());
+        let reply = self.read_until(|reply| reply["type"] == "append_reply");
+        assert_eq!((&reply["term"], &reply["dst"]), (&json!(term), &json!("0000")), "{reply}");
+    }
+
+    fn read_until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut bytes = [0; 65_536];
+        loop {
+            let (length, from) = self.socket.recv_from(&mut bytes).expect("an answer");
+            assert_eq!(from, self.address);
+            let message: Value = serde_json::from_slice(&bytes[..length]).unwrap();
+            if wanted(&message) {
+                return message;
+            }
+        }
+    }
+
+    /// Stops it as the simulator does, and tells how it ended and what it had printed.
+    fn stop(mut self, signal: Signal) -> (ExitStatus, String) {
+        drop(self.socket);
+        let start = Instant::now();
+        kill_process(Pid::from_child(&self.child.0), signal).unwrap();
+        let status = self.child.0.wait().unwrap();
+        println!("exited after {:?}", start.elapsed());
+        assert!(start.elapsed() < PATIENCE);
+        let mut printed = String::new();
+        self.child.0.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
+        (status, printed)
+    }
+}
+
+fn append(term: u64) -> String {
+    json!({
+        "src": "0000", "dst": "0001", "leader": "0000", "type": "append", "n": 1, "term": term,
+        "round": 1, "cause": "heartbeat", "previous": [0, 0], "commit": 0, "promise_us": 0,
+        "answer": true, "route": ["0001"], "accepted": [], "entries": [],
+    })
+    .to_string()
+}
+
+/// `append` with a key changed.
+fn append_with(key: &str, value: Value) -> Vec<u8> {
+    let mut message: Value = serde_json::from_str(&append(1)).unwrap();
+    message[key] = value;
+    message.to_string().into_bytes()
+}
+
+/// `append` without a key.
+fn append_without(key: &str) -> Vec<u8> {
+    let mut message: Value = serde_json::from_str(&append(1)).unwrap();
+    message.as_object_mut().unwrap().remove(key).unwrap();
+    message.to_string().into_bytes()
+}
+
+fn all_garbage() -> Vec<Vec<u8>> {
+    let mut garbage = vec![
+        Vec::new(),
+        b"{".to_vec(),
+        b"[1, 2]".to_vec(),
+        b"null".to_vec(),
+        vec![0xFF; 100],
+        vec![b'['; 65_507],
+        vec![b' '; 65_507],
+        br#"{"src":"0000","dst":"0001","leader":"FFFF","type":"hello"}"#.to_vec(),
+        br#"{"src":"0015","dst":"0001","leader":"FFFF","type":"ok","MID":"x"}"#.to_vec(),
+        br#"{"src":"0015","dst":"0001","leader":"FFFF","type":"get","MID":"x"}"#.to_vec(),
+        br#"{"src":"0015","dst":"0001","leader":"FFFF","type":"put","MID":1,"key":"k"}"#.to_vec(),
+    ];
+    let message: Value = serde_json::from_str(&append(1)).unwrap();
+    for (key, value) in message.as_object().unwrap() {
+        garbage.push(append_without(key));
+        let wrong = if value.is_string() { json!(7) } else { json!("seven") };
+        garbage.push(append_with(key, wrong));
+    }
+    garbage.extend([
+        append_with("src", json!("0007")),
+        append_with("src", json!("0001")),
+        append_with("leader", json!("0007")),
+        append_with("route", json!(["0001", "0007"])),
+        append_with("route", json!(vec!["0001"; 1_000])),
+        append_with("accepted", json!(["0007"])),
+        append_with("term", json!(u64::MAX)),
+        append_with("term", json!(-1)),
+        append_with("commit", json!(u64::MAX)),
+        append_with("previous", json!([9, u64::MAX])),
+        append_with("previous", json!([0, 5])),
+        append_with("previous", json!([5, 0])),
+        append_with("entries", json!([[2, null]])),
+        append_with("entries", json!(vec![[1]; 2])),
+        append_with("type", json!("vote")),
+        append_with("type", json!("snapshot")),
+    ]);
+    garbage
+}
+
+#[test]
+fn garbage_of_every_kind_leaves_it_serving() {
+    let folder = tempfile::tempdir().unwrap();
+    let replica = Running::start(&[("LACONIC_OUT", folder.path())]);
+    let garbage = all_garbage();
+    for (term, bytes) in (1..).zip(&garbage) {
+        replica.send(bytes);
+        replica.assert_serves(term);
+    }
+    let (status, printed) = replica.stop(Signal::TERM);
+    assert_eq!(status.code(), Some(0), "{printed}");
+    let lines = printed.lines().filter(|line| line.contains("cannot be used")).count();
+    assert!((1..=10).contains(&lines), "one warning a second at most:\n{printed}");
+    let facts = facts(folder.path()).into_iter();
+    let dropped = facts.filter(|fact| matches!(fact, Fact::Garbage { .. })).count();
+    assert_eq!(dropped, garbage.len());
+}
+
+fn facts(out: &Path) -> Vec<Fact> {
+    let read = read_records(&out.join("records/0001.bin")).unwrap();
+    assert_eq!(read.unread_bytes, 0, "the file is whole");
+    assert_eq!(read.header.teller.0, 1);
+    assert!(read.header.clock_start_us > 0);
+    read.records.into_iter().map(|record| record.fact).collect()
+}
+
+#[test]
+fn a_stranger_is_never_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let replica = Running::start(&[("LACONIC_OUT", folder.path())]);
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    stranger.send_to(append(9).as_bytes(), replica.address).unwrap();
+    stranger.send_to(b"garbage", replica.address).unwrap();
+    // Had it seen term 9, it would refuse term 3.
+    replica.assert_serves(3);
+    let (status, printed) = replica.stop(Signal::TERM);
+    assert_eq!((status.code(), printed.as_str()), (Some(0), ""));
+    let received = facts(folder.path())
+        .into_iter()
+        .filter(|fact| matches!(fact, Fact::Received { .. } | Fact::Garbage { .. }))
+        .count();
+    assert_eq!(received, 1, "the simulator's append alone");
+}
+
+#[test]
+fn sigterm_leaves_a_whole_record_file_and_status_0() {
+    let folder = tempfile::tempdir().unwrap();
+    let replica = Running::start(&[("LACONIC_OUT", folder.path())]);
+    for term in 1..=300 {
+        replica.assert_serves(term);
+    }
+    let (status, printed) = replica.stop(Signal::TERM);
+    assert_eq!((status.code(), printed.as_str()), (Some(0), ""));
+    let sent = facts(folder.path()).into_iter().filter_map(|fact| match fact {
+        Fact::Sent { number, .. } => Some(number),
+        _ => None,
+    });
+    assert_eq!(sent.collect::<Vec<_>>(), (1..=300).collect::<Vec<_>>());
+}
+
+#[test]
+fn sigint_ends_it_the_same_way() {
+    let replica = Running::start(&[]);
+    replica.assert_serves(1);
+    let (status, printed) = replica.stop(Signal::INT);
+    assert_eq!((status.code(), printed.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn it_outlives_the_simulators_socket() {
+    let mut replica = Running::start(&[]);
+    // Without a leader it campaigns, to a port that nobody has.
+    replica.socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(replica.child.0.try_wait().unwrap().is_none(), "still alive");
+    let (status, printed) = replica.stop(Signal::TERM);
+    assert_eq!((status.code(), printed.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn the_courses_names_need_no_subcommand() {
+    for name in ["4730kvstore", "3700kvstore"] {
+        let folder = tempfile::tempdir().unwrap();
+        let program: PathBuf = folder.path().join(name);
+        std::os::unix::fs::symlink(PROGRAM, &program).unwrap();
+        let replica = Running::launch(Command::new(program), &[]);
+        replica.assert_serves(1);
+        assert_eq!(replica.stop(Signal::TERM).0.code(), Some(0));
+    }
+}
+
+#[test]
+fn bad_arguments_and_environments_are_one_line_and_a_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "no folder").unwrap();
+    let (file, nothing) = (file.to_str().unwrap(), ("LACONIC_OUT", ""));
+    for (arguments, variable, status, words) in [
+        ("99999 0000 0001", nothing, 2, "PORT"),
+        ("4000 0000 1", nothing, 2, "four hex digits"),
+        ("4000 0000 0000", nothing, 2, "twice"),
+        ("4000 0000 0001", ("LACONIC_PROFILE", "no-such"), 2, "no-such"),
+        ("4000 0000 0001", ("LACONIC_LOG", "a=b=c"), 2, "LACONIC_LOG"),
+        ("4000 0000 0001", ("LACONIC_OUT", file), 4, file),
+    ] {
+        let mut command = Command::new(PROGRAM);
+        command.arg("replica").args(arguments.split(' ')).env(variable.0, variable.1);
+        let output = command.output().unwrap();
+        let printed = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{arguments}: {printed}");
+        assert!(printed.contains(words), "{printed}");
+        assert_eq!((printed.lines().count(), output.stdout.len()), (1, 0), "{printed}");
+    }
+}

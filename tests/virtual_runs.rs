@@ -1,0 +1,196 @@
+//! The seventeen scenarios in virtual time, and what every virtual run must keep.
+
+use laconic::raft::Micros;
+use laconic::record::Record;
+use laconic::sim::course::score::GENERATION_CHECK;
+use laconic::sim::delays::Delays;
+use laconic::sim::instant;
+use laconic::sim::outcome::{Evidence, Outcome, Setup, judge};
+use laconic::sim::scenario::{COURSE, Scenario};
+use laconic::sim::virtual_time::{Keep, VirtualOptions, VirtualRun, run};
+use laconic::tuning_file;
+
+fn options(seed: u64) -> VirtualOptions {
+    VirtualOptions {
+        seed,
+        tuning: tuning_file::load("course").unwrap(),
+        precise: false,
+        through_codec: false,
+        delays: Delays::embedded(),
+        records: Keep::Nothing,
+    }
+}
+
+fn scenario(name: &str) -> Scenario {
+    Scenario::load(name).unwrap()
+}
+
+fn judged(scenario: &Scenario, run: VirtualRun) -> Outcome {
+    let VirtualRun { conclusion, fold, balances, broken, .. } = run;
+    let setup =
+        Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
+    let invariants = Some(broken);
+    judge(scenario, setup, Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() })
+}
+
+fn run_judged(scenario: &Scenario, options: &VirtualOptions) -> Outcome {
+    judged(scenario, run(scenario, options).unwrap())
+}
+
+/// Panics with all that failed and how to see it again.
+fn assert_passed(outcome: &Outcome, context: &str) {
+    let failed: Vec<_> = outcome.conclusion.checks.iter().filter(|check| !check.passed).collect();
+    let run = &outcome.conclusion;
+    assert!(
+        outcome.passed || outcome.failed_by_dice_alone,
+        "{context}: {failed:?}; again: laconic sim {} --seed {}",
+        run.scenario,
+        run.seed
+    );
+}
+
+/// Every unanswered request was with a replica that was killed while it alone held it (or whose
+/// entry was overwritten, rule R4): it was there when the replica died.
+fn assert_unanswered_explained(outcome: &Outcome) {
+    for story in &outcome.conclusion.unanswered {
+        let killed = story.killed_at.is_some_and(|at| at >= story.created_at);
+        assert!(
+            killed,
+            "{} seed {}: {story:?}",
+            outcome.conclusion.scenario, outcome.conclusion.seed
+        );
+    }
+}
+
+#[test]
+fn the_seventeen_pass_on_twenty_seeds_with_few_messages_but_not_too_few() {
+    for name in COURSE {
+        let scenario = scenario(name);
+        let outcomes: Vec<Outcome> =
+            (1..=20).map(|seed| run_judged(&scenario, &options(seed))).collect();
+        for outcome in &outcomes {
+            assert_passed(outcome, name);
+            assert_unanswered_explained(outcome);
+        }
+        let count = |good: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|o| good(o)).count();
+        let messages = |tier| count(&|o| o.conclusion.benchmarks[0].tier <= tier);
+        if name.starts_with("advanced") {
+            assert_eq!(messages(1), 20, "{name}: messages at tier 1");
+            continue;
+        }
+        let floor = scenario.traffic_floor() * 1.05;
+        assert!(messages(0) >= 19, "{name}: messages at tier 0 on {}", messages(0));
+        let quick = count(&|o| o.conclusion.benchmarks[3].tier <= 1);
+        assert!(quick >= 19, "{name}: latency at tier 1 on {quick}");
+        let loud = count(&|o| o.conclusion.counts.messages as f64 >= floor);
+        assert!(loud >= 19, "{name}: 5 % above the floor on {loud}");
+    }
+}
+
+#[test]
+fn second_oks_come_only_after_a_change_of_leader() {
+    for name in COURSE {
+        let scenario = scenario(name);
+        let faults = scenario.events.iter().any(|event| {
+            use laconic::sim::scenario::EventKind::{KillLeader, PartHard};
+            matches!(event.kind, KillLeader | PartHard)
+        });
+        for seed in 1..=5 {
+            let outcome = run_judged(&scenario, &options(seed));
+            for second in &outcome.conclusion.duplicates {
+                assert!(faults, "{name} seed {seed}: {second:?}");
+                assert_ne!(second.first_by, second.second_by, "{name} seed {seed}: {second:?}");
+            }
+        }
+    }
+}
+
+fn records(scenario: &Scenario, options: VirtualOptions) -> Vec<Record> {
+    run(scenario, &VirtualOptions { records: Keep::Memory, ..options }).unwrap().records
+}
+
+#[test]
+fn one_seed_is_one_run_to_the_bit_and_another_seed_is_another() {
+    for name in ["simple-2", "advanced-4"] {
+        let scenario = scenario(name);
+        let first = records(&scenario, options(7));
+        assert!(first.len() > 1_000);
+        assert_eq!(first, records(&scenario, options(7)), "{name}");
+        assert_ne!(first, records(&scenario, options(8)), "{name}");
+    }
+}
+
+#[test]
+fn a_run_through_the_codec_gives_identical_records() {
+    for name in ["simple-2", "crash-4", "partition-4", "advanced-3"] {
+        let scenario = scenario(name);
+        let typed = records(&scenario, options(3));
+        let coded = records(&scenario, VirtualOptions { through_codec: true, ..options(3) });
+        assert_eq!(typed, coded, "{name}");
+    }
+}
+
+#[test]
+fn keeping_records_changes_nothing() {
+    let scenario = scenario("advanced-1");
+    let folder = tempfile::tempdir().unwrap();
+    let kept = VirtualOptions { records: Keep::Folder(folder.path().to_owned()), ..options(5) };
+    let (bare, kept) = (run_judged(&scenario, &options(5)), run_judged(&scenario, &kept));
+    assert_eq!(bare.messages, kept.messages);
+    assert_eq!(bare.conclusion.counts, kept.conclusion.counts);
+    assert!(folder.path().join("records/0000.bin").is_file());
+}
+
+/// A scenario of a harsh network: `shared_keys`, delays, duplicates, clocks that differ.
+fn harsh(seed: u64) -> Scenario {
+    let mut scenario = scenario("advanced-4");
+    scenario.shared_keys = true;
+    scenario.mix = 0.5;
+    scenario.drops = 0.05;
+    scenario.network.duplicates = 0.1;
+    scenario.network.delayed = 0.1;
+    scenario.network.delay_max = Micros::from_millis(300);
+    scenario.clock_drift_ppm = vec![10_000, -10_000, 0, 5_000, -5_000];
+    // Even numbers of replicas too.
+    scenario.replicas = 3 + (seed % 5) as usize;
+    scenario.clock_drift_ppm.truncate(scenario.replicas);
+    scenario
+}
+
+#[test]
+fn duplicated_delayed_and_reordered_messages_on_shared_keys_stay_linearizable() {
+    for seed in 1..=40 {
+        let outcome = run_judged(&harsh(seed), &options(seed));
+        assert_passed(&outcome, &format!("harsh seed {seed}"));
+    }
+}
+
+#[test]
+fn every_profile_is_safe_everywhere() {
+    for profile in ["textbook", "eager", "quiet"] {
+        for name in COURSE {
+            let mut scenario = scenario(name);
+            // `quiet` is quieter than the course allows: safety is judged here, not noise.
+            scenario.tests.maximum_appends_batched_fraction = 1.0;
+            for seed in 1..=3 {
+                let tuning = tuning_file::load(profile).unwrap();
+                let outcome = run_judged(&scenario, &VirtualOptions { tuning, ..options(seed) });
+                assert_passed(&outcome, profile);
+            }
+        }
+    }
+}
+
+#[test]
+fn where_the_clients_dice_fail_a_run_an_instant_answer_fails_it_too() {
+    let scenario = scenario("advanced-3");
+    let failing: Vec<u64> = (1..=400)
+        .filter(|seed| run_judged(&scenario, &options(*seed)).failed_by_dice_alone)
+        .collect();
+    assert!(!failing.is_empty(), "400 seeds, none failed by the dice");
+    for seed in failing {
+        let checks = instant::run(&scenario, seed).checks;
+        let failed = checks.iter().any(|check| !check.passed && check.name == GENERATION_CHECK);
+        assert!(failed, "seed {seed}: a store that answers at once generates enough gets");
+    }
+}

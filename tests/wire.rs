@@ -1,0 +1,196 @@
+//! Every datagram survives its encoding, and its length is known without writing it.
+
+use std::sync::Arc;
+
+use laconic::interface::{Address, Operation, Outcome};
+use laconic::kv::Command;
+use laconic::raft::log::ENTRY_FRAMING_BYTES;
+use laconic::raft::message::{
+    Append, AppendReply, Hint, Position, PreVote, PreVoteReply, Refusal, Route, Vote, VoteReply,
+};
+use laconic::raft::{Cause, Entry, Member, MemberSet, Message, Micros};
+use laconic::wire::{
+    Datagram, Garbage, MOST_DATAGRAM_BYTES, Membership, Payload, decode, encode, encoded_length,
+};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+fn members() -> Membership {
+    let others: Vec<Address> = (0..20).map(|id| Address(id * 977)).collect();
+    Membership::new(Address(0xFEDC), &others).unwrap()
+}
+
+fn any_set() -> impl Strategy<Value = MemberSet> {
+    (0u32..1 << 21).prop_map(MemberSet)
+}
+
+fn any_cause() -> impl Strategy<Value = Cause> {
+    select(Cause::ALL.to_vec())
+}
+
+fn any_position() -> impl Strategy<Value = Position> {
+    (any::<u64>(), any::<u64>()).prop_map(|(term, index)| Position { term, index })
+}
+
+fn any_entry() -> impl Strategy<Value = Entry> {
+    let text = ".{0,20}";
+    (any::<u64>(), any::<bool>(), text, text, text).prop_map(|(term, empty, mid, key, value)| {
+        let command = match empty {
+            true => Arc::default(),
+            false => Command::put(Address(0x1D), &mid, &key, &value).encode(),
+        };
+        Entry { term, command }
+    })
+}
+
+fn any_route() -> impl Strategy<Value = Route> {
+    proptest::collection::btree_set(0u8..21, 0..=10).prop_map(|hops| {
+        let hops: Vec<Member> = hops.into_iter().map(Member).collect();
+        Route::through(&hops).unwrap()
+    })
+}
+
+prop_compose! {
+    fn any_append()(
+        (term, round, commit, promise) in any::<(u64, u64, u64, u64)>(),
+        cause in any_cause(),
+        previous in any_position(),
+        entries in proptest::collection::vec(any_entry(), 0..4),
+        wants_answer in any::<bool>(),
+        route in any_route(),
+        accepted in any_set(),
+        leader in 0u8..21,
+    ) -> Append {
+        let (leader, promise) = (Member(leader), Micros(promise));
+        let entries = entries.into();
+        Append { term, leader, round, cause, previous, commit, entries, promise, wants_answer, route, accepted }
+    }
+}
+
+prop_compose! {
+    fn any_reply()(
+        (term, round, through) in any::<(u64, u64, u64)>(),
+        cause in any_cause(),
+        members in any_set(),
+        refusal in proptest::option::of(any::<(u64, u64, u64, u64)>()),
+    ) -> AppendReply {
+        let refusal = refusal.map(|(refused, term, first, last)| {
+            Refusal { refused, hint: Hint { term, first, last } }
+        });
+        AppendReply { term, round, cause, through, members, refusal }
+    }
+}
+
+fn any_message() -> impl Strategy<Value = Message> {
+    let ask = (any::<u64>(), any_position(), any_cause());
+    let told = (any::<u64>(), any::<u64>(), any::<bool>(), any_cause());
+    prop_oneof![
+        any_append().prop_map(Message::Append),
+        any_reply().prop_map(Message::AppendReply),
+        ask.prop_map(|(term, last, cause)| Message::PreVote(PreVote { term, last, cause })),
+        (any::<u64>(), any_position(), any_cause())
+            .prop_map(|(term, last, cause)| Message::Vote(Vote { term, last, cause })),
+        told.prop_map(|(term, campaign_term, granted, cause)| {
+            Message::PreVoteReply(PreVoteReply { term, campaign_term, granted, cause })
+        }),
+        (any::<u64>(), any::<bool>(), any_cause()).prop_map(|(term, granted, cause)| {
+            Message::VoteReply(VoteReply { term, granted, cause })
+        }),
+    ]
+}
+
+fn any_payload() -> impl Strategy<Value = Payload> {
+    let operation = prop_oneof![
+        ".*".prop_map(|key| Operation::Get { key: key.into() }),
+        (".*", ".*")
+            .prop_map(|(key, value)| Operation::Put { key: key.into(), value: value.into() }),
+    ];
+    let outcome = prop_oneof![
+        proptest::option::of(".*").prop_map(|value| Outcome::Ok(value.map(Into::into))),
+        Just(Outcome::Fail),
+        Just(Outcome::Redirect),
+    ];
+    prop_oneof![
+        Just(Payload::Hello),
+        (".*", operation)
+            .prop_map(|(mid, operation)| Payload::Request { mid: mid.into(), operation }),
+        (".*", outcome).prop_map(|(mid, outcome)| Payload::Answer { mid: mid.into(), outcome }),
+        (any::<u64>(), any_message())
+            .prop_map(|(number, message)| Payload::Peer { number, message }),
+    ]
+}
+
+/// A datagram as replicas send them: an append's leader is the header's.
+fn any_datagram() -> impl Strategy<Value = Datagram> {
+    (any_payload(), 0u8..21, any::<u16>(), any::<u16>()).prop_map(|(payload, source, to, other)| {
+        let members = members();
+        let leader = match &payload {
+            Payload::Peer { message: Message::Append(append), .. } => {
+                members.address(append.leader)
+            }
+            _ => Address(other),
+        };
+        Datagram {
+            source: members.address(Member(source)),
+            destination: Address(to),
+            leader,
+            payload,
+        }
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_datagram_survives_its_encoding_and_its_length_is_known(datagram in any_datagram()) {
+        let members = members();
+        let mut bytes = Vec::new();
+        encode(&members, &datagram, &mut bytes);
+        prop_assert_eq!(bytes.len(), encoded_length(&members, &datagram));
+        serde_json::from_slice::<serde_json::Value>(&bytes).expect("it is JSON");
+        prop_assert_eq!(decode(&members, &bytes), Ok(datagram));
+    }
+
+    #[test]
+    fn framing_of_entries_is_never_more_than_the_core_reckons_with(entry in any_entry()) {
+        let members = members();
+        let append = |entries: Vec<Entry>| Datagram {
+            source: Address(0),
+            destination: Address(1),
+            leader: Address(0),
+            payload: Payload::Peer { number: 0, message: Message::Append(Append {
+                term: 1, leader: Member(0), round: 1, cause: Cause::Replicate,
+                previous: Position::default(), commit: 0, entries: entries.into(),
+                promise: Micros(0), wants_answer: true, route: Route::EVERYONE,
+                accepted: MemberSet::EMPTY,
+            })},
+        };
+        let one = encoded_length(&members, &append(vec![entry.clone()]));
+        let two = encoded_length(&members, &append(vec![entry.clone(), entry.clone()]));
+        prop_assert!(two - one <= entry.command.len() + ENTRY_FRAMING_BYTES);
+    }
+
+    #[test]
+    fn bytes_that_are_no_datagram_are_named_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(decode(&members(), &bytes).is_err());
+    }
+}
+
+#[test]
+fn garbage_is_told_apart() {
+    let members = members();
+    let decode = |text: &str| decode(&members, text.as_bytes()).unwrap_err();
+    let head = r#"{"src":"0000","dst":"03D1","leader":"FFFF","type":"#;
+    assert_eq!(decode("hello"), Garbage::Malformed);
+    assert_eq!(decode("[1]"), Garbage::Malformed);
+    assert_eq!(decode(r#"{"src":"0000"}"#), Garbage::MissingKey);
+    assert_eq!(
+        decode(r#"{"src":"00","dst":"0000","leader":"FFFF","type":"get"}"#),
+        Garbage::Malformed
+    );
+    assert_eq!(decode(&format!(r#"{head}"get","MID":"m"}}"#)), Garbage::MissingKey);
+    assert_eq!(decode(&format!(r#"{head}"gossip","n":1}}"#)), Garbage::UnknownType);
+    assert_eq!(decode(&format!(r#"{head}"vote","n":1,"term":"x"}}"#)), Garbage::Malformed);
+    let vote = r#""vote","n":1,"term":1,"last":[0,0],"cause":"campaign"}"#;
+    assert_eq!(decode(&format!("{}{vote}", head.replace("0000", "0001"))), Garbage::Stranger);
+    assert_eq!(decode(&"x".repeat(MOST_DATAGRAM_BYTES + 1)), Garbage::Oversized);
+}
