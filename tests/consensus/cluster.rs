@@ -1,19 +1,18 @@
 //! A cluster of pure replicas in one thread, on a network and clocks that the test drives. After
 //! every step the invariants are checked, and that nobody spins.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use laconic::interface::{Address, Operation, Outcome, Request};
-use laconic::kv::Command;
 use laconic::raft::invariants::{Invariants, check_all};
 use laconic::raft::tuning::{FanOut, HeartbeatAnswers, Reads, ResendFrom};
-use laconic::raft::{
-    Cause, Event, Index, Kind, Member, MemberSet, Message, Micros, Raft, RoleName, To, Tuning, Why,
-};
+use laconic::raft::{Member, MemberSet, Message, Micros, Raft, RoleName, Tuning};
 use laconic::record::{Fact, Record};
 use laconic::replica::{Arrival, Replica};
 use laconic::wire::{Datagram, Membership, Payload};
+
+use crate::inspect::check_order;
 
 /// The client that asks unless a test names another.
 pub const CLIENT: Address = Address(0x0100);
@@ -141,10 +140,12 @@ pub struct Cluster {
     rule: Rule,
     sides: Vec<MemberSet>,
     sequence: u64,
-    requests: Vec<Asked>,
+    /// Every request so far.
+    pub requests: Vec<Asked>,
     /// Every fact told so far, in order.
     pub records: Vec<Record>,
-    invariants: Invariants,
+    /// The past, as far as the invariants know it.
+    pub invariants: Invariants,
     observed: usize,
 }
 
@@ -243,13 +244,6 @@ impl Cluster {
     /// Whether a replica lives.
     pub fn lives(&self, member: Member) -> bool {
         self.nodes[member.rank()].replica.is_some()
-    }
-
-    /// The values of the committed puts, in order.
-    pub fn committed_values(&self) -> Vec<String> {
-        let entries = self.invariants.committed().iter();
-        let commands = entries.filter_map(|entry| Command::decode(&entry.command));
-        commands.map(|command| command.value().to_owned()).collect()
     }
 
     /// Who leads in the newest term that is led.
@@ -425,42 +419,6 @@ impl Cluster {
         self.flights.insert((due, self.sequence), flight);
     }
 
-    /// What is said of answers in design section 4 and rules R1 to R3.
-    fn note_answer(&mut self, name: Name, by: Member, outcome: Outcome, leader: Address) {
-        let asked = &self.requests[name];
-        let before = &asked.answers;
-        let oks = before.iter().filter(|answer| matches!(answer.2, Outcome::Ok(_)));
-        assert_eq!(before.len(), oks.clone().count(), "m{name} was answered after a redirect");
-        assert!(oks.clone().all(|ok| ok.1 != by), "{by:?} answered m{name} twice");
-        if let (Outcome::Ok(_), Operation::Put { .. }) = (&outcome, &asked.operation) {
-            assert!(self.is_committed(name), "{by:?} said ok to m{name}, which is not committed");
-        }
-        self.requests[name].answers.push((self.now, by, outcome, leader));
-    }
-
-    /// Whether the put stands among the committed entries.
-    pub fn is_committed(&self, name: Name) -> bool {
-        let mid = format!("m{name}");
-        let entries = self.invariants.committed().iter();
-        let mut commands = entries.filter_map(|entry| Command::decode(&entry.command));
-        commands.any(|command| command.mid() == mid)
-    }
-
-    /// Rule R1 over the whole past: nothing that was redirected has taken effect, and nothing
-    /// has taken effect twice.
-    pub fn check_answers(&self) {
-        let mut mids = BTreeSet::new();
-        for entry in self.invariants.committed() {
-            if let Some(command) = Command::decode(&entry.command) {
-                assert!(mids.insert(command.mid().to_owned()), "{} twice", command.mid());
-            }
-        }
-        for (name, asked) in self.requests.iter().enumerate() {
-            let refused = asked.answers.iter().any(|answer| !matches!(answer.2, Outcome::Ok(_)));
-            assert!(!refused || !mids.contains(&format!("m{name}")), "m{name} took effect");
-        }
-    }
-
     /// A put at a replica.
     pub fn put(&mut self, at: Member, key: &str, value: &str) -> Name {
         let operation = Operation::Put { key: Arc::from(key), value: Arc::from(value) };
@@ -509,66 +467,6 @@ impl Cluster {
         match self.outcomes(name).as_slice() {
             [Outcome::Ok(Some(value))] => Some(value.to_string()),
             _ => None,
-        }
-    }
-
-    /// Facts from `mark` on.
-    pub fn since(&self, mark: usize) -> &[Record] {
-        &self.records[mark..]
-    }
-
-    /// Messages that `matches` sent since `mark`, as the simulator counts them.
-    pub fn count(&self, mark: usize, matches: impl Fn(Kind, Why) -> bool) -> usize {
-        let cost = |record: &Record| match record.fact {
-            Fact::Sent { to, kind, why, .. } if matches(kind, why) => match to {
-                To::Member(_) => 1,
-                To::Everyone => self.nodes.len() - 1,
-            },
-            _ => 0,
-        };
-        self.since(mark).iter().map(cost).sum()
-    }
-
-    /// All messages since `mark`.
-    pub fn messages(&self, mark: usize) -> usize {
-        self.count(mark, |_, _| true)
-    }
-
-    /// Messages sent for `cause` since `mark`, answers and relays left out.
-    pub fn caused(&self, mark: usize, cause: Cause) -> usize {
-        self.count(mark, |_, why| why == Why::Own(cause))
-    }
-
-    /// Changes of state since `mark` that match, with who told them.
-    pub fn events<'a>(
-        &'a self,
-        mark: usize,
-        matches: impl Fn(&Event) -> bool + 'a,
-    ) -> impl Iterator<Item = (Micros, Member, Event)> + 'a {
-        self.since(mark).iter().filter_map(move |record| match record.fact {
-            Fact::State(event) if matches(&event) => Some((record.at, record.teller, event)),
-            _ => None,
-        })
-    }
-
-    /// Ends of the logs of those who live.
-    pub fn commits(&self) -> Vec<Index> {
-        self.living().map(|replica| replica.raft().commit()).collect()
-    }
-}
-
-/// Rule R2: within a step the puts that it commits are answered before any send that carries the
-/// new commit index, and before any read.
-fn check_order(commit_before: Index, out: &[Datagram]) {
-    let mut told = false;
-    for datagram in out {
-        match &datagram.payload {
-            Payload::Peer { message: Message::Append(append), .. } => {
-                told |= append.commit > commit_before;
-            }
-            Payload::Answer { outcome: Outcome::Ok(Some(_)), .. } => told = true,
-            Payload::Answer { outcome: Outcome::Ok(None), .. } => assert!(!told, "{out:?}"),
-            _ => {}
         }
     }
 }

@@ -4,6 +4,7 @@
 mod checks;
 mod cluster;
 mod costs;
+mod inspect;
 mod random;
 mod rules_answers;
 mod rules_logs;

@@ -68,13 +68,19 @@ fn r02_ok_goes_out_before_the_commit_index_and_before_reads() {
     let tuning = Tuning { lag_most_entries: 1, reads: Reads::Confirm, ..course() };
     let mut cluster = Cluster::new(5, 3, tuning);
     let leader = cluster.elect();
+    let mut sent = 0;
+    cluster.obeys(move |_| {
+        sent += 1;
+        if sent % 7 == 0 { Fate::Lose } else { Fate::Pass }
+    });
     let mut puts = Vec::new();
-    for round in 0..50 {
+    for round in 0..200 {
         puts.push(cluster.put(leader, "k", &format!("{round}")));
         cluster.get(leader, "k");
         cluster.run_for(ms(1));
     }
-    cluster.run_for(ms(20));
+    cluster.calm();
+    cluster.run_for(ms(500));
     assert!(puts.into_iter().all(|put| cluster.is_ok(put)));
 }
 

@@ -1,0 +1,116 @@
+//! What tests look at in a cluster, and what is checked of its answers all the way.
+
+use std::collections::BTreeSet;
+
+use laconic::interface::{Address, Operation, Outcome};
+use laconic::kv::Command;
+use laconic::raft::{Cause, Event, Index, Kind, Member, Message, Micros, To, Why};
+use laconic::record::{Fact, Record};
+use laconic::wire::{Datagram, Payload};
+
+use crate::cluster::{Cluster, Name};
+
+impl Cluster {
+    /// What is said of answers in design section 4 and rules R1 to R3.
+    pub fn note_answer(&mut self, name: Name, by: Member, outcome: Outcome, leader: Address) {
+        let asked = &self.requests[name];
+        let before = &asked.answers;
+        let oks = before.iter().filter(|answer| matches!(answer.2, Outcome::Ok(_)));
+        assert_eq!(before.len(), oks.clone().count(), "m{name} was answered after a redirect");
+        assert!(oks.clone().all(|ok| ok.1 != by), "{by:?} answered m{name} twice");
+        if let (Outcome::Ok(_), Operation::Put { .. }) = (&outcome, &asked.operation) {
+            assert!(self.is_committed(name), "{by:?} said ok to m{name}, which is not committed");
+        }
+        self.requests[name].answers.push((self.now, by, outcome, leader));
+    }
+
+    /// Whether the put stands among the committed entries.
+    pub fn is_committed(&self, name: Name) -> bool {
+        let mid = format!("m{name}");
+        let entries = self.invariants.committed().iter();
+        let mut commands = entries.filter_map(|entry| Command::decode(&entry.command));
+        commands.any(|command| command.mid() == mid)
+    }
+
+    /// Rule R1 over the whole past: nothing that was redirected has taken effect, and nothing
+    /// has taken effect twice.
+    pub fn check_answers(&self) {
+        let mut mids = BTreeSet::new();
+        for entry in self.invariants.committed() {
+            if let Some(command) = Command::decode(&entry.command) {
+                assert!(mids.insert(command.mid().to_owned()), "{} twice", command.mid());
+            }
+        }
+        for (name, asked) in self.requests.iter().enumerate() {
+            let refused = asked.answers.iter().any(|answer| !matches!(answer.2, Outcome::Ok(_)));
+            assert!(!refused || !mids.contains(&format!("m{name}")), "m{name} took effect");
+        }
+    }
+
+    /// The values of the committed puts, in order.
+    pub fn committed_values(&self) -> Vec<String> {
+        let entries = self.invariants.committed().iter();
+        let commands = entries.filter_map(|entry| Command::decode(&entry.command));
+        commands.map(|command| command.value().to_owned()).collect()
+    }
+
+    /// Facts from `mark` on.
+    pub fn since(&self, mark: usize) -> &[Record] {
+        &self.records[mark..]
+    }
+
+    /// Messages that `matches` sent since `mark`, as the simulator counts them.
+    pub fn count(&self, mark: usize, matches: impl Fn(Kind, Why) -> bool) -> usize {
+        let cost = |record: &Record| match record.fact {
+            Fact::Sent { to, kind, why, .. } if matches(kind, why) => match to {
+                To::Member(_) => 1,
+                To::Everyone => self.members().count() - 1,
+            },
+            _ => 0,
+        };
+        self.since(mark).iter().map(cost).sum()
+    }
+
+    /// All messages since `mark`.
+    pub fn messages(&self, mark: usize) -> usize {
+        self.count(mark, |_, _| true)
+    }
+
+    /// Messages sent for `cause` since `mark`, answers and relays left out.
+    pub fn caused(&self, mark: usize, cause: Cause) -> usize {
+        self.count(mark, |_, why| why == Why::Own(cause))
+    }
+
+    /// Changes of state since `mark` that match, with who told them.
+    pub fn events<'a>(
+        &'a self,
+        mark: usize,
+        matches: impl Fn(&Event) -> bool + 'a,
+    ) -> impl Iterator<Item = (Micros, Member, Event)> + 'a {
+        self.since(mark).iter().filter_map(move |record| match record.fact {
+            Fact::State(event) if matches(&event) => Some((record.at, record.teller, event)),
+            _ => None,
+        })
+    }
+
+    /// Ends of the logs of those who live.
+    pub fn commits(&self) -> Vec<Index> {
+        self.living().map(|replica| replica.raft().commit()).collect()
+    }
+}
+
+/// Rule R2: within a step the puts that it commits are answered before any send that carries the
+/// new commit index, and before any read.
+pub fn check_order(commit_before: Index, out: &[Datagram]) {
+    let mut told = false;
+    for datagram in out {
+        match &datagram.payload {
+            Payload::Peer { message: Message::Append(append), .. } => {
+                told |= append.commit > commit_before;
+            }
+            Payload::Answer { outcome: Outcome::Ok(Some(_)), .. } => told = true,
+            Payload::Answer { outcome: Outcome::Ok(None), .. } => assert!(!told, "{out:?}"),
+            _ => {}
+        }
+    }
+}
