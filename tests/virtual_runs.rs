@@ -166,6 +166,21 @@ fn duplicated_delayed_and_reordered_messages_on_shared_keys_stay_linearizable() 
 }
 
 #[test]
+fn three_to_twenty_one_replicas_work_even_numbers_too() {
+    for replicas in 3..=21 {
+        for (name, profile) in [("crash-3", "course"), ("unreliable-2", "quiet")] {
+            let mut scenario = scenario(name);
+            scenario.replicas = replicas;
+            scenario.tests.maximum_appends_batched_fraction = 1.0;
+            let tuning = tuning_file::load(profile).unwrap();
+            let outcome = run_judged(&scenario, &VirtualOptions { tuning, ..options(2) });
+            assert_passed(&outcome, &format!("{replicas} replicas, {profile}"));
+            assert_unanswered_explained(&outcome);
+        }
+    }
+}
+
+#[test]
 fn every_profile_is_safe_everywhere() {
     for profile in ["textbook", "eager", "quiet"] {
         for name in COURSE {
