@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use laconic::raft::Micros;
 use laconic::record::{Fact, Fate, SIMULATOR, read_records};
@@ -154,7 +155,8 @@ fn replicas_that_end_by_themselves_fail_the_run_at_once() {
 fn what_a_killed_replica_has_launched_is_killed_with_it() {
     let bench = Bench::new();
     let note = bench.0.path().join("grandchildren");
-    let script = format!("sleep 600 & echo $! >>{}; exec sleep 600", note.display());
+    let stubborn = "(trap '' TERM; exec sleep 600) &";
+    let script = format!("{stubborn} echo $! >>{}; exec sleep 600", note.display());
     let mut scenario = scenario();
     scenario.lifetime = Micros::from_seconds(1);
     scenario.start_wait = Micros(0);
@@ -164,8 +166,20 @@ fn what_a_killed_replica_has_launched_is_killed_with_it() {
     let pids: Vec<_> = fs::read_to_string(&note).unwrap().lines().map(str::to_owned).collect();
     assert_eq!(pids.len(), 5);
     for pid in pids {
-        // Gone, or a zombie that nobody has collected yet.
-        let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+        assert!(is_soon_gone(&pid), "{pid}");
     }
+}
+
+/// Whether process `pid` is no more, or a zombie that nobody has collected yet. A signal takes a
+/// moment to do its work.
+fn is_soon_gone(pid: &str) -> bool {
+    let is_gone = || {
+        let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        state.is_empty() || state.contains(") Z ")
+    };
+    let start = Instant::now();
+    while !is_gone() && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    is_gone()
 }

@@ -1,5 +1,7 @@
 //! The command line: one `run` a subcommand; the flags' docs are the help.
 
+mod calibrate;
+mod compare;
 mod output;
 mod records;
 mod sim;
@@ -66,6 +68,10 @@ enum Command {
     Sim(sim::SimArguments),
     /// Print the records of a run as JSON lines
     Records(records::RecordsArguments),
+    /// Measure this machine's delays in real runs, for virtual ones
+    Calibrate(calibrate::CalibrateArguments),
+    /// Run five scenarios in both engines and say how far they agree
+    Compare(compare::CompareArguments),
     /// Be a replica, as the course's simulator launches one
     Replica(ReplicaArguments),
 }
@@ -107,6 +113,8 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let result = match parsed.command {
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Records(arguments) => records::run(&arguments),
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Replica(arguments) => {
             return service::run(&arguments.arguments, &Environment::of_process());
         }

@@ -3,6 +3,8 @@
 mod campaign;
 mod engines;
 
+pub(super) use engines::real_failure;
+
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 

@@ -197,9 +197,8 @@ impl Leader {
     /// How many followers a chain has: one, if messages are lost so often that a long one would
     /// seldom get through (rule R16).
     fn chain_length(&self, core: &Core) -> usize {
-        let most = core.tuning.chain_most_loss_per_mille * 1_000;
         match core.tuning.fan_out {
-            FanOut::Chain if self.loss_ppm <= most => match core.tuning.chain_length as usize {
+            FanOut::Chain if !self.is_lossy(core) => match core.tuning.chain_length as usize {
                 0 => core.others_needed(),
                 length => length.min(core.others_needed()),
             },

@@ -65,7 +65,8 @@ impl Service<'_> {
     async fn ready(&self) {
         let wait = self.replica.deadline().since(self.clock.now()).min(LONGEST_SLEEP);
         if wait == Micros(0) {
-            return;
+            // Signals and the socket's state are only seen by a runtime that gets its turn.
+            return tokio::task::yield_now().await;
         }
         tokio::select! {
             biased;

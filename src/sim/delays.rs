@@ -12,7 +12,7 @@ use crate::raft::Micros;
 pub struct Quantiles(Vec<u64>);
 
 /// Steps between the smallest and the largest value.
-const STEPS: usize = 32;
+const STEPS: usize = 256;
 
 impl Quantiles {
     /// The quantiles of `values`; all zero if there are none.
@@ -46,14 +46,14 @@ impl Quantiles {
 pub struct Delays {
     /// What they were measured on.
     pub measured_on: String,
-    /// From a datagram's arrival at an idle replica until it has taken it in.
+    /// From the simulator's reading a datagram until the receiver, idle before, has taken it in.
     pub replica_wake_us: Quantiles,
-    /// From a replica's taking in until what follows from it is sent.
-    pub replica_handling_us: Quantiles,
-    /// From a datagram's arrival at an idle simulator until it has read it.
+    /// From the step in which a replica sends until the simulator, idle before, has read it.
     pub simulator_wake_us: Quantiles,
-    /// From the simulator's reading a datagram until it has forwarded it.
+    /// From the simulator's reading a datagram until it reads the next, if one waits.
     pub simulator_handling_us: Quantiles,
+    /// How long the simulator takes to send a client's request.
+    pub request_send_us: Quantiles,
     /// How late a replica's timer is.
     pub timer_late_us: Quantiles,
     /// How long a killed replica takes to exit while the simulator waits.
@@ -73,9 +73,9 @@ impl Delays {
         Delays {
             measured_on: "nothing".into(),
             replica_wake_us: zero(),
-            replica_handling_us: zero(),
             simulator_wake_us: zero(),
             simulator_handling_us: zero(),
+            request_send_us: zero(),
             timer_late_us: zero(),
             exit_us: zero(),
         }

@@ -1,6 +1,7 @@
 //! The simulator.
 
 pub mod books;
+pub mod calibration;
 pub mod course;
 pub mod delays;
 pub mod dice;

@@ -78,13 +78,18 @@ impl Engine {
 
 fn run_real(job: &Job, options: &RealOptions) -> Result<Evidence, Failure> {
     let options = RealOptions { seed: job.seed, out: job.out.clone(), ..options.clone() };
-    let run = real::run(&job.scenario, &options).map_err(|error| match error {
+    let run = real::run(&job.scenario, &options).map_err(real_failure)?;
+    let RealRun { conclusion, fold, balances, by_type, .. } = run;
+    let by_type = if options.foreign { by_type } else { Vec::new() };
+    Ok(Evidence { conclusion, fold, balances, invariants: None, by_type })
+}
+
+/// Why a real run could not be done, and how to exit.
+pub(in crate::cli) fn real_failure(error: RealError) -> Failure {
+    match error {
         RealError::Interrupted => {
             Failure { status: Status::Interrupted, message: error.to_string() }
         }
         error => Failure::environment(error),
-    })?;
-    let RealRun { conclusion, fold, balances, by_type, .. } = run;
-    let by_type = if options.foreign { by_type } else { Vec::new() };
-    Ok(Evidence { conclusion, fold, balances, invariants: None, by_type })
+    }
 }

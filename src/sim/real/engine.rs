@@ -34,6 +34,7 @@ pub(super) struct Finished {
     pub conclusion: Conclusion,
     pub accounts: Vec<Account>,
     pub by_type: Vec<(String, u64)>,
+    pub request_sends: Vec<Micros>,
     pub exits: Vec<Micros>,
 }
 
@@ -55,6 +56,7 @@ pub(super) struct Engine<'a> {
     clock: MonotonicClock,
     ledger: Ledger,
     progress: Progress,
+    request_sends: Vec<Micros>,
     exits: Vec<Micros>,
     effects: Vec<Effect>,
     bytes: Vec<u8>,
@@ -80,6 +82,7 @@ impl<'a> Engine<'a> {
             clock: MonotonicClock::start(),
             ledger: Ledger::new(replicas, !options.foreign),
             progress: Progress::new(options.progress, scenario.duration()),
+            request_sends: Vec::new(),
             exits: Vec::new(),
             effects: Vec::new(),
             bytes: vec![0; BUFFER_BYTES],
@@ -159,6 +162,7 @@ impl<'a> Engine<'a> {
             conclusion,
             accounts: self.ledger.accounts,
             by_type: self.ledger.by_type.into_iter().collect(),
+            request_sends: self.request_sends,
             exits: self.exits,
         })
     }
@@ -239,7 +243,11 @@ impl<'a> Engine<'a> {
             match effect {
                 Effect::Deliver { to } => self.send(*to, datagram.unwrap_or_default()),
                 Effect::Lost { .. } => {}
-                Effect::Send { to, request } => self.request(*to, request),
+                Effect::Send { to, request } => {
+                    let start = self.clock.now();
+                    self.request(*to, request);
+                    self.request_sends.push(self.clock.now().since(start));
+                }
                 // A datagram kills its own sender: that is no kill of the scenario's.
                 Effect::Kill { member } => self.kill(now, *member, datagram.is_some()),
             }

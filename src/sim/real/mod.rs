@@ -68,6 +68,8 @@ pub struct RealRun {
     pub by_type: Vec<(String, u64)>,
     /// All records, the simulator's included, on the run's clock and in its order.
     pub records: Vec<Record>,
+    /// How long the sending of each client's request took.
+    pub request_sends: Vec<Micros>,
     /// How long each replica that the scenario killed took to exit, from SIGTERM on.
     pub exits: Vec<Micros>,
 }
@@ -131,6 +133,7 @@ pub fn run(scenario: &Scenario, options: &RealOptions) -> Result<RealRun, RealEr
         balances,
         by_type: finished.by_type,
         records,
+        request_sends: finished.request_sends,
         exits: finished.exits,
     })
 }

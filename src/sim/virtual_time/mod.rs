@@ -200,7 +200,7 @@ impl<'a> Engine<'a> {
         let Engine { nodes, tap, options, .. } = self;
         let node = &mut nodes[rank];
         node.begin();
-        while node.take_in(options, tap) {
+        while node.take_in(tap) {
             if self.broken.is_none() && !tap.events.is_empty() {
                 let raft = node.replica.raft();
                 let broken =
@@ -223,8 +223,8 @@ impl<'a> Engine<'a> {
         for rank in ready {
             // A kill earlier in this turn closes sockets that were ready.
             if let Some(datagram) = self.nodes[rank].read(self.now) {
-                now += self.options.delays.simulator_handling_us.draw(&mut self.dice);
                 now = self.route(now, Member(rank as u8), datagram);
+                now += self.options.delays.simulator_handling_us.draw(&mut self.dice);
             }
         }
         self.course.fire_due(now, &mut self.effects);
@@ -287,7 +287,10 @@ impl<'a> Engine<'a> {
                         CourseFate::Dead => Fate::Dead,
                     },
                 ),
-                Effect::Send { to, request } => self.request(now, to, request),
+                Effect::Send { to, request } => {
+                    now += self.options.delays.request_send_us.draw(&mut self.dice);
+                    self.request(now, to, request);
+                }
                 Effect::Kill { member } => {
                     self.nodes[member.rank()].kill();
                     self.tell(now, Fact::Killed { member, by_itself: false });

@@ -11,7 +11,7 @@ use crate::sim::dice::{Dice, scramble};
 use crate::wire::{self, Datagram, Membership, Payload};
 
 /// Between two sends of one turn.
-const SEND_COST: Micros = Micros(3);
+const SEND_COST: Micros = Micros(5);
 
 /// A replica and what surrounds it.
 pub(super) struct Node {
@@ -105,7 +105,7 @@ impl Node {
     }
 
     /// Takes in one datagram, or, when all are taken in, the deadline. False: the turn is over.
-    pub fn take_in(&mut self, options: &VirtualOptions, sink: &mut impl Sink) -> bool {
+    pub fn take_in(&mut self, sink: &mut impl Sink) -> bool {
         let now = self.wake_at;
         let local = self.local(now);
         if self.inbox.front().is_some_and(|(at, _)| *at <= now) {
@@ -120,9 +120,6 @@ impl Node {
             return true;
         }
         self.busy_until = now;
-        if !self.made.is_empty() {
-            self.busy_until += options.delays.replica_handling_us.draw(&mut self.dice);
-        }
         false
     }
 

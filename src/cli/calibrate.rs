@@ -1,0 +1,69 @@
+//! `laconic calibrate`: measures, in real runs, how long things take on this machine, and writes
+//! the model that virtual runs draw their delays from.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::compare::machine;
+use super::output::print;
+use super::{Failure, Status};
+use crate::sim::calibration::Samples;
+use crate::sim::real::{self, RealOptions};
+use crate::sim::scenario::Scenario;
+
+/// Runs that show every delay: appends under load, and replicas that are killed.
+const RUNS: [&str; 3] = ["simple-2", "unreliable-2", "crash-4"];
+
+/// Timers measured, and how long each is.
+const TIMERS: usize = 300;
+const TIMER: Duration = Duration::from_micros(3_300);
+
+/// Measure delays in real runs (two minutes) and write the model for virtual ones.
+#[derive(Args)]
+#[command(after_help = "Example, from the source tree (the model is part of the program):
+  laconic calibrate --out src/sim/delays.json && cargo build --release && laconic compare")]
+pub struct CalibrateArguments {
+    /// File to write; not given: standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Measures and writes.
+pub fn run(arguments: &CalibrateArguments) -> Result<Status, Failure> {
+    let timer_late = timer_late()?;
+    let mut samples = Samples::default();
+    for name in RUNS {
+        let scenario = Scenario::load(name).map_err(Failure::input)?;
+        let options = RealOptions { seed: 1, progress: true, ..RealOptions::default() };
+        let run = real::run(&scenario, &options).map_err(super::sim::real_failure)?;
+        samples.add(&run);
+    }
+    let delays = samples.into_delays(machine(), timer_late);
+    // Numbers and a text always serialize.
+    let text = serde_json::to_string_pretty(&delays).unwrap_or_default() + "\n";
+    match &arguments.out {
+        None => print(&text)?,
+        Some(path) => std::fs::write(path, text)
+            .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?,
+    }
+    Ok(Status::Good)
+}
+
+/// How late timers of the replica's kind are, in microseconds.
+fn timer_late() -> Result<Vec<u64>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(|error| Failure::environment(format!("no event loop: {error}")))?;
+    Ok(runtime.block_on(async {
+        let mut late = Vec::new();
+        for _ in 0..TIMERS {
+            let due = Instant::now() + TIMER;
+            tokio::time::sleep(TIMER).await;
+            late.push(due.elapsed().as_micros() as u64);
+        }
+        late
+    }))
+}

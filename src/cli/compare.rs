@@ -1,0 +1,158 @@
+//! `laconic compare`: virtual runs against real ones.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+
+use super::output::print;
+use super::{Failure, Status};
+use crate::sim::delays::Delays;
+use crate::sim::fold::MessageTable;
+use crate::sim::real::{self, RealOptions};
+use crate::sim::scenario::Scenario;
+use crate::sim::virtual_time::{self, Keep, VirtualOptions};
+use crate::tuning_file;
+
+/// Fault-free and lossy ones: faults make single runs differ by more than an engine does.
+const SCENARIOS: [&str; 5] =
+    ["simple-1", "simple-2", "unreliable-1", "unreliable-2", "unreliable-3"];
+
+/// Virtual seeds whose middle a real run is held against.
+const SEEDS: u64 = 21;
+
+/// Differences that count as agreement: messages and median latency in percent, shares in points.
+const MOST_MESSAGES: f64 = 5.0;
+const MOST_MEDIAN: f64 = 25.0;
+const MOST_SHARE: f64 = 5.0;
+
+/// Run five scenarios in both engines and say how far they agree (three minutes).
+#[derive(Args)]
+pub struct CompareArguments {
+    /// Seed of the real runs
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Tuning profile
+    #[arg(long, default_value = "course")]
+    profile: String,
+}
+
+/// What is compared of a run.
+struct Figures {
+    messages: f64,
+    median_us: f64,
+    /// Share of each kind and cause, in percent.
+    shares: BTreeMap<String, f64>,
+}
+
+/// Compares.
+pub fn run(arguments: &CompareArguments) -> Result<Status, Failure> {
+    print(&format!(
+        "Virtual against real, on {}\n{:<14}{:>10}{:>10}{:>9}{:>12}{:>12}{:>9}  largest difference of a share\n",
+        machine(),
+        "scenario",
+        "messages",
+        "virtual",
+        "diff",
+        "median us",
+        "virtual",
+        "diff"
+    ))?;
+    let mut status = Status::Good;
+    for name in SCENARIOS {
+        let scenario = Scenario::load(name).map_err(Failure::input)?;
+        let real = real_figures(&scenario, arguments)?;
+        let virtual_time = virtual_figures(&scenario, arguments)?;
+        let messages = percent(virtual_time.messages, real.messages);
+        let median = percent(virtual_time.median_us, real.median_us);
+        let (cause, share) = largest_difference(&real.shares, &virtual_time.shares);
+        let agrees = messages.abs() <= MOST_MESSAGES
+            && median.abs() <= MOST_MEDIAN
+            && share.abs() <= MOST_SHARE;
+        if !agrees {
+            status = Status::CheckFailed;
+        }
+        print(&format!(
+            "{name:<14}{:>10.0}{:>10.0}{messages:>+7.1} %{:>12.0}{:>12.0}{median:>+7.1} %  {share:+.1} points, {cause}{}\n",
+            real.messages,
+            virtual_time.messages,
+            real.median_us,
+            virtual_time.median_us,
+            if agrees { "" } else { "  DISAGREES" },
+        ))?;
+    }
+    print(&format!(
+        "Agreement: messages within {MOST_MESSAGES} %, median within {MOST_MEDIAN} %, shares within {MOST_SHARE} points.\n"
+    ))?;
+    Ok(status)
+}
+
+fn real_figures(scenario: &Scenario, arguments: &CompareArguments) -> Result<Figures, Failure> {
+    let options = RealOptions {
+        seed: arguments.seed,
+        profile: Some(arguments.profile.clone()),
+        progress: true,
+        ..RealOptions::default()
+    };
+    let run = real::run(scenario, &options).map_err(super::sim::real_failure)?;
+    let median = run.conclusion.median_latency.unwrap_or_default();
+    Ok(Figures {
+        messages: run.conclusion.counts.messages as f64,
+        median_us: median.0 as f64,
+        shares: shares(&[run.fold.table]),
+    })
+}
+
+/// The same clients' dice, under the network's dice of many seeds: the middle of them.
+fn virtual_figures(scenario: &Scenario, arguments: &CompareArguments) -> Result<Figures, Failure> {
+    let (mut messages, mut medians, mut tables) = (Vec::new(), Vec::new(), Vec::new());
+    for seed in arguments.seed..arguments.seed + SEEDS {
+        let options = VirtualOptions {
+            seed,
+            tuning: tuning_file::load(&arguments.profile).map_err(Failure::input)?,
+            precise: false,
+            through_codec: false,
+            delays: Delays::embedded(),
+            records: Keep::Nothing,
+        };
+        let run = virtual_time::run(scenario, &options).map_err(Failure::environment)?;
+        messages.push(run.conclusion.counts.messages);
+        medians.push(run.conclusion.median_latency.unwrap_or_default().0);
+        tables.push(run.fold.table);
+    }
+    messages.sort_unstable();
+    medians.sort_unstable();
+    let middle = SEEDS as usize / 2;
+    let (messages, median_us) = (messages[middle] as f64, medians[middle] as f64);
+    Ok(Figures { messages, median_us, shares: shares(&tables) })
+}
+
+fn shares(tables: &[MessageTable]) -> BTreeMap<String, f64> {
+    let total: u64 = tables.iter().map(MessageTable::total).sum();
+    let mut shares = BTreeMap::new();
+    for (kind, why, count) in tables.iter().flat_map(MessageTable::rows) {
+        let name = format!("{} {}", kind.name(), crate::record::why_name(why));
+        *shares.entry(name).or_default() += count as f64 * 100.0 / total as f64;
+    }
+    shares
+}
+
+fn largest_difference(one: &BTreeMap<String, f64>, other: &BTreeMap<String, f64>) -> (String, f64) {
+    let share = |of: &BTreeMap<String, f64>, name: &str| of.get(name).copied().unwrap_or(0.0);
+    let names = one.keys().chain(other.keys());
+    let differences = names.map(|name| (name.clone(), share(other, name) - share(one, name)));
+    differences.max_by(|one, other| one.1.abs().total_cmp(&other.1.abs())).unwrap_or_default()
+}
+
+/// How much larger `one` is than `other`, in percent.
+fn percent(one: f64, other: f64) -> f64 {
+    (one - other) * 100.0 / other.max(1.0)
+}
+
+/// What kind of machine this is: processor and cores.
+pub fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find(|line| line.starts_with("model name"));
+    let model = model.and_then(|line| line.split(':').nth(1)).unwrap_or("unknown processor");
+    format!("{} x {}", cores, model.trim())
+}
