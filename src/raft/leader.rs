@@ -177,7 +177,7 @@ impl Leader {
 
     /// Whether messages are lost so often that silence is taken for loss, not for death.
     pub fn is_lossy(&self, core: &Core) -> bool {
-        self.loss_ppm > core.tuning.chain_most_loss_per_mille * 1_000
+        self.loss_ppm > core.tuning.silence_is_loss_above_per_mille * 1_000
     }
 
     /// How long to wait for an answer.

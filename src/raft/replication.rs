@@ -143,6 +143,7 @@ impl Leader {
         let end = core.log.cut(first, end, core.tuning.batch_most_bytes);
         let quorum = self.choose_quorum(core, end);
         if quorum.len() < core.others_needed() {
+            self.make_room(core, now, &quorum, out);
             return false;
         }
         let round = self.rounds.newest + 1;
@@ -172,6 +173,23 @@ impl Leader {
         }
         self.expect_quorum(round, now);
         true
+    }
+
+    /// Followers that can be counted on but whose backlog leaves no room for the batch: the backlog
+    /// goes first, by itself.
+    fn make_room(
+        &mut self,
+        core: &mut Core,
+        now: Micros,
+        fitting: &[Member],
+        out: &mut Vec<Output>,
+    ) {
+        for member in self.healthy(core).iter().filter(|member| !fitting.contains(member)) {
+            let progress = &self.progress[member.rank()];
+            if progress.awaiting.is_none() && progress.next <= self.batched_through {
+                self.ship_to(core, now, member, (Cause::CatchUp, true), out);
+            }
+        }
     }
 
     /// Whom the batch up to `end` goes to: by the rotation (rule R17) the f that have gone longest

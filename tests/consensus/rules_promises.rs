@@ -105,7 +105,12 @@ fn r07_pre_votes_of_lower_terms_count() {
 
 #[test]
 fn r08_the_append_says_how_long_the_promise_is() {
-    let short = Tuning { promise_us: 100_000, lease_margin_us: 10_000, ..course() };
+    let short = Tuning {
+        promise_us: 100_000,
+        heartbeat_interval_us: 100_000,
+        lease_margin_us: 10_000,
+        ..course()
+    };
     let mut solo = Solo::new(3, short);
     let asks = Append { promise: ms(700), ..append(1, 1, (0, 0), &[1]) };
     solo.hear(1, Message::Append(asks));
