@@ -1,5 +1,6 @@
 //! The seventeen scenarios in virtual time, and what every virtual run must keep.
 
+use laconic::kv::Command;
 use laconic::raft::Micros;
 use laconic::record::Record;
 use laconic::sim::course::score::GENERATION_CHECK;
@@ -85,6 +86,27 @@ fn the_seventeen_pass_on_twenty_seeds_with_few_messages_but_not_too_few() {
         let loud = count(&|o| o.conclusion.counts.messages as f64 >= floor);
         assert!(loud >= 19, "{name}: 5 % above the floor on {loud}");
     }
+}
+
+/// Rule R3 leaves no committed put without an answer: what stays unanswered was lost with its
+/// replica, or overwritten (R4).
+#[test]
+fn no_put_that_took_effect_stays_unanswered() {
+    let mut unanswered = 0;
+    for name in ["crash-3", "crash-4", "advanced-2", "advanced-4"] {
+        let scenario = scenario(name);
+        for seed in 1..=20 {
+            let VirtualRun { conclusion, committed, .. } = run(&scenario, &options(seed)).unwrap();
+            for story in conclusion.unanswered.iter().filter(|story| story.is_put) {
+                unanswered += 1;
+                let took_effect = committed.iter().any(|entry| {
+                    Command::decode(&entry.command).is_some_and(|put| put.mid() == &*story.mid)
+                });
+                assert!(!took_effect, "{name} seed {seed}: {story:?}");
+            }
+        }
+    }
+    assert!(unanswered > 0, "no run lost a put with its replica");
 }
 
 #[test]
