@@ -220,6 +220,11 @@ impl Course {
         self.cluster.leader()
     }
 
+    /// The majority side of the partition that stands, if one does (interface §3, "Events").
+    pub fn majority(&self) -> Option<MemberSet> {
+        self.cluster.majority()
+    }
+
     /// Messages between replicas, by the simulator's count.
     pub fn messages(&self) -> u64 {
         self.traffic.messages
