@@ -93,13 +93,16 @@ pub enum Over {
 }
 
 /// Something incorrect that a replica said.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Incident {
     /// When it was read.
+    #[serde(rename = "at_us", serialize_with = "score::as_us")]
     pub at: Micros,
     /// Whose socket it came from.
+    #[serde(serialize_with = "score::as_address")]
     pub from: Member,
     /// What is wrong with it.
+    #[serde(serialize_with = "score::as_text")]
     pub what: Incorrect,
 }
 
