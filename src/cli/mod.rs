@@ -86,16 +86,14 @@ enum Command {
 
 /// Be a replica, as the course's simulator launches one; also under the name 4730kvstore.
 #[derive(Args)]
-#[command(
-    after_help = "\
+#[command(after_help = "\
 Environment (nothing set: no files, only warnings printed, profile course):
   LACONIC_PROFILE  course, textbook, eager, quiet, or a TOML file
   LACONIC_LOG      what the log on stderr tells: info, laconic=debug; else warn
   LACONIC_OUT      folder for records/ID.bin, the facts of this replica
 
 Example:
-  LACONIC_LOG=info laconic replica 4000 0000 0001 0002"
-)]
+  LACONIC_LOG=info laconic replica 4000 0000 0001 0002")]
 struct ReplicaArguments {
     /// PORT ID OTHER_ID [OTHER_ID ...]: the simulator's UDP port for this replica, IDs of four hex digits
     #[arg(value_name = "PORT ID OTHERS", allow_hyphen_values = true)]

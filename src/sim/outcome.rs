@@ -145,8 +145,7 @@ pub fn judge(scenario: &Scenario, setup: Setup, evidence: Evidence) -> Outcome {
 fn check_history(verdict: &Verdict, operations: usize, foreign: bool) -> (Check, Option<String>) {
     let keys = verdict.faults.len();
     let refused = |fault: &Fault| matches!(fault, Fault::RefusedTookEffect { .. });
-    let forgiven =
-        foreign && keys > 0 && verdict.faults.iter().all(|(_, fault)| refused(fault));
+    let forgiven = foreign && keys > 0 && verdict.faults.iter().all(|(_, fault)| refused(fault));
     let check = Check {
         name: "the history is linearizable",
         passed: verdict.is_linearizable() || forgiven,
@@ -156,7 +155,8 @@ fn check_history(verdict: &Verdict, operations: usize, foreign: bool) -> (Check,
             _ => format!("{keys} keys cannot be explained"),
         },
     };
-    let remark = "puts that were redirected or failed took effect: no rule of the course's".to_owned();
+    let remark =
+        "puts that were redirected or failed took effect: no rule of the course's".to_owned();
     (check, forgiven.then_some(remark))
 }
 

@@ -353,7 +353,10 @@ fn tell_duplicate(clients: &Clients, second: &SecondAnswer) -> Option<Duplicate>
     })
 }
 
-pub(super) fn as_text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_text<T: Display, S: Serializer>(
+    value: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 

@@ -243,12 +243,7 @@ impl<'a> Engine<'a> {
 
     /// Does what the course says; `datagram` is the one that made it say so. To whom full sockets
     /// refused it.
-    fn carry_out(
-        &mut self,
-        now: Micros,
-        effects: &[Effect],
-        datagram: Option<&[u8]>,
-    ) -> MemberSet {
+    fn carry_out(&mut self, now: Micros, effects: &[Effect], datagram: Option<&[u8]>) -> MemberSet {
         let mut blocked = MemberSet::EMPTY;
         for effect in effects {
             match effect {
