@@ -72,12 +72,7 @@ pub fn load(name_or_path: &str) -> Result<Tuning, TuningFileError> {
 /// # Errors
 /// The first rule it breaks, with its line.
 pub fn parse(file: &str, text: &str) -> Result<Tuning, TuningFileError> {
-    let tuning: Tuning = toml::from_str(text).map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start);
-        let line = text[..start.min(text.len())].lines().count().max(1);
-        let rule = error.message().lines().next().unwrap_or("malformed").to_owned();
-        TuningFileError::Malformed { file: file.to_owned(), line, rule }
-    })?;
+    let tuning: Tuning = toml::from_str(text).map_err(|error| malformed(file, text, &error))?;
     tuning.check().map_err(|violation| TuningFileError::Limit {
         file: file.to_owned(),
         line: line_of(text, violation.key),
@@ -85,6 +80,21 @@ pub fn parse(file: &str, text: &str) -> Result<Tuning, TuningFileError> {
         rule: violation.rule,
     })?;
     Ok(tuning)
+}
+
+/// What is wrong where, with the key if the line has one that the message does not name.
+fn malformed(file: &str, text: &str, error: &toml::de::Error) -> TuningFileError {
+    let start = error.span().map_or(0, |span| span.start);
+    let before = text.bytes().take(start).filter(|byte| *byte == b'\n').count();
+    let mut rule = error.message().lines().next().unwrap_or("malformed");
+    if rule.starts_with("unknown field") {
+        // All the knobs there are would follow.
+        rule = rule.split(',').next().unwrap_or(rule);
+    }
+    let sets = text.lines().nth(before).and_then(|line| line.split_once('='));
+    let key = sets.map(|(key, _)| key.trim()).filter(|key| !rule.contains(key));
+    let rule = key.map_or(rule.to_owned(), |key| format!("{key}: {rule}"));
+    TuningFileError::Malformed { file: file.to_owned(), line: before + 1, rule }
 }
 
 /// The line that sets `key`.
@@ -121,7 +131,12 @@ mod tests {
         assert!(refused("linger_us = 0", "linger_us = 5").contains("linger_us must be 1000"));
         assert!(refused("pipeline_window = ", "pipeline_windows = ").contains("pipeline_windows"));
         let error = refused("fan_out = \"", "fan_out = \"x");
-        assert!(error.contains("unknown variant"), "{error}");
+        assert!(error.contains(": fan_out: unknown variant"), "{error}");
+        let line = line_of(course, "pre_vote");
+        let error = refused("pre_vote = true", "pre_vote = 7");
+        assert!(error.starts_with(&format!("mine.toml:{line}: pre_vote: invalid type")), "{error}");
+        let error = refused("pre_vote = ", "x = ");
+        assert_eq!(error, format!("mine.toml:{line}: unknown field `x`"));
         assert!(matches!(load("no-such"), Err(TuningFileError::Unknown(_))));
     }
 }

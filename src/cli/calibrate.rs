@@ -22,8 +22,10 @@ const TIMER: Duration = Duration::from_micros(3_300);
 
 /// Measure delays in real runs (two minutes) and write the model for virtual ones.
 #[derive(Args)]
-#[command(after_help = "Example, from the source tree (the model is part of the program):
-  laconic calibrate --out src/sim/delays.json && cargo build --release && laconic compare")]
+#[command(after_help = "\
+Example, in the source tree (the model becomes part of the program):
+  laconic calibrate --out src/sim/delays.json
+  cargo build --release && laconic compare")]
 pub struct CalibrateArguments {
     /// File to write; not given: standard output
     #[arg(long, value_name = "FILE")]

@@ -27,6 +27,13 @@ const MOST_SHARE: f64 = 5.0;
 
 /// Run five scenarios in both engines and say how far they agree (three minutes).
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  laconic compare
+  laconic compare --seed 2 --profile textbook
+
+Agreement: messages within 5 %, median latency within 25 %, the share of each
+kind and cause within 5 points. Exit status 1 if a scenario disagrees.")]
 pub struct CompareArguments {
     /// Seed of the real runs
     #[arg(long, default_value_t = 1)]

@@ -55,7 +55,15 @@ impl Failure {
     name = "laconic",
     version,
     about = "A Raft key-value replica that knows what every one of its messages was for",
-    after_help = "Examples:\n  laconic sim simple-2               one scenario in virtual time, with its message table\n  laconic sim all --repeat 20        the course's seventeen, 20 seeds each\n  laconic sim crash-3 --real         the same over real UDP, with child processes\n  laconic sim simple-2 --out run     keep the run's records, then: laconic records run\n\nExit status: 0 good, 1 a check failed, 2 bad input or usage, 4 the environment failed\n(port, child, disk), 130 interrupted."
+    after_help = "\
+Examples:
+  laconic sim simple-2            one scenario in virtual time, and its messages
+  laconic sim all --repeat 20     the course's seventeen, 20 seeds each
+  laconic sim crash-3 --real      over real UDP, with child processes
+  laconic sim simple-2 --out run  keep the run, then: laconic records run
+
+Exit status: 0 good, 1 a check failed, 2 bad input or usage, 4 the environment
+failed (port, child, disk), 130 interrupted."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -78,15 +86,14 @@ enum Command {
 
 /// Be a replica, as the course's simulator launches one; also under the name 4730kvstore.
 #[derive(Args)]
-#[command(
-    after_help = "Environment (nothing set: no files, nothing printed, the profile `course`):
-  LACONIC_PROFILE   tuning profile: course, textbook, eager, quiet, or a TOML file
-  LACONIC_LOG       log filter, as in `info` or `laconic=debug`; goes to stderr; default warn
-  LACONIC_OUT       folder for records/ID.bin, the facts of this replica
+#[command(after_help = "\
+Environment (nothing set: no files, only warnings printed, profile course):
+  LACONIC_PROFILE  course, textbook, eager, quiet, or a TOML file
+  LACONIC_LOG      what the log on stderr tells: info, laconic=debug; else warn
+  LACONIC_OUT      folder for records/ID.bin, the facts of this replica
 
 Example:
-  LACONIC_LOG=info laconic replica 4000 0000 0001 0002"
-)]
+  LACONIC_LOG=info laconic replica 4000 0000 0001 0002")]
 struct ReplicaArguments {
     /// PORT ID OTHER_ID [OTHER_ID ...]: the simulator's UDP port for this replica, IDs of four hex digits
     #[arg(value_name = "PORT ID OTHERS", allow_hyphen_values = true)]

@@ -20,20 +20,32 @@ use engines::Engine;
 
 /// Run a scenario, or all seventeen of the course, and say where the messages went.
 #[derive(Args)]
-#[command(after_help = "Examples:
-  laconic sim simple-2                         virtual time, the course's timing
-  laconic sim simple-2 --json | jq .messages   the outcome as JSON
-  laconic sim my-scenario.json --seed 7        a scenario of your own, a run that can be repeated
-  laconic sim all --repeat 20 --seed 1         340 runs, in parallel
-  laconic sim simple-2 --real                  child processes over UDP, in real time
-  laconic sim simple-2 --real --replica ./4730kvstore   any program that speaks the interface
+#[command(after_help = "\
+Examples:
+  laconic sim simple-2                  virtual time, the course's timing
+  laconic sim simple-2 --json           the outcome as one JSON object
+  laconic sim mine.json --seed 7        your own scenario, a run to be repeated
+  laconic sim all --repeat 20 --seed 1  340 runs, in parallel
+  laconic sim simple-2 --real           child processes over UDP, in real time
+  laconic sim simple-2 --real --replica ./4730kvstore
+                                        any program that speaks the interface
 
-JSON (--json, and run.json in --out): schema, engine, timing, profile, passed, scenario, seed,
-counts, latencies, checks, benchmarks with tiers, unanswered and duplicates with their stories,
-and messages: table (kind, cause, count), total = counted + unread + lost, committed_puts,
-batches, batch_messages, resend_timeouts, elections. With several runs: one object a line.")]
+Tiers: 0 bonus, 1 full, 2 partial, 3 none.
+
+JSON (--json, and `outcome` of run.json in --out; several runs: one object a
+line): schema, engine, timing, profile, foreign, passed, failed_by_dice_alone,
+scenario, seed, ended_at_us, over, leaders_seen, counts, mean_latency_s,
+median_latency_us, checks (name, passed, detail), benchmarks (name, value,
+thresholds, tier), unanswered, duplicates, incidents, ends, faults, remarks,
+and messages: table (kind, cause, count), total = counted + unread + lost,
+committed_puts, batches, batch_messages, resend_timeouts, elections, garbage.
+
+Exit status: 0 good, 1 a check failed, 2 bad input or usage, 4 the environment
+failed (port, child, disk), 130 interrupted. Of several runs the first of
+2, 4, 1.")]
 pub struct SimArguments {
-    /// A scenario of the course (simple-1 ... advanced-4), `large`, a JSON file, or `all`
+    /// Name of a scenario (simple-1 to advanced-4, large), a JSON file, or
+    /// `all`: the course's seventeen
     scenario: String,
     /// Run child processes over real UDP, by the wall clock
     #[arg(long)]

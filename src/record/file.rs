@@ -162,6 +162,8 @@ mod tests {
             Event::Trusted { member },
         ];
         let client = Address(0x15);
+        let routed =
+            |fate| Fact::Routed { from: member, to: Member(1), number: 6, fate, bytes: 99 };
         let mut facts = vec![
             sent(To::Everyone, Why::Own(Cause::Retry)),
             sent(To::Member(member), Why::Relay(Cause::Replicate)),
@@ -178,7 +180,11 @@ mod tests {
             Fact::Asked { client, request: 1 << 63, put: true },
             Fact::Held { client, request: 3 },
             Fact::Answered { client, request: 3, outcome: AnswerKind::Redirect, index: 4, term },
-            Fact::Routed { from: member, to: Member(1), number: 6, fate: Fate::CutOff, bytes: 99 },
+            routed(Fate::Delivered),
+            routed(Fate::Dropped),
+            routed(Fate::CutOff),
+            routed(Fate::Dead),
+            routed(Fate::Blocked),
             Fact::Killed { member, by_itself: true },
             Fact::Partitioned { majority: 0b10101 },
         ];

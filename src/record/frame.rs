@@ -165,7 +165,7 @@ fn read(cells: &Cells) -> Option<Fact> {
             from: Member(small[0]),
             to: Member(small[1]),
             number: words[0],
-            fate: *[Fate::Delivered, Fate::Dropped, Fate::CutOff, Fate::Dead]
+            fate: *[Fate::Delivered, Fate::Dropped, Fate::CutOff, Fate::Dead, Fate::Blocked]
                 .get(usize::from(small[2]))?,
             bytes: cells.half,
         },

@@ -75,6 +75,8 @@ pub enum Fate {
     CutOff = 2,
     /// Its receiver was dead.
     Dead = 3,
+    /// The machine's full socket refused it.
+    Blocked = 4,
 }
 
 impl Fate {
@@ -85,6 +87,7 @@ impl Fate {
             Fate::Dropped => "dropped",
             Fate::CutOff => "cut_off",
             Fate::Dead => "dead",
+            Fate::Blocked => "blocked",
         }
     }
 }

@@ -4,8 +4,11 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::course::score::{Duplicate, Unanswered};
-use super::course::summary::{OneLine, Summary};
+use super::course::summary::{OneLine, Summary, write_wrapped};
 use super::outcome::{Messages, Outcome};
+
+/// Stories of a kind that are told; `--json` has all.
+const STORIES_TOLD: usize = 10;
 
 /// The whole report.
 pub struct Report<'a>(pub &'a Outcome);
@@ -17,20 +20,19 @@ impl Display for Report<'_> {
         if run.failed_by_dice_alone {
             writeln!(f, "  (the clients' dice: no replica can pass on this seed)")?;
         }
-        for remark in &run.remarks {
-            writeln!(f, "Remark: {remark}")?;
-        }
-        run.conclusion.unanswered.iter().try_for_each(|story| write_unanswered(f, story))?;
-        run.conclusion.duplicates.iter().try_for_each(|story| write_duplicate(f, story))?;
-        writeln!(f)?;
+        write_stories(f, "Remarks", run.remarks.iter().cloned())?;
+        write_stories(f, "Not linearizable", run.faults.iter().cloned())?;
+        write_stories(f, "Unanswered", run.conclusion.unanswered.iter().map(tell_unanswered))?;
+        write_stories(f, "Answered twice", run.conclusion.duplicates.iter().map(tell_duplicate))?;
         let setup = &run.setup;
+        let (by, of) = match setup.foreign {
+            true => ("type", "program"),
+            false => ("kind and cause", "profile"),
+        };
         writeln!(
             f,
-            "Messages by kind and cause ({} engine, {} timing, {} {})",
-            setup.engine,
-            setup.timing,
-            if setup.foreign { "program" } else { "profile" },
-            setup.profile,
+            "\nMessages by {by} ({} engine, {} timing, {of} {})",
+            setup.engine, setup.timing, setup.profile
         )?;
         write_table(f, &run.messages, setup.foreign)
     }
@@ -42,9 +44,6 @@ pub struct Line<'a>(pub &'a Outcome);
 impl Display for Line<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}", OneLine(&self.0.conclusion))?;
-        let counts = &self.0.conclusion.counts;
-        let median = self.0.conclusion.median_latency.map_or(0.0, |at| at.as_seconds() * 1e3);
-        write!(f, "; {} messages, median {median:.3} ms", counts.messages)?;
         if self.0.failed_by_dice_alone {
             write!(f, " (the clients' dice)")?;
         }
@@ -52,26 +51,41 @@ impl Display for Line<'_> {
     }
 }
 
-fn write_unanswered(f: &mut Formatter<'_>, story: &Unanswered) -> fmt::Result {
-    let kind = if story.is_put { "put" } else { "get" };
-    let Unanswered { client, mid, created_at, sent_to, .. } = story;
-    write!(
-        f,
-        "Unanswered: {kind} {mid} of client {client}, sent to {sent_to} at {created_at} s; "
-    )?;
-    match (story.killed_at, story.ended_at) {
-        (Some(at), _) => writeln!(f, "that replica was killed at {at} s"),
-        (_, Some(at)) => writeln!(f, "that replica ended by itself at {at} s"),
-        (None, None) => writeln!(f, "that replica lives"),
+fn write_stories(
+    f: &mut Formatter<'_>,
+    title: &str,
+    stories: impl ExactSizeIterator<Item = String>,
+) -> fmt::Result {
+    let untold = stories.len().saturating_sub(STORIES_TOLD);
+    if stories.len() > 0 {
+        writeln!(f, "{title}:")?;
+    }
+    for story in stories.take(STORIES_TOLD) {
+        write_wrapped(f, &story)?;
+    }
+    match untold {
+        0 => Ok(()),
+        _ => writeln!(f, "  and {untold} more"),
     }
 }
 
-fn write_duplicate(f: &mut Formatter<'_>, story: &Duplicate) -> fmt::Result {
+fn tell_unanswered(story: &Unanswered) -> String {
     let kind = if story.is_put { "put" } else { "get" };
-    writeln!(
-        f,
-        "Answered twice: {kind} {} of client {}, by {} at {} s and by {} at {} s",
-        story.mid, story.client, story.first_by, story.first_at, story.second_by, story.second_at
+    let Unanswered { client, mid, created_at, sent_to, .. } = story;
+    let end = match (story.killed_at, story.ended_at) {
+        (Some(at), _) => format!("which was killed at {at} s"),
+        (_, Some(at)) => format!("which ended by itself at {at} s"),
+        (None, None) => "which lives".to_owned(),
+    };
+    format!("{kind} {mid} of client {client}, sent at {created_at} s to {sent_to}, {end}")
+}
+
+fn tell_duplicate(story: &Duplicate) -> String {
+    let kind = if story.is_put { "put" } else { "get" };
+    let Duplicate { client, mid, first_by, first_at, second_by, second_at, .. } = story;
+    format!(
+        "{kind} {mid} of client {client}, by {first_by} at {first_at} s and by {second_by} at \
+         {second_at} s"
     )
 }
 
@@ -84,7 +98,15 @@ fn per(count: u64, of: u64) -> String {
     if of == 0 { "-".into() } else { format!("{:.2}", count as f64 / of as f64) }
 }
 
+/// `1 election`, `2 elections`.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 fn write_table(f: &mut Formatter<'_>, messages: &Messages, foreign: bool) -> fmt::Result {
+    if foreign {
+        return write_types(f, messages);
+    }
     let total = messages.total;
     writeln!(f, "  {:<16}{:<26}{:>8}{:>9}{:>10}", "kind", "cause", "count", "share", "per put")?;
     let mut line = |kind: &str, cause: &str, count: u64| {
@@ -96,20 +118,32 @@ fn write_table(f: &mut Formatter<'_>, messages: &Messages, foreign: bool) -> fmt
         line(&row.kind, &row.cause, row.count)?;
     }
     line("total", "", total)?;
-    let Messages { counted, unread, lost, batches, elections, resend_timeouts, .. } = messages;
-    if foreign {
-        return writeln!(f, "  counted by the simulator: {counted}");
-    }
+    let Messages { counted: read, unread, lost, .. } = messages;
+    writeln!(f, "  = {read} counted by the simulator")?;
+    writeln!(f, "  + {unread} unread in closed sockets + {lost} lost by the kernel")?;
+    let Messages { committed_puts, batches, elections, resend_timeouts, .. } = messages;
     writeln!(
         f,
-        "  = {counted} counted by the simulator + {unread} unread in closed sockets + {lost} lost \
-         by the kernel"
+        "  {} in {}, {} messages a batch to its quorum",
+        counted(*committed_puts, "put", "puts"),
+        counted(*batches, "batch", "batches"),
+        per(messages.batch_messages, *batches),
     )?;
     writeln!(
         f,
-        "  {} puts in {batches} batches, {} messages a batch to its quorum; {elections} elections \
-         won, {resend_timeouts} resend timeouts",
-        messages.committed_puts,
-        per(messages.batch_messages, *batches),
+        "  {} won, {}",
+        counted(*elections, "election", "elections"),
+        counted(*resend_timeouts, "resend timeout", "resend timeouts"),
     )
+}
+
+/// A foreign program's messages: nobody knows what they were for.
+fn write_types(f: &mut Formatter<'_>, messages: &Messages) -> fmt::Result {
+    writeln!(f, "  {:<42}{:>8}{:>9}", "type", "count", "share")?;
+    for row in &messages.table {
+        let share = share(row.count, messages.total);
+        writeln!(f, "  {:<42}{:>8}{share:>7.1} %", row.kind, row.count)?;
+    }
+    let total = messages.total;
+    writeln!(f, "  {:<42}{total:>8}{:>7.1} %", "total", share(total, total))
 }

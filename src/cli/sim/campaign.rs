@@ -6,7 +6,6 @@ use super::engines::Engine;
 use super::{Job, json_line};
 use crate::cli::output::print;
 use crate::cli::{Failure, Status};
-use crate::raft::Micros;
 use crate::sim::outcome::Outcome;
 use crate::sim::report::Line;
 
@@ -19,12 +18,12 @@ pub struct Campaign {
     repeat: u64,
     json: bool,
     passed: usize,
-    done: usize,
     failed: bool,
     failure: Option<Failure>,
     dice: Vec<String>,
     /// Outcomes of the scenario under way, where a scenario is one line.
     group: Vec<Outcome>,
+    has_header: bool,
 }
 
 impl Campaign {
@@ -35,11 +34,11 @@ impl Campaign {
             repeat,
             json,
             passed: 0,
-            done: 0,
             failed: false,
             failure: None,
             dice: Vec::new(),
             group: Vec::new(),
+            has_header: false,
         }
     }
 
@@ -59,7 +58,6 @@ impl Campaign {
     }
 
     fn take(&mut self, result: Result<Outcome, Failure>) -> Result<(), Failure> {
-        self.done += 1;
         let outcome = match result {
             Ok(outcome) => outcome,
             Err(failure) if failure.status == Status::Interrupted => return Err(failure),
@@ -74,20 +72,20 @@ impl Campaign {
         };
         self.passed += usize::from(outcome.passed);
         self.failed |= !outcome.passed && !outcome.failed_by_dice_alone;
+        let run = &outcome.conclusion;
         if outcome.failed_by_dice_alone {
-            self.dice
-                .push(format!("{} seed {}", outcome.conclusion.scenario, outcome.conclusion.seed));
+            self.dice.push(format!("{} seed {}", run.scenario, run.seed));
         }
         if self.json {
             return print(&json_line(&outcome));
         }
+        if self.all && self.repeat == 1 {
+            return print(&format!("{:<14}{}\n", run.scenario, Line(&outcome)));
+        }
         if !self.all {
-            return print(&format!("seed {:<8} {}\n", outcome.conclusion.seed, Line(&outcome)));
+            print(&seed_line(&outcome))?;
         }
-        if self.repeat == 1 {
-            return print(&format!("{}\n", Line(&outcome)));
-        }
-        let same = |other: &Outcome| other.conclusion.scenario == outcome.conclusion.scenario;
+        let same = |other: &Outcome| other.conclusion.scenario == run.scenario;
         if !self.group.last().is_none_or(same) {
             self.end_group()?;
         }
@@ -98,44 +96,28 @@ impl Campaign {
     /// A scenario's seeds in one line, and those that failed one by one.
     fn end_group(&mut self) -> Result<(), Failure> {
         let group = std::mem::take(&mut self.group);
-        let Some(first) = group.first() else {
+        if group.is_empty() {
             return Ok(());
-        };
-        let passed = group.iter().filter(|outcome| outcome.passed).count();
-        let messages = spread(group.iter().map(|outcome| outcome.conclusion.counts.messages));
-        let median = |outcome: &Outcome| outcome.conclusion.median_latency.unwrap_or(Micros(0)).0;
-        let medians = spread(group.iter().map(median));
-        let tier = |place: usize, tier: u8| {
-            group.iter().filter(|o| o.conclusion.benchmarks[place].tier <= tier).count()
-        };
-        let count = |of: fn(&Outcome) -> usize| group.iter().map(of).sum::<usize>();
-        let mut text = format!(
-            "{:<14}{passed} of {} passed; messages {messages}, tier 0 in {}, 1 or better in {}; \
-             median us {medians}, tier 1 or better in {}; unanswered {}, second answers {}\n",
-            first.conclusion.scenario,
-            group.len(),
-            tier(0, 0),
-            tier(0, 1),
-            tier(3, 1),
-            count(|o| o.conclusion.unanswered.len()),
-            count(|o| o.conclusion.duplicates.len()),
-        );
-        for outcome in group.iter().filter(|o| !o.passed && !o.failed_by_dice_alone) {
-            text += &format!("  seed {}: {}\n", outcome.conclusion.seed, Line(outcome));
         }
+        let header = if self.has_header { "" } else { &group_header() };
+        self.has_header = true;
+        let mut text = header.to_owned() + &group_line(&group);
+        let failed = group.iter().filter(|o| !o.passed && !o.failed_by_dice_alone);
+        text.extend(failed.filter(|_| self.all).map(|outcome| format!("  {}", seed_line(outcome))));
         print(&text)
     }
 
     fn conclude(self, total: usize) -> Result<Status, Failure> {
         if !self.json {
+            if self.has_header {
+                print(LEGEND)?;
+            }
+            if !self.dice.is_empty() {
+                print("Failed by the clients' dice alone, where no replica can pass:\n")?;
+                print(&self.dice.iter().map(|run| format!("  {run}\n")).collect::<String>())?;
+            }
             let what = if self.all && self.repeat == 1 { "tests" } else { "runs" };
             print(&format!("Passed {} out of {total} {what}\n", self.passed))?;
-            if !self.dice.is_empty() {
-                print(&format!(
-                    "Failed by the clients' dice alone (no replica can pass): {}\n",
-                    self.dice.join(", ")
-                ))?;
-            }
         }
         match self.failure {
             Some(failure) => Ok(failure.status),
@@ -143,6 +125,48 @@ impl Campaign {
             None => Ok(Status::Good),
         }
     }
+}
+
+/// What the columns of [`group_line`] mean.
+const LEGEND: &str = "Spreads: least/median/most. t0, t1: runs at tier 0, at tier 1 or better.\n\
+                      lost: requests without an answer; twice: second answers.\n";
+
+fn group_header() -> String {
+    columns(["scenario", "passed", "messages", "t0", "t1", "latency in us", "t1", "lost", "twice"])
+}
+
+/// What the runs of one scenario amount to.
+fn group_line(group: &[Outcome]) -> String {
+    let passed = group.iter().filter(|outcome| outcome.passed).count();
+    let messages = spread(group.iter().map(|outcome| outcome.conclusion.counts.messages));
+    let medians = group.iter().filter_map(|outcome| outcome.conclusion.median_latency);
+    let tier = |place: usize, tier: u8| {
+        group.iter().filter(|o| o.conclusion.benchmarks[place].tier <= tier).count().to_string()
+    };
+    let count = |of: fn(&Outcome) -> usize| group.iter().map(of).sum::<usize>().to_string();
+    columns([
+        &group[0].conclusion.scenario,
+        &format!("{passed}/{}", group.len()),
+        &messages,
+        &tier(0, 0),
+        &tier(0, 1),
+        &spread(medians.map(|median| median.0)),
+        &tier(3, 1),
+        &count(|o| o.conclusion.unanswered.len()),
+        &count(|o| o.conclusion.duplicates.len()),
+    ])
+}
+
+fn columns(cells: [&str; 9]) -> String {
+    let [name, passed, messages, t0, t1, latency, fast, lost, twice] = cells;
+    format!(
+        "{name:<13}{passed:>6} {messages:>15}{t0:>4}{t1:>4} {latency:>18}{fast:>4}{lost:>6}{twice:>6}\n"
+    )
+}
+
+fn seed_line(outcome: &Outcome) -> String {
+    let seed = format!("seed {}", outcome.conclusion.seed);
+    format!("{seed:<14}{}\n", Line(outcome))
 }
 
 /// The order of design §8 for several runs: bad input, then the environment.
@@ -158,6 +182,6 @@ const fn rank(status: Status) -> u8 {
 fn spread(values: impl Iterator<Item = u64>) -> String {
     let mut values: Vec<u64> = values.collect();
     values.sort_unstable();
-    let at = |place: usize| values.get(place).copied().unwrap_or(0);
-    format!("{}..{}..{}", at(0), at(values.len() / 2), at(values.len().saturating_sub(1)))
+    let at = |place: usize| values.get(place).map_or("-".to_owned(), u64::to_string);
+    format!("{}/{}/{}", at(0), at(values.len() / 2), at(values.len().saturating_sub(1)))
 }

@@ -74,6 +74,11 @@ impl Cluster {
         self.leader
     }
 
+    /// The majority side of the partition that stands.
+    pub fn majority(&self) -> Option<MemberSet> {
+        self.majority
+    }
+
     /// All whom it ever took for one, in the order in which it first did.
     pub fn leaders_seen(&self) -> &[Member] {
         &self.leaders_seen

@@ -93,13 +93,16 @@ pub enum Over {
 }
 
 /// Something incorrect that a replica said.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Incident {
     /// When it was read.
+    #[serde(rename = "at_us", serialize_with = "score::as_us")]
     pub at: Micros,
     /// Whose socket it came from.
+    #[serde(serialize_with = "score::as_address")]
     pub from: Member,
     /// What is wrong with it.
+    #[serde(serialize_with = "score::as_text")]
     pub what: Incorrect,
 }
 
@@ -218,6 +221,11 @@ impl Course {
     /// Whom the simulator takes for the leader.
     pub fn believed_leader(&self) -> Option<Member> {
         self.cluster.leader()
+    }
+
+    /// The majority side of the partition that stands, if one does (interface §3, "Events").
+    pub fn majority(&self) -> Option<MemberSet> {
+        self.cluster.majority()
     }
 
     /// Messages between replicas, by the simulator's count.

@@ -4,10 +4,11 @@
 use super::clients::{Attempt, Clients, SecondAnswer};
 use super::{Course, Incident, Life, Over, address_of};
 use crate::interface::{Address, Text};
-use crate::raft::Micros;
+use crate::raft::{Member, Micros};
 use crate::sim::history::{Action, Operation};
 use crate::sim::scenario::{Scenario, Thresholds};
 use serde::{Serialize, Serializer};
+use serde_json::json;
 use std::fmt::Display;
 
 /// Messages between replicas, by what became of them. A broadcast counts one for each other replica.
@@ -179,10 +180,9 @@ pub struct Conclusion {
     /// The second answers, in order of arrival.
     pub duplicates: Vec<Duplicate>,
     /// The first incorrect messages.
-    #[serde(skip)]
     pub incidents: Vec<Incident>,
     /// Each replica's end, by rank.
-    #[serde(skip)]
+    #[serde(rename = "ends", serialize_with = "as_ends")]
     pub lives: Vec<Life>,
     /// All that clients asked and were told, in order of creation.
     #[serde(skip)]
@@ -353,7 +353,10 @@ fn tell_duplicate(clients: &Clients, second: &SecondAnswer) -> Option<Duplicate>
     })
 }
 
-fn as_text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_text<T: Display, S: Serializer>(
+    value: &T,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 
@@ -361,8 +364,28 @@ fn as_texts<T: Display, S: Serializer>(values: &[T], serializer: S) -> Result<S:
     serializer.collect_seq(values.iter().map(T::to_string))
 }
 
-fn as_us<S: Serializer>(time: &Micros, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_us<S: Serializer>(time: &Micros, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(time.0)
+}
+
+pub(super) fn as_address<S: Serializer>(
+    replica: &Member,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    as_text(&address_of(*replica), serializer)
+}
+
+/// The replicas that live no more, each with how and when that came.
+fn as_ends<S: Serializer>(lives: &[Life], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq((0..).map(Member).zip(lives).filter_map(|(member, life)| {
+        let (by_itself, at) = match life {
+            Life::Running => return None,
+            Life::Ended(at) => (true, at),
+            Life::Killed(at) => (false, at),
+        };
+        let replica = address_of(member).to_string();
+        Some(json!({ "replica": replica, "by_itself": by_itself, "at_us": at.0 }))
+    }))
 }
 
 fn as_us_if_any<S: Serializer>(time: &Option<Micros>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -5,10 +5,13 @@ use super::{Life, Over, address_of};
 use crate::raft::Member;
 use std::fmt::{self, Display, Formatter};
 
+/// Columns that a line of stories fills at most, unless one word is longer.
+const WIDTH: usize = 80;
+
 /// The summary of a run: counts, checks, and tiers if all checks passed.
 pub struct Summary<'a>(pub &'a Conclusion);
 
-/// The same in one line, for runs of many scenarios.
+/// The verdict in one line, behind the name or seed of one of many runs.
 pub struct OneLine<'a>(pub &'a Conclusion);
 
 impl Display for Summary<'_> {
@@ -47,10 +50,13 @@ impl Display for Summary<'_> {
 impl Display for OneLine<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let run = self.0;
-        write!(f, "{:<16}", run.scenario)?;
         if run.passed() {
-            let tiers = run.benchmarks.iter().map(|b| format!("{} {}", b.name, b.tier));
-            return write!(f, "PASS  tiers: {}", tiers.collect::<Vec<_>>().join(", "));
+            let [messages, failures, duplicates, latency] = run.benchmarks.each_ref();
+            return write!(
+                f,
+                "PASS  tiers: messages {}, failures {}, duplicates {}, latency {}",
+                messages.tier, failures.tier, duplicates.tier, latency.tier
+            );
         }
         let failed = run.checks.iter().filter(|check| !check.passed);
         let failed = failed.map(|check| format!("{} ({})", check.name, check.detail));
@@ -90,12 +96,14 @@ fn write_incidents(f: &mut Formatter<'_>, run: &Conclusion) -> fmt::Result {
     for (rank, life) in run.lives.iter().enumerate() {
         if let Life::Ended(at) = life {
             let replica = address_of(Member(rank as u8));
-            writeln!(f, "  {:.3} s: replica {replica} ended by itself", at.as_seconds())?;
+            let at = at.as_seconds();
+            write_wrapped(f, &format!("{at:.3} s: replica {replica} ended by itself"))?;
         }
     }
     for incident in &run.incidents {
         let (at, from) = (incident.at.as_seconds(), address_of(incident.from));
-        writeln!(f, "  {at:.3} s: incorrect, from replica {from}: {}", incident.what)?;
+        let what = &incident.what;
+        write_wrapped(f, &format!("{at:.3} s: incorrect, from replica {from}: {what}"))?;
     }
     let untold = run.counts.incorrect - run.incidents.len() as u64;
     if untold > 0 {
@@ -111,9 +119,38 @@ fn write_tier(f: &mut Formatter<'_>, benchmark: &Benchmark) -> fmt::Result {
         2 => "partial",
         _ => "none",
     };
-    let [bonus, full, partial] = benchmark.thresholds;
-    let value = benchmark.value.map_or("nothing measured".to_owned(), |value| value.to_string());
+    let shown = |value: f64| match benchmark.name {
+        "median_latency" => milliseconds(value),
+        _ => value.to_string(),
+    };
+    let unit = if benchmark.name == "median_latency" { " ms" } else { "" };
+    let [bonus, full, partial] = benchmark.thresholds.map(shown);
+    let value = benchmark.value.map_or("nothing measured".to_owned(), |v| shown(v) + unit);
     let tier = format!("{} ({meaning})", benchmark.tier);
     let name = benchmark.name;
-    writeln!(f, "  {tier:<12}{name}: {value}, thresholds {bonus}/{full}/{partial}")
+    writeln!(f, "  {tier:<12}{name}: {value}, thresholds {bonus}/{full}/{partial}{unit}")
+}
+
+/// Seconds as milliseconds, to the microsecond, without zeros that say nothing.
+fn milliseconds(seconds: f64) -> String {
+    let text = format!("{:.3}", seconds * 1e3);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Writes a story in lines of at most [`WIDTH`] columns, indented, the second and further ones more.
+pub(in crate::sim) fn write_wrapped(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        if column == 0 {
+            write!(f, "  {word}")?;
+            column = 2 + word.len();
+        } else if column + 1 + word.len() > WIDTH {
+            write!(f, "\n    {word}")?;
+            column = 4 + word.len();
+        } else {
+            write!(f, " {word}")?;
+            column += 1 + word.len();
+        }
+    }
+    writeln!(f)
 }

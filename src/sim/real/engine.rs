@@ -134,7 +134,11 @@ impl<'a> Engine<'a> {
         }
         let now = self.clock.now();
         let mut effects = std::mem::take(&mut self.effects);
+        let majority = self.course.majority();
         self.course.fire_due(now, &mut effects);
+        if self.course.majority() != majority {
+            self.ledger.on_partitioned(now, self.course.majority());
+        }
         self.carry_out(now, &effects, None);
         effects.clear();
         self.effects = effects;
@@ -229,19 +233,25 @@ impl<'a> Engine<'a> {
         let arrived = parse(bytes, self.replicas);
         self.course.on_datagram(now, from, &arrived, &mut effects);
         let messages = self.course.messages() - before;
+        let blocked = self.carry_out(now, &effects, Some(bytes));
         if messages > 0 {
-            self.ledger.on_routed(now, from, bytes, messages, &effects);
+            self.ledger.on_routed(now, from, bytes, messages, &effects, blocked);
         }
-        self.carry_out(now, &effects, Some(bytes));
         effects.clear();
         self.effects = effects;
     }
 
-    /// Does what the course says; `datagram` is the one that made it say so.
-    fn carry_out(&mut self, now: Micros, effects: &[Effect], datagram: Option<&[u8]>) {
+    /// Does what the course says; `datagram` is the one that made it say so. To whom full sockets
+    /// refused it.
+    fn carry_out(&mut self, now: Micros, effects: &[Effect], datagram: Option<&[u8]>) -> MemberSet {
+        let mut blocked = MemberSet::EMPTY;
         for effect in effects {
             match effect {
-                Effect::Deliver { to } => self.send(*to, datagram.unwrap_or_default()),
+                Effect::Deliver { to } => {
+                    if !self.send(*to, datagram.unwrap_or_default()) {
+                        blocked.insert(*to);
+                    }
+                }
                 Effect::Lost { .. } => {}
                 Effect::Send { to, request } => {
                     let start = self.clock.now();
@@ -252,12 +262,16 @@ impl<'a> Engine<'a> {
                 Effect::Kill { member } => self.kill(now, *member, datagram.is_some()),
             }
         }
+        blocked
     }
 
-    fn send(&mut self, to: Member, bytes: &[u8]) {
-        if !self.nodes[to.rank()].send(bytes) {
+    /// False: a full socket refused it.
+    fn send(&mut self, to: Member, bytes: &[u8]) -> bool {
+        let sent = self.nodes[to.rank()].send(bytes);
+        if !sent {
             self.course.on_blocked();
         }
+        sent
     }
 
     fn request(&mut self, to: Member, request: &Request) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::raft::{Member, Micros};
+use crate::raft::{Member, MemberSet, Micros};
 use crate::record::{Fact, Fate, Record, RecordFile, RecordFileError, SIMULATOR, Sink};
 use crate::sim::books::Account;
 use crate::sim::course::{self, Effect};
@@ -47,7 +47,8 @@ impl Ledger {
         self.file = Some(file);
     }
 
-    /// The datagram `bytes` of `from` has been counted as `messages`, and `effects` are its fate.
+    /// The datagram `bytes` of `from` has been counted as `messages`, and `effects` are its fate;
+    /// full sockets refused it to `blocked`.
     pub fn on_routed(
         &mut self,
         now: Micros,
@@ -55,6 +56,7 @@ impl Ledger {
         bytes: &[u8],
         messages: u64,
         effects: &[Effect],
+        blocked: MemberSet,
     ) {
         let head: Head<'_> = serde_json::from_slice(bytes).unwrap_or_default();
         let number = head.n.and_then(|n| n.get().parse().ok()).filter(|_| self.numbered);
@@ -64,6 +66,7 @@ impl Ledger {
         *self.by_type.entry(kind_name(&head)).or_default() += messages;
         for effect in effects {
             let (to, fate) = match effect {
+                Effect::Deliver { to } if blocked.contains(*to) => (*to, Fate::Blocked),
                 Effect::Deliver { to } => (*to, Fate::Delivered),
                 Effect::Lost { to, fate } => (*to, fate_of(*fate)),
                 Effect::Send { .. } | Effect::Kill { .. } => continue,
@@ -77,6 +80,12 @@ impl Ledger {
     /// `member` is no more.
     pub fn on_killed(&mut self, now: Micros, member: Member, by_itself: bool) {
         self.record(now, Fact::Killed { member, by_itself });
+    }
+
+    /// A partition with this majority side stands from now on, or none does.
+    pub fn on_partitioned(&mut self, now: Micros, majority: Option<MemberSet>) {
+        let majority = majority.unwrap_or_default().0;
+        self.record(now, Fact::Partitioned { majority });
     }
 
     /// Writes out what is buffered.
@@ -107,9 +116,10 @@ fn kind_name(head: &Head<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{FileHeader, read_records};
 
     fn routed(ledger: &mut Ledger, text: &str, messages: u64) {
-        ledger.on_routed(Micros(5), Member(1), text.as_bytes(), messages, &[]);
+        ledger.on_routed(Micros(5), Member(1), text.as_bytes(), messages, &[], MemberSet::EMPTY);
     }
 
     #[test]
@@ -122,6 +132,32 @@ mod tests {
         assert_eq!(ledger.accounts[1], Account { counted: 3, newest: 4, lost: 1 });
         let kinds: Vec<_> = ledger.by_type.iter().map(|(k, n)| (k.as_str(), *n)).collect();
         assert_eq!(kinds, [(NO_TYPE, 1), ("a?b?", 1), ("append", 3)]);
+    }
+
+    #[test]
+    fn a_refused_delivery_is_recorded_as_blocked_and_a_partition_by_its_majority_side() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("simulator.bin");
+        let header = FileHeader { teller: SIMULATOR, clock_start_us: 0 };
+        let mut ledger = Ledger::new(3, true);
+        ledger.open(RecordFile::create(&path, header).unwrap());
+        let text = br#"{"type":"append","n":1}"#;
+        let effects = [Effect::Deliver { to: Member(0) }, Effect::Deliver { to: Member(2) }];
+        let blocked = MemberSet::only(Member(2));
+        ledger.on_routed(Micros(5), Member(1), text, 2, &effects, blocked);
+        ledger.on_partitioned(Micros(6), Some(MemberSet(0b110)));
+        ledger.on_partitioned(Micros(7), None);
+        ledger.flush().unwrap();
+        let facts: Vec<_> = read_records(&path).unwrap().records.iter().map(|r| r.fact).collect();
+        let bytes = text.len() as u32;
+        let routed = |to, fate| Fact::Routed { from: Member(1), to, number: 1, fate, bytes };
+        let wanted = [
+            routed(Member(0), Fate::Delivered),
+            routed(Member(2), Fate::Blocked),
+            Fact::Partitioned { majority: 0b110 },
+            Fact::Partitioned { majority: 0 },
+        ];
+        assert_eq!(facts, wanted);
     }
 
     #[test]

@@ -227,7 +227,12 @@ impl<'a> Engine<'a> {
                 now += self.options.delays.simulator_handling_us.draw(&mut self.dice);
             }
         }
+        let majority = self.course.majority();
         self.course.fire_due(now, &mut self.effects);
+        if self.course.majority() != majority {
+            let majority = self.course.majority().unwrap_or_default().0;
+            self.tell(now, Fact::Partitioned { majority });
+        }
         let now = self.perform(now, None);
         self.over = self.course.is_over(now).is_some();
         self.now = now;
@@ -274,6 +279,8 @@ impl<'a> Engine<'a> {
 
     /// Carries out what the simulator decided; when it is done.
     fn perform(&mut self, mut now: Micros, handed: Option<(Member, Datagram)>) -> Micros {
+        // A datagram kills its own sender: that is no kill of the scenario's.
+        let by_itself = handed.is_some();
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Deliver { to } => self.forward(now, to, handed.as_ref()),
@@ -293,7 +300,7 @@ impl<'a> Engine<'a> {
                 }
                 Effect::Kill { member } => {
                     self.nodes[member.rank()].kill();
-                    self.tell(now, Fact::Killed { member, by_itself: false });
+                    self.tell(now, Fact::Killed { member, by_itself });
                     now += self.options.delays.exit_us.draw(&mut self.dice);
                 }
             }

@@ -222,6 +222,19 @@ fn part_end_heals() {
 }
 
 #[test]
+fn the_majority_side_is_told_while_the_partition_stands() {
+    let mut run = faults(1, &[PartHard, PartEnd]);
+    assert_eq!(run.course.majority(), None);
+    run.until(1_001);
+    let (one, other) = sides(&mut run);
+    let larger = if one.len() > other.len() { one } else { other };
+    let told = run.course.majority().expect("a partition");
+    assert_eq!(told.iter().map(|member| member.0).collect::<Vec<_>>(), larger);
+    run.until(2_001);
+    assert_eq!(run.course.majority(), None);
+}
+
+#[test]
 fn while_a_partition_stands_only_messages_of_the_majority_side_teach_who_leads() {
     let mut run = faults(1, &[PartEasy]);
     run.message(0, "0001", "0003");

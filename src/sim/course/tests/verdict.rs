@@ -3,6 +3,7 @@
 use super::*;
 use crate::sim::course::score::{Check, GENERATION_CHECK};
 use crate::sim::course::summary::{OneLine, Summary};
+use serde_json::json;
 
 /// A run that is served and sends `messages` messages.
 fn good(messages: u64, change: impl FnOnce(&mut Scenario)) -> Run {
@@ -237,7 +238,7 @@ fn tiers_are_shown_only_if_all_checks_passed() {
     assert!(Summary(&conclusion).to_string().contains("Tiers:"));
     assert_eq!(
         OneLine(&conclusion).to_string(),
-        "test            PASS  tiers: total_msgs 0, failures 0, duplicates 0, median_latency 0"
+        "PASS  tiers: messages 0, failures 0, duplicates 0, latency 0"
     );
     conclusion.checks.push(Check {
         name: "the history is linearizable",
@@ -247,7 +248,7 @@ fn tiers_are_shown_only_if_all_checks_passed() {
     assert!(!Summary(&conclusion).to_string().contains("Tiers:"));
     assert_eq!(
         OneLine(&conclusion).to_string(),
-        "test            FAIL  not met: the history is linearizable (key K)"
+        "FAIL  not met: the history is linearizable (key K)"
     );
 }
 
@@ -270,4 +271,18 @@ fn a_conclusion_becomes_json_with_units_in_its_names() {
     assert_eq!(json["leaders_seen"][0], "0000");
     assert_eq!(json["counts"]["messages"], 30);
     assert_eq!(json["benchmarks"][0]["name"], "total_msgs");
+    assert_eq!((&json["incidents"], &json["ends"]), (&json!([]), &json!([])));
+}
+
+#[test]
+fn incidents_and_ends_become_json() {
+    let mut run = Run::with(|scenario| scenario.events = vec![event(EventKind::KillNonLeader, 1)]);
+    run.message(0, "0777", "0000");
+    run.until(2_001);
+    let killed = (0..5).find(|rank| !run.living().contains(rank)).map(|rank| format!("{rank:04X}"));
+    let json = serde_json::to_value(run.conclude()).expect("JSON");
+    let incident = json!({"at_us": 0, "from": "0000", "what": "no one has the ID 0777"});
+    assert_eq!(json["incidents"][0], incident);
+    let end = &json["ends"][0];
+    assert_eq!((&end["replica"], &end["by_itself"]), (&json!(killed), &json!(false)));
 }

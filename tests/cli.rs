@@ -1,0 +1,393 @@
+//! The program as a user has it: help, errors, output and exit status.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::UdpSocket;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_laconic");
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Columns of the terminal that output is made for.
+const WIDTH: usize = 80;
+
+/// A folder to work in.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Desk {
+        Desk(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        fs::write(self.path().join(name), text).unwrap();
+    }
+
+    fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(words.split_whitespace()).current_dir(self.path()).env("COLUMNS", "80");
+        command
+    }
+
+    fn run(&self, words: &str) -> Done {
+        Done::of(self.command(words).output().unwrap())
+    }
+
+    /// Runs and reads no more than the first line of what it prints.
+    fn first_line(&self, words: &str) -> (String, Done) {
+        let mut command = self.command(words);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        (line, Done::of(child.wait_with_output().unwrap()))
+    }
+
+    /// A run whose records are kept in `run`.
+    fn keep_run(&self) {
+        assert_eq!(self.run("sim simple-2 --seed 1 --out run").status, 0);
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+struct Done {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+impl Done {
+    fn of(output: Output) -> Done {
+        Done {
+            status: output.status.code().expect("no signal"),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// It printed one line on stderr, with these words, and nothing else.
+    fn assert_refused(&self, status: i32, words: &[&str]) {
+        assert_eq!((self.status, self.out.as_str()), (status, ""), "{self:?}");
+        assert_eq!(self.err.lines().count(), 1, "{self:?}");
+        let named = words.iter().all(|word| self.err.contains(word));
+        assert!(self.err.starts_with("laconic: ") && named, "{words:?} in {self:?}");
+    }
+}
+
+/// The keys that `sim --help` documents, the parts of `messages` among them.
+const KEYS: [&str; 25] = [
+    "schema",
+    "engine",
+    "timing",
+    "profile",
+    "foreign",
+    "passed",
+    "failed_by_dice_alone",
+    "scenario",
+    "seed",
+    "ended_at_us",
+    "over",
+    "leaders_seen",
+    "counts",
+    "mean_latency_s",
+    "median_latency_us",
+    "checks",
+    "benchmarks",
+    "unanswered",
+    "duplicates",
+    "incidents",
+    "ends",
+    "faults",
+    "remarks",
+    "messages",
+    "messages.table",
+];
+
+/// A scenario that no cluster passes: it demands more messages than there are.
+fn too_loud() -> &'static str {
+    r#"{"lifetime": 5, "replicas": 3, "requests": 19000, "mix": 0, "seed": 5, "tests": {
+        "maximum_appends_batched_fraction": 0, "benchmarks": {"total_msgs": [1, 2, 3],
+        "failures": [1, 2, 3], "duplicates": [1, 2, 3], "median_latency": [1, 2, 3]}}}"#
+}
+
+#[test]
+fn every_help_has_examples_and_fits_a_terminal() {
+    let desk = Desk::new();
+    for command in ["", "sim", "records", "calibrate", "compare", "replica"] {
+        let help = desk.run(&format!("{command} --help"));
+        assert_eq!((help.status, help.err.as_str()), (0, ""), "{command}");
+        assert!(help.out.contains("Example"), "{command}: {}", help.out);
+        assert!(help.out.contains(&format!("laconic {command}")), "{command}: {}", help.out);
+        let long = help.out.lines().find(|line| line.chars().count() > WIDTH);
+        assert_eq!(long, None, "{command}");
+    }
+    let sim = desk.run("sim --help").out;
+    for key in KEYS {
+        let word = key.rsplit('.').next().unwrap();
+        assert!(sim.contains(word), "{key} is not documented");
+    }
+}
+
+#[test]
+fn an_unknown_scenario_is_refused_with_those_there_are() {
+    Desk::new().run("sim simple-9").assert_refused(2, &["\"simple-9\"", "simple-1", "large"]);
+}
+
+#[test]
+fn a_bad_scenario_is_refused_with_file_key_and_rule() {
+    let desk = Desk::new();
+    desk.write("mine.json", r#"{"lifetime": 5, "replicas": 2, "requests": 5, "tests": {}}"#);
+    let refused = desk.run("sim mine.json");
+    refused.assert_refused(2, &["mine.json", "replicas", "must be an integer from 3 to 21"]);
+    desk.write("mine.json", "{");
+    desk.run("sim mine.json").assert_refused(2, &["mine.json"]);
+}
+
+#[test]
+fn a_bad_profile_is_refused_with_line_key_and_rule() {
+    let desk = Desk::new();
+    let course = include_str!("../profiles/course.toml");
+    let line = course.lines().position(|line| line.starts_with("pre_vote =")).unwrap() + 1;
+    desk.write("mine.toml", course.replace("pre_vote = true", "pre_vote = 7"));
+    let place = format!("mine.toml:{line}: pre_vote");
+    let refused = desk.run("sim simple-2 --profile mine.toml");
+    refused.assert_refused(2, &[&place, "expected a boolean"]);
+    desk.write("mine.toml", course.replace("pipeline_window = 16", "pipeline_window = 0"));
+    let refused = desk.run("sim simple-2 --profile mine.toml");
+    refused.assert_refused(2, &["mine.toml:", "pipeline_window", "must be 1 to 256"]);
+    desk.run("sim simple-2 --profile mine").assert_refused(2, &["\"mine\"", "course, textbook"]);
+}
+
+#[test]
+fn wrong_usage_has_status_2() {
+    let desk = Desk::new();
+    for words in ["", "fly", "sim", "sim simple-2 --repeat 0", "sim simple-2 --replica x"] {
+        let done = desk.run(words);
+        assert_eq!((done.status, done.out.as_str()), (2, ""), "{words}: {done:?}");
+        assert!(!done.err.is_empty(), "{words}");
+    }
+}
+
+#[test]
+fn a_replica_program_that_is_missing_is_named() {
+    let desk = Desk::new();
+    let refused = desk.run("sim simple-2 --real --replica ./no-such-program");
+    refused.assert_refused(4, &["no-such-program: cannot be launched"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let desk = Desk::new();
+    desk.write("file", "");
+    desk.run("sim simple-2 --out file").assert_refused(4, &["file/records", "Not a directory"]);
+}
+
+#[test]
+fn json_is_one_object_with_the_keys_that_help_documents() {
+    let desk = Desk::new();
+    let done = desk.run("sim crash-4 --seed 1 --json");
+    assert_eq!((done.status, done.err.as_str(), done.out.lines().count()), (0, "", 1));
+    let outcome: Value = serde_json::from_str(&done.out).unwrap();
+    for key in KEYS {
+        let found = key.split('.').fold(&outcome, |value, key| &value[key]);
+        assert!(!found.is_null(), "{key}");
+    }
+    let documented = KEYS.iter().filter(|key| !key.contains('.')).count();
+    assert_eq!(outcome.as_object().unwrap().len(), documented, "all keys are documented");
+    let messages = &outcome["messages"];
+    let number = |key: &str| messages[key].as_u64().unwrap_or_else(|| panic!("{key}"));
+    assert_eq!(number("total"), number("counted") + number("unread") + number("lost"));
+    for key in ["committed_puts", "batches", "batch_messages", "resend_timeouts", "elections"] {
+        assert!(number(key) > 0, "{key}");
+    }
+    let both = desk.run("sim crash-4 --seed 1 --json --repeat 2");
+    let second = both.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let seeds: Vec<_> = second.map(|outcome| outcome["seed"].clone()).collect();
+    assert_eq!(seeds, [1, 2]);
+    assert_eq!(both.out.lines().next(), done.out.lines().next());
+}
+
+#[test]
+fn a_report_fits_a_terminal_and_says_what_happened() {
+    let desk = Desk::new();
+    let done = desk.run("sim crash-4 --seed 1");
+    assert_eq!((done.status, done.err.as_str()), (0, ""));
+    let parts =
+        ["crash-4, seed 1:", "Correctness:", "Tiers:", "Unanswered:", "kind ", "total ", "= "];
+    for part in parts {
+        assert!(done.out.lines().any(|line| line.trim_start().starts_with(part)), "{part}");
+    }
+    let long = done.out.lines().find(|line| line.chars().count() > WIDTH || !line.is_ascii());
+    assert_eq!(long, None);
+    let other = desk.run("sim all --repeat 2 --seed 1");
+    let long = other.out.lines().find(|line| line.chars().count() > WIDTH);
+    assert_eq!(long, None);
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_ends_the_program_quietly() {
+    let desk = Desk::new();
+    desk.keep_run();
+    for words in ["sim all --seed 1", "sim simple-2 --repeat 50 --seed 1", "records run"] {
+        let (line, done) = desk.first_line(words);
+        assert!(!line.is_empty(), "{words}");
+        assert_eq!((done.status, done.err.as_str()), (0, ""), "{words}");
+    }
+}
+
+#[test]
+fn repeat_prints_in_the_order_of_seeds_and_twice_the_same() {
+    let desk = Desk::new();
+    let first = desk.run("sim crash-3 --repeat 12 --seed 90");
+    let seeds: Vec<&str> =
+        first.out.lines().filter(|line| line.starts_with("seed ")).map(|l| &l[..8]).collect();
+    let wanted: Vec<String> = (90..102).map(|seed| format!("seed {seed:<3}")).collect();
+    assert_eq!(seeds, wanted);
+    assert_eq!(first.out, desk.run("sim crash-3 --repeat 12 --seed 90").out);
+    assert_eq!(first.out.lines().last(), Some("Passed 12 out of 12 runs"));
+}
+
+#[test]
+fn records_are_json_lines_in_the_order_of_time() {
+    let desk = Desk::new();
+    desk.keep_run();
+    let all = desk.run("records run");
+    assert_eq!((all.status, all.err.as_str()), (0, ""));
+    let lines = all.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let times: Vec<u64> = lines.map(|line| line["at_us"].as_u64().unwrap()).collect();
+    assert!(times.len() > 1_000 && times.is_sorted());
+    let one = desk.run("records run/records/0002.bin");
+    assert!(one.status == 0 && one.out.lines().count() < times.len());
+}
+
+#[test]
+fn of_damaged_records_what_can_be_read_is_printed() {
+    let desk = Desk::new();
+    desk.keep_run();
+    let whole = fs::read(desk.path().join("run/simulator.bin")).unwrap();
+    desk.write("torn.bin", &whole[..64 * 5 + 40]);
+    let torn = desk.run("records torn.bin");
+    assert_eq!((torn.status, torn.out.lines().count()), (2, 4), "{torn:?}");
+    let line = "laconic: torn.bin: the last 40 bytes are no whole records; 4 were read\n";
+    assert_eq!(torn.err, line);
+    desk.write("empty.bin", "");
+    desk.run("records empty.bin").assert_refused(2, &["empty.bin", "no record file"]);
+    desk.write("foreign.bin", "something else".repeat(20));
+    desk.run("records foreign.bin").assert_refused(2, &["foreign.bin", "no record file"]);
+    desk.run("records nowhere").assert_refused(2, &["nowhere: No such file"]);
+    fs::create_dir(desk.path().join("hollow")).unwrap();
+    desk.run("records hollow").assert_refused(2, &["hollow: holds no record files"]);
+    desk.write("run/records/0001.bin", "something else");
+    let rest = desk.run("records run");
+    assert!(rest.status == 2 && rest.out.lines().count() > 1_000 && rest.err.lines().count() == 1);
+    assert!(rest.err.contains("0001.bin"), "{}", rest.err);
+}
+
+#[test]
+fn ctrl_c_in_a_real_run_ends_it_and_all_its_replicas() {
+    let desk = Desk::new();
+    let script = "#!/bin/sh\necho $$ >>replicas\nexec sleep 600\n";
+    desk.write("replica", script);
+    let program = desk.path().join("replica");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = desk.command("sim simple-2 --real --replica ./replica");
+    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let launched = || fs::read_to_string(desk.path().join("replicas")).unwrap_or_default();
+    wait_until("five replicas", || launched().lines().count() == 5);
+    let replicas: Vec<String> = launched().lines().map(str::to_owned).collect();
+    kill_process(Pid::from_child(&run), Signal::INT).unwrap();
+    let done = Done::of(run.wait_with_output().unwrap());
+    done.assert_refused(130, &["interrupted"]);
+    for replica in replicas {
+        wait_until(&replica, || !Path::new("/proc").join(&replica).exists());
+    }
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn all_prints_a_line_for_each_of_the_seventeen_and_how_many_passed() {
+    let done = Desk::new().run("sim all --seed 1");
+    assert_eq!((done.status, done.err.as_str()), (0, ""));
+    let lines: Vec<&str> = done.out.lines().collect();
+    assert_eq!(lines.len(), 18, "{}", done.out);
+    assert!(lines[..17].iter().all(|line| line.contains(" PASS  tiers: ")), "{}", done.out);
+    assert_eq!(lines[17], "Passed 17 out of 17 tests");
+}
+
+#[test]
+fn a_check_that_fails_has_status_1_and_is_named() {
+    let desk = Desk::new();
+    desk.write("loud.json", too_loud());
+    let done = desk.run("sim loud.json");
+    assert_eq!((done.status, done.err.as_str()), (1, ""), "{done:?}");
+    assert!(done.out.contains("FAIL  enough messages for a replicated store"), "{}", done.out);
+    assert!(done.out.starts_with("loud, seed 5:") && !done.out.contains("Tiers:"));
+    let both = desk.run("sim loud.json --repeat 2");
+    assert_eq!(both.status, 1);
+    assert_eq!(both.out.lines().last(), Some("Passed 0 out of 2 runs"));
+}
+
+#[test]
+fn of_several_runs_one_that_could_not_be_done_decides_the_status() {
+    let desk = Desk::new();
+    desk.write("loud.json", too_loud());
+    // The second run cannot write its folder, while the first fails its check.
+    fs::create_dir(desk.path().join("out")).unwrap();
+    desk.write("out/loud-seed-6", "");
+    let done = desk.run("sim loud.json --repeat 2 --out out");
+    assert_eq!(done.status, 4, "{done:?}");
+    assert!(done.err.contains("loud-seed-6") && done.err.lines().count() == 1, "{done:?}");
+    assert!(done.out.contains("FAIL") && done.out.contains("Passed 0 out of 2 runs"));
+    // Bad input comes before everything.
+    assert_eq!(desk.run("sim loud.json --repeat 2 --out out --profile none").status, 2);
+}
+
+struct Guarded(Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn under_the_courses_names_the_program_is_a_replica() {
+    for name in ["4730kvstore", "3700kvstore"] {
+        let desk = Desk::new();
+        let program = desk.path().join(name);
+        symlink(PROGRAM, &program).unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let port = socket.local_addr().unwrap().port().to_string();
+        let mut command = Command::new(&program);
+        let mut child = Guarded(command.args([&port, "0001", "0000", "0002"]).spawn().unwrap());
+        let mut bytes = [0; 1_000];
+        let length = socket.recv(&mut bytes).expect("a hello");
+        let hello: Value = serde_json::from_slice(&bytes[..length]).unwrap();
+        assert_eq!((&hello["type"], &hello["src"]), (&"hello".into(), &"0001".into()));
+        kill_process(Pid::from_child(&child.0), Signal::TERM).unwrap();
+        assert!(child.0.wait().unwrap().success());
+        let bad = Done::of(Command::new(&program).arg("--help").output().unwrap());
+        assert!(bad.status == 2 && bad.err.contains("usage: PORT ID"), "{bad:?}");
+    }
+}
