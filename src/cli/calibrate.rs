@@ -10,6 +10,7 @@ use super::compare::machine;
 use super::output::print;
 use super::{Failure, Status};
 use crate::sim::calibration::Samples;
+use crate::sim::delays::Delays;
 use crate::sim::real::{self, RealOptions};
 use crate::sim::scenario::Scenario;
 
@@ -43,14 +44,21 @@ pub fn run(arguments: &CalibrateArguments) -> Result<Status, Failure> {
         samples.add(&run);
     }
     let delays = samples.into_delays(machine(), timer_late);
-    // Numbers and a text always serialize.
-    let text = serde_json::to_string_pretty(&delays).unwrap_or_default() + "\n";
+    let text = lines(&delays);
     match &arguments.out {
         None => print(&text)?,
         Some(path) => std::fs::write(path, text)
             .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?,
     }
     Ok(Status::Good)
+}
+
+/// The model as JSON, a distribution a line.
+fn lines(delays: &Delays) -> String {
+    let value = serde_json::to_value(delays).unwrap_or_default();
+    let keys = value.as_object().into_iter().flatten();
+    let lines: Vec<String> = keys.map(|(key, value)| format!("  \"{key}\": {value}")).collect();
+    format!("{{\n{}\n}}\n", lines.join(",\n"))
 }
 
 /// How late timers of the replica's kind are, in microseconds.
