@@ -1,5 +1,6 @@
 //! The seventeen scenarios in virtual time, and what every virtual run must keep.
 
+use laconic::kv::Command;
 use laconic::raft::Micros;
 use laconic::record::Record;
 use laconic::sim::course::score::GENERATION_CHECK;
@@ -87,6 +88,27 @@ fn the_seventeen_pass_on_twenty_seeds_with_few_messages_but_not_too_few() {
     }
 }
 
+/// Rule R3 leaves no committed put without an answer: what stays unanswered was lost with its
+/// replica, or overwritten (R4).
+#[test]
+fn no_put_that_took_effect_stays_unanswered() {
+    let mut unanswered = 0;
+    for name in ["crash-3", "crash-4", "advanced-2", "advanced-4"] {
+        let scenario = scenario(name);
+        for seed in 1..=20 {
+            let VirtualRun { conclusion, committed, .. } = run(&scenario, &options(seed)).unwrap();
+            for story in conclusion.unanswered.iter().filter(|story| story.is_put) {
+                unanswered += 1;
+                let took_effect = committed.iter().any(|entry| {
+                    Command::decode(&entry.command).is_some_and(|put| put.mid() == &*story.mid)
+                });
+                assert!(!took_effect, "{name} seed {seed}: {story:?}");
+            }
+        }
+    }
+    assert!(unanswered > 0, "no run lost a put with its replica");
+}
+
 #[test]
 fn second_oks_come_only_after_a_change_of_leader() {
     for name in COURSE {
@@ -162,6 +184,21 @@ fn duplicated_delayed_and_reordered_messages_on_shared_keys_stay_linearizable() 
     for seed in 1..=40 {
         let outcome = run_judged(&harsh(seed), &options(seed));
         assert_passed(&outcome, &format!("harsh seed {seed}"));
+    }
+}
+
+#[test]
+fn three_to_twenty_one_replicas_work_even_numbers_too() {
+    for replicas in 3..=21 {
+        for (name, profile) in [("crash-3", "course"), ("unreliable-2", "quiet")] {
+            let mut scenario = scenario(name);
+            scenario.replicas = replicas;
+            scenario.tests.maximum_appends_batched_fraction = 1.0;
+            let tuning = tuning_file::load(profile).unwrap();
+            let outcome = run_judged(&scenario, &VirtualOptions { tuning, ..options(2) });
+            assert_passed(&outcome, &format!("{replicas} replicas, {profile}"));
+            assert_unanswered_explained(&outcome);
+        }
     }
 }
 

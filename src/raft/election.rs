@@ -6,8 +6,10 @@ use super::message::{Cause, Message, PreVote, PreVoteReply, Vote, VoteReply, Why
 use super::step::Raft;
 use super::types::{Member, MemberSet, Micros};
 
-/// How often a campaign asks those who are silent again.
-const MOST_RETRIES: u8 = 2;
+/// How often pre-votes are asked for again: nobody may be there.
+const MOST_PRE_VOTE_RETRIES: u8 = 2;
+/// How often votes are: after the pre-votes a quorum surely is, and only loss keeps it silent.
+const MOST_VOTE_RETRIES: u8 = 5;
 
 impl Raft {
     /// The election timeout has run out: asks for pre-votes, or for votes. The own candidacy is
@@ -63,12 +65,16 @@ impl Raft {
     pub(super) fn ask_again(&mut self, now: Micros, out: &mut Vec<Output>) {
         let others = self.core.others();
         let timeout = self.core.tuning.resend_timeout_us;
+        let most = match &self.role {
+            Role::Candidate(_) if self.core.tuning.pre_vote => MOST_VOTE_RETRIES,
+            _ => MOST_PRE_VOTE_RETRIES,
+        };
         let (Role::PreCandidate(campaign) | Role::Candidate(campaign)) = &mut self.role else {
             return;
         };
         campaign.retries += 1;
         let next = now + Micros(timeout << campaign.retries);
-        campaign.retry_at = (campaign.retries < MOST_RETRIES).then_some(next);
+        campaign.retry_at = (campaign.retries < most).then_some(next);
         let silent = MemberSet(others.0 & !campaign.heard.0);
         for member in silent.iter() {
             self.ask(To::Member(member), Cause::Retry, out);

@@ -88,28 +88,29 @@ fn pass_on(core: &Core, append: Append, out: &mut Vec<Output>) {
         return send(out, next, Message::Append(relayed), why);
     }
     if append.wants_answer {
-        let reply = AppendReply {
-            term: core.term,
-            round: append.round,
-            cause: append.cause,
-            through: append.through(),
-            members: append.accepted,
-            refusal: None,
-        };
-        send(out, append.leader, Message::AppendReply(reply), Why::Ack(append.cause));
+        answer(core, &append, None, out);
     }
 }
 
 /// Answers no, to the leader, with where to look and who had accepted before (rules R13, R14).
 pub(super) fn refuse(core: &Core, append: &Append, out: &mut Vec<Output>) {
     let refused = append.previous.index;
+    let hint = core.log.hint_below(refused);
+    answer(core, append, Some(Refusal { refused, hint }), out);
+}
+
+fn answer(core: &Core, append: &Append, refusal: Option<Refusal>, out: &mut Vec<Output>) {
+    let why = match refusal {
+        None => Why::Ack(append.cause),
+        Some(_) => Why::Reject(append.cause),
+    };
     let reply = AppendReply {
         term: core.term,
         round: append.round,
         cause: append.cause,
         through: append.through(),
         members: append.accepted,
-        refusal: Some(Refusal { refused, hint: core.log.hint_below(refused) }),
+        refusal,
     };
-    send(out, append.leader, Message::AppendReply(reply), Why::Reject(append.cause));
+    send(out, append.leader, Message::AppendReply(reply), why);
 }

@@ -175,6 +175,11 @@ impl Leader {
         core.commit < core.log.last_index() || !self.reads.is_empty() || now > stale
     }
 
+    /// Whether messages are lost so often that silence is taken for loss, not for death.
+    pub fn is_lossy(&self, core: &Core) -> bool {
+        self.loss_ppm > core.tuning.silence_is_loss_above_per_mille * 1_000
+    }
+
     /// How long to wait for an answer.
     pub fn resend_timeout(&self, core: &Core) -> Micros {
         let fixed = core.tuning.resend_timeout_us;

@@ -57,7 +57,8 @@
 //! # What is left out
 //!
 //! Persistence and restarts: an ID lives for one process life, and a replica that restarts under
-//! its old ID has forgotten its vote and its promises (R20); nothing admits it again. A durable log
+//! its old ID has forgotten its vote and its promises (R20). The leader that knew it never sends
+//! it entries or counts it again in its term, but a new election would: do not restart one. A durable log
 //! would add an output that must be done before the sends that depend on it. Log compaction and
 //! snapshots: the log is kept whole in memory. Membership change: the cluster is what it was
 //! started as.

@@ -53,12 +53,14 @@ fn is_plausible_append(core: &Core, from: Member, append: &Append, reachable: In
     let previous = append.previous;
     let terms = append.entries.iter().map(|entry| entry.term);
     let rising = std::iter::once(previous.term).chain(terms).is_sorted();
+    let led = append.entries.first().is_none_or(|entry| entry.term > 0);
     let newest = append.entries.last().map_or(previous.term, |entry| entry.term);
     members
         && append.promise <= LONGEST_PROMISE
         && append.round > 0
         && (previous.index == 0) == (previous.term == 0)
         && rising
+        && led
         && newest <= append.term
         && previous.index <= reachable
         && append.commit <= reachable

@@ -143,6 +143,7 @@ impl Leader {
         let end = core.log.cut(first, end, core.tuning.batch_most_bytes);
         let quorum = self.choose_quorum(core, end);
         if quorum.len() < core.others_needed() {
+            self.make_room(core, now, &quorum, out);
             return false;
         }
         let round = self.rounds.newest + 1;
@@ -174,6 +175,23 @@ impl Leader {
         true
     }
 
+    /// Followers that can be counted on but whose backlog leaves no room for the batch: the backlog
+    /// goes first, by itself.
+    fn make_room(
+        &mut self,
+        core: &mut Core,
+        now: Micros,
+        fitting: &[Member],
+        out: &mut Vec<Output>,
+    ) {
+        for member in self.healthy(core).iter().filter(|member| !fitting.contains(member)) {
+            let progress = &self.progress[member.rank()];
+            if progress.awaiting.is_none() && progress.next <= self.batched_through {
+                self.ship_to(core, now, member, (Cause::CatchUp, true), out);
+            }
+        }
+    }
+
     /// Whom the batch up to `end` goes to: by the rotation (rule R17) the f that have gone longest
     /// without hearing; by `star` and `broadcast` everyone who can be counted on. Who lacks more
     /// than an append carries is left to catch up.
@@ -197,9 +215,8 @@ impl Leader {
     /// How many followers a chain has: one, if messages are lost so often that a long one would
     /// seldom get through (rule R16).
     fn chain_length(&self, core: &Core) -> usize {
-        let most = core.tuning.chain_most_loss_per_mille * 1_000;
         match core.tuning.fan_out {
-            FanOut::Chain if self.loss_ppm <= most => match core.tuning.chain_length as usize {
+            FanOut::Chain if !self.is_lossy(core) => match core.tuning.chain_length as usize {
                 0 => core.others_needed(),
                 length => length.min(core.others_needed()),
             },

@@ -11,7 +11,8 @@ use super::types::{Member, MemberSet, Micros};
 impl Leader {
     /// Asks those again whose answers are overdue: directly, since it is not known which hop of a
     /// chain has failed; who stays silent to that is a suspect (rule R16). If a batch waits for
-    /// them, one more follower gets it at once, so that a single death costs one timeout.
+    /// them, one more follower gets it at once, so that a single death costs one timeout; unless
+    /// losses explain the silence better.
     pub fn resend_overdue(&mut self, core: &mut Core, now: Micros, out: &mut Vec<Output>) {
         let mut substitute_wanted = false;
         for member in core.others().iter() {
@@ -52,7 +53,8 @@ impl Leader {
             let last = progress.next - 1;
             let (route, cause) = (Route::direct(member), Cause::Resend);
             self.ship(core, now, Shipment { route, first, last, cause, wants_answer: true }, out);
-            return waits || needed;
+            // Where messages are often lost, silence is no sign of death.
+            return (waits || needed) && !self.is_lossy(core);
         }
         if !std::mem::replace(&mut progress.suspect, true) {
             out.push(Output::Event(Event::Suspected { member }));

@@ -94,8 +94,9 @@ pub struct Tuning {
     pub fan_out: FanOut,
     /// Most followers in one chain; more chains run side by side. 0: all f in one.
     pub chain_length: u64,
-    /// Above this estimated loss (per thousand messages) chains fall apart into direct sends (R16).
-    pub chain_most_loss_per_mille: u64,
+    /// Above this estimated loss (per thousand messages) silence is taken for loss, not for death:
+    /// chains fall apart into direct sends (R16), and a first timeout brings in no substitute.
+    pub silence_is_loss_above_per_mille: u64,
     /// How many entries a follower outside the quorums may lag before it is sent them.
     pub lag_most_entries: u64,
     /// Spread each new commit index at once, by messages of their own (what etcd does).
@@ -143,7 +144,7 @@ impl Tuning {
         within("pipeline_window", self.pipeline_window, 1, 256)?;
         within("resend_timeout_us", self.resend_timeout_us, 1_000, self.heartbeat_interval_us)?;
         within("chain_length", self.chain_length, 0, 10)?;
-        within("chain_most_loss_per_mille", self.chain_most_loss_per_mille, 0, 1_000)?;
+        within("silence_is_loss_above_per_mille", self.silence_is_loss_above_per_mille, 0, 1_000)?;
         within("lag_most_entries", self.lag_most_entries, 1, 1_000_000)?;
         within("hold_time_us", self.hold_time_us, 10_000, 60_000_000)?;
         if self.linger_us != 0 {
@@ -166,11 +167,9 @@ impl Tuning {
                 ),
             );
         }
-        if self.pre_vote && self.promise_us == 0 {
-            return fail(
-                "promise_us",
-                "must not be 0 with pre_vote, which rests on promises".into(),
-            );
+        if self.pre_vote && self.promise_us < self.heartbeat_interval_us {
+            let rule = "must be at least heartbeat_interval_us with pre_vote, or it lapses between";
+            return fail("promise_us", rule.into());
         }
         if self.reads == Reads::Lease && self.lease_margin_us >= self.promise_us {
             return fail(

@@ -12,7 +12,7 @@ use crate::raft::Micros;
 pub struct Quantiles(Vec<u64>);
 
 /// Steps between the smallest and the largest value.
-const STEPS: usize = 32;
+const STEPS: usize = 256;
 
 impl Quantiles {
     /// The quantiles of `values`; all zero if there are none.

@@ -45,7 +45,7 @@ pub fn course() -> Tuning {
         resend_from: ResendFrom::Fixed,
         fan_out: FanOut::Thrifty,
         chain_length: 0,
-        chain_most_loss_per_mille: 100,
+        silence_is_loss_above_per_mille: 100,
         lag_most_entries: 64,
         eager_commit: false,
         hold_time_us: 500_000,

@@ -23,7 +23,7 @@ fn tuning_of(dice: &mut Dice) -> Tuning {
     Tuning {
         fan_out: fan_outs[dice.below(4) as usize],
         chain_length: dice.below(4),
-        chain_most_loss_per_mille: among(dice, &[0, 100, 1_000]),
+        silence_is_loss_above_per_mille: among(dice, &[0, 100, 1_000]),
         reads: if one_in(dice, 3) { Reads::Confirm } else { Reads::Lease },
         heartbeat_always: one_in(dice, 5),
         heartbeat_answers: match one_in(dice, 4) {

@@ -4,8 +4,10 @@ use laconic::interface::{Address, Operation, Outcome};
 use laconic::raft::message::Append;
 use laconic::raft::tuning::{FanOut, Reads};
 use laconic::raft::{Member, Message, RoleName, Tuning};
+use laconic::wire::Datagram;
 
 use crate::cluster::{Cluster, Fate, course, ms};
+use crate::inspect::check_order;
 use crate::solo::{Solo, answered, answers, append, appends};
 
 const OK: Outcome = Outcome::Ok(None);
@@ -62,26 +64,28 @@ fn r02_a_follower_never_says_ok() {
     assert_eq!(answers(&out), []);
 }
 
-/// The order within a step is checked by the harness, in every step of every test.
+/// The harness checks this in every step of every cluster; here is a step in which it matters.
 #[test]
 fn r02_ok_goes_out_before_the_commit_index_and_before_reads() {
-    let tuning = Tuning { lag_most_entries: 1, reads: Reads::Confirm, ..course() };
-    let mut cluster = Cluster::new(5, 3, tuning);
-    let leader = cluster.elect();
-    let mut sent = 0;
-    cluster.obeys(move |_| {
-        sent += 1;
-        if sent % 7 == 0 { Fate::Lose } else { Fate::Pass }
-    });
-    let mut puts = Vec::new();
-    for round in 0..200 {
-        puts.push(cluster.put(leader, "k", &format!("{round}")));
-        cluster.get(leader, "k");
-        cluster.run_for(ms(1));
-    }
-    cluster.calm();
-    cluster.run_for(ms(500));
-    assert!(puts.into_iter().all(|put| cluster.is_ok(put)));
+    let mut solo = Solo::new(5, Tuning { lag_most_entries: 1, ..course() });
+    solo.lead_all();
+    solo.put("k", "P");
+    let first = solo.wait(ms(1));
+    solo.get("k", "read");
+    // So that the first two lag, and are sent more as soon as they answer.
+    solo.put("l", "Q");
+    solo.put("m", "R");
+    solo.wait(ms(1));
+    solo.acknowledge(&first[..1]);
+    let before = solo.raft().commit();
+    let out = solo.acknowledge(&first[1..]);
+    let told = |datagram: &Datagram| {
+        appends(std::slice::from_ref(datagram)).iter().any(|append| append.commit > before)
+    };
+    assert!(out.iter().any(told), "the commit index goes out in this step");
+    check_order(before, &out);
+    assert_eq!(answered(&out, &OK), ["P"]);
+    assert_eq!(answered(&out, &Outcome::Ok(Some("P".into()))), ["read"]);
 }
 
 #[test]
@@ -114,6 +118,20 @@ fn r03_a_new_leader_answers_what_lies_above_the_commit_index_it_had_heard_of() {
     assert_eq!(cluster.outcomes(early), [OK], "its commit was heard of by all");
     assert_eq!(cluster.outcomes(late), [OK, OK], "its commit was not: silence would be worse");
     assert_eq!(cluster.asked(late).answers[1].1, next);
+}
+
+#[test]
+fn r03_what_a_leader_had_heard_to_be_committed_it_does_not_answer_again() {
+    for heard in [0, 1, 2] {
+        let mut solo = Solo::new(3, course());
+        solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1, 1])));
+        // It does not fit, so nothing is committed here by it; but what it says is heard.
+        solo.hear(1, Message::Append(Append { commit: heard, ..append(1, 1, (1, 5), &[]) }));
+        assert_eq!(solo.raft().commit(), 0);
+        let opening = solo.lead();
+        let told = answered(&solo.acknowledge(&opening), &OK);
+        assert_eq!(told, ["t1p0", "t1p1"][heard as usize..], "heard of {heard}");
+    }
 }
 
 #[test]

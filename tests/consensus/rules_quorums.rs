@@ -87,7 +87,10 @@ fn r16_every_silent_member_of_a_broken_chain_is_asked_directly_and_suspected_if_
     assert!(direct.iter().all(|append| append.route.len() == 1 && append.entries.len() == 1));
     assert_eq!(receivers(&resends).0 & batch[0].route.members().0, batch[0].route.members().0);
     assert_eq!(resends.len(), 3, "and one more gets the batch, so that one death costs no more");
-    // One answers; the other is suspected.
+    // All answer but one; that one is suspected.
+    let spare = resends.iter().find(|append| append.cause == Cause::Replicate).expect("one more");
+    let spare_member = spare.route.first().expect("a receiver");
+    solo.hear(spare_member.0, accepted(spare, spare.through()));
     let first = direct.iter().find(|append| append.route.first() == Some(hops[0]));
     let first = (*first.expect("sent directly")).clone();
     solo.hear(hops[0].0, accepted(&first, first.through()));
@@ -95,6 +98,15 @@ fn r16_every_silent_member_of_a_broken_chain_is_asked_directly_and_suspected_if_
     let suspected = |who| move |event: &Event| *event == Event::Suspected { member: who };
     assert_eq!(solo.events(suspected(hops[0])), 0);
     assert_eq!(solo.events(suspected(hops[1])), 1);
+    // And left out until it answers.
+    for put in ["Q", "R", "S", "T"] {
+        solo.put("k", put);
+        let mut sent = solo.wait(ms(1));
+        sent.retain(|datagram| datagram.destination.0 != u16::from(hops[1].0));
+        let batch = appends(&sent).into_iter().find(|append| append.cause == Cause::Replicate);
+        assert!(!batch.expect("a batch").route.members().contains(hops[1]), "{put}");
+        solo.acknowledge(&sent);
+    }
 }
 
 /// At 30 % loss a chain of three messages gets through a third of the time.

@@ -76,6 +76,8 @@ impl Solo {
         while self.replica.deadline() <= end {
             self.now = self.now.max(self.replica.deadline());
             out.extend(self.step(Arrival::Wake));
+            out.extend(self.step(Arrival::Wake));
+            assert!(self.replica.deadline() > self.now, "it spins at {}", self.now);
         }
         self.now = end;
         out
