@@ -54,7 +54,7 @@ struct Figures {
 /// Compares.
 pub fn run(arguments: &CompareArguments) -> Result<Status, Failure> {
     print(&format!(
-        "Virtual against real, on {}\n{:<14}{:>10}{:>10}{:>9}{:>12}{:>12}{:>9}  largest difference of a share\n",
+        "Virtual against real, on {}\n{:<14}{:>8}{:>9}{:>9}{:>11}{:>9}{:>9}{:>9}\n",
         machine(),
         "scenario",
         "messages",
@@ -62,7 +62,8 @@ pub fn run(arguments: &CompareArguments) -> Result<Status, Failure> {
         "diff",
         "median us",
         "virtual",
-        "diff"
+        "diff",
+        "share"
     ))?;
     let mut status = Status::Good;
     for name in SCENARIOS {
@@ -79,16 +80,17 @@ pub fn run(arguments: &CompareArguments) -> Result<Status, Failure> {
             status = Status::CheckFailed;
         }
         print(&format!(
-            "{name:<14}{:>10.0}{:>10.0}{messages:>+7.1} %{:>12.0}{:>12.0}{median:>+7.1} %  {share:+.1} points, {cause}{}\n",
-            real.messages,
-            virtual_time.messages,
-            real.median_us,
-            virtual_time.median_us,
-            if agrees { "" } else { "  DISAGREES" },
+            "{name:<14}{:>8.0}{:>9.0}{messages:>+7.1} %{:>11.0}{:>9.0}{median:>+7.1} %{share:>+9.1}\n",
+            real.messages, virtual_time.messages, real.median_us, virtual_time.median_us,
         ))?;
+        if !agrees {
+            print(&format!("  DISAGREES; the share that differs most: {cause}\n"))?;
+        }
     }
     print(&format!(
-        "Agreement: messages within {MOST_MESSAGES} %, median within {MOST_MEDIAN} %, shares within {MOST_SHARE} points.\n"
+        "Share: the largest difference of a kind's and cause's share, in points.\n\
+         Agreement: messages within {MOST_MESSAGES} %, median within {MOST_MEDIAN} %, \
+         shares within {MOST_SHARE} points.\n"
     ))?;
     Ok(status)
 }

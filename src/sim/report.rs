@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::course::score::{Duplicate, Unanswered};
 use super::course::summary::{OneLine, Summary, write_wrapped};
-use super::outcome::{Messages, Outcome};
+use super::outcome::{Messages, Outcome, Setup};
 
 /// Stories of a kind that are told; `--json` has all.
 const STORIES_TOLD: usize = 10;
@@ -29,11 +29,10 @@ impl Display for Report<'_> {
             true => ("type", "program"),
             false => ("kind and cause", "profile"),
         };
-        writeln!(
-            f,
-            "\nMessages by {by} ({} engine, {} timing, {of} {})",
-            setup.engine, setup.timing, setup.profile
-        )?;
+        // Of a path the last part: the user gave it and knows where it is.
+        let name = setup.profile.rsplit('/').next().unwrap_or_default();
+        let Setup { engine, timing, .. } = setup;
+        writeln!(f, "\nMessages by {by} ({engine} engine, {timing} timing, {of} {name})")?;
         write_table(f, &run.messages, setup.foreign)
     }
 }
@@ -99,7 +98,7 @@ fn per(count: u64, of: u64) -> String {
 }
 
 /// `1 election`, `2 elections`.
-pub fn counted(count: u64, one: &str, many: &str) -> String {
+fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
