@@ -110,8 +110,8 @@ fn read_one_datagram_from_each_ready_socket_in_the_order_of_ids() {
     // Handling takes no time, so that all of one turn has one time; and the simulator wakes late, so
     // that senders of two datagrams have sent both.
     let mut delays = Delays::none();
-    delays.replica_wake_us = Quantiles::of(vec![1]);
-    delays.simulator_wake_us = Quantiles::of(vec![100]);
+    delays.replica_wake_us = Quantiles::of(vec![1]).into();
+    delays.simulator_wake_us = Quantiles::of(vec![100]).into();
     let options = VirtualOptions { delays, ..options(3) };
     let read = read_in_order(&run_virtual(&scenario, &options).records);
     let turns: Vec<_> = read.chunk_by(|one, other| one.0 == other.0).collect();

@@ -17,9 +17,10 @@ use crate::sim::scenario::Scenario;
 /// Runs that show every delay: appends under load, and replicas that are killed.
 const RUNS: [&str; 3] = ["simple-2", "unreliable-2", "crash-4"];
 
-/// Timers measured, and how long each is.
-const TIMERS: usize = 300;
-const TIMER: Duration = Duration::from_micros(3_300);
+/// Timers measured, and how long the shortest is; they spread over the next millisecond, since that
+/// is the grain of the clock that wakes them.
+const TIMERS: u64 = 300;
+const SHORTEST: Duration = Duration::from_millis(3);
 
 /// Measure delays in real runs (two minutes) and write the model for virtual ones.
 #[derive(Args)]
@@ -69,9 +70,10 @@ fn timer_late() -> Result<Vec<u64>, Failure> {
         .map_err(|error| Failure::environment(format!("no event loop: {error}")))?;
     Ok(runtime.block_on(async {
         let mut late = Vec::new();
-        for _ in 0..TIMERS {
-            let due = Instant::now() + TIMER;
-            tokio::time::sleep(TIMER).await;
+        for place in 0..TIMERS {
+            let sleep = SHORTEST + Duration::from_micros(place * 37 % 1_000);
+            let due = Instant::now() + sleep;
+            tokio::time::sleep(sleep).await;
             late.push(due.elapsed().as_micros() as u64);
         }
         late

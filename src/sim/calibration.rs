@@ -2,18 +2,38 @@
 
 use rustc_hash::FxHashMap;
 
-use super::delays::{Delays, Quantiles};
+use super::delays::{COLD_AFTER, Delays, Quantiles, Warmth};
 use super::real::RealRun;
 use crate::raft::{Member, Micros, To};
-use crate::record::{Fact, Fate, Record, SIMULATOR};
+use crate::record::{Fact, Fate, Record, RequestId, SIMULATOR};
+
+/// Samples of a delay, apart by how long the process had been idle.
+#[derive(Debug, Default)]
+struct ByIdleness {
+    warm: Vec<u64>,
+    cold: Vec<u64>,
+}
+
+impl ByIdleness {
+    fn push(&mut self, idle: Micros, sample: Micros) {
+        let samples = if idle > COLD_AFTER { &mut self.cold } else { &mut self.warm };
+        samples.push(sample.0);
+    }
+
+    fn into_quantiles(self) -> Warmth {
+        Warmth { warm: Quantiles::of(self.warm), cold: Quantiles::of(self.cold) }
+    }
+}
 
 /// What was measured, in microseconds.
 #[derive(Debug, Default)]
 pub struct Samples {
-    replica_wake: Vec<u64>,
-    simulator_wake: Vec<u64>,
+    replica_wake: ByIdleness,
+    simulator_wake: ByIdleness,
     simulator_handling: Vec<u64>,
-    request_send: Vec<u64>,
+    request_wake: Vec<u64>,
+    request_lead: Vec<u64>,
+    request_send: ByIdleness,
     exit: Vec<u64>,
 }
 
@@ -21,9 +41,18 @@ impl Samples {
     /// Adds what one run shows.
     pub fn add(&mut self, run: &RealRun) {
         self.exit.extend(run.exits.iter().map(|exit| exit.0));
-        self.request_send.extend(run.request_sends.iter().map(|send| send.0));
+        let mut last: FxHashMap<Member, Micros> = FxHashMap::default();
+        let mut looked = None;
+        for send in &run.request_sends {
+            if looked.replace(send.looked_at) != Some(send.looked_at) {
+                self.request_lead.push(send.at.since(send.looked_at).0);
+            }
+            let before = last.insert(send.to, send.at).unwrap_or_default();
+            self.request_send.push(send.at.since(before), send.took);
+        }
         self.add_arrivals_at_simulator(&run.records);
         self.add_arrivals_at_replicas(&run.records);
+        self.add_requests(run);
     }
 
     /// From the step in which a replica sent until the simulator read it: a datagram that found the
@@ -49,7 +78,7 @@ impl Samples {
                         continue;
                     };
                     match at > before {
-                        true => self.simulator_wake.push(record.at.since(at).0),
+                        true => self.simulator_wake.push(at.since(before), record.at.since(at)),
                         false => self.simulator_handling.push(record.at.since(before).0),
                     }
                 }
@@ -71,7 +100,7 @@ impl Samples {
                     let before = busy.insert(record.teller, record.at).unwrap_or_default();
                     let key = (from, record.teller, number);
                     if let Some(at) = routed.remove(&key).filter(|at| *at > before) {
-                        self.replica_wake.push(record.at.since(at).0);
+                        self.replica_wake.push(at.since(before), record.at.since(at));
                     }
                 }
                 Fact::Sent { to: To::Member(_) | To::Everyone, .. } | Fact::Asked { .. }
@@ -84,14 +113,32 @@ impl Samples {
         }
     }
 
+    /// From the sending of a request until a replica that was idle has taken it in.
+    fn add_requests(&mut self, run: &RealRun) {
+        let sent: FxHashMap<RequestId, Micros> =
+            run.request_sends.iter().map(|send| (send.request, send.at)).collect();
+        let mut busy: FxHashMap<Member, Micros> = FxHashMap::default();
+        for record in run.records.iter().filter(|record| record.teller != SIMULATOR) {
+            let before = busy.insert(record.teller, record.at).unwrap_or_default();
+            if let Fact::Asked { request, .. } = record.fact
+                && let Some(at) = sent.get(&request)
+                && at.since(before) > COLD_AFTER
+            {
+                self.request_wake.push(record.at.since(*at).0);
+            }
+        }
+    }
+
     /// The model. `timer_late` was measured by itself.
     pub fn into_delays(self, measured_on: String, timer_late: Vec<u64>) -> Delays {
         Delays {
             measured_on,
-            replica_wake_us: Quantiles::of(self.replica_wake),
-            simulator_wake_us: Quantiles::of(self.simulator_wake),
+            replica_wake_us: self.replica_wake.into_quantiles(),
+            simulator_wake_us: self.simulator_wake.into_quantiles(),
             simulator_handling_us: Quantiles::of(self.simulator_handling),
-            request_send_us: Quantiles::of(self.request_send),
+            request_wake_us: Quantiles::of(self.request_wake),
+            request_lead_us: Quantiles::of(self.request_lead),
+            request_send_us: self.request_send.into_quantiles(),
             timer_late_us: Quantiles::of(timer_late),
             exit_us: Quantiles::of(self.exit),
         }

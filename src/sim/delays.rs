@@ -40,6 +40,34 @@ impl Quantiles {
     }
 }
 
+/// How long a process must have been idle to count as cold: caches and clock rates have gone by then,
+/// and waking takes longer.
+pub const COLD_AFTER: Micros = Micros::from_millis(1);
+
+/// A delay that depends on how long its process has been idle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Warmth {
+    /// After at most [`COLD_AFTER`].
+    pub warm: Quantiles,
+    /// After longer.
+    pub cold: Quantiles,
+}
+
+impl Warmth {
+    /// The distribution for a process that has been idle for so long.
+    pub fn after(&self, idle: Micros) -> &Quantiles {
+        if idle > COLD_AFTER { &self.cold } else { &self.warm }
+    }
+}
+
+impl From<Quantiles> for Warmth {
+    /// The same whether cold or warm.
+    fn from(quantiles: Quantiles) -> Warmth {
+        Warmth { warm: quantiles.clone(), cold: quantiles }
+    }
+}
+
 /// The delays of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,13 +75,18 @@ pub struct Delays {
     /// What they were measured on.
     pub measured_on: String,
     /// From the simulator's reading a datagram until the receiver, idle before, has taken it in.
-    pub replica_wake_us: Quantiles,
+    pub replica_wake_us: Warmth,
     /// From the step in which a replica sends until the simulator, idle before, has read it.
-    pub simulator_wake_us: Quantiles,
+    pub simulator_wake_us: Warmth,
     /// From the simulator's reading a datagram until it reads the next, if one waits.
     pub simulator_handling_us: Quantiles,
-    /// How long the simulator takes to send a client's request.
-    pub request_send_us: Quantiles,
+    /// From the simulator's beginning to send a request until a cold replica has taken it in.
+    pub request_wake_us: Quantiles,
+    /// From the simulator's looking at what is due until it begins to send the first request.
+    pub request_lead_us: Quantiles,
+    /// How long the simulator takes to send a client's request, by how long ago it last sent one to
+    /// that replica: the first of a bunch has to wake it.
+    pub request_send_us: Warmth,
     /// How late a replica's timer is.
     pub timer_late_us: Quantiles,
     /// How long a killed replica takes to exit while the simulator waits.
@@ -70,12 +103,15 @@ impl Delays {
     /// Nothing takes any time: for stories that set every delay themselves.
     pub fn none() -> Delays {
         let zero = || Quantiles(vec![0, 0]);
+        let idle = || Warmth { warm: zero(), cold: zero() };
         Delays {
             measured_on: "nothing".into(),
-            replica_wake_us: zero(),
-            simulator_wake_us: zero(),
+            replica_wake_us: idle(),
+            simulator_wake_us: idle(),
             simulator_handling_us: zero(),
-            request_send_us: zero(),
+            request_wake_us: zero(),
+            request_lead_us: zero(),
+            request_send_us: idle(),
             timer_late_us: zero(),
             exit_us: zero(),
         }
@@ -90,7 +126,7 @@ mod tests {
     fn the_embedded_model_parses_and_is_a_measured_one() {
         let delays: Delays = serde_json::from_str(include_str!("delays.json")).unwrap();
         assert_eq!(delays, Delays::embedded());
-        assert!(delays.replica_wake_us.median() > Micros(0));
+        assert!(delays.replica_wake_us.cold.median() > Micros(0));
     }
 
     #[test]

@@ -11,10 +11,11 @@ use super::node::Node;
 use super::process::{self, Launcher, PATIENCE};
 use super::progress::Progress;
 use super::recordings::Recordings;
-use super::{RealError, RealOptions, interrupt};
+use super::{RealError, RealOptions, RequestSend, interrupt};
 use crate::clock::MonotonicClock;
 use crate::interface::{Address, Request};
 use crate::raft::{Member, MemberSet, Micros};
+use crate::record::request_id;
 use crate::sim::books::Account;
 use crate::sim::course::arrived::{Arrived, Content, address_of, parse};
 use crate::sim::course::score::Conclusion;
@@ -34,7 +35,7 @@ pub(super) struct Finished {
     pub conclusion: Conclusion,
     pub accounts: Vec<Account>,
     pub by_type: Vec<(String, u64)>,
-    pub request_sends: Vec<Micros>,
+    pub request_sends: Vec<RequestSend>,
     pub exits: Vec<Micros>,
 }
 
@@ -56,7 +57,7 @@ pub(super) struct Engine<'a> {
     clock: MonotonicClock,
     ledger: Ledger,
     progress: Progress,
-    request_sends: Vec<Micros>,
+    request_sends: Vec<RequestSend>,
     exits: Vec<Micros>,
     effects: Vec<Effect>,
     bytes: Vec<u8>,
@@ -254,9 +255,11 @@ impl<'a> Engine<'a> {
                 }
                 Effect::Lost { .. } => {}
                 Effect::Send { to, request } => {
-                    let start = self.clock.now();
+                    let at = self.clock.now();
                     self.request(*to, request);
-                    self.request_sends.push(self.clock.now().since(start));
+                    let took = self.clock.now().since(at);
+                    let (request, to) = (request_id(&request.mid), *to);
+                    self.request_sends.push(RequestSend { request, looked_at: now, at, to, took });
                 }
                 // A datagram kills its own sender: that is no kill of the scenario's.
                 Effect::Kill { member } => self.kill(now, *member, datagram.is_some()),

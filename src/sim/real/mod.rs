@@ -26,8 +26,8 @@ use super::books::Balance;
 use super::course::score::Conclusion;
 use super::fold::RunFold;
 use super::scenario::Scenario;
-use crate::raft::Micros;
-use crate::record::{Record, RecordFileError, Sink};
+use crate::raft::{Member, Micros};
+use crate::record::{Record, RecordFileError, RequestId, Sink};
 use crate::wire::BadMembership;
 use engine::Engine;
 use process::Launcher;
@@ -68,10 +68,25 @@ pub struct RealRun {
     pub by_type: Vec<(String, u64)>,
     /// All records, the simulator's included, on the run's clock and in its order.
     pub records: Vec<Record>,
-    /// How long the sending of each client's request took.
-    pub request_sends: Vec<Micros>,
+    /// The sending of each client's request.
+    pub request_sends: Vec<RequestSend>,
     /// How long each replica that the scenario killed took to exit, from SIGTERM on.
     pub exits: Vec<Micros>,
+}
+
+/// How a client's request was sent, for calibration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestSend {
+    /// Its name in the records.
+    pub request: RequestId,
+    /// When the simulator looked at what was due.
+    pub looked_at: Micros,
+    /// When the sending began.
+    pub at: Micros,
+    /// To whom.
+    pub to: Member,
+    /// How long it took.
+    pub took: Micros,
 }
 
 /// Why a run could not be done; each prints as one line.

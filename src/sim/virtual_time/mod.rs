@@ -118,6 +118,8 @@ struct Engine<'a> {
     now: Micros,
     /// When the simulator next wakes.
     pass_at: Micros,
+    /// When it last read a datagram.
+    read_at: Micros,
     dice: Dice,
     duplicated: Probability,
     delayed: Probability,
@@ -153,6 +155,7 @@ impl<'a> Engine<'a> {
             broken: None,
             now: Micros(0),
             pass_at: Micros(0),
+            read_at: Micros(0),
             dice: Dice::new(options.seed, "virtual network", 0),
             duplicated: Probability::of(scenario.network.duplicates),
             delayed: Probability::of(scenario.network.delayed),
@@ -210,7 +213,8 @@ impl<'a> Engine<'a> {
             tap.events.clear();
         }
         if let Some(arrival) = node.send(options) {
-            let wake = options.delays.simulator_wake_us.draw(&mut self.dice);
+            let idle = arrival.since(self.read_at);
+            let wake = options.delays.simulator_wake_us.after(idle).draw(&mut self.dice);
             self.pass_at = self.pass_at.min(arrival + wake);
         }
     }
@@ -223,6 +227,7 @@ impl<'a> Engine<'a> {
         for rank in ready {
             // A kill earlier in this turn closes sockets that were ready.
             if let Some(datagram) = self.nodes[rank].read(self.now) {
+                self.read_at = now;
                 now = self.route(now, Member(rank as u8), datagram);
                 now += self.options.delays.simulator_handling_us.draw(&mut self.dice);
             }
@@ -246,7 +251,10 @@ impl<'a> Engine<'a> {
         let patience = (now + POLL).min(due.unwrap_or(Micros::NEVER)).max(now + Micros(1));
         let wake = match arrival {
             Some(at) if at <= now => now + Micros(1),
-            Some(at) => at + self.options.delays.simulator_wake_us.draw(&mut self.dice),
+            Some(at) => {
+                let idle = at.since(self.read_at);
+                at + self.options.delays.simulator_wake_us.after(idle).draw(&mut self.dice)
+            }
             None => Micros::NEVER,
         };
         patience.min(wake)
@@ -281,6 +289,7 @@ impl<'a> Engine<'a> {
     fn perform(&mut self, mut now: Micros, handed: Option<(Member, Datagram)>) -> Micros {
         // A datagram kills its own sender: that is no kill of the scenario's.
         let by_itself = handed.is_some();
+        let mut looking = handed.is_none();
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Deliver { to } => self.forward(now, to, handed.as_ref()),
@@ -295,8 +304,13 @@ impl<'a> Engine<'a> {
                     },
                 ),
                 Effect::Send { to, request } => {
-                    now += self.options.delays.request_send_us.draw(&mut self.dice);
+                    if std::mem::take(&mut looking) {
+                        now += self.options.delays.request_lead_us.draw(&mut self.dice);
+                    }
+                    // It may be taken in while its sender still returns from sending it.
+                    let took = self.nodes[to.rank()].draw_request_send(now, self.options);
                     self.request(now, to, request);
+                    now += took;
                 }
                 Effect::Kill { member } => {
                     self.nodes[member.rank()].kill();

@@ -7,6 +7,7 @@ use crate::interface::Address;
 use crate::raft::Micros;
 use crate::record::Sink;
 use crate::replica::{Arrival, Replica};
+use crate::sim::delays::COLD_AFTER;
 use crate::sim::dice::{Dice, scramble};
 use crate::wire::{self, Datagram, Membership, Payload};
 
@@ -27,6 +28,10 @@ pub(super) struct Node {
     /// Made by the turn under way.
     made: Vec<Datagram>,
     busy_until: Micros,
+    /// When it last took in anything.
+    active_at: Micros,
+    /// When the simulator last sent it a request.
+    requested_at: Micros,
     /// Whether the turn under way has looked at the deadline.
     woken: bool,
     /// The deadline that `timer_at` is for, by the own clock.
@@ -56,6 +61,8 @@ impl Node {
             outbox: VecDeque::new(),
             made: Vec::new(),
             busy_until: Micros(0),
+            active_at: Micros(0),
+            requested_at: Micros(0),
             woken: false,
             timer_for: Micros::NEVER,
             timer_at: Micros::NEVER,
@@ -94,9 +101,26 @@ impl Node {
         let place = self.inbox.partition_point(|(other, _)| *other <= at);
         self.inbox.insert(place, (at, arrival));
         if place == 0 {
-            let wake = options.delays.replica_wake_us.draw(&mut self.dice);
+            let wake = self.draw_wake(at, options);
             self.wake_at = self.wake_at.min((at + wake).max(self.busy_until));
         }
+    }
+
+    /// How long it takes to notice what arrives first, at `at`.
+    fn draw_wake(&mut self, at: Micros, options: &VirtualOptions) -> Micros {
+        let idle = at.since(self.active_at);
+        let request = matches!(self.inbox.front(), Some((_, Arrival::Request(_))));
+        let wake = match request && idle > COLD_AFTER {
+            true => &options.delays.request_wake_us,
+            false => options.delays.replica_wake_us.after(idle),
+        };
+        wake.draw(&mut self.dice)
+    }
+
+    /// How long the simulator takes to send this replica a request at `now`.
+    pub fn draw_request_send(&mut self, now: Micros, options: &VirtualOptions) -> Micros {
+        let since = now.since(std::mem::replace(&mut self.requested_at, now));
+        options.delays.request_send_us.after(since).draw(&mut self.dice)
     }
 
     /// The turn that is due begins.
@@ -120,6 +144,7 @@ impl Node {
             return true;
         }
         self.busy_until = now;
+        self.active_at = now;
         false
     }
 
@@ -148,7 +173,10 @@ impl Node {
             };
         }
         let arrival = match self.inbox.front() {
-            Some((at, _)) => *at + options.delays.replica_wake_us.draw(&mut self.dice),
+            Some((at, _)) => {
+                let at = *at;
+                at + self.draw_wake(at, options)
+            }
             None => Micros::NEVER,
         };
         self.wake_at = self.timer_at.min(arrival).max(self.busy_until + Micros(1));
