@@ -391,3 +391,14 @@ fn under_the_courses_names_the_program_is_a_replica() {
         assert!(bad.status == 2 && bad.err.contains("usage: PORT ID"), "{bad:?}");
     }
 }
+
+#[test]
+fn the_readme_shows_what_the_program_prints() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let sample = readme.split("```").nth(1).unwrap();
+    let run = Command::new(PROGRAM).args(["sim", "simple-2", "--seed", "1"]).output().unwrap();
+    let printed = String::from_utf8(run.stdout).unwrap();
+    for line in sample.lines().filter(|line| line.trim() != "...") {
+        assert!(printed.contains(line), "not printed any more: {line}");
+    }
+}

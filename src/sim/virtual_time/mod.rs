@@ -19,7 +19,7 @@ use super::dice::{Dice, Probability};
 use super::fold::RunFold;
 use super::recorder::Recorder;
 use super::scenario::Scenario;
-use crate::interface::{Address, Answer, Request};
+use crate::interface::{Address, Answer};
 use crate::raft::invariants::{Broken, Invariants, check_all};
 use crate::raft::{Entry, Event, Member, Micros, Raft, Tuning};
 use crate::record::{Fact, Fate, Record, RecordFileError, SIMULATOR, Sink};
@@ -307,10 +307,7 @@ impl<'a> Engine<'a> {
                     if std::mem::take(&mut looking) {
                         now += self.options.delays.request_lead_us.draw(&mut self.dice);
                     }
-                    // It may be taken in while its sender still returns from sending it.
-                    let took = self.nodes[to.rank()].draw_request_send(now, self.options);
-                    self.request(now, to, request);
-                    now += took;
+                    now = self.nodes[to.rank()].request(now, request, self.options);
                 }
                 Effect::Kill { member } => {
                     self.nodes[member.rank()].kill();
@@ -320,10 +317,6 @@ impl<'a> Engine<'a> {
             }
         }
         now
-    }
-
-    fn request(&mut self, now: Micros, to: Member, request: Request) {
-        self.nodes[to.rank()].deliver(now, Arrival::Request(request), self.options);
     }
 
     /// Forwards a datagram between replicas; a scenario of ours may delay or double it.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::VirtualOptions;
-use crate::interface::Address;
+use crate::interface::{Address, Request};
 use crate::raft::Micros;
 use crate::record::Sink;
 use crate::replica::{Arrival, Replica};
@@ -117,10 +117,14 @@ impl Node {
         wake.draw(&mut self.dice)
     }
 
-    /// How long the simulator takes to send this replica a request at `now`.
-    pub fn draw_request_send(&mut self, now: Micros, options: &VirtualOptions) -> Micros {
+    /// The simulator sends this replica a request, from `now` on; when it is done. A cold replica's
+    /// wake counts from the beginning, so it may take the request in before the sender is done.
+    pub fn request(&mut self, now: Micros, request: Request, options: &VirtualOptions) -> Micros {
         let since = now.since(std::mem::replace(&mut self.requested_at, now));
-        options.delays.request_send_us.after(since).draw(&mut self.dice)
+        let done = now + options.delays.request_send_us.after(since).draw(&mut self.dice);
+        let at = if since > COLD_AFTER { now } else { done };
+        self.deliver(at, Arrival::Request(request), options);
+        done
     }
 
     /// The turn that is due begins.
