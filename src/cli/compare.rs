@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::output::print;
 use super::{Failure, Status};
+use crate::raft::Micros;
 use crate::sim::delays::Delays;
 use crate::sim::fold::MessageTable;
 use crate::sim::real::{self, RealOptions};
@@ -16,9 +17,6 @@ use crate::tuning_file;
 /// Fault-free and lossy ones: faults make single runs differ by more than an engine does.
 const SCENARIOS: [&str; 5] =
     ["simple-1", "simple-2", "unreliable-1", "unreliable-2", "unreliable-3"];
-
-/// Virtual seeds whose middle a real run is held against.
-const SEEDS: u64 = 21;
 
 /// Differences that count as agreement: messages and median latency in percent, shares in points.
 const MOST_MESSAGES: f64 = 5.0;
@@ -35,9 +33,12 @@ Examples:
 Agreement: messages within 5 %, median latency within 25 %, the share of each
 kind and cause within 5 points. Exit status 1 if a scenario disagrees.")]
 pub struct CompareArguments {
-    /// Seed of the real runs
+    /// Seed of the first run, in both engines
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Runs a scenario and engine; a real one takes 40 s
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
+    repeat: u64,
     /// Tuning profile
     #[arg(long, default_value = "course")]
     profile: String,
@@ -68,8 +69,11 @@ pub fn run(arguments: &CompareArguments) -> Result<Status, Failure> {
     let mut status = Status::Good;
     for name in SCENARIOS {
         let scenario = Scenario::load(name).map_err(Failure::input)?;
-        let real = real_figures(&scenario, arguments)?;
-        let virtual_time = virtual_figures(&scenario, arguments)?;
+        let seeds = arguments.seed..arguments.seed + arguments.repeat;
+        let real = seeds.clone().map(|seed| real_run(&scenario, seed, arguments));
+        let real = figures(real.collect::<Result<_, Failure>>()?);
+        let virtual_time = seeds.map(|seed| virtual_run(&scenario, seed, arguments));
+        let virtual_time = figures(virtual_time.collect::<Result<_, Failure>>()?);
         let messages = percent(virtual_time.messages, real.messages);
         let median = percent(virtual_time.median_us, real.median_us);
         let (cause, share) = largest_difference(&real.shares, &virtual_time.shares);
@@ -95,44 +99,47 @@ pub fn run(arguments: &CompareArguments) -> Result<Status, Failure> {
     Ok(status)
 }
 
-fn real_figures(scenario: &Scenario, arguments: &CompareArguments) -> Result<Figures, Failure> {
+/// Messages, median latency and table of a run.
+type Run = (u64, Micros, MessageTable);
+
+fn real_run(scenario: &Scenario, seed: u64, arguments: &CompareArguments) -> Result<Run, Failure> {
     let options = RealOptions {
-        seed: arguments.seed,
+        seed,
         profile: Some(arguments.profile.clone()),
         progress: true,
         ..RealOptions::default()
     };
     let run = real::run(scenario, &options).map_err(super::sim::real_failure)?;
     let median = run.conclusion.median_latency.unwrap_or_default();
-    Ok(Figures {
-        messages: run.conclusion.counts.messages as f64,
-        median_us: median.0 as f64,
-        shares: shares(&[run.fold.table]),
-    })
+    Ok((run.conclusion.counts.messages, median, run.fold.table))
 }
 
-/// The same clients' dice, under the network's dice of many seeds: the middle of them.
-fn virtual_figures(scenario: &Scenario, arguments: &CompareArguments) -> Result<Figures, Failure> {
-    let (mut messages, mut medians, mut tables) = (Vec::new(), Vec::new(), Vec::new());
-    for seed in arguments.seed..arguments.seed + SEEDS {
-        let options = VirtualOptions {
-            seed,
-            tuning: tuning_file::load(&arguments.profile).map_err(Failure::input)?,
-            precise: false,
-            through_codec: false,
-            delays: Delays::embedded(),
-            records: Keep::Nothing,
-        };
-        let run = virtual_time::run(scenario, &options).map_err(Failure::environment)?;
-        messages.push(run.conclusion.counts.messages);
-        medians.push(run.conclusion.median_latency.unwrap_or_default().0);
-        tables.push(run.fold.table);
-    }
-    messages.sort_unstable();
+fn virtual_run(
+    scenario: &Scenario,
+    seed: u64,
+    arguments: &CompareArguments,
+) -> Result<Run, Failure> {
+    let options = VirtualOptions {
+        seed,
+        tuning: tuning_file::load(&arguments.profile).map_err(Failure::input)?,
+        precise: false,
+        through_codec: false,
+        delays: Delays::embedded(),
+        records: Keep::Nothing,
+    };
+    let run = virtual_time::run(scenario, &options).map_err(Failure::environment)?;
+    let median = run.conclusion.median_latency.unwrap_or_default();
+    Ok((run.conclusion.counts.messages, median, run.fold.table))
+}
+
+/// The runs of one engine taken together: mean messages, the middle of the medians.
+fn figures(runs: Vec<Run>) -> Figures {
+    let messages = runs.iter().map(|run| run.0).sum::<u64>() as f64 / runs.len().max(1) as f64;
+    let mut medians: Vec<Micros> = runs.iter().map(|run| run.1).collect();
     medians.sort_unstable();
-    let middle = SEEDS as usize / 2;
-    let (messages, median_us) = (messages[middle] as f64, medians[middle] as f64);
-    Ok(Figures { messages, median_us, shares: shares(&tables) })
+    let median = medians.get(medians.len() / 2).copied().unwrap_or_default();
+    let tables: Vec<MessageTable> = runs.into_iter().map(|run| run.2).collect();
+    Figures { messages, median_us: median.0 as f64, shares: shares(&tables) }
 }
 
 fn shares(tables: &[MessageTable]) -> BTreeMap<String, f64> {
