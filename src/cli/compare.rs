@@ -37,7 +37,7 @@ pub struct CompareArguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Runs a scenario and engine; a real one takes 40 s
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     repeat: u64,
     /// Tuning profile
     #[arg(long, default_value = "course")]
