@@ -51,7 +51,14 @@ impl Running {
         command.envs(environment.iter().copied());
         let child = Guarded(command.spawn().unwrap());
         let mut bytes = [0; 1_000];
-        let (length, address) = socket.recv_from(&mut bytes).expect("a hello");
+        // A wait that the machine breaks off begins again.
+        let start = Instant::now();
+        let (length, address) = loop {
+            match socket.recv_from(&mut bytes) {
+                Ok(received) => break received,
+                Err(error) => assert!(start.elapsed() < PATIENCE, "no hello: {error}"),
+            }
+        };
         let hello: Value = serde_json::from_slice(&bytes[..length]).unwrap();
         let wanted = json!({"src": "0001", "dst": "FFFF", "leader": "FFFF", "type": "hello"});
         assert_eq!(hello, wanted);

@@ -5,8 +5,9 @@ use super::core::Core;
 use super::event::{Event, Output, To};
 use super::leader::Leader;
 use super::message::{Append, Cause, Message, Route, Why};
+use super::progress::Progress;
 use super::tuning::FanOut;
-use super::types::{Index, Member, MemberSet, Micros};
+use super::types::{Index, Member, MemberSet, Micros, Round};
 
 /// What goes to whom.
 pub(super) struct Shipment {
@@ -114,7 +115,7 @@ impl Leader {
     }
 
     /// A quorum was asked to answer rounds from `first` on (rule R6).
-    pub fn expect_quorum(&mut self, first: super::types::Round, now: Micros) {
+    pub fn expect_quorum(&mut self, first: Round, now: Micros) {
         self.asked_round = first;
         self.unheard_since.get_or_insert(now);
     }
@@ -230,7 +231,7 @@ impl Leader {
         &mut self,
         core: &mut Core,
         now: Micros,
-        newest: super::types::Round,
+        newest: Round,
         out: &mut Vec<Output>,
     ) {
         if !self.is_confirm_due(core) {
@@ -293,7 +294,7 @@ impl Leader {
             return;
         }
         let healthy = self.healthy(core);
-        let holds = |progress: &super::progress::Progress| {
+        let holds = |progress: &Progress| {
             progress.matched >= oldest || (progress.is_healthy() && progress.next > oldest)
         };
         let covered =

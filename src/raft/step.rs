@@ -5,7 +5,7 @@ use super::event::{Deposed, Disposition, Event, Input, Output};
 use super::follower;
 use super::leader::Leader;
 use super::log::Log;
-use super::message::{Append, AppendReply, Message, Why};
+use super::message::{Append, AppendReply, Cause, Message, VoteReply, Why};
 use super::plausible::is_plausible;
 use super::random::Random;
 use super::status::{RoleName, Status};
@@ -284,10 +284,10 @@ impl Raft {
     pub(super) fn refuse_vote(
         &self,
         from: Member,
-        cause: super::message::Cause,
+        cause: Cause,
         out: &mut Vec<Output>,
     ) -> Disposition {
-        let reply = super::message::VoteReply { term: self.core.term, granted: false, cause };
+        let reply = VoteReply { term: self.core.term, granted: false, cause };
         send(out, from, Message::VoteReply(reply), Why::Reject(cause));
         Disposition::Rejected
     }
