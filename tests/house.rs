@@ -5,13 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use of ours, directly; the map in `src/lib.rs` says why.
-const IMPORTS: [(&str, &[&str]); 11] = [
+const IMPORTS: [(&str, &[&str]); 12] = [
     ("interface", &[]),
     ("raft", &[]),
     ("kv", &["interface"]),
     ("wire", &["interface", "raft"]),
     ("record", &["interface", "raft", "wire"]),
     ("replica", &["interface", "kv", "raft", "record", "wire"]),
+    ("budget", &["raft"]),
     ("tuning_file", &["raft"]),
     ("clock", &["raft"]),
     ("service", &["clock", "interface", "raft", "record", "replica", "tuning_file", "wire"]),
