@@ -232,7 +232,7 @@ pub struct EventRow {
 /// Where the time of requests of one kind went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LatencyRow {
-    /// `put`, `get`, or `sent on`: a request answered `redirect` or `fail`.
+    /// `all`, `put`, `get`, or `sent on`: a request answered `redirect` or `fail`.
     pub kind: &'static str,
     /// Requests answered.
     pub count: u64,
@@ -330,8 +330,8 @@ pub struct Finding {
     pub summary: String,
     /// What it rests on.
     pub numbers: Vec<Number>,
-    /// What to turn, if a knob helps.
-    pub change: Option<Change>,
+    /// What to turn, if a knob helps: one knob, and those that its limits drag along.
+    pub changes: Vec<Change>,
     /// Messages that the change is expected to save in this run; 0 if nothing can be saved.
     pub expected_saving: f64,
 }

@@ -10,13 +10,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::output::print;
+use super::output::{print, print_styled};
 use super::{Failure, Status};
+use crate::budget;
 use crate::sim::outcome::Outcome;
 use crate::sim::report::Report;
 use crate::sim::scenario::{COURSE, Scenario};
 use campaign::Campaign;
-use engines::Engine;
+use engines::{Done, Engine};
 
 /// Run a scenario, or all seventeen of the course, and say where the messages went.
 #[derive(Args)]
@@ -40,9 +41,9 @@ thresholds, tier), unanswered, duplicates, incidents, ends, faults, remarks,
 and messages: table (kind, cause, count), total = counted + unread + lost,
 committed_puts, batches, batch_messages, resend_timeouts, elections, garbage.
 
-Exit status: 0 good, 1 a check failed, 2 bad input or usage, 4 the environment
-failed (port, child, disk), 130 interrupted. Of several runs the first of
-2, 4, 1.")]
+Exit status: 0 good, 1 a check failed, 2 bad input or usage, 3 only a budget
+exceeded, 4 the environment failed (port, child, disk), 130 interrupted. Of
+several runs the first of 2, 4, 1, 3.")]
 pub struct SimArguments {
     /// Name of a scenario (simple-1 to advanced-4, large), a JSON file, or
     /// `all`: the course's seventeen
@@ -86,20 +87,30 @@ pub(super) struct Job {
 /// Runs what was asked for.
 pub fn run(arguments: &SimArguments) -> Result<Status, Failure> {
     let jobs = jobs(arguments)?;
-    let engine = Engine::new(arguments)?;
+    let single = jobs.len() == 1;
+    let engine = Engine::new(arguments, single)?;
     if let [job] = jobs.as_slice() {
-        let outcome = engine.run(job)?;
-        print(&single(arguments, &outcome))?;
-        return Ok(if outcome.passed { Status::Good } else { Status::CheckFailed });
+        return tell(arguments, &engine.run(job)?);
     }
     Campaign::new(arguments.scenario == "all", arguments.repeat, arguments.json).run(&engine, jobs)
 }
 
-fn single(arguments: &SimArguments, outcome: &Outcome) -> String {
+/// Tells of the one run.
+fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
     match arguments.json {
-        true => json_line(outcome),
-        false => Report(outcome).to_string(),
+        true => print(&json_line(&done.outcome))?,
+        false => {
+            print(&Report(&done.outcome).to_string())?;
+            if let Some(report) = &done.budget {
+                print_styled(&budget::text(&budget::summary(report)))?;
+            }
+        }
     }
+    Ok(match done.outcome.passed {
+        false => Status::CheckFailed,
+        true if done.exceeds_budget() => Status::BudgetExceeded,
+        true => Status::Good,
+    })
 }
 
 /// An outcome as one line of JSON.

@@ -168,7 +168,10 @@ mod tests {
         let mut all = RunRecords::open(run.path()).unwrap();
         assert_eq!(seen(&mut all), [(0, 1), (0, 1), (0, 2)]);
         let problems = all.problems().join("\n");
-        assert!(problems.contains("0001.bin: the last 22 bytes are no whole records"), "{problems}");
+        assert!(
+            problems.contains("0001.bin: the last 22 bytes are no whole records"),
+            "{problems}"
+        );
         assert!(problems.contains("0002.bin: no record file"), "{problems}");
         assert!(problems.contains("0003.bin: record file of version 9"), "{problems}");
         let empty = tempfile::tempdir().unwrap();

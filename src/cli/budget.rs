@@ -1,0 +1,118 @@
+//! `laconic budget`: where a run's messages went, what they should have cost, what to do.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::output::{print, print_styled};
+use super::{Failure, Status};
+use crate::budget::{
+    self, Analysis, Report, RunFacts, document, markdown, read_requests, read_run, text,
+};
+use crate::record::{RunRecords, Sink};
+
+/// Say where a run's messages went, what they should have cost, and what to do
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  laconic sim simple-2 --seed 1 --out run
+  laconic budget run                        the report, in the terminal
+  laconic budget run --format html -o run.html
+  laconic budget run --verify               turn each knob and run again
+  laconic budget diff run other             what changed, by cause
+
+A run folder that is damaged is analysed as far as it can be read; the report
+says so, and the exit status is 2.
+
+Exit status: 0 good, 1 the books do not balance, 2 bad input or usage, 3 only a
+budget exceeded, 4 the environment failed.")]
+pub struct BudgetArguments {
+    /// Run folders, as `laconic sim ... --out` makes them
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// How to tell it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Write it there instead of to standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// How a report is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For the terminal, 80 columns
+    Text,
+    /// The documented schema (src/budget/report.rs), an object a run in a list
+    Json,
+    /// For pages and pull requests
+    Markdown,
+}
+
+/// Analyses the runs.
+pub fn run(arguments: &BudgetArguments) -> Result<Status, Failure> {
+    let mut reports = Vec::new();
+    for folder in &arguments.runs {
+        reports.push(analyse(folder)?);
+    }
+    let told = tell(arguments.format, &reports)?;
+    match &arguments.output {
+        Some(path) => std::fs::File::create(path)
+            .and_then(|mut file| file.write_all(told.as_bytes()))
+            .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?,
+        None if arguments.format == Format::Text => print_styled(&told)?,
+        None => print(&told)?,
+    }
+    Ok(status(&reports))
+}
+
+/// The analysis of the run in `folder`.
+pub(super) fn analyse(folder: &Path) -> Result<Report, Failure> {
+    let run = read_run(folder).map_err(Failure::input)?;
+    let facts = RunFacts::from_json(&run).map_err(|reason| {
+        Failure::input(format!("{}: {reason}", folder.join("run.json").display()))
+    })?;
+    let mut records = RunRecords::open(folder).map_err(Failure::input)?;
+    let missing = (facts.replicas + 1).saturating_sub(records.files());
+    let mut problems = Vec::new();
+    let requests = read_requests(folder).unwrap_or_else(|error| {
+        problems.push(error.to_string());
+        Vec::new()
+    });
+    let mut analysis = Analysis::new(facts);
+    records.by_ref().for_each(|record| analysis.record(record));
+    problems.extend_from_slice(records.problems());
+    if missing > 0 && problems.is_empty() {
+        problems.push(format!("{}: {missing} record files are missing", folder.display()));
+    }
+    for problem in &problems {
+        eprintln!("laconic: {problem}");
+    }
+    Ok(analysis.finish(&requests, problems))
+}
+
+fn tell(format: Format, reports: &[Report]) -> Result<String, Failure> {
+    let all = |render: fn(&[budget::Block]) -> String| {
+        reports.iter().map(|report| render(&document(report))).collect::<Vec<_>>().join("\n")
+    };
+    Ok(match format {
+        Format::Text => all(text),
+        Format::Markdown => all(markdown),
+        Format::Json => serde_json::to_string(reports).map_err(Failure::environment)? + "\n",
+    })
+}
+
+/// What the reports come to: the first present of 2, 1, 3.
+fn status(reports: &[Report]) -> Status {
+    let any = |is: fn(&Report) -> bool| reports.iter().any(is);
+    if any(|report| !report.run.problems.is_empty()) {
+        Status::BadInput
+    } else if any(|report| !report.books.faults.is_empty()) {
+        Status::CheckFailed
+    } else if any(|report| report.limits.iter().any(|limit| limit.exceeded)) {
+        Status::BudgetExceeded
+    } else {
+        Status::Good
+    }
+}
