@@ -32,5 +32,6 @@ pub mod record;
 pub mod replica;
 pub mod service;
 pub mod sim;
+pub mod tune;
 pub mod tuning_file;
 pub mod wire;

@@ -287,6 +287,7 @@ impl Gathered {
             findings,
             limits,
             space_time: self.space_time(),
+            verification: None,
         }
     }
 

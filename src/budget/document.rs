@@ -1,7 +1,7 @@
 //! A report as headings, sentences, tables and lists, which terminal and Markdown then only dress:
 //! both carry the same words and numbers.
 
-use super::report::{Distribution, Figure, Finding, Report, Verdict};
+use super::report::{Change, Distribution, Figure, Finding, Report, Spread, Verdict, Verification};
 
 /// A part of the document.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +34,7 @@ pub fn document(report: &Report) -> Vec<Block> {
     let mut blocks = headline(report);
     blocks.extend(limits(report));
     blocks.extend(findings(report));
+    blocks.extend(verification(report));
     blocks.extend(messages(report));
     blocks.extend(phases_and_fates(report));
     blocks.extend(links(report));
@@ -53,13 +54,22 @@ pub fn summary(report: &Report) -> Vec<Block> {
     let items: Vec<String> = found
         .map(|finding| {
             let saving = finding.expected_saving;
-            format!("{}: {} would save {saving:.0} messages", finding.title, changes(finding))
+            format!(
+                "{}: {} would save {saving:.0} messages",
+                finding.title,
+                changes(&finding.changes)
+            )
         })
         .collect();
     if !items.is_empty() {
         blocks.push(Block::List(items));
     }
     blocks
+}
+
+/// `1 election`, `2 elections`.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// A number with two decimals.
@@ -85,7 +95,7 @@ fn headline(report: &Report) -> Vec<Block> {
         vec![heading(&format!("Message budget of {}, seed {}", run.scenario, run.seed))];
     blocks.push(Block::Paragraph(format!(
         "{} engine, {} timing, profile {}, {} replicas, {:.1} s: {} messages, {} bytes, {} puts in {} \
-         batches, {} reads, {} elections won, {:.3} s without a leader.",
+         batches, {} reads, {} won, {:.3} s without a leader.",
         run.engine,
         run.timing,
         run.profile,
@@ -96,7 +106,7 @@ fn headline(report: &Report) -> Vec<Block> {
         run.puts,
         run.batches,
         run.reads,
-        run.elections,
+        counted(run.elections, "election", "elections"),
         run.leaderless_us as f64 / 1e6,
     )));
     if !run.problems.is_empty() {
@@ -197,15 +207,15 @@ fn limits(report: &Report) -> Vec<Block> {
 }
 
 /// `fan_out thrifty -> chain`.
-pub fn changes(finding: &Finding) -> String {
-    let one = |change: &super::report::Change| {
+pub fn changes(changes: &[Change]) -> String {
+    let one = |change: &Change| {
         let text = |value: &serde_json::Value| match value.as_str() {
             Some(text) => text.to_owned(),
             None => value.to_string(),
         };
         format!("{} {} -> {}", change.knob, text(&change.from), text(&change.to))
     };
-    finding.changes.iter().map(one).collect::<Vec<_>>().join(", ")
+    changes.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn findings(report: &Report) -> Vec<Block> {
@@ -220,7 +230,7 @@ fn findings(report: &Report) -> Vec<Block> {
             true => String::new(),
             false => {
                 let saving = finding.expected_saving;
-                format!(" Turn {}: saves about {saving:.0} messages.", changes(finding))
+                format!(" Turn {}: saves about {saving:.0} messages.", changes(&finding.changes))
             }
         };
         let numbers: Vec<String> = finding
@@ -253,6 +263,46 @@ fn findings(report: &Report) -> Vec<Block> {
         }
     }
     blocks
+}
+
+/// What reruns showed.
+fn verification(report: &Report) -> Vec<Block> {
+    let Some(verification) = &report.verification else {
+        return Vec::new();
+    };
+    let Verification { seeds, messages, p50_latency_us, passed, rows } = verification;
+    let first = seeds.first().copied().unwrap_or_default();
+    let mut blocks = vec![
+        heading("Verified by rerun"),
+        Block::Paragraph(format!(
+            "{} runs in virtual time, seeds {first} on; as they were: {} messages, median latency {}              us, {passed} passed. Saved, over seeds:",
+            seeds.len(),
+            spread(messages),
+            spread(p50_latency_us)
+        )),
+    ];
+    let cells = rows.iter().map(|row| {
+        vec![
+            row.name.to_owned(),
+            format!("{:.0}", row.expected.mean),
+            format!("{:.0}", row.seen.mean),
+            format!("{:.0}..{:.0}", row.seen.least, row.seen.most),
+            or_dash(row.seen_of_expected),
+            format!("{:.0}", row.p50_latency_us.mean),
+            row.passed.to_string(),
+        ]
+    });
+    let head = ["finding", "expected", "seen", "least..most", "ratio", "p50 us", "passed"];
+    blocks.push(table(&head, 1, cells.collect()));
+    let turned = rows.iter().map(|row| format!("{}: {}", row.name, changes(&row.changes)));
+    blocks.push(Block::List(turned.collect()));
+    let nothing = report.findings.iter().filter(|finding| finding.changes.is_empty()).count();
+    blocks.push(Block::Paragraph(format!("The other {nothing} findings expect to save 0.")));
+    blocks
+}
+
+fn spread(spread: &Spread) -> String {
+    format!("{:.0} ({:.0}..{:.0})", spread.mean, spread.least, spread.most)
 }
 
 /// A number without needless decimals.

@@ -3,11 +3,12 @@
 
 use std::rc::Rc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::ledger::{Delivery, Hop};
+use super::ledger::{Delivery, Hop, charged_to};
 use super::phases::{Phase, Phases};
 use super::reigns::Reigns;
+use super::rhythm::{Different, Rhythm};
 use crate::raft::{Cause, Deposed, Event, Index, Kind, Member, Micros, Term, To, Tuning, Why};
 use crate::record::{Fact, Record};
 
@@ -15,16 +16,6 @@ use crate::record::{Fact, Record};
 const SETTLED_AFTER: Micros = Micros::from_seconds(5);
 /// Samples of delays that are kept.
 const MOST_SAMPLES: usize = 1 << 17;
-/// A receiver was addressed within the interval if it was within nine tenths of it: a hop's relay
-/// goes out later than its leader counts it.
-const WITHIN_INTERVAL: (u64, u64) = (9, 10);
-
-/// Messages that a finding calls needless, known when they are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Needless {
-    Heartbeat,
-    CatchUp,
-}
 
 /// A resend that is not settled.
 #[derive(Clone, Debug)]
@@ -40,32 +31,68 @@ struct Resend {
     early: bool,
 }
 
+/// Heartbeats that some appends leave to be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NeededHeartbeats {
+    /// By the run's knobs.
+    pub as_run: u64,
+    /// With the longest interval that the other knobs allow.
+    pub longer_interval: u64,
+    /// Without rounds for reads.
+    pub without_confirm: u64,
+    /// Without messages for a commit index alone.
+    pub without_commit: u64,
+    /// With batches that go to f others in rotation.
+    pub rotation: u64,
+}
+
+/// The run and its alternatives.
+#[derive(Debug)]
+struct Rhythms([Rhythm; 5]);
+
+impl Rhythms {
+    fn new(replicas: usize, interval: Micros, longer_us: u64) -> Rhythms {
+        let different = [
+            Different::Nothing,
+            Different::Interval(Micros(longer_us)),
+            Different::Without(Cause::Confirm),
+            Different::Without(Cause::Commit),
+            Different::Rotation,
+        ];
+        Rhythms(different.map(|different| Rhythm::new(replicas, interval, different)))
+    }
+
+    fn each(&mut self, act: impl Fn(&mut Rhythm)) {
+        self.0.iter_mut().for_each(act);
+    }
+
+    fn finish(&mut self, end: Micros) -> NeededHeartbeats {
+        let [as_run, longer_interval, without_confirm, without_commit, rotation] =
+            self.0.each_mut().map(|rhythm| rhythm.finish(end));
+        NeededHeartbeats { as_run, longer_interval, without_confirm, without_commit, rotation }
+    }
+}
+
 /// What was seen.
 #[derive(Debug)]
 pub struct Evidence {
     heartbeat_interval: Micros,
-    /// The interval that the other knobs would allow.
-    longer_interval: Micros,
     lag_most_entries: u64,
     others_needed: usize,
     replicas: usize,
-    /// By receiver, in the term under way: when it was last sent entries, by the leader or by a hop
-    /// of a chain, and when any append but a heartbeat.
-    entries_at: Vec<Option<(Term, Micros)>>,
-    appended_at: Vec<Option<(Term, Micros)>>,
-    needless: FxHashMap<(Member, u64, Member), Needless>,
+    rhythms: Rhythms,
+    /// Catch-ups for a small lag, not yet taken in.
+    needless: FxHashSet<(Member, u64, Member)>,
     resends: Vec<Resend>,
     /// By leader and follower: when the newest message that it answered had begun its way.
     answered: Vec<Vec<Micros>>,
-    /// Heartbeats to those who had got entries within the interval, and their answers.
-    pub needless_heartbeats: u64,
     /// Catch-ups for a lag that the rotation would have carried, and their answers.
     pub needless_catch_ups: u64,
-    /// Heartbeats that the longer interval would have needed.
-    pub longer_heartbeats: u64,
-    /// Heartbeats sent, and answers to them.
+    /// Heartbeats that the run's appends, and those of alternatives, leave to be sent.
+    pub needed_heartbeats: NeededHeartbeats,
+    /// Heartbeats sent.
     pub heartbeats: u64,
-    /// Answers to those.
+    /// Answers to them.
     pub heartbeat_answers: u64,
     /// Answers to heartbeats that told the leader nothing it needed.
     pub surplus_answers: u64,
@@ -97,18 +124,15 @@ impl Evidence {
     pub fn new(replicas: usize, tuning: &Tuning, longer_interval_us: u64) -> Evidence {
         Evidence {
             heartbeat_interval: tuning.heartbeat_interval(),
-            longer_interval: Micros(longer_interval_us),
             lag_most_entries: tuning.lag_most_entries,
             others_needed: replicas / 2,
             replicas,
-            entries_at: vec![None; replicas],
-            appended_at: vec![None; replicas],
-            needless: FxHashMap::default(),
+            rhythms: Rhythms::new(replicas, tuning.heartbeat_interval(), longer_interval_us),
+            needless: FxHashSet::default(),
             resends: Vec::new(),
             answered: vec![vec![Micros(0); replicas]; replicas],
-            needless_heartbeats: 0,
             needless_catch_ups: 0,
-            longer_heartbeats: 0,
+            needed_heartbeats: NeededHeartbeats::default(),
             heartbeats: 0,
             heartbeat_answers: 0,
             surplus_answers: 0,
@@ -153,25 +177,15 @@ impl Evidence {
         phase: Phase,
     ) {
         let Append { number, why, term, through, entries } = *append;
-        let interval = self.heartbeat_interval.0 * WITHIN_INTERVAL.0 / WITHIN_INTERVAL.1;
-        let within = |last: Option<(Term, Micros)>| {
-            last.is_some_and(|(its_term, then)| its_term == term && at.since(then).0 < interval)
-        };
         match why {
-            Why::Own(Cause::Heartbeat) => {
-                self.heartbeats += 1;
-                if within(self.entries_at[to.rank()]) {
-                    self.needless_heartbeats += 1;
-                    self.needless.insert((from, number, to), Needless::Heartbeat);
-                }
-            }
+            Why::Own(Cause::Heartbeat) => self.heartbeats += 1,
             Why::Own(Cause::CatchUp)
                 if phase == Phase::Steady
                     && entries > 0
                     && u64::from(entries) <= self.lag_most_entries + 1 =>
             {
                 self.needless_catch_ups += 1;
-                self.needless.insert((from, number, to), Needless::CatchUp);
+                self.needless.insert((from, number, to));
             }
             Why::Own(Cause::Resend) => {
                 let sent_at = at;
@@ -190,18 +204,15 @@ impl Evidence {
             _ => {}
         }
         if entries > 0 {
-            self.entries_at[to.rank()] = Some((term, at));
             let before = self.sent_through.entry((term, to)).or_default();
             let first = through + 1 - Index::from(entries);
             self.entries_sent_again +=
                 (*before + 1).saturating_sub(first).min(Index::from(entries));
             *before = through.max(*before);
         }
-        if why != Why::Own(Cause::Heartbeat)
-            && let Some((its_term, last)) = self.appended_at[to.rank()].replace((term, at))
-            && its_term == term
-        {
-            self.longer_heartbeats += at.since(last).0 / self.longer_interval.0.max(1);
+        if why != Why::Own(Cause::Heartbeat) {
+            let cause = charged_to(why);
+            self.rhythms.each(|rhythm| rhythm.append(at, (from, to), term, cause));
         }
     }
 
@@ -226,10 +237,8 @@ impl Evidence {
     pub fn on_delivery(&mut self, delivery: &Delivery, reigns: &Reigns) {
         let hop = &delivery.hop;
         let key = (hop.from, hop.sending.number, hop.to);
-        match self.needless.remove(&key) {
-            Some(Needless::Heartbeat) => self.needless_heartbeats += delivery.sent_on,
-            Some(Needless::CatchUp) => self.needless_catch_ups += delivery.sent_on,
-            None => {}
+        if self.needless.remove(&key) {
+            self.needless_catch_ups += delivery.sent_on;
         }
         if hop.sending.why == Why::Own(Cause::Heartbeat) {
             self.heartbeat_answers += delivery.sent_on;
@@ -279,7 +288,9 @@ impl Evidence {
         newest.sort_unstable_by(|one, other| other.cmp(one));
         let quorum_at = newest.get(self.others_needed - 1).copied().unwrap_or_default();
         let committed = reigns.committed_through(hop.sending.term);
-        if of == Cause::Heartbeat && began.at <= quorum_at && through <= committed {
+        // Who is asked for answers by turns is not asked while the last ones are that fresh.
+        let fresh = began.at <= quorum_at + Micros(self.heartbeat_interval.0 / 2);
+        if of == Cause::Heartbeat && quorum_at > Micros(0) && fresh && through <= committed {
             self.surplus_answers += 1;
         }
         for hop in way.iter().filter(|hop| hop.to != leader) {
@@ -310,12 +321,7 @@ impl Evidence {
         for resend in std::mem::take(&mut self.resends) {
             self.settle(&resend);
         }
-        let newest = self.appended_at.iter().flatten().map(|(term, _)| *term).max();
-        for (term, last) in self.appended_at.iter().flatten() {
-            if Some(*term) == newest {
-                self.longer_heartbeats += end.since(*last).0 / self.longer_interval.0.max(1);
-            }
-        }
+        self.needed_heartbeats = self.rhythms.finish(end);
         self.round_trips_us.sort_unstable();
         self.one_ways_us.sort_unstable();
     }

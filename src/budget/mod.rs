@@ -19,6 +19,7 @@
 
 mod analysis;
 pub mod bounds;
+mod diff;
 mod document;
 mod evidence;
 mod facts;
@@ -31,9 +32,11 @@ mod markdown;
 mod phases;
 mod reigns;
 pub mod report;
+mod rhythm;
 mod text;
 
 pub use analysis::Analysis;
+pub use diff::{Difference, diff};
 pub use document::{Block, document, summary};
 pub use facts::{ClientAnswer, ClientRequest, FactsError, RunFacts, read_requests, read_run};
 pub use findings::apply;

@@ -3,17 +3,22 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use super::output::{print, print_styled};
 use super::{Failure, Status};
+use crate::budget::report::Verification;
 use crate::budget::{
     self, Analysis, Report, RunFacts, document, markdown, read_requests, read_run, text,
 };
 use crate::record::{RunRecords, Sink};
+use crate::sim::scenario::Scenario;
+use crate::tune::{Experiment, verify};
 
 /// Say where a run's messages went, what they should have cost, and what to do
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "\
 Examples:
   laconic sim simple-2 --seed 1 --out run
@@ -28,15 +33,42 @@ says so, and the exit status is 2.
 Exit status: 0 good, 1 the books do not balance, 2 bad input or usage, 3 only a
 budget exceeded, 4 the environment failed.")]
 pub struct BudgetArguments {
+    #[command(subcommand)]
+    command: Option<BudgetCommand>,
     /// Run folders, as `laconic sim ... --out` makes them
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
+    /// Run the scenario again in virtual time with each finding's change, and
+    /// print expected against seen
+    #[arg(long)]
+    verify: bool,
+    /// How many seeds to verify on, from the run's own on
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "verify", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    seeds: u64,
     /// How to tell it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// Write it there instead of to standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum BudgetCommand {
+    /// Say what changed from one run to another, by cause, in words first
+    Diff(DiffArguments),
+}
+
+/// Say what changed from one run to another, by cause, in words first
+#[derive(Args)]
+struct DiffArguments {
+    /// The first run's folder
+    before: PathBuf,
+    /// The second run's folder
+    after: PathBuf,
+    /// How to tell it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 /// How a report is told.
@@ -52,9 +84,16 @@ enum Format {
 
 /// Analyses the runs.
 pub fn run(arguments: &BudgetArguments) -> Result<Status, Failure> {
+    if let Some(BudgetCommand::Diff(arguments)) = &arguments.command {
+        return run_diff(arguments);
+    }
     let mut reports = Vec::new();
     for folder in &arguments.runs {
-        reports.push(analyse(folder)?);
+        let mut report = analyse(folder)?;
+        if arguments.verify {
+            report.verification = Some(verify_by_rerun(folder, &report, arguments.seeds)?);
+        }
+        reports.push(report);
     }
     let told = tell(arguments.format, &reports)?;
     match &arguments.output {
@@ -65,6 +104,32 @@ pub fn run(arguments: &BudgetArguments) -> Result<Status, Failure> {
         None => print(&told)?,
     }
     Ok(status(&reports))
+}
+
+fn run_diff(arguments: &DiffArguments) -> Result<Status, Failure> {
+    let reports = [analyse(&arguments.before)?, analyse(&arguments.after)?];
+    let difference = budget::diff(&reports[0], &reports[1]);
+    match arguments.format {
+        Format::Text => print_styled(&text(&difference.document()))?,
+        Format::Markdown => print(&markdown(&difference.document()))?,
+        Format::Json => print(&json(&difference)?)?,
+    }
+    Ok(status(&reports))
+}
+
+/// Does the run in `folder` again in virtual time, with what `report` found turned.
+fn verify_by_rerun(folder: &Path, report: &Report, seeds: u64) -> Result<Verification, Failure> {
+    let path = folder.join("run.json").display().to_string();
+    let run = read_run(folder).map_err(Failure::input)?;
+    let facts = RunFacts::from_json(&run).map_err(|e| Failure::input(format!("{path}: {e}")))?;
+    let text = run["scenario"].to_string();
+    let experiment = Experiment {
+        scenario: Scenario::parse(&facts.scenario, &path, &text).map_err(Failure::input)?,
+        tuning: facts.tuning,
+        precise: facts.timing == "precise",
+        seeds: (0..seeds).map(|place| facts.seed.wrapping_add(place)).collect(),
+    };
+    verify(&experiment, report).map_err(Failure::environment)
 }
 
 /// The analysis of the run in `folder`.
@@ -99,8 +164,12 @@ fn tell(format: Format, reports: &[Report]) -> Result<String, Failure> {
     Ok(match format {
         Format::Text => all(text),
         Format::Markdown => all(markdown),
-        Format::Json => serde_json::to_string(reports).map_err(Failure::environment)? + "\n",
+        Format::Json => json(&reports)?,
     })
+}
+
+fn json(value: &impl Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_string(value).map_err(Failure::environment)? + "\n")
 }
 
 /// What the reports come to: the first present of 2, 1, 3.

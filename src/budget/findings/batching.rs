@@ -5,6 +5,7 @@ use serde_json::json;
 use super::super::analysis::Gathered;
 use super::super::bounds;
 use super::super::figures;
+use super::rounds::added_heartbeats;
 use super::{Check, Found, is_worth_a_word, turn};
 use crate::raft::tuning::FanOut;
 use crate::raft::{Cause, Micros, Why};
@@ -38,7 +39,11 @@ impl Check for WideFanOut {
         let batches = run.reigned.batches.len() as u64;
         let spent = run.ledger.charged(Cause::Replicate);
         let quorum = 2 * run.facts.others_needed() * batches;
-        let saving = spent.saturating_sub(quorum) as f64;
+        // Rounds for reads go the same ways.
+        let rounds = run.ledger.charged(Cause::Confirm) as f64;
+        let spared = 1.0 - quorum as f64 / spent.max(1) as f64;
+        let added = added_heartbeats(run, run.evidence.needed_heartbeats.rotation);
+        let saving = (spent.saturating_sub(quorum)) as f64 + rounds * spared - added;
         let summary = format!(
             "a batch cost {:.2} messages; at the same delay, sent to a quorum in rotation, it costs \
              {}",
@@ -52,6 +57,7 @@ impl Check for WideFanOut {
         Found::saving(run, saving, changes.into_iter().collect(), summary)
             .number("batches", batches as f64, "batches")
             .number("messages for them", spent as f64, "messages")
+            .number("heartbeats instead", added, "messages")
     }
 }
 

@@ -7,6 +7,21 @@ use super::{Check, Found, longest_heartbeat_us, turn};
 use crate::raft::Cause;
 use crate::raft::tuning::{HeartbeatAnswers, Reads};
 
+/// What a heartbeat costs with its answers.
+pub fn heartbeat_with_answers(run: &Gathered) -> f64 {
+    let evidence = &run.evidence;
+    1.0 + evidence.heartbeat_answers as f64 / (evidence.heartbeats as f64).max(1.0)
+}
+
+/// What sending fewer appends adds in heartbeats, of which `needed` are left to be sent.
+pub fn added_heartbeats(run: &Gathered, needed: u64) -> f64 {
+    if run.facts.tuning.heartbeat_always {
+        return 0.0;
+    }
+    let added = needed.saturating_sub(run.evidence.needed_heartbeats.as_run);
+    added as f64 * heartbeat_with_answers(run)
+}
+
 /// Heartbeats to receivers that had got entries within the interval: any append is a heartbeat.
 pub struct NeedlessHeartbeats;
 
@@ -15,17 +30,22 @@ impl Check for NeedlessHeartbeats {
     const TITLE: &'static str = "Heartbeats to those who just got entries";
 
     fn check(run: &Gathered) -> Found {
-        let (needless, all) = (run.evidence.needless_heartbeats, run.evidence.heartbeats);
+        let (sent, needed) = (run.evidence.heartbeats, run.evidence.needed_heartbeats.as_run);
+        let needless = sent.saturating_sub(needed);
+        let saving = needless as f64 * heartbeat_with_answers(run);
         let summary = format!(
-            "{needless} messages were heartbeats, or answers to them, of receivers that had got \
-             entries within the interval; entries are heartbeats too"
+            "{needless} of {sent} heartbeats went to receivers that got entries within the \
+             interval; entries are heartbeats too"
         );
         let changes = turn(&run.facts.tuning, "heartbeat_always", false);
-        Found::saving(run, needless as f64, changes.into_iter().collect(), summary)
-            .number("heartbeats", all as f64, "messages")
-            .number("needless, with answers", needless as f64, "messages")
+        Found::saving(run, saving, changes.into_iter().collect(), summary)
+            .number("heartbeats", sent as f64, "messages")
+            .number("needed", needed as f64, "messages")
     }
 }
+
+/// An interval is worth a change if it can be longer by this.
+const WORTH_A_CHANGE: f64 = 1.25;
 
 /// Heartbeats more often than failure detection within the election timeout asks for.
 pub struct FrequentHeartbeats;
@@ -37,14 +57,14 @@ impl Check for FrequentHeartbeats {
     fn check(run: &Gathered) -> Found {
         let (tuning, evidence) = (&run.facts.tuning, &run.evidence);
         let longest_us = longest_heartbeat_us(tuning);
+        let longer = longest_us as f64 / tuning.heartbeat_interval_us as f64;
         let sent = evidence.heartbeats as f64;
-        let needed = if tuning.heartbeat_always {
-            sent * tuning.heartbeat_interval_us as f64 / longest_us as f64
-        } else {
-            (evidence.longer_heartbeats as f64).min(sent)
+        let needed = evidence.needed_heartbeats;
+        let spared = match tuning.heartbeat_always {
+            true => sent * (1.0 - 1.0 / longer),
+            false => needed.as_run.saturating_sub(needed.longer_interval) as f64,
         };
-        let each = 1.0 + evidence.heartbeat_answers as f64 / sent.max(1.0);
-        let saving = (sent - needed) * each;
+        let saving = spared * heartbeat_with_answers(run);
         let summary = format!(
             "one heartbeat each {} ms; with the other knobs as they are {} ms would do, two a \
              promise and three an election timeout",
@@ -52,10 +72,11 @@ impl Check for FrequentHeartbeats {
             longest_us / 1_000
         );
         let changes = turn(tuning, "heartbeat_interval_us", longest_us);
+        let changes = changes.filter(|_| longer >= WORTH_A_CHANGE);
         Found::saving(run, saving, changes.into_iter().collect(), summary)
             .number("heartbeats", sent, "messages")
             .number("answers to them", evidence.heartbeat_answers as f64, "messages")
-            .number("heartbeats needed", needed, "messages")
+            .number("heartbeats spared", spared, "messages")
     }
 }
 
@@ -69,8 +90,8 @@ impl Check for SurplusAnswers {
     fn check(run: &Gathered) -> Found {
         let surplus = run.evidence.surplus_answers;
         let summary = format!(
-            "{surplus} answers to heartbeats came when a quorum had answered as new a one: \
-             neither a commit nor the lease moved"
+            "{surplus} answers to heartbeats came when a quorum had answered one as new, or begun \
+             less than half an interval before: neither a commit nor the lease needed them"
         );
         let quorum = json!(HeartbeatAnswers::Quorum);
         let changes = turn(&run.facts.tuning, "heartbeat_answers", quorum);
@@ -110,7 +131,10 @@ impl Check for ConfirmRounds {
             turn(tuning, "promise_us", promise_us),
             turn(tuning, "lease_margin_us", margin_us),
         ];
-        Found::saving(run, rounds as f64, changes.into_iter().flatten().collect(), summary)
+        let added = added_heartbeats(run, run.evidence.needed_heartbeats.without_confirm);
+        let saving = rounds as f64 - added;
+        Found::saving(run, saving, changes.into_iter().flatten().collect(), summary)
+            .number("heartbeats instead", added, "messages")
             .number("reads", run.reads as f64, "reads")
             .number("messages for them", rounds as f64, "messages")
     }
@@ -130,10 +154,9 @@ impl Check for CommitMessages {
              on the next append or heartbeat"
         );
         let changes = turn(&run.facts.tuning, "eager_commit", false);
-        Found::saving(run, commits as f64, changes.into_iter().collect(), summary).number(
-            "messages",
-            commits as f64,
-            "messages",
-        )
+        let added = added_heartbeats(run, run.evidence.needed_heartbeats.without_commit);
+        Found::saving(run, commits as f64 - added, changes.into_iter().collect(), summary)
+            .number("heartbeats instead", added, "messages")
+            .number("messages", commits as f64, "messages")
     }
 }
