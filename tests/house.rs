@@ -5,19 +5,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use of ours, directly; the map in `src/lib.rs` says why.
-const IMPORTS: [(&str, &[&str]); 12] = [
+const IMPORTS: [(&str, &[&str]); 13] = [
     ("interface", &[]),
     ("raft", &[]),
     ("kv", &["interface"]),
     ("wire", &["interface", "raft"]),
     ("record", &["interface", "raft", "wire"]),
     ("replica", &["interface", "kv", "raft", "record", "wire"]),
-    ("budget", &["raft"]),
-    ("tuning_file", &["raft"]),
+    ("budget", &["interface", "raft", "record"]),
+    ("tuning_file", &["budget", "raft"]),
     ("clock", &["raft"]),
     ("service", &["clock", "interface", "raft", "record", "replica", "tuning_file", "wire"]),
-    ("sim", &["clock", "interface", "raft", "record", "replica", "wire"]),
-    ("cli", &["raft", "record", "service", "sim", "tuning_file"]),
+    ("sim", &["budget", "clock", "interface", "raft", "record", "replica", "wire"]),
+    ("tune", &["budget", "raft", "record", "sim"]),
+    ("cli", &["budget", "raft", "record", "service", "sim", "tune", "tuning_file"]),
 ];
 
 /// Most lines of a source file.

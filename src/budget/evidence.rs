@@ -14,6 +14,11 @@ use crate::record::{Fact, Record};
 
 /// A resend is settled after so long: whatever was under way has come.
 const SETTLED_AFTER: Micros = Micros::from_seconds(5);
+/// A lag in entries that the rotation makes good by itself: some rounds through all followers.
+pub fn ample_lag(replicas: usize) -> u64 {
+    64.max(replicas as u64)
+}
+
 /// Samples of delays that are kept.
 const MOST_SAMPLES: usize = 1 << 17;
 
@@ -77,7 +82,7 @@ impl Rhythms {
 #[derive(Debug)]
 pub struct Evidence {
     heartbeat_interval: Micros,
-    lag_most_entries: u64,
+    ample_lag: u64,
     others_needed: usize,
     replicas: usize,
     rhythms: Rhythms,
@@ -124,7 +129,7 @@ impl Evidence {
     pub fn new(replicas: usize, tuning: &Tuning, longer_interval_us: u64) -> Evidence {
         Evidence {
             heartbeat_interval: tuning.heartbeat_interval(),
-            lag_most_entries: tuning.lag_most_entries,
+            ample_lag: ample_lag(replicas),
             others_needed: replicas / 2,
             replicas,
             rhythms: Rhythms::new(replicas, tuning.heartbeat_interval(), longer_interval_us),
@@ -182,7 +187,7 @@ impl Evidence {
             Why::Own(Cause::CatchUp)
                 if phase == Phase::Steady
                     && entries > 0
-                    && u64::from(entries) <= self.lag_most_entries + 1 =>
+                    && u64::from(entries) <= self.ample_lag =>
             {
                 self.needless_catch_ups += 1;
                 self.needless.insert((from, number, to));

@@ -2,4 +2,4 @@
 
 mod verify;
 
-pub use verify::{Experiment, verify};
+pub use verify::{Experiment, Rerun, VerifyError, verify};

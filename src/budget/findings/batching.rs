@@ -4,9 +4,10 @@ use serde_json::json;
 
 use super::super::analysis::Gathered;
 use super::super::bounds;
+use super::super::evidence::ample_lag;
 use super::super::figures;
 use super::rounds::added_heartbeats;
-use super::{Check, Found, is_worth_a_word, turn};
+use super::{Check, Found, turn};
 use crate::raft::tuning::FanOut;
 use crate::raft::{Cause, Micros, Why};
 
@@ -182,28 +183,17 @@ impl Check for CatchUps {
         let tuning = &run.facts.tuning;
         let needless = run.evidence.needless_catch_ups;
         let summary = format!(
-            "{needless} messages brought followers up to date that lagged {} entries or little \
-             more, in a healthy cluster: the next batches would have carried that",
+            "{needless} messages brought followers up to date that lagged more than {} entries, in a \
+             healthy cluster: the next batches would have carried that",
             tuning.lag_most_entries
         );
         let again = run.evidence.entries_sent_again;
-        let ample = tuning.lag_most_entries < bounds_lag(run);
-        let changes = turn(tuning, "lag_most_entries", bounds_lag(run)).filter(|_| ample);
+        let ample = ample_lag(run.facts.replicas);
+        let short = tuning.lag_most_entries < ample;
+        let changes = turn(tuning, "lag_most_entries", ample).filter(|_| short);
         let all = run.ledger.count(|cell| cell.why == Why::Own(Cause::CatchUp));
-        let found = Found::saving(run, needless as f64, changes.into_iter().collect(), summary);
-        let found = match is_worth_a_word(run, needless as f64) {
-            true => found,
-            false => Found::nothing(found.summary),
-        };
-        found.number("catch-ups", all as f64, "messages").number(
-            "entries sent to a receiver twice",
-            again as f64,
-            "entries",
-        )
+        Found::saving(run, needless as f64, changes.into_iter().collect(), summary)
+            .number("catch-ups", all as f64, "messages")
+            .number("entries sent to a receiver twice", again as f64, "entries")
     }
-}
-
-/// A lag that the rotation makes good by itself: some rounds through all followers.
-fn bounds_lag(run: &Gathered) -> u64 {
-    64.max(run.facts.replicas as u64)
 }
