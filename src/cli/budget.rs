@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::output::{print, print_styled};
 use super::{Failure, Status};
 use crate::budget::{
-    self, Analysis, Report, RunFacts, document, markdown, read_requests, read_run, text,
+    self, Analysis, Report, RunFacts, document, html, markdown, read_requests, read_run, text,
 };
 use crate::record::{RunRecords, Sink};
 
@@ -48,6 +48,8 @@ enum Format {
     Json,
     /// For pages and pull requests
     Markdown,
+    /// One page that loads nothing, with charts
+    Html,
 }
 
 /// Analyses the runs.
@@ -100,6 +102,7 @@ fn tell(format: Format, reports: &[Report]) -> Result<String, Failure> {
         Format::Text => all(text),
         Format::Markdown => all(markdown),
         Format::Json => serde_json::to_string(reports).map_err(Failure::environment)? + "\n",
+        Format::Html => html(reports).map_err(Failure::environment)?,
     })
 }
 
