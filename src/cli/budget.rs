@@ -10,7 +10,7 @@ use super::output::{print, print_styled};
 use super::{Failure, Status};
 use crate::budget::report::Verification;
 use crate::budget::{
-    self, Analysis, Report, RunFacts, document, markdown, read_requests, read_run, text,
+    self, Analysis, Report, RunFacts, document, html, markdown, read_requests, read_run, text,
 };
 use crate::record::{RunRecords, Sink};
 use crate::sim::scenario::Scenario;
@@ -80,6 +80,8 @@ enum Format {
     Json,
     /// For pages and pull requests
     Markdown,
+    /// One page that loads nothing, with charts
+    Html,
 }
 
 /// Analyses the runs.
@@ -113,6 +115,9 @@ fn run_diff(arguments: &DiffArguments) -> Result<Status, Failure> {
         Format::Text => print_styled(&text(&difference.document()))?,
         Format::Markdown => print(&markdown(&difference.document()))?,
         Format::Json => print(&json(&difference)?)?,
+        Format::Html => {
+            return Err(Failure::input("diff has no HTML; take text, markdown or json"));
+        }
     }
     Ok(status(&reports))
 }
@@ -165,6 +170,7 @@ fn tell(format: Format, reports: &[Report]) -> Result<String, Failure> {
         Format::Text => all(text),
         Format::Markdown => all(markdown),
         Format::Json => json(&reports)?,
+        Format::Html => html(reports).map_err(Failure::environment)?,
     })
 }
 
