@@ -108,10 +108,9 @@ fn all_four_formats_carry_the_same_numbers() {
             }
         }
         let page = html(std::slice::from_ref(&report)).unwrap();
-        let start = page.find("[{\"schema\"").unwrap();
-        let mut embedded = serde_json::Deserializer::from_str(&page[start..]).into_iter();
-        let embedded: serde_json::Value = embedded.next().unwrap().unwrap();
-        assert_eq!(embedded, serde_json::json!([json]), "what the page draws is the report");
+        // What the page draws is the report as JSON has it, within a script.
+        let embedded = serde_json::to_string(&report).unwrap().replace('<', "\\u003c");
+        assert!(page.contains(&embedded));
     }
 }
 
