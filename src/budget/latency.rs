@@ -318,3 +318,78 @@ fn distribution(mut times: Vec<u64>) -> Option<Distribution> {
         max_us: times.last().copied()?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::budget::ledger::Sending;
+    use crate::budget::phases::Phase;
+    use crate::raft::{Cause, Why};
+
+    fn hop(at: u64, received_at: u64, before: Option<Rc<Hop>>) -> Option<Rc<Hop>> {
+        let sending = Sending {
+            at: Micros(at),
+            number: 1,
+            kind: Kind::Append,
+            why: Why::Own(Cause::Replicate),
+            term: 1,
+            first: 1,
+            entries: 1,
+            bytes: 1,
+            phase: Phase::Steady,
+        };
+        let (from, to, received_at) = (Member(0), Member(1), Micros(received_at));
+        Some(Rc::new(Hop { from, to, sending, received_at, before }))
+    }
+
+    fn trace(times: [u64; 8], place: (Term, Index)) -> Trace {
+        let [asked, taken, batched, sent, there, back, committed, answered] = times;
+        Trace {
+            asked_at: Micros(asked),
+            asked_of: Member(0),
+            answered_at: Micros(answered),
+            answered_by: Member(0),
+            outcome: AnswerKind::Ok,
+            place,
+            taken_at: Some(Micros(taken)),
+            batched_at: Some(Micros(batched)),
+            answer: hop(there, back, hop(sent, there, None)),
+            committed_at: Some(Micros(committed)),
+        }
+    }
+
+    #[test]
+    fn each_stage_takes_what_lies_between_its_milestones() {
+        let trace = trace([110, 125, 130, 131, 160, 200, 250, 250], (1, 1));
+        let stages = Stages::of(Micros(100), &trace, Micros(270));
+        let wanted = Stages {
+            request: 10,
+            queued: 15,
+            batched: 5,
+            hops: vec![29, 40],
+            quorum_wait: 51,
+            applied: 0,
+            answered: 20,
+        };
+        assert_eq!(stages, wanted);
+    }
+
+    proptest! {
+        /// Whatever the order of the milestones, clocks that disagree included.
+        #[test]
+        fn stages_add_up_to_the_latency(
+            times in prop::array::uniform8(0..1_000u64),
+            index in 0..2u64,
+            invoked in 0..1_000u64,
+            latency in 0..1_000u64,
+        ) {
+            let answered = Micros(invoked + latency);
+            let stages = Stages::of(Micros(invoked), &trace(times, (1, index)), answered);
+            let named = stages.named();
+            prop_assert!(named.iter().all(|(_, took)| *took >= 0));
+            prop_assert_eq!(named.iter().map(|(_, took)| took).sum::<i64>(), latency as i64);
+        }
+    }
+}

@@ -1,12 +1,11 @@
 //! `laconic budget`: where a run's messages went, what they should have cost, what to do.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::output::{print, print_styled};
+use super::output::{print, print_styled, write};
 use super::{Failure, Status};
 use crate::budget::report::Verification;
 use crate::budget::{
@@ -99,9 +98,7 @@ pub fn run(arguments: &BudgetArguments) -> Result<Status, Failure> {
     }
     let told = tell(arguments.format, &reports)?;
     match &arguments.output {
-        Some(path) => std::fs::File::create(path)
-            .and_then(|mut file| file.write_all(told.as_bytes()))
-            .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?,
+        Some(path) => write(path, &anstream::adapter::strip_str(&told).to_string())?,
         None if arguments.format == Format::Text => print_styled(&told)?,
         None => print(&told)?,
     }

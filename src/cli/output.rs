@@ -1,6 +1,7 @@
 //! Standard output, which a reader may close at any time.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::Failure;
 
@@ -27,4 +28,13 @@ pub fn print_styled(text: &str) -> Result<(), Failure> {
         anstream::ColorChoice::Never => print(&anstream::adapter::strip_str(text).to_string()),
         _ => print(text),
     }
+}
+
+/// Writes `text` into the file `path`.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text)
+        .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::output::{print, print_styled};
+use super::output::{print, print_styled, write};
 use super::{Failure, Status};
 use crate::budget;
 use crate::sim::outcome::Outcome;
@@ -26,6 +26,7 @@ Examples:
   laconic sim simple-2                  virtual time, the course's timing
   laconic sim simple-2 --json           the outcome as one JSON object
   laconic sim mine.json --seed 7        your own scenario, a run to be repeated
+  laconic sim simple-2 --report x.html  its message budget as a page
   laconic sim all --repeat 20 --seed 1  340 runs, in parallel
   laconic sim simple-2 --real           child processes over UDP, in real time
   laconic sim simple-2 --real --replica ./4730kvstore
@@ -69,6 +70,9 @@ pub struct SimArguments {
     /// Keep the run: run.json, history.jsonl, records/ID.bin, simulator.bin (a folder a run, if several)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Write the message budget of the run there, as one HTML page
+    #[arg(long, value_name = "FILE.html", conflicts_with = "repeat")]
+    report: Option<PathBuf>,
     /// Print the outcome as JSON on standard output, and nothing else there
     #[arg(long)]
     json: bool,
@@ -88,6 +92,10 @@ pub(super) struct Job {
 pub fn run(arguments: &SimArguments) -> Result<Status, Failure> {
     let jobs = jobs(arguments)?;
     let single = jobs.len() == 1;
+    if arguments.report.is_some() && (!single || arguments.replica.is_some()) {
+        let words = "--report tells of one run, of our own replicas: laconic budget takes several";
+        return Err(Failure::input(words));
+    }
     let engine = Engine::new(arguments, single)?;
     if let [job] = jobs.as_slice() {
         return tell(arguments, &engine.run(job)?);
@@ -97,6 +105,10 @@ pub fn run(arguments: &SimArguments) -> Result<Status, Failure> {
 
 /// Tells of the one run.
 fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
+    if let (Some(path), Some(report)) = (&arguments.report, &done.budget) {
+        let page = budget::html(std::slice::from_ref(report)).map_err(Failure::environment)?;
+        write(path, &page)?;
+    }
     match arguments.json {
         true => print(&json_line(&done.outcome))?,
         false => {
