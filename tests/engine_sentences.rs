@@ -144,7 +144,7 @@ fn what_a_replica_had_sent_and_the_simulator_had_not_read_when_it_is_killed_is_n
     scenario.max_packets = 900_000;
     // A slow simulator, so that datagrams wait for it.
     let mut delays = Delays::embedded();
-    delays.simulator_handling_us = Quantiles::of(vec![100]);
+    delays.simulator_handling_us = Quantiles::of(vec![300]);
     let mut unread = 0;
     for seed in 1..=10 {
         let options = VirtualOptions { delays: delays.clone(), ..options(seed) };

@@ -184,7 +184,7 @@ impl Analysis {
         let ledger = self.ledger.finish();
         let whole_seconds = (end.0 / 1_000_000) as usize;
         let is_idle = |second: &usize| !self.busy_seconds.get(*second).copied().unwrap_or(false);
-        let dropped = ledger.count(|cell| cell.fate == super::ledger::Fate::Dropped);
+        let dropped = ledger.count(|cell| cell.fate == super::message::Fate::Dropped);
         let counted = ledger.count(|cell| cell.fate.is_counted());
         let gathered = Gathered {
             reigned: self.reigns.finish(end),
@@ -315,7 +315,7 @@ impl Gathered {
     }
 
     fn books(&self, sent: u64) -> Books {
-        use super::ledger::Fate::{LostInSocket, UnreadBySimulator};
+        use super::message::Fate::{LostInSocket, UnreadBySimulator};
         let unread = self.ledger.count(|cell| cell.fate == UnreadBySimulator);
         let lost = self.ledger.count(|cell| cell.fate == LostInSocket);
         let counted = self.facts.counted;
@@ -329,7 +329,7 @@ impl Gathered {
     }
 
     fn links(&self) -> Vec<LinkRow> {
-        use super::ledger::Fate::{LostInSocket, UnreadBySimulator};
+        use super::message::Fate::{LostInSocket, UnreadBySimulator};
         let ranks = 0..self.facts.replicas as u8;
         let pairs = ranks.clone().flat_map(|from| ranks.clone().map(move |to| (from, to)));
         let link = |(from, to): (u8, u8)| {
@@ -362,7 +362,7 @@ impl Gathered {
         let messages = self.ledger.ended.iter().map(|ended| {
             let cell = &ended.cell;
             let lost = u8::from(!cell.fate.is_received());
-            let cause = super::ledger::charged_to(cell.why) as u8;
+            let cause = super::message::charged_to(cell.why) as u8;
             (ended.sent_at.0, cell.from.0, cell.to.0, ended.last_seen_at.0, lost, cause)
         });
         SpaceTime { messages: messages.collect(), left_out: self.ledger.left_out }

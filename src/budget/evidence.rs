@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::ledger::{Delivery, Hop, charged_to};
+use super::ledger::Delivery;
+use super::message::{Hop, charged_to};
 use super::phases::{Phase, Phases};
 use super::reigns::Reigns;
 use super::rhythm::{Different, Rhythm};

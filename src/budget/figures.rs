@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::analysis::Gathered;
 use super::bounds::{self, Demand};
-use super::ledger::{Fate, charged_to};
+use super::message::{Fate, charged_to};
 use super::phases::Phase;
 use super::report::{
     CauseShare, FateRow, Figure, LingerPoint, PhaseRow, Reference, TableRow, TradeOff,

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use super::facts::{ClientAnswer, ClientRequest};
-use super::ledger::Hop;
+use super::message::Hop;
 use super::reigns::Reigns;
 use super::report::{Distribution, LatencyRow, StageRow, Story};
 use crate::raft::{Index, Kind, Member, Micros, Term};
@@ -324,7 +324,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::budget::ledger::Sending;
+    use crate::budget::message::Sending;
     use crate::budget::phases::Phase;
     use crate::raft::{Cause, Why};
 

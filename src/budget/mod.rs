@@ -30,6 +30,7 @@ mod latency;
 mod ledger;
 mod limits;
 mod markdown;
+mod message;
 mod phases;
 mod reigns;
 pub mod report;

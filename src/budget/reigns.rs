@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use super::bounds::Reign as Span;
-use super::ledger::Hop;
+use super::message::Hop;
 use crate::raft::{Cause, Event, Index, Kind, Member, MemberSet, Micros, Term, To, Why};
 use crate::record::{Fact, Record};
 

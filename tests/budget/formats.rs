@@ -18,7 +18,7 @@ fn plain(text: &str) -> String {
 
 /// The cells of each table row: of Markdown those between bars, of text those that two spaces part.
 fn rows(told: &str) -> Vec<Vec<String>> {
-    let cell = |cell: &str| cell.trim().replace('\\', "").replace('\u{2588}', "");
+    let cell = |cell: &str| cell.trim().replace(['\\', '\u{2588}'], "");
     let of_line = |line: &str| -> Vec<String> {
         let cells: Vec<String> = match line.starts_with('|') {
             true => line.trim_matches('|').split('|').map(cell).collect(),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::analysis::Gathered;
-use super::super::ledger::{Fate, charged_to};
+use super::super::message::{Fate, charged_to};
 use super::{Check, Found, is_worth_a_word, longest_heartbeat_us, turn};
 use crate::raft::tuning::ResendFrom;
 use crate::raft::{Cause, Why};
