@@ -94,7 +94,7 @@ function choose(report) {
     headline(report),
     section("references", "From the floor to the textbook", "What the same arrivals would have cost, in messages.", references(report)),
     h("div", { class: "two" }, books(report), limits(report)),
-    findings(report),
+    findings(report), verification(report),
     timeline(report),
     causesTable(report),
     h("div", { class: "two" }, fates(report), phases(report)),

@@ -100,6 +100,24 @@ function findings(report) {
     listed("Too little data to say", "too_little"));
 }
 
+function verification(report) {
+  const seen = report.verification;
+  if (seen == null) return null;
+  const range = (spread) => `${number(spread.least, 0)} to ${number(spread.most, 0)}`;
+  return section("verification", "Verified by rerun",
+    `${number(seen.seeds.length)} seeds in virtual time, as it was and with each change; as they were: `
+      + `${number(seen.messages.mean, 0)} messages, median latency ${time(seen.p50_latency_us.mean)}.`,
+    h("div", { "data-chart": "verification" }, table([
+      { title: "finding", class: "text", of: (row) => words(row.name) },
+      { title: "expected", of: (row) => number(row.expected.mean, 0) },
+      { title: "seen", of: (row) => number(row.seen.mean, 0) },
+      { title: "seen, from to", class: "wide", of: (row) => range(row.seen) },
+      { title: "ratio", of: (row) => number(row.seen_of_expected) },
+      { title: "median latency", class: "wide", of: (row) => time(row.p50_latency_us.mean) },
+      { title: "passed", class: "wide", of: (row) => `${number(row.passed)} of ${number(seen.seeds.length)}` },
+    ], seen.rows)));
+}
+
 function causesTable(report) {
   const most = d3.max(report.table, (row) => row.count);
   const bar = (row) => stack([{ name: row.cause, value: row.count, colour: causeColour(row.charged_to) }], most);
