@@ -14,7 +14,8 @@
 //! | [`replica`] | core, store and the clients that wait, still pure | all above |
 //! | [`tuning_file`] | profiles: the core's knobs from TOML | raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
-//! | [`service`] | a replica as a process: socket, timers, signals | replica and below; never sim |
+//! | [`recorder`] | the black box, and what the boxes of a cluster tell | interface, raft, record |
+//! | [`service`] | a replica as a process: socket, timers, signals | recorder and below; never sim |
 //! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | replica and below; never service |
 //! | [`cli`] | the command line | all |
 //!
@@ -27,6 +28,7 @@ pub mod interface;
 pub mod kv;
 pub mod raft;
 pub mod record;
+pub mod recorder;
 pub mod replica;
 pub mod service;
 pub mod sim;

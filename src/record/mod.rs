@@ -3,7 +3,7 @@
 //! with a checksum; `laconic records` prints them as JSON lines.
 
 mod file;
-mod frame;
+pub mod frame;
 mod json;
 
 pub use file::{FileHeader, ReadRecords, RecordFile, RecordFileError, read_records};
