@@ -12,6 +12,7 @@
 //! | [`wire`] | datagrams as types and as JSON, and their length | interface, raft |
 //! | [`record`] | the one schema of facts; on disk and as JSON lines | interface, raft, wire |
 //! | [`replica`] | core, store and the clients that wait, still pure | all above |
+//! | [`budget`] | where the messages of a run went, and what they should have cost | raft |
 //! | [`tuning_file`] | profiles: the core's knobs from TOML | raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
 //! | [`recorder`] | the black box, and what the boxes of a cluster tell | interface, raft, record |
@@ -22,6 +23,7 @@
 //! Two principles: the core is pure, and every fact is emitted once. Whatever counts, checks or
 //! draws is a fold over the records.
 
+pub mod budget;
 pub mod cli;
 pub mod clock;
 pub mod interface;

@@ -12,6 +12,7 @@ const IMPORTS: [(&str, &[&str]); 12] = [
     ("wire", &["interface", "raft"]),
     ("record", &["interface", "raft", "wire"]),
     ("replica", &["interface", "kv", "raft", "record", "wire"]),
+    ("budget", &["raft"]),
     ("tuning_file", &["raft"]),
     ("clock", &["raft"]),
     ("recorder", &["interface", "raft", "record"]),

@@ -1,12 +1,15 @@
 //! `laconic records`: a run's records as JSON lines.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::output::print;
 use super::{Failure, Status};
-use crate::record::{ReadRecords, json_line, read_records};
+use crate::record::{RunRecords, json_line};
+
+/// Lines are printed in pieces of about so many bytes.
+const CHUNK_BYTES: usize = 1 << 16;
 
 /// Print the records of a run as JSON lines, in order of time
 #[derive(Args)]
@@ -36,62 +39,18 @@ pub struct RecordsArguments {
 
 /// Prints them.
 pub fn run(arguments: &RecordsArguments) -> Result<Status, Failure> {
-    let mut status = Status::Good;
-    let mut all = Vec::new();
-    let mut refuse = |line: String| {
-        eprintln!("laconic: {line}");
-        status = Status::BadInput;
-    };
-    for path in files_of(&arguments.run)? {
-        let ReadRecords { header, records, unread_bytes } = match read_records(&path) {
-            Ok(read) => read,
-            Err(error) => {
-                refuse(error.to_string());
-                continue;
-            }
-        };
-        if unread_bytes > 0 {
-            refuse(format!(
-                "{}: the last {unread_bytes} bytes are no whole records; {} were read",
-                path.display(),
-                records.len()
-            ));
+    let mut records = RunRecords::open(&arguments.run).map_err(Failure::input)?;
+    let mut lines = String::new();
+    for record in records.by_ref() {
+        lines += &json_line(&record);
+        lines.push('\n');
+        if lines.len() >= CHUNK_BYTES {
+            print(&std::mem::take(&mut lines))?;
         }
-        all.extend(records.into_iter().map(|record| (header.clock_start_us, record)));
     }
-    let start = all.iter().map(|(start, _)| *start).min().unwrap_or(0);
-    for (clock, record) in &mut all {
-        record.at.0 += *clock - start;
+    print(&lines)?;
+    for problem in records.problems() {
+        eprintln!("laconic: {problem}");
     }
-    // Stable: what one teller told at one time stays in its order.
-    all.sort_by_key(|(_, record)| record.at);
-    for chunk in all.chunks(1_000) {
-        let lines: String = chunk.iter().map(|(_, record)| json_line(record) + "\n").collect();
-        print(&lines)?;
-    }
-    Ok(status)
-}
-
-/// The record files of a run's folder, replicas first, or the file itself.
-fn files_of(run: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if run.is_file() {
-        return Ok(vec![run.to_owned()]);
-    }
-    let failed = |error| Failure::input(format!("{}: {error}", run.display()));
-    let records = run.join("records");
-    let folder = if records.is_dir() { &records } else { run };
-    let entries = std::fs::read_dir(folder).map_err(failed)?;
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "bin"))
-        .collect();
-    files.sort();
-    let simulator = run.join("simulator.bin");
-    if simulator.is_file() && !files.contains(&simulator) {
-        files.push(simulator);
-    }
-    match files.is_empty() {
-        true => Err(Failure::input(format!("{}: holds no record files", run.display()))),
-        false => Ok(files),
-    }
+    Ok(if records.problems().is_empty() { Status::Good } else { Status::BadInput })
 }

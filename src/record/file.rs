@@ -1,7 +1,7 @@
 //! Record files: a header of 64 bytes, then frames.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::frame::{self, FRAME_BYTES};
@@ -42,6 +42,9 @@ pub enum RecordFileError {
         /// Its version.
         found: u32,
     },
+    /// A folder without any.
+    #[error("{0}: holds no record files")]
+    NoRecords(PathBuf),
 }
 
 /// A record file being written.
@@ -89,6 +92,102 @@ impl Sink for RecordFile {
     }
 }
 
+/// A record file being read, frame by frame: up to its end or its first unsound frame.
+#[derive(Debug)]
+pub struct RecordReader {
+    input: BufReader<File>,
+    path: PathBuf,
+    header: FileHeader,
+    remaining_bytes: u64,
+    ended: bool,
+    failed: Option<io::Error>,
+}
+
+impl RecordReader {
+    /// Opens `path` and reads its header.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is none of ours, or is of another version.
+    pub fn open(path: &Path) -> Result<RecordReader, RecordFileError> {
+        let io = |source| RecordFileError::Io { path: path.to_owned(), source };
+        let file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        let mut input = BufReader::with_capacity(1 << 16, file);
+        let mut head = [0u8; FRAME_BYTES];
+        let whole = length >= FRAME_BYTES as u64;
+        if whole {
+            input.read_exact(&mut head).map_err(io)?;
+        }
+        if !whole || !head.starts_with(MAGIC) {
+            return Err(RecordFileError::Foreign(path.to_owned()));
+        }
+        let number = |at: usize, length: usize| {
+            head[at..at + length].iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
+        };
+        let found = number(8, 4) as u32;
+        if found != VERSION {
+            return Err(RecordFileError::Version { path: path.to_owned(), found });
+        }
+        Ok(RecordReader {
+            input,
+            path: path.to_owned(),
+            header: FileHeader { teller: Member(head[12]), clock_start_us: number(16, 8) },
+            remaining_bytes: length - FRAME_BYTES as u64,
+            ended: false,
+            failed: None,
+        })
+    }
+
+    /// The file's header.
+    pub const fn header(&self) -> FileHeader {
+        self.header
+    }
+
+    /// Which file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes that were not read: after the last record, those that are no whole, sound frame.
+    pub const fn unread_bytes(&self) -> u64 {
+        self.remaining_bytes
+    }
+
+    /// What the file system said, if reading failed on the way.
+    pub const fn failure(&self) -> Option<&io::Error> {
+        self.failed.as_ref()
+    }
+
+    fn read_frame(&mut self) -> Option<Record> {
+        if self.remaining_bytes < FRAME_BYTES as u64 {
+            return None;
+        }
+        let mut bytes = [0u8; FRAME_BYTES];
+        self.failed = self.input.read_exact(&mut bytes).err();
+        if self.failed.is_some() {
+            return None;
+        }
+        frame::decode(&bytes)
+    }
+}
+
+impl Iterator for RecordReader {
+    type Item = Record;
+
+    fn next(&mut self) -> Option<Record> {
+        if self.ended {
+            return None;
+        }
+        let record = self.read_frame();
+        match record {
+            Some(_) => self.remaining_bytes -= FRAME_BYTES as u64,
+            // What follows an unsound frame is not trusted.
+            None => self.ended = true,
+        }
+        record
+    }
+}
+
 /// What a record file held.
 #[derive(Debug)]
 pub struct ReadRecords {
@@ -105,23 +204,9 @@ pub struct ReadRecords {
 /// # Errors
 /// If the file cannot be read, is none of ours, or is of another version.
 pub fn read_records(path: &Path) -> Result<ReadRecords, RecordFileError> {
-    let io = |source| RecordFileError::Io { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(io)?;
-    let (frames, torn) = bytes.as_chunks::<FRAME_BYTES>();
-    let head = frames.first().filter(|head| head.starts_with(MAGIC));
-    let head = head.ok_or_else(|| RecordFileError::Foreign(path.to_owned()))?;
-    let number = |at: usize, length: usize| {
-        head[at..at + length].iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
-    };
-    let found = number(8, 4) as u32;
-    if found != VERSION {
-        return Err(RecordFileError::Version { path: path.to_owned(), found });
-    }
-    let header = FileHeader { teller: Member(head[12]), clock_start_us: number(16, 8) };
-    let records: Vec<Record> = frames[1..].iter().map_while(frame::decode).collect();
-    let unsound = frames.len() - 1 - records.len();
-    let unread_bytes = (unsound * FRAME_BYTES + torn.len()) as u64;
+    let mut reader = RecordReader::open(path)?;
+    let records = reader.by_ref().collect();
+    let (header, unread_bytes) = (reader.header(), reader.unread_bytes());
     Ok(ReadRecords { header, records, unread_bytes })
 }
 

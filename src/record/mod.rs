@@ -5,9 +5,11 @@
 mod file;
 pub mod frame;
 mod json;
+mod run;
 
-pub use file::{FileHeader, ReadRecords, RecordFile, RecordFileError, read_records};
+pub use file::{FileHeader, ReadRecords, RecordFile, RecordFileError, RecordReader, read_records};
 pub use json::json_line;
+pub use run::RunRecords;
 
 use crate::interface::Address;
 use crate::raft::{Cause, Deposed, Disposition, Event, Index, Kind, Member, Micros, Term, To, Why};

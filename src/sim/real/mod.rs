@@ -132,7 +132,7 @@ pub fn run(scenario: &Scenario, options: &RealOptions) -> Result<RealRun, RealEr
         engine.turn()?;
     }
     let finished = engine.finish()?;
-    let records = recordings.read(!options.foreign)?;
+    let records = recordings.read()?;
     let mut fold = RunFold::new(scenario.replicas);
     records.iter().for_each(|record| fold.record(*record));
     let accounts = finished.accounts.into_iter();

@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::MonotonicClock;
-use crate::raft::{Member, Micros};
-use crate::record::{
-    FileHeader, ReadRecords, Record, RecordFile, RecordFileError, SIMULATOR, read_records,
-};
+use crate::raft::Member;
+use crate::record::{FileHeader, Record, RecordFile, RecordFileError, RunRecords, SIMULATOR};
 use crate::sim::course::arrived::address_of;
 
 /// Where in a run's folder its replicas' black boxes are.
@@ -74,18 +72,8 @@ impl Recordings {
 
     /// All records in the order of time, which is 0 when the run began; what came before is at 0.
     /// A replica that wrote no file, as one that never came up, has no records.
-    pub fn read(&self, replicas_too: bool) -> Result<Vec<Record>, RecordFileError> {
-        let simulators = read_records(&self.simulators())?;
-        let run_start_us = simulators.header.clock_start_us;
-        let mut files = vec![simulators];
-        for path in self.paths().filter(|path| replicas_too && *path != self.simulators()) {
-            match read_records(&path) {
-                Err(RecordFileError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
-                }
-                read => files.push(read?),
-            }
-        }
-        Ok(merge(files, run_start_us))
+    pub fn read(&self) -> Result<Vec<Record>, RecordFileError> {
+        Ok(RunRecords::open(&self.folder)?.collect())
     }
 
     fn simulators(&self) -> PathBuf {
@@ -104,40 +92,9 @@ impl Recordings {
     }
 }
 
-/// The records of several tellers, each on its own clock, on that of the run.
-fn merge(files: Vec<ReadRecords>, run_start_us: u64) -> Vec<Record> {
-    let mut records = Vec::new();
-    for file in files {
-        let start_us = file.header.clock_start_us;
-        records.extend(file.records.into_iter().map(|record| (start_us + record.at.0, record)));
-    }
-    records.sort_by_key(|(machine_us, _)| *machine_us);
-    let on_run_clock = |(machine_us, record): (u64, Record)| Record {
-        at: Micros(machine_us.saturating_sub(run_start_us)),
-        ..record
-    };
-    records.into_iter().map(on_run_clock).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Fact;
-
-    fn file(teller: Member, clock_start_us: u64, times: &[u64]) -> ReadRecords {
-        let fact = Fact::Killed { member: Member(0), by_itself: false };
-        let record = |at: &u64| Record { at: Micros(*at), teller, fact };
-        let header = FileHeader { teller, clock_start_us };
-        ReadRecords { header, records: times.iter().map(record).collect(), unread_bytes: 0 }
-    }
-
-    #[test]
-    fn records_of_several_clocks_come_in_one_order() {
-        let files = vec![file(Member(0), 1_000, &[5, 25]), file(Member(1), 990, &[12, 30])];
-        let merged = merge(files, 1_004);
-        let seen: Vec<_> = merged.iter().map(|record| (record.teller.0, record.at.0)).collect();
-        assert_eq!(seen, [(1, 0), (0, 1), (1, 16), (0, 21)]);
-    }
 
     #[test]
     fn a_folder_of_an_earlier_run_is_cleared_and_a_run_without_one_leaves_nothing() {

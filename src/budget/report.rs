@@ -1,0 +1,384 @@
+//! What the analysis of a run amounts to: the one set of numbers that terminal, Markdown, HTML and
+//! JSON all show. `laconic budget --format json` prints it as it stands here, so this page is the
+//! documentation of that schema. Times are microseconds on the run's clock, replicas are ranks.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// Version of the schema; it rises when a field changes its meaning or goes away.
+pub const SCHEMA: u32 = 1;
+
+/// The analysis of one run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Version of this form.
+    pub schema: u32,
+    /// Version of the program that analysed.
+    pub laconic_version: &'static str,
+    /// What was analysed.
+    pub run: RunSummary,
+    /// The three figures, each beside its floor.
+    pub figures: Vec<Figure>,
+    /// What the same arrivals would have cost, from the provable least to textbook Raft.
+    pub references: Vec<Reference>,
+    /// Messages by kind and cause.
+    pub table: Vec<TableRow>,
+    /// Whether every message is accounted for (design §5, numbered datagrams).
+    pub books: Books,
+    /// Messages and time by phase.
+    pub phases: Vec<PhaseRow>,
+    /// Messages by what became of them.
+    pub fates: Vec<FateRow>,
+    /// Names of the causes, in the order in which `seconds` counts them.
+    pub causes: Vec<&'static str>,
+    /// Messages sent in each second of the run, by the cause they are charged to.
+    pub seconds: Vec<Vec<u64>>,
+    /// Messages by sender and receiver.
+    pub links: Vec<LinkRow>,
+    /// Elections and faults.
+    pub events: Vec<EventRow>,
+    /// Where the time of answered requests went, by kind of request.
+    pub latency: Vec<LatencyRow>,
+    /// The request at the 99th percentile, told as a story; none if nothing was answered.
+    pub story: Option<Story>,
+    /// Messages against delay.
+    pub trade_off: TradeOff,
+    /// What waiting longer for company would have merged.
+    pub linger: Vec<LingerPoint>,
+    /// What could be saved, and by which knob.
+    pub findings: Vec<Finding>,
+    /// Limits that the scenario or the profile states, and what was spent.
+    pub limits: Vec<LimitRow>,
+    /// Messages one by one, for the space-time diagram.
+    pub space_time: SpaceTime,
+}
+
+/// What was analysed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunSummary {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed of its dice.
+    pub seed: u64,
+    /// `virtual` or `real`.
+    pub engine: String,
+    /// `course` or `precise`.
+    pub timing: String,
+    /// The tuning profile's name.
+    pub profile: String,
+    /// How many replicas.
+    pub replicas: usize,
+    /// How long the run lasted.
+    pub duration_us: u64,
+    /// Probability that a delivery between replicas was lost.
+    pub drops: f64,
+    /// All messages between replicas, one for each receiver.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Puts that took effect and were answered.
+    pub puts: u64,
+    /// Reads that were answered.
+    pub reads: u64,
+    /// Batches that left a leader.
+    pub batches: u64,
+    /// Elections won.
+    pub elections: u64,
+    /// Time in which no living replica led, from the first election on.
+    pub leaderless_us: u64,
+    /// What could not be read, a line each; none if the analysis is of the whole run.
+    pub problems: Vec<String>,
+}
+
+/// A published figure: messages a commit, messages a read, idle messages a second.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Figure {
+    /// `messages_a_commit`, `messages_a_read` or `idle_messages_a_second`.
+    pub name: &'static str,
+    /// The same for people.
+    pub title: &'static str,
+    /// What was seen; none where there is too little to say.
+    pub value: Option<f64>,
+    /// The provable least; none where `value` is.
+    pub floor: Option<f64>,
+    /// `value` over `floor`; none where the floor is 0.
+    pub ratio: Option<f64>,
+    /// What the floor assumes.
+    pub floor_means: String,
+    /// What the value exceeds the floor by, split by the causes that the messages are charged to,
+    /// largest first, in the figure's own unit.
+    pub excess: Vec<CauseShare>,
+}
+
+/// A share of a figure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CauseShare {
+    /// The cause.
+    pub cause: &'static str,
+    /// How much.
+    pub value: f64,
+}
+
+/// What the same arrivals would have cost.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reference {
+    /// `floor_wait`, `floor_delay`, `floor_loss`, `floor_simulator`, `thrifty_star` or `textbook`.
+    pub name: &'static str,
+    /// The same for people.
+    pub title: String,
+    /// Messages in the whole run.
+    pub messages: f64,
+    /// For each committed put; none without puts.
+    pub a_put: Option<f64>,
+    /// What the run spent, over this; none if this is 0.
+    pub ratio: Option<f64>,
+}
+
+/// Messages of one kind and cause.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TableRow {
+    /// What they are.
+    pub kind: &'static str,
+    /// What they were for, as in `replicate`, `relay`, `ack{of: replicate}`.
+    pub cause: String,
+    /// The cause that they are charged to: an answer's is what it answers.
+    pub charged_to: &'static str,
+    /// How many.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Their share of all messages, 0 to 1.
+    pub share: f64,
+    /// For each committed put; none without puts.
+    pub a_put: Option<f64>,
+}
+
+/// The balance: sent = counted + unread + lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Books {
+    /// What the replicas' records say they sent.
+    pub sent: u64,
+    /// What the simulator counted, by itself, from the datagrams that it read.
+    pub counted: u64,
+    /// What lay unread in the simulator's sockets when they were closed.
+    pub unread: u64,
+    /// What the kernel lost on the way to the simulator.
+    pub lost: u64,
+    /// Where they do not balance, a line each.
+    pub faults: Vec<String>,
+}
+
+/// Messages and time of one phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PhaseRow {
+    /// `start`, `steady`, `election`, `partitioned` or `recovering`.
+    pub phase: &'static str,
+    /// How long the run was in it.
+    pub duration_us: u64,
+    /// Messages sent in it.
+    pub messages: u64,
+    /// The same by cause, in the order of `causes`.
+    pub by_cause: Vec<u64>,
+}
+
+/// Messages that met one fate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FateRow {
+    /// `delivered`, `stale`, `duplicate`, `implausible`, `dropped`, `cut_off`, `dead`, `blocked`,
+    /// `unread_by_receiver`, `unread_by_simulator` or `lost_in_socket`.
+    pub fate: &'static str,
+    /// How many.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The same by cause, in the order of `causes`.
+    pub by_cause: Vec<u64>,
+}
+
+/// Messages from one replica to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LinkRow {
+    /// Sender.
+    pub from: u8,
+    /// Receiver.
+    pub to: u8,
+    /// What the sender says it sent.
+    pub sent: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What the simulator says it routed.
+    pub counted: u64,
+    /// What neither reached the simulator nor was lost on the way: unread in its socket.
+    pub unread: u64,
+    /// What the kernel lost.
+    pub lost: u64,
+    /// What the receiver took in.
+    pub received: u64,
+}
+
+/// Something that happened to the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EventRow {
+    /// When.
+    pub at_us: u64,
+    /// `leader`, `stepped_down`, `killed`, `ended`, `partitioned` or `healed`.
+    pub kind: &'static str,
+    /// The replica, if it is about one.
+    pub member: Option<u8>,
+    /// In words.
+    pub text: String,
+}
+
+/// Where the time of requests of one kind went.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LatencyRow {
+    /// `put`, `get`, or `sent on`: a request answered `redirect` or `fail`.
+    pub kind: &'static str,
+    /// Requests answered.
+    pub count: u64,
+    /// Of the whole latency, from the client's sending to its reading the answer.
+    pub total: Distribution,
+    /// Its parts, in order; their means add up to that of `total`.
+    pub stages: Vec<StageRow>,
+}
+
+/// One stage of a latency.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StageRow {
+    /// `request`, `queued`, `batched`, `hop 1` and so on, `quorum wait`, `applied`, `answered`.
+    pub stage: String,
+    /// Over all requests of the kind, 0 for those that skip it.
+    pub time: Distribution,
+}
+
+/// A distribution of times, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Distribution {
+    /// Mean.
+    pub mean_us: f64,
+    /// Median.
+    pub p50_us: u64,
+    /// 90th percentile.
+    pub p90_us: u64,
+    /// 99th percentile.
+    pub p99_us: u64,
+    /// Largest.
+    pub max_us: u64,
+}
+
+/// A request's way through the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Story {
+    /// Its name in the records.
+    pub request: String,
+    /// From the client's sending to its reading the answer.
+    pub latency_us: u64,
+    /// Its stages: name and duration; they add up to the latency.
+    pub stages: Vec<(String, i64)>,
+    /// In sentences.
+    pub lines: Vec<String>,
+}
+
+/// Messages a batch against one-way delays to its commit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TradeOff {
+    /// f: how many others make a quorum.
+    pub others_needed: u64,
+    /// The floor: `[d, f + ceil(f / (d - 1))]` for d from 2 to f + 1.
+    pub floor: Vec<(u64, u64)>,
+    /// The median one-way delay of the run, the unit of the points' first number; 0 if unknown.
+    pub one_way_us: u64,
+    /// Batches: `[delays, messages, batches]`, the delays in tenths of a one-way delay.
+    pub points: Vec<(u64, u64, u64)>,
+}
+
+/// What a linger would have done to the batches.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LingerPoint {
+    /// The linger.
+    pub linger_us: u64,
+    /// Batches that the same arrivals would have made.
+    pub batches: u64,
+    /// Messages saved.
+    pub messages_saved: f64,
+    /// Mean wait added to a put.
+    pub added_wait_us: f64,
+}
+
+/// What a check found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// There is something to save, or to mend.
+    Found,
+    /// There is nothing to save.
+    Nothing,
+    /// The run is too short or too quiet to tell.
+    TooLittle,
+}
+
+/// A finding.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// Its name, as in `needless_heartbeats`.
+    pub name: &'static str,
+    /// Its title for people.
+    pub title: &'static str,
+    /// What was found.
+    pub verdict: Verdict,
+    /// In a sentence or two.
+    pub summary: String,
+    /// What it rests on.
+    pub numbers: Vec<Number>,
+    /// What to turn, if a knob helps.
+    pub change: Option<Change>,
+    /// Messages that the change is expected to save in this run; 0 if nothing can be saved.
+    pub expected_saving: f64,
+}
+
+/// A number behind a finding.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Number {
+    /// What it counts.
+    pub name: &'static str,
+    /// How much.
+    pub value: f64,
+    /// In what unit.
+    pub unit: &'static str,
+}
+
+/// A knob to turn.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// The knob's name in a profile.
+    pub knob: &'static str,
+    /// Its value in the run.
+    pub from: Value,
+    /// The value to try.
+    pub to: Value,
+}
+
+/// A limit and what was spent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LimitRow {
+    /// Its key under `budget`.
+    pub name: &'static str,
+    /// Who states it: `scenario` or `profile`.
+    pub stated_by: &'static str,
+    /// What is allowed.
+    pub allowed: f64,
+    /// What was spent; none where there is too little to say, which exceeds nothing.
+    pub spent: Option<f64>,
+    /// Whether more was spent than is allowed.
+    pub exceeded: bool,
+}
+
+/// Messages one by one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SpaceTime {
+    /// Each `[sent_at_us, from, to, ended_at_us, lost, cause]`: the end is when the receiver took it
+    /// in or, if `lost` is 1, when and if it was last seen; `cause` counts in `causes`.
+    pub messages: Vec<(u64, u8, u8, u64, u8, u8)>,
+    /// How many messages the run has beyond those.
+    pub left_out: u64,
+}
