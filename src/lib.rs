@@ -16,6 +16,7 @@
 //! | [`tuning_file`] | profiles: the core's knobs from TOML | raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
 //! | [`recorder`] | the black box, and what the boxes of a cluster tell | interface, raft, record |
+//! | [`trace`] | a run as one Chrome trace file | interface, raft, record, wire |
 //! | [`service`] | a replica as a process: socket, timers, signals | recorder and below; never sim |
 //! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | replica and below; never service |
 //! | [`cli`] | the command line | all |
@@ -34,5 +35,6 @@ pub mod recorder;
 pub mod replica;
 pub mod service;
 pub mod sim;
+pub mod trace;
 pub mod tuning_file;
 pub mod wire;

@@ -6,6 +6,7 @@ mod output;
 mod postmortem;
 mod records;
 mod sim;
+mod trace;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -62,6 +63,7 @@ Examples:
   laconic sim all --repeat 20     the course's seventeen, 20 seeds each
   laconic sim crash-3 --real      over real UDP, with child processes
   laconic sim simple-2 --out run  keep the run, then: laconic records run
+  laconic trace run -o trace.json the same as arrows and slices, for Perfetto
   laconic postmortem run          what a real run's black boxes tell
 
 Exit status: 0 good, 1 a check failed, 2 bad input or usage, 4 the environment
@@ -78,6 +80,8 @@ enum Command {
     Sim(sim::SimArguments),
     /// Print the records of a run as JSON lines
     Records(records::RecordsArguments),
+    /// Draw a kept run as a Chrome trace file, for Perfetto
+    Trace(trace::TraceArguments),
     /// Say what black boxes tell of a cluster's last failure
     Postmortem(postmortem::PostmortemArguments),
     /// Measure this machine's delays in real runs, for virtual ones
@@ -125,6 +129,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let result = match parsed.command {
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Records(arguments) => records::run(&arguments),
+        Command::Trace(arguments) => trace::run(&arguments),
         Command::Postmortem(arguments) => postmortem::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),

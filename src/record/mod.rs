@@ -8,7 +8,7 @@ mod json;
 mod run;
 
 pub use file::{FileHeader, ReadRecords, RecordFile, RecordFileError, RecordReader, read_records};
-pub use json::json_line;
+pub use json::{fact_json, json_line};
 pub use run::RunRecords;
 
 use crate::interface::Address;
