@@ -6,6 +6,7 @@
 //! the network's, on the track that says how it was lost. So a request can be followed: from its
 //! client's slice (`request`) to the leader's, where its entry waits for a batch (`batch`), through
 //! the followers (`message`) and back to the handling that commits it, and to the client (`answer`).
+//! Where the answers to a later batch were faster, `wait` leads from the request to that handling.
 //!
 //! - `sheet`: the events of the format, slices laid out on tracks, and where what is lost ends;
 //! - `handling`: which records are one handling;

@@ -79,7 +79,7 @@ impl ReplicaTracks {
                         _ => {}
                     }
                 }
-                Fact::Asked { client, request, put: false } | Fact::Held { client, request } => {
+                Fact::Asked { client, request, .. } | Fact::Held { client, request } => {
                     begun.push(Waiting::Request(client, request));
                 }
                 Fact::Answered { client, request, .. } => {
