@@ -1,5 +1,5 @@
-//! The clients' process: a slice for each request, from its creation to its answer, and the arrows
-//! between clients and replicas.
+//! The clients' process: a slice for each request, from its creation to its answer, which is a slice
+//! within it, and the arrows between clients and replicas.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
@@ -165,7 +165,7 @@ impl Clients {
         let mut changes: BTreeMap<Micros, i64> = BTreeMap::new();
         for (request, progress) in self.requests {
             let begin = request.invoked_at();
-            // The answer's arrow ends within.
+            // The answer has a slice of its own at the end.
             let over = request.answered_at().unwrap_or(end.max(begin)) + Micros(1);
             *changes.entry(begin).or_default() += 1;
             *changes.entry(over).or_default() -= 1;
@@ -201,8 +201,12 @@ fn draw_request<W: Write>(
     let span = Span { begin: begin.0 * 1_000, width: over.since(begin).0 * 1_000 };
     let tips = vec![Tip { arrow, starts: true }];
     sheet.slice(place, span, &Slice { name, details, tips });
-    if let (Some(answer), Some(at)) = (progress.answer, request.answered_at()) {
-        sheet.tip(place, at.0 * 1_000, &Tip { arrow: answer.arrow, starts: false });
+    if let Some(at) = request.answered_at() {
+        let tips = progress.answer.map(|answer| Tip { arrow: answer.arrow, starts: false });
+        let span = Span { begin: at.0 * 1_000, width: over.since(at).0 * 1_000 };
+        let slice =
+            Slice { name: answer.to_owned(), details: json!({}), tips: tips.into_iter().collect() };
+        sheet.slice(place, span, &slice);
     }
 }
 

@@ -50,11 +50,12 @@ impl Handling {
             Fact::Asked { client, request, .. } => Some((client, request)),
             _ => None,
         };
-        let over = self.records.iter().any(|of| matches!(of.fact, Fact::Received { .. }));
+        let told = |of: &Record| matches!(of.fact, Fact::Received { .. });
+        let received = self.records.iter().any(told);
+        let over = received || matches!(self.records[0].fact, Fact::Garbage { .. });
         match record.fact {
             Fact::Asked { .. } => false,
-            Fact::Garbage { reason: Garbage::Contradiction, .. } => over,
-            Fact::Garbage { .. } => false,
+            Fact::Garbage { reason, .. } => received && reason == Garbage::Contradiction,
             fact => match asked {
                 Some(asked) => self.is_of_request(asked, fact),
                 None => !over,

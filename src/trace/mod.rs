@@ -6,7 +6,8 @@
 //! the network's, on the track that says how it was lost. So a request can be followed: from its
 //! client's slice (`request`) to the leader's, where its entry waits for a batch (`batch`), through
 //! the followers (`message`) and back to the handling that commits it, and to the client (`answer`).
-//! Where the answers to a later batch were faster, `wait` leads from the request to that handling.
+//! Where the answers to a later batch were faster, `wait` leads from the request to that handling; of
+//! a put that was held it leads to where it came into the log, and on.
 //!
 //! - `sheet`: the events of the format, slices laid out on tracks, and where what is lost ends;
 //! - `handling`: which records are one handling;
@@ -17,7 +18,8 @@
 //!
 //! What Perfetto demands, and drops silently or counts as an error otherwise: slices on one track
 //! nest; both ends of an arrow lie within slices; IDs are unique in the file; no arrow ends before
-//! it starts. Records tell when a handling began and not how long it took: a slice is drawn up to
+//! it starts, and none ends in a slice that began before the one it starts in (Perfetto would turn it
+//! round). Records tell when a handling began and not how long it took: a slice is drawn up to
 //! the next of its track and at most 10 µs wide, and handlings of one microsecond share it, in their
 //! order.
 //!
@@ -33,6 +35,8 @@ mod messages;
 mod partition;
 mod replica;
 mod sheet;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Write};
 

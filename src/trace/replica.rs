@@ -1,7 +1,7 @@
 //! A replica's process: the tracks of its handlings and of its roles, its counters, and what waits
 //! in it, for a batch or for an answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 
 use serde_json::json;
@@ -32,6 +32,8 @@ pub(super) struct ReplicaTracks {
     dead: bool,
     counters: BTreeMap<&'static str, u64>,
     waiting: BTreeMap<Waiting, (Micros, Arrow)>,
+    /// Puts that are neither in the log nor answered, in the order of their coming.
+    held_puts: VecDeque<(Address, RequestId)>,
 }
 
 impl ReplicaTracks {
@@ -48,6 +50,7 @@ impl ReplicaTracks {
             dead: false,
             counters: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            held_puts: VecDeque::new(),
         }
     }
 
@@ -70,6 +73,7 @@ impl ReplicaTracks {
                     match event {
                         Event::Appended { first, last, .. } if !opens_term && self.leads() => {
                             begun.extend((first..=last).map(Waiting::Entry));
+                            begun.extend(self.take_held_put(handling, &mut slice));
                         }
                         Event::BatchSent { last, .. } => {
                             let carried = |of: &Waiting| matches!(of, Waiting::Entry(index) if *index <= last);
@@ -79,11 +83,13 @@ impl ReplicaTracks {
                         _ => {}
                     }
                 }
-                Fact::Asked { client, request, .. } | Fact::Held { client, request } => {
+                Fact::Asked { client, request, put } => {
                     begun.push(Waiting::Request(client, request));
+                    self.held_puts.extend(put.then_some((client, request)));
                 }
                 Fact::Answered { client, request, .. } => {
                     let answered = |of: &Waiting| *of == Waiting::Request(client, request);
+                    self.held_puts.retain(|put| *put != (client, request));
                     begun.retain(|waiting| !answered(waiting));
                     self.end_waiting(answered, &mut slice);
                 }
@@ -94,6 +100,19 @@ impl ReplicaTracks {
             self.begin_waiting(handling.at, waiting, &mut slice, sheet);
         }
         self.handlings.add(handling.at, slice, sheet);
+    }
+
+    /// An entry of this leader's own is that of the request of its handling, or of the first put that
+    /// was held: this one has waited until here, and goes on waiting.
+    fn take_held_put(&mut self, handling: &Handling, slice: &mut Slice) -> Option<Waiting> {
+        if let Fact::Asked { client, request, .. } = handling.records[0].fact {
+            self.held_puts.retain(|put| *put != (client, request));
+            return None;
+        }
+        let (client, request) = self.held_puts.pop_front()?;
+        let put = Waiting::Request(client, request);
+        self.end_waiting(|waiting| *waiting == put, slice);
+        Some(put)
     }
 
     fn leads(&self) -> bool {
@@ -107,12 +126,6 @@ impl ReplicaTracks {
         slice: &mut Slice,
         sheet: &mut Sheet<W>,
     ) {
-        if let Waiting::Request(..) = waiting
-            && self.waiting.contains_key(&waiting)
-        {
-            // Looked at again, and kept again.
-            return;
-        }
         let arrow = match waiting {
             Waiting::Entry(index) => sheet.new_arrow("batch", format!("entry {index}")),
             Waiting::Request(_, request) => sheet.new_arrow("wait", format!("{request:016x}")),

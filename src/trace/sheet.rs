@@ -290,8 +290,8 @@ impl<W: Write> Sheet<W> {
         slice.tips.iter().for_each(|tip| self.tip(place, span.begin, tip));
     }
 
-    /// Draws the end of an arrow, which must lie within a slice.
-    pub fn tip(&mut self, place: Place, at_ns: u64, tip: &Tip) {
+    /// Draws the end of an arrow, at the beginning of its slice.
+    fn tip(&mut self, place: Place, at_ns: u64, tip: &Tip) {
         self.event(&ChromeEvent {
             ph: if tip.starts { "s" } else { "f" },
             name: &tip.arrow.name,
