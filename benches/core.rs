@@ -30,7 +30,7 @@ struct Cluster {
 
 impl Cluster {
     fn new(count: usize) -> Cluster {
-        let mut tuning = tuning_file::load("course").expect("an embedded profile");
+        let mut tuning = tuning_file::load("course").expect("an embedded profile").tuning;
         tuning.batch_most_entries = 4_096;
         let raft = |rank| Raft::new(Member(rank), count, tuning.clone(), 1, Micros(0));
         let mut cluster = Cluster {

@@ -31,7 +31,7 @@ fn virtual_run(bencher: Bencher, name: &str) {
     let scenario = Scenario::load(name).expect("an embedded scenario");
     let options = VirtualOptions {
         seed: 1,
-        tuning: tuning_file::load("course").expect("an embedded profile"),
+        tuning: tuning_file::load("course").expect("an embedded profile").tuning,
         precise: false,
         through_codec: false,
         delays: Delays::embedded(),

@@ -36,5 +36,6 @@ pub mod replica;
 pub mod service;
 pub mod sim;
 pub mod trace;
+pub mod tune;
 pub mod tuning_file;
 pub mod wire;

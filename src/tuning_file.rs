@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::budget::Limits;
 use crate::raft::Tuning;
 
 /// The embedded profiles, the default first.
@@ -50,11 +51,20 @@ pub enum TuningFileError {
     },
 }
 
-/// The tuning of an embedded profile or of a file.
+/// A profile: how to run, and what that may cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// The knobs.
+    pub tuning: Tuning,
+    /// What a run may spend, from the table `[budget]` at the file's end, if it has one.
+    pub budget: Limits,
+}
+
+/// An embedded profile or a file.
 ///
 /// # Errors
 /// If there is no such profile, or it breaks a rule.
-pub fn load(name_or_path: &str) -> Result<Tuning, TuningFileError> {
+pub fn load(name_or_path: &str) -> Result<Profile, TuningFileError> {
     if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| *name == name_or_path) {
         return parse(&format!("profiles/{name}.toml"), text);
     }
@@ -67,19 +77,50 @@ pub fn load(name_or_path: &str) -> Result<Tuning, TuningFileError> {
     parse(name_or_path, &text)
 }
 
-/// The tuning that `text`, of the file called `file`, holds.
+/// The profile that `text`, of the file called `file`, holds.
 ///
 /// # Errors
 /// The first rule it breaks, with its line.
-pub fn parse(file: &str, text: &str) -> Result<Tuning, TuningFileError> {
-    let tuning: Tuning = toml::from_str(text).map_err(|error| malformed(file, text, &error))?;
+pub fn parse(file: &str, text: &str) -> Result<Profile, TuningFileError> {
+    // In TOML a table ends where the next begins, so the knobs come first.
+    let start = text.lines().position(|line| line.trim() == BUDGET_TABLE);
+    let (knobs, limits) = match start {
+        Some(line) => {
+            let at = text.lines().take(line).map(|line| line.len() + 1).sum();
+            text.split_at(at)
+        }
+        None => (text, ""),
+    };
+    let tuning: Tuning = toml::from_str(knobs).map_err(|error| malformed(file, knobs, &error))?;
     tuning.check().map_err(|violation| TuningFileError::Limit {
         file: file.to_owned(),
         line: line_of(text, violation.key),
         key: violation.key,
         rule: violation.rule,
     })?;
-    Ok(tuning)
+    Ok(Profile { tuning, budget: parse_budget(file, limits, start.unwrap_or(0))? })
+}
+
+/// The head of the table of limits.
+const BUDGET_TABLE: &str = "[budget]";
+
+/// The limits in `text`, which begins after `lines_before` lines of the file.
+fn parse_budget(file: &str, text: &str, lines_before: usize) -> Result<Limits, TuningFileError> {
+    let body = text.replacen(BUDGET_TABLE, "", 1);
+    let limits: Limits = toml::from_str(&body).map_err(|error| {
+        let mut error = malformed(file, &body, &error);
+        if let TuningFileError::Malformed { line, .. } = &mut error {
+            *line += lines_before;
+        }
+        error
+    })?;
+    limits.check().map_err(|(key, rule)| TuningFileError::Limit {
+        file: file.to_owned(),
+        line: lines_before + line_of(&body, key),
+        key,
+        rule,
+    })?;
+    Ok(limits)
 }
 
 /// What is wrong where, with the key if the line has one that the message does not name.
@@ -138,5 +179,21 @@ mod tests {
         let error = refused("pre_vote = ", "x = ");
         assert_eq!(error, format!("mine.toml:{line}: unknown field `x`"));
         assert!(matches!(load("no-such"), Err(TuningFileError::Unknown(_))));
+    }
+
+    #[test]
+    fn a_profile_may_state_a_budget_and_a_bad_one_is_refused_with_its_line() {
+        let course = EMBEDDED[0].1;
+        let with = |budget: &str| parse("mine.toml", &format!("{course}\n[budget]\n{budget}"));
+        let profile = with("messages_a_commit = 3.5\np99_latency_us = 2_000\n").unwrap();
+        assert_eq!(profile.budget.messages_a_commit, Some(3.5));
+        assert_eq!(profile.budget.p99_latency_us, Some(2_000.0));
+        assert_eq!(profile.tuning, parse("", course).unwrap().tuning);
+        let line = course.lines().count() + 4;
+        let error = with("messages_a_commit = 1\nmesages_a_read = 1\n").unwrap_err().to_string();
+        assert_eq!(error, format!("mine.toml:{line}: unknown field `mesages_a_read`"));
+        let error = with("messages_a_commit = 1\nleaderless_us = -4\n").unwrap_err().to_string();
+        let rule = "leaderless_us must be a number from 0 on, is -4";
+        assert_eq!(error, format!("mine.toml:{line}: {rule}"));
     }
 }

@@ -56,6 +56,7 @@ fn scenario(seed: u64) -> Scenario {
             delay_max: Micros(1 + dice.below(1_500_000)),
         },
         clock_drift_ppm: (0..replicas).map(|_| drift(&mut dice)).collect(),
+        budget: Default::default(),
     }
 }
 
@@ -85,7 +86,7 @@ fn check(seed: u64) -> Result<(), String> {
     let profile = profiles[seed as usize % profiles.len()];
     let options = VirtualOptions {
         seed,
-        tuning: tuning_file::load(profile).expect("an embedded profile"),
+        tuning: tuning_file::load(profile).expect("an embedded profile").tuning,
         precise: seed.is_multiple_of(3),
         through_codec: seed.is_multiple_of(5),
         delays: Delays::embedded(),

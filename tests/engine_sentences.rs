@@ -19,7 +19,7 @@ use tempfile::TempDir;
 fn options(seed: u64) -> VirtualOptions {
     VirtualOptions {
         seed,
-        tuning: tuning_file::load("course").unwrap(),
+        tuning: tuning_file::load("course").unwrap().tuning,
         precise: false,
         through_codec: false,
         delays: Delays::embedded(),

@@ -239,14 +239,15 @@ impl Trace {
             self.tracks.iter().filter(|(track, _)| self.names[&(track.0, 0)] == "clients");
         for (track, slices) in clients {
             for place in (0..slices.len()).filter(|place| slices[*place].name == "put ok") {
-                let put = (*track, place);
+                // The way to the replica is the first slice within the request's, the answer the last.
+                let put = (*track, place + 1);
+                assert_eq!(slices[put.1].name, "on its way");
                 let held = ["request", "wait", "batch", "message", "message", "answer"];
                 let taken = ["request", "batch", "message", "message", "answer"];
                 let was_held = self.follow(&ways, put, &taken[..2]).is_empty();
                 let long: &[&str] = if was_held { &held } else { &taken };
                 let at_followers = self.follow(&ways, put, &long[..long.len() - 2]);
                 let followers: BTreeSet<u64> = at_followers.iter().map(|(of, _)| of.0).collect();
-                // The answer is a slice within the request's, and the last of it.
                 let answers = |at: &At| {
                     let answer = slices.get(at.1);
                     at.0 == *track && answer.is_some_and(|ok| ok.end == slices[place].end)

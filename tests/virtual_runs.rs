@@ -14,7 +14,7 @@ use laconic::tuning_file;
 fn options(seed: u64) -> VirtualOptions {
     VirtualOptions {
         seed,
-        tuning: tuning_file::load("course").unwrap(),
+        tuning: tuning_file::load("course").unwrap().tuning,
         precise: false,
         through_codec: false,
         delays: Delays::embedded(),
@@ -194,7 +194,7 @@ fn three_to_twenty_one_replicas_work_even_numbers_too() {
             let mut scenario = scenario(name);
             scenario.replicas = replicas;
             scenario.tests.maximum_appends_batched_fraction = 1.0;
-            let tuning = tuning_file::load(profile).unwrap();
+            let tuning = tuning_file::load(profile).unwrap().tuning;
             let outcome = run_judged(&scenario, &VirtualOptions { tuning, ..options(2) });
             assert_passed(&outcome, &format!("{replicas} replicas, {profile}"));
             assert_unanswered_explained(&outcome);
@@ -210,7 +210,7 @@ fn every_profile_is_safe_everywhere() {
             // `quiet` is quieter than the course allows: safety is judged here, not noise.
             scenario.tests.maximum_appends_batched_fraction = 1.0;
             for seed in 1..=3 {
-                let tuning = tuning_file::load(profile).unwrap();
+                let tuning = tuning_file::load(profile).unwrap().tuning;
                 let outcome = run_judged(&scenario, &VirtualOptions { tuning, ..options(seed) });
                 assert_passed(&outcome, profile);
             }

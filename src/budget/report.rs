@@ -51,6 +51,8 @@ pub struct Report {
     pub limits: Vec<LimitRow>,
     /// Messages one by one, for the space-time diagram.
     pub space_time: SpaceTime,
+    /// What reruns showed of the findings' expectations, if they were asked for.
+    pub verification: Option<Verification>,
 }
 
 /// What was analysed.
@@ -232,7 +234,7 @@ pub struct EventRow {
 /// Where the time of requests of one kind went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LatencyRow {
-    /// `put`, `get`, or `sent on`: a request answered `redirect` or `fail`.
+    /// `all`, `put`, `get`, or `sent on`: a request answered `redirect` or `fail`.
     pub kind: &'static str,
     /// Requests answered.
     pub count: u64,
@@ -330,8 +332,8 @@ pub struct Finding {
     pub summary: String,
     /// What it rests on.
     pub numbers: Vec<Number>,
-    /// What to turn, if a knob helps.
-    pub change: Option<Change>,
+    /// What to turn, if a knob helps: one knob, and those that its limits drag along.
+    pub changes: Vec<Change>,
     /// Messages that the change is expected to save in this run; 0 if nothing can be saved.
     pub expected_saving: f64,
 }
@@ -381,4 +383,63 @@ pub struct SpaceTime {
     pub messages: Vec<(u64, u8, u8, u64, u8, u8)>,
     /// How many messages the run has beyond those.
     pub left_out: u64,
+}
+
+/// What reruns in virtual time showed of the findings' expectations.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verification {
+    /// The seeds of the reruns; each was run as it was, and with each change.
+    pub seeds: Vec<u64>,
+    /// Messages of the runs as they were.
+    pub messages: Spread,
+    /// Their median latency.
+    pub p50_latency_us: Spread,
+    /// How many of them passed all checks.
+    pub passed: u64,
+    /// Each finding's change by itself, and at last all together.
+    pub rows: Vec<VerifiedRow>,
+}
+
+/// A change and what it did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VerifiedRow {
+    /// The finding's name, or `together`.
+    pub name: &'static str,
+    /// What was turned.
+    pub changes: Vec<Change>,
+    /// Messages that the finding expected to save, by the run of each seed as it was.
+    pub expected: Spread,
+    /// Messages saved.
+    pub seen: Spread,
+    /// Mean saved over mean expected; none where nothing was expected.
+    pub seen_of_expected: Option<f64>,
+    /// Median latency with the change.
+    pub p50_latency_us: Spread,
+    /// How many runs with the change passed all checks.
+    pub passed: u64,
+}
+
+/// A number over several seeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Spread {
+    /// The least.
+    pub least: f64,
+    /// The mean.
+    pub mean: f64,
+    /// The most.
+    pub most: f64,
+}
+
+impl Spread {
+    /// Over `values`; of none all is 0.
+    pub fn of(values: &[f64]) -> Spread {
+        if values.is_empty() {
+            return Spread::default();
+        }
+        Spread {
+            least: values.iter().copied().fold(f64::INFINITY, f64::min),
+            mean: values.iter().sum::<f64>() / values.len() as f64,
+            most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        }
+    }
 }

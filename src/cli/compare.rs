@@ -121,7 +121,7 @@ fn virtual_run(
 ) -> Result<Run, Failure> {
     let options = VirtualOptions {
         seed,
-        tuning: tuning_file::load(&arguments.profile).map_err(Failure::input)?,
+        tuning: tuning_file::load(&arguments.profile).map_err(Failure::input)?.tuning,
         precise: false,
         through_codec: false,
         delays: Delays::embedded(),

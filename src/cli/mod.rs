@@ -1,5 +1,6 @@
 //! The command line: one `run` a subcommand; the flags' docs are the help.
 
+mod budget;
 mod calibrate;
 mod compare;
 mod output;
@@ -25,6 +26,8 @@ pub enum Status {
     CheckFailed = 1,
     /// Bad input or usage.
     BadInput = 2,
+    /// Nothing but a budget was exceeded.
+    BudgetExceeded = 3,
     /// The environment failed: a port, a child, the disk.
     Environment = 4,
     /// Broken off by Ctrl-C.
@@ -62,12 +65,12 @@ Examples:
   laconic sim simple-2            one scenario in virtual time, and its messages
   laconic sim all --repeat 20     the course's seventeen, 20 seeds each
   laconic sim crash-3 --real      over real UDP, with child processes
-  laconic sim simple-2 --out run  keep the run, then: laconic records run
+  laconic sim simple-2 --out run  keep the run, then: laconic budget run
   laconic trace run -o trace.json the same as arrows and slices, for Perfetto
   laconic postmortem run          what a real run's black boxes tell
 
-Exit status: 0 good, 1 a check failed, 2 bad input or usage, 4 the environment
-failed (port, child, disk), 130 interrupted."
+Exit status: 0 good, 1 a check failed, 2 bad input or usage, 3 only a budget
+exceeded, 4 the environment failed (port, child, disk), 130 interrupted."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -78,6 +81,8 @@ struct Arguments {
 enum Command {
     /// Run a scenario, or all seventeen of the course, and say where the messages went
     Sim(sim::SimArguments),
+    /// Say where a run's messages went, what they should have cost, and what to do
+    Budget(budget::BudgetArguments),
     /// Print the records of a run as JSON lines
     Records(records::RecordsArguments),
     /// Draw a kept run as a Chrome trace file, for Perfetto
@@ -128,6 +133,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     };
     let result = match parsed.command {
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Budget(arguments) => budget::run(&arguments),
         Command::Records(arguments) => records::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Postmortem(arguments) => postmortem::run(&arguments),

@@ -10,13 +10,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::output::print;
+use super::output::{print, print_styled, write};
 use super::{Failure, Status};
+use crate::budget;
 use crate::sim::outcome::Outcome;
 use crate::sim::report::Report;
 use crate::sim::scenario::{COURSE, Scenario};
 use campaign::Campaign;
-use engines::Engine;
+use engines::{Done, Engine};
 
 /// Run a scenario, or all seventeen of the course, and say where the messages went.
 #[derive(Args)]
@@ -25,6 +26,7 @@ Examples:
   laconic sim simple-2                  virtual time, the course's timing
   laconic sim simple-2 --json           the outcome as one JSON object
   laconic sim mine.json --seed 7        your own scenario, a run to be repeated
+  laconic sim simple-2 --report x.html  its message budget as a page
   laconic sim all --repeat 20 --seed 1  340 runs, in parallel
   laconic sim simple-2 --real           child processes over UDP, in real time
   laconic sim simple-2 --real --replica ./4730kvstore
@@ -40,9 +42,9 @@ thresholds, tier), unanswered, duplicates, incidents, ends, faults, remarks,
 and messages: table (kind, cause, count), total = counted + unread + lost,
 committed_puts, batches, batch_messages, resend_timeouts, elections, garbage.
 
-Exit status: 0 good, 1 a check failed, 2 bad input or usage, 4 the environment
-failed (port, child, disk), 130 interrupted. Of several runs the first of
-2, 4, 1.")]
+Exit status: 0 good, 1 a check failed, 2 bad input or usage, 3 only a budget
+exceeded, 4 the environment failed (port, child, disk), 130 interrupted. Of
+several runs the first of 2, 4, 1, 3.")]
 pub struct SimArguments {
     /// Name of a scenario (simple-1 to advanced-4, large), a JSON file, or
     /// `all`: the course's seventeen
@@ -68,6 +70,9 @@ pub struct SimArguments {
     /// Keep the run: run.json, history.jsonl, records/ID.bin, simulator.bin (a folder a run, if several)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Write the message budget of the run there, as one HTML page
+    #[arg(long, value_name = "FILE.html", conflicts_with = "repeat")]
+    report: Option<PathBuf>,
     /// Print the outcome as JSON on standard output, and nothing else there
     #[arg(long)]
     json: bool,
@@ -86,20 +91,38 @@ pub(super) struct Job {
 /// Runs what was asked for.
 pub fn run(arguments: &SimArguments) -> Result<Status, Failure> {
     let jobs = jobs(arguments)?;
-    let engine = Engine::new(arguments)?;
+    let single = jobs.len() == 1;
+    if arguments.report.is_some() && (!single || arguments.replica.is_some()) {
+        let words = "--report tells of one run, of our own replicas: laconic budget takes several";
+        return Err(Failure::input(words));
+    }
+    let engine = Engine::new(arguments, single)?;
     if let [job] = jobs.as_slice() {
-        let outcome = engine.run(job)?;
-        print(&single(arguments, &outcome))?;
-        return Ok(if outcome.passed { Status::Good } else { Status::CheckFailed });
+        return tell(arguments, &engine.run(job)?);
     }
     Campaign::new(arguments.scenario == "all", arguments.repeat, arguments.json).run(&engine, jobs)
 }
 
-fn single(arguments: &SimArguments, outcome: &Outcome) -> String {
-    match arguments.json {
-        true => json_line(outcome),
-        false => Report(outcome).to_string(),
+/// Tells of the one run.
+fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
+    if let (Some(path), Some(report)) = (&arguments.report, &done.budget) {
+        let page = budget::html(std::slice::from_ref(report)).map_err(Failure::environment)?;
+        write(path, &page)?;
     }
+    match arguments.json {
+        true => print(&json_line(&done.outcome))?,
+        false => {
+            print(&Report(&done.outcome).to_string())?;
+            if let Some(report) = &done.budget {
+                print_styled(&budget::text(&budget::summary(report)))?;
+            }
+        }
+    }
+    Ok(match done.outcome.passed {
+        false => Status::CheckFailed,
+        true if done.exceeds_budget() => Status::BudgetExceeded,
+        true => Status::Good,
+    })
 }
 
 /// An outcome as one line of JSON.

@@ -20,9 +20,9 @@ began, not how long it took, so it is drawn up to the next, at most 10 us wide.
 Arrows, by category: message (one for each receiver; a lost one ends on a track
 of the network's that says how), request and answer (client and replica), batch
 (an entry waits for the batch that carries it), wait (a request waits for its
-answer). Select a client's request and follow its arrows: to the leader, to the
-followers, and back. Counters: term and commit index, messages and requests in
-flight. Instants: kills, partitions, new leaders.
+answer). Select `on its way` in a client's request and follow the arrows: to the
+leader, to the followers, and back. Counters: term and commit index, messages
+and requests in flight. Instants: kills, partitions, new leaders.
 
 The replicas of a run on one machine share its clock. For one over several
 machines their clocks' offsets would have to be measured first.

@@ -97,6 +97,11 @@ impl MemberSet {
         self.0 |= 1 << member.0;
     }
 
+    /// Takes `member` out.
+    pub fn remove(&mut self, member: Member) {
+        self.0 &= !(1 << member.0);
+    }
+
     /// Whether `member` is in the set.
     pub const fn contains(self, member: Member) -> bool {
         self.0 & (1 << member.0) != 0

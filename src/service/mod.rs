@@ -76,7 +76,7 @@ pub fn run(arguments: &[OsString], environment: &Environment) -> ExitCode {
 fn try_run(arguments: &[OsString], environment: &Environment) -> Result<(), ServiceError> {
     let Arguments { port, members } = Arguments::parse(arguments)?;
     log_to_stderr(environment.log.as_deref())?;
-    let tuning = tuning_file::load(environment.profile.as_deref().unwrap_or("course"))?;
+    let tuning = tuning_file::load(environment.profile.as_deref().unwrap_or("course"))?.tuning;
     let clock = MonotonicClock::start();
     let mut lenses = Lenses::open(environment, &members, &clock)?;
     let seed = RandomState::new().hash_one(0);

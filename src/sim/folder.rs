@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 
 use super::history::{Action, Ending, Operation};
 use super::outcome::Outcome;
-use crate::record::request_id;
+use super::scenario::Scenario;
+use crate::budget::{ClientRequest, Limits};
+use crate::raft::Tuning;
+use crate::record::{AnswerKind, request_id};
 
 /// A file of the folder could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -20,25 +23,62 @@ pub struct FolderError {
     pub source: io::Error,
 }
 
+/// How the replicas of a run were tuned.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuned<'a> {
+    /// Their knobs; none of a foreign program.
+    pub tuning: Option<&'a Tuning>,
+    /// What their profile allows a run to spend.
+    pub budget: &'a Limits,
+}
+
+/// What `run.json` holds: all that it takes to do the run again, and what came of it.
+pub fn run_json(scenario: &Scenario, tuned: Tuned<'_>, outcome: &Outcome) -> Value {
+    json!({
+        "laconic_version": env!("CARGO_PKG_VERSION"),
+        "scenario": scenario.to_json(),
+        "tuning": tuned.tuning,
+        "budget": tuned.budget,
+        "outcome": outcome,
+    })
+}
+
 /// Writes what is known at a run's end; records have been written on the way.
 ///
 /// # Errors
 /// If the folder or a file cannot be written.
-pub fn write(out: &Path, outcome: &Outcome) -> Result<(), FolderError> {
+pub fn write(out: &Path, run: &Value, history: &[Operation]) -> Result<(), FolderError> {
     let put = |name: &str, text: String| {
         let path = out.join(name);
         std::fs::write(&path, text).map_err(|source| FolderError { path, source })
     };
     std::fs::create_dir_all(out).map_err(|source| FolderError { path: out.to_owned(), source })?;
-    let version = env!("CARGO_PKG_VERSION");
-    let run = json!({ "laconic_version": version, "outcome": outcome });
     put("run.json", format!("{run:#}\n"))?;
-    let lines = outcome.conclusion.history.iter().map(|operation| {
+    let lines = history.iter().map(|operation| {
         let mut line = operation_json(operation).to_string();
         line.push('\n');
         line
     });
     put("history.jsonl", lines.collect())
+}
+
+/// The requests of a run, as the analysis of its budget knows them.
+pub fn client_requests(history: &[Operation]) -> Vec<ClientRequest> {
+    let request = |operation: &Operation| ClientRequest {
+        request: request_id(&operation.mid),
+        client: operation.client,
+        put: matches!(operation.action, Action::Put { .. }),
+        invoked_at: operation.invoked_at,
+        answered: operation.answered.map(|(at, ending)| {
+            let answer = match ending {
+                Ending::Ok => AnswerKind::Ok,
+                Ending::Redirect => AnswerKind::Redirect,
+                Ending::Fail => AnswerKind::Fail,
+            };
+            (at, answer)
+        }),
+    };
+    history.iter().map(request).collect()
 }
 
 /// One attempt of a client; `request` is its name in the records.

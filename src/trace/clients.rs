@@ -1,5 +1,5 @@
-//! The clients' process: a slice for each request, from its creation to its answer, which is a slice
-//! within it, and the arrows between clients and replicas.
+//! The clients' process: a slice for each request, from its creation to its answer, within it one
+//! for its way to the replica and one for the answer, and the arrows between clients and replicas.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
@@ -85,8 +85,8 @@ struct Answer {
 /// What is known of a request besides what its client knows.
 #[derive(Debug, Default)]
 struct Progress {
-    /// Its arrow from the client, once somebody has taken it in, or it is known how it was lost.
-    asked: Option<Arrow>,
+    /// Its arrow from the client, once somebody has taken it in, and when that was.
+    asked: Option<(Arrow, Micros)>,
     /// The answer that the client may have taken.
     answer: Option<Answer>,
 }
@@ -127,7 +127,7 @@ impl Clients {
             return;
         }
         let arrow = sheet.new_arrow("request", request.mid.clone());
-        progress.asked = Some(arrow.clone());
+        progress.asked = Some((arrow.clone(), at));
         match request.invoked_at() < at {
             true => slice.tips.push(Tip { arrow, starts: false }),
             false => sheet.lose(Loss::AgainstTheClock, request.invoked_at(), at, arrow),
@@ -187,26 +187,31 @@ fn draw_request<W: Write>(
     place: Place,
     sheet: &mut Sheet<W>,
 ) {
-    let arrow = progress.asked.unwrap_or_else(|| {
+    let (arrow, taken_in_at) = progress.asked.unwrap_or_else(|| {
         let arrow = sheet.new_arrow("request", request.mid.clone());
         sheet.lose(Loss::Request, begin, begin, arrow.clone());
-        arrow
+        (arrow, begin)
     });
     let answer = request.answer.as_deref().unwrap_or("unanswered");
     let details = json!({
         "key": request.key, "mid": request.mid, "request": format!("{:016x}", request.request),
         "answer": answer,
     });
+    let span =
+        |from: Micros, to: Micros| Span { begin: from.0 * 1_000, width: (to - from).0 * 1_000 };
     let name = format!("{} {answer}", request.operation);
-    let span = Span { begin: begin.0 * 1_000, width: over.since(begin).0 * 1_000 };
-    let tips = vec![Tip { arrow, starts: true }];
-    sheet.slice(place, span, &Slice { name, details, tips });
+    sheet.slice(place, span(begin, over), &Slice { name, details, tips: Vec::new() });
+    // Stages within: an arrow is shown from the end of its slice, so the way to the replica is one.
+    let mut stage = |name: &str, from, to, tips| {
+        let (name, details) = (name.to_owned(), json!({}));
+        sheet.slice(place, span(from, to), &Slice { name, details, tips });
+    };
+    let last = request.answered_at().unwrap_or(over);
+    let on_its_way = taken_in_at.min(last).max(begin + Micros(1));
+    stage("on its way", begin, on_its_way, vec![Tip { arrow, starts: true }]);
     if let Some(at) = request.answered_at() {
-        let tips = progress.answer.map(|answer| Tip { arrow: answer.arrow, starts: false });
-        let span = Span { begin: at.0 * 1_000, width: over.since(at).0 * 1_000 };
-        let slice =
-            Slice { name: answer.to_owned(), details: json!({}), tips: tips.into_iter().collect() };
-        sheet.slice(place, span, &slice);
+        let tip = progress.answer.map(|answer| Tip { arrow: answer.arrow, starts: false });
+        stage(answer, at, over, tip.into_iter().collect());
     }
 }
 

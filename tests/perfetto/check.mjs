@@ -64,7 +64,7 @@ function query(page, sql) {
 /// to the answer within it.
 const follow = (put) => `
   WITH RECURSIVE walk(slice, depth) AS (
-    SELECT ${put}, 0
+    SELECT id, 0 FROM slice WHERE parent_id = ${put} AND name = 'on its way'
     UNION
     SELECT flow.slice_in, walk.depth + 1 FROM walk JOIN flow ON flow.slice_out = walk.slice
     WHERE walk.depth < 6)
@@ -74,7 +74,7 @@ const follow = (put) => `
       JOIN thread USING (utid)
       WHERE walk.depth <= 4 AND thread.name = 'handling' AND slice.name = 'append'),
     (SELECT count(*) FROM walk JOIN slice ON slice.id = walk.slice
-      WHERE slice.parent_id = ${put})`;
+      WHERE slice.parent_id = ${put} AND slice.name = 'ok')`;
 
 const server = http.createServer(serve).listen(0, '127.0.0.1');
 await new Promise((resolve) => server.once('listening', resolve));

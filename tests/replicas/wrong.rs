@@ -73,7 +73,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     socket.connect(("127.0.0.1", port.parse::<u16>()?))?;
     socket.set_read_timeout(Some(Duration::from_millis(5)))?;
     let seed = u64::from(std::process::id());
-    let replica = Replica::new(members.clone(), tuning_file::load("course")?, seed, Micros(0));
+    let replica =
+        Replica::new(members.clone(), tuning_file::load("course")?.tuning, seed, Micros(0));
     let chosen = members.me().0 == 0;
     let mut process = Process {
         wrong: wrong()?,

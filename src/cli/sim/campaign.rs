@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::engines::Engine;
+use super::engines::{Done, Engine};
 use super::{Job, json_line};
 use crate::cli::output::print;
 use crate::cli::{Failure, Status};
@@ -19,6 +19,8 @@ pub struct Campaign {
     json: bool,
     passed: usize,
     failed: bool,
+    /// Runs that exceeded a limit.
+    exceeded: u64,
     failure: Option<Failure>,
     dice: Vec<String>,
     /// Outcomes of the scenario under way, where a scenario is one line.
@@ -35,6 +37,7 @@ impl Campaign {
             json,
             passed: 0,
             failed: false,
+            exceeded: 0,
             failure: None,
             dice: Vec::new(),
             group: Vec::new(),
@@ -57,9 +60,9 @@ impl Campaign {
         self.conclude(total)
     }
 
-    fn take(&mut self, result: Result<Outcome, Failure>) -> Result<(), Failure> {
-        let outcome = match result {
-            Ok(outcome) => outcome,
+    fn take(&mut self, result: Result<Done, Failure>) -> Result<(), Failure> {
+        let done = match result {
+            Ok(done) => done,
             Err(failure) if failure.status == Status::Interrupted => return Err(failure),
             Err(failure) => {
                 eprintln!("laconic: {}", failure.message);
@@ -70,6 +73,8 @@ impl Campaign {
                 return Ok(());
             }
         };
+        self.exceeded += u64::from(done.exceeds_budget());
+        let outcome = done.outcome;
         self.passed += usize::from(outcome.passed);
         self.failed |= !outcome.passed && !outcome.failed_by_dice_alone;
         let run = &outcome.conclusion;
@@ -118,10 +123,14 @@ impl Campaign {
             }
             let what = if self.all && self.repeat == 1 { "tests" } else { "runs" };
             print(&format!("Passed {} out of {total} {what}\n", self.passed))?;
+            if self.exceeded > 0 {
+                print(&format!("Over budget: {} of {total}\n", self.exceeded))?;
+            }
         }
         match self.failure {
             Some(failure) => Ok(failure.status),
             None if self.failed => Ok(Status::CheckFailed),
+            None if self.exceeded > 0 => Ok(Status::BudgetExceeded),
             None => Ok(Status::Good),
         }
     }

@@ -1,28 +1,48 @@
 //! One run, by the engine that was asked for.
 
+use std::path::Path;
+
 use super::{Job, SimArguments};
+use crate::budget::{Analysis, Report, RunFacts};
 use crate::cli::{Failure, Status};
-use crate::raft::Tuning;
+use crate::record::{Record, RunRecords, Sink};
 use crate::sim::delays::Delays;
-use crate::sim::folder;
+use crate::sim::folder::{self, Tuned};
 use crate::sim::outcome::{Evidence, Outcome, Setup, judge};
 use crate::sim::real::{self, RealError, RealOptions, RealRun};
 use crate::sim::virtual_time::{self, Keep, VirtualOptions, VirtualRun};
-use crate::tuning_file;
+use crate::tuning_file::{self, Profile};
 
 /// How runs are done.
 pub struct Engine {
-    tuning: Tuning,
+    profile: Profile,
     setup: Setup,
     delays: Delays,
     /// For real runs; seed and folder are each job's.
     real: Option<RealOptions>,
+    /// Whether each run's budget is analysed, stated or not.
+    analyses: bool,
+}
+
+/// A run that is over.
+pub struct Done {
+    /// How it was judged.
+    pub outcome: Outcome,
+    /// Its budget, if it was asked for, or limits are stated.
+    pub budget: Option<Report>,
+}
+
+impl Done {
+    /// Whether a limit was exceeded.
+    pub fn exceeds_budget(&self) -> bool {
+        self.budget.iter().flat_map(|report| &report.limits).any(|limit| limit.exceeded)
+    }
 }
 
 impl Engine {
     /// The engine that `arguments` ask for.
-    pub fn new(arguments: &SimArguments) -> Result<Engine, Failure> {
-        let tuning = tuning_file::load(&arguments.profile).map_err(Failure::input)?;
+    pub fn new(arguments: &SimArguments, analyses: bool) -> Result<Engine, Failure> {
+        let profile = tuning_file::load(&arguments.profile).map_err(Failure::input)?;
         let foreign = arguments.replica.as_deref().map(|program| program.display().to_string());
         let setup = Setup {
             engine: if arguments.real { "real" } else { "virtual" },
@@ -39,7 +59,7 @@ impl Engine {
             progress: true,
             ..RealOptions::default()
         });
-        Ok(Engine { tuning, setup, delays: Delays::embedded(), real })
+        Ok(Engine { profile, setup, delays: Delays::embedded(), real, analyses })
     }
 
     /// Whether runs can be done side by side: virtual ones can.
@@ -47,41 +67,80 @@ impl Engine {
         self.real.is_none()
     }
 
-    /// Does one run, judges it and writes its folder.
-    pub fn run(&self, job: &Job) -> Result<Outcome, Failure> {
-        let evidence = match &self.real {
+    /// Does one run, judges it, writes its folder and analyses its budget.
+    pub fn run(&self, job: &Job) -> Result<Done, Failure> {
+        let limited = !self.profile.budget.is_empty() || !job.scenario.budget.is_empty();
+        let analyses = (self.analyses || limited) && !self.setup.foreign;
+        let (evidence, records) = match &self.real {
             Some(options) => run_real(job, options)?,
-            None => self.run_virtual(job)?,
+            None => self.run_virtual(job, analyses)?,
         };
         let outcome = judge(&job.scenario, self.setup.clone(), evidence);
-        if let Some(out) = &job.out {
-            folder::write(out, &outcome).map_err(Failure::environment)?;
+        let tuned = Tuned {
+            tuning: Some(&self.profile.tuning).filter(|_| !self.setup.foreign),
+            budget: &self.profile.budget,
+        };
+        if job.out.is_none() && !analyses {
+            return Ok(Done { outcome, budget: None });
         }
-        Ok(outcome)
+        let run = folder::run_json(&job.scenario, tuned, &outcome);
+        let history = &outcome.conclusion.history;
+        if let Some(out) = &job.out {
+            folder::write(out, &run, history).map_err(Failure::environment)?;
+        }
+        if !analyses {
+            return Ok(Done { outcome, budget: None });
+        }
+        let facts = RunFacts::from_json(&run).map_err(Failure::environment)?;
+        let mut analysis = Analysis::new(facts);
+        let problems = feed(&mut analysis, records, job.out.as_deref())?;
+        let report = analysis.finish(&folder::client_requests(history), problems);
+        Ok(Done { outcome, budget: Some(report) })
     }
 
-    fn run_virtual(&self, job: &Job) -> Result<Evidence, Failure> {
+    fn run_virtual(&self, job: &Job, analyses: bool) -> Result<(Evidence, Vec<Record>), Failure> {
         let options = VirtualOptions {
             seed: job.seed,
-            tuning: self.tuning.clone(),
+            tuning: self.profile.tuning.clone(),
             precise: self.setup.timing == "precise",
             through_codec: false,
             delays: self.delays.clone(),
-            records: job.out.clone().map_or(Keep::Nothing, Keep::Folder),
+            records: match &job.out {
+                Some(out) => Keep::Folder(out.clone()),
+                None if analyses => Keep::Memory,
+                None => Keep::Nothing,
+            },
         };
         let run = virtual_time::run(&job.scenario, &options).map_err(Failure::environment)?;
-        let VirtualRun { conclusion, fold, balances, broken, .. } = run;
+        let VirtualRun { conclusion, fold, balances, broken, records, .. } = run;
         let invariants = Some(broken);
-        Ok(Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() })
+        Ok((Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() }, records))
     }
 }
 
-fn run_real(job: &Job, options: &RealOptions) -> Result<Evidence, Failure> {
+/// Lets the analysis see the records in the order of time: those in memory, or, if the run wrote
+/// them down, those in its folder. What could not be read comes back.
+fn feed(
+    analysis: &mut Analysis,
+    mut records: Vec<Record>,
+    out: Option<&Path>,
+) -> Result<Vec<String>, Failure> {
+    if let Some(out) = out.filter(|_| records.is_empty()) {
+        let mut records = RunRecords::open(out).map_err(Failure::environment)?;
+        records.by_ref().for_each(|record| analysis.record(record));
+        return Ok(records.problems().to_vec());
+    }
+    records.sort_by_key(|record| (record.at, record.teller));
+    records.into_iter().for_each(|record| analysis.record(record));
+    Ok(Vec::new())
+}
+
+fn run_real(job: &Job, options: &RealOptions) -> Result<(Evidence, Vec<Record>), Failure> {
     let options = RealOptions { seed: job.seed, out: job.out.clone(), ..options.clone() };
     let run = real::run(&job.scenario, &options).map_err(real_failure)?;
-    let RealRun { conclusion, fold, balances, by_type, .. } = run;
+    let RealRun { conclusion, fold, balances, by_type, records, .. } = run;
     let by_type = if options.foreign { by_type } else { Vec::new() };
-    Ok(Evidence { conclusion, fold, balances, invariants: None, by_type })
+    Ok((Evidence { conclusion, fold, balances, invariants: None, by_type }, records))
 }
 
 /// Why a real run could not be done, and how to exit.

@@ -5,9 +5,11 @@ mod fields;
 mod parse;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::path::Path;
 
+use crate::budget::Limits;
 use crate::raft::Micros;
 
 pub use course_files::COURSE;
@@ -111,6 +113,8 @@ pub struct Scenario {
     /// Ours: how fast each replica's clock runs against true time, in parts per million of
     /// difference, by rank; missing ranks run true. Virtual engine only.
     pub clock_drift_ppm: Vec<i32>,
+    /// Ours: what the run may spend; more ends it with exit status 3.
+    pub budget: Limits,
 }
 
 /// Why there is no scenario; each prints as one line.

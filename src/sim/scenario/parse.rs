@@ -1,10 +1,12 @@
 //! From the text of a scenario file to a [`Scenario`]: the keys, ranges and defaults of
 //! interface §3, and the keys of our own.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::fields::{Fields, not};
 use super::{Event, EventKind, Network, Scenario, ScenarioError, Tests, Thresholds};
+use crate::budget::Limits;
 use crate::raft::Micros;
 
 /// The most messages a run may be given.
@@ -46,6 +48,7 @@ impl Scenario {
             shared_keys: top.flag("shared_keys")?,
             network: network(&top.optional_object("network")?)?,
             clock_drift_ppm: clock_drift(&top, replicas)?,
+            budget: budget(&top)?,
         })
     }
 }
@@ -133,6 +136,17 @@ fn network(fields: &Fields) -> Result<Network, ScenarioError> {
         delayed: fields.number_or("delayed", 0.0..=1.0, 0.0)?,
         delay_max: seconds(delay_max_ms / 1e3),
     })
+}
+
+/// Keys of our own, so that one that is misspelt is refused: it would limit nothing.
+fn budget(top: &Fields) -> Result<Limits, ScenarioError> {
+    let Some(value) = top.value("budget") else {
+        return Ok(Limits::default());
+    };
+    let refuse = |rule: String| top.refuse("budget", rule);
+    let limits = Limits::deserialize(value).map_err(|error| refuse(error.to_string()))?;
+    limits.check().map_err(|(key, rule)| refuse(format!("{key} {rule}")))?;
+    Ok(limits)
 }
 
 fn clock_drift(top: &Fields, replicas: usize) -> Result<Vec<i32>, ScenarioError> {

@@ -286,3 +286,18 @@ fn the_embedded_scenarios_are_those_of_interface_6() {
     assert_eq!((large.replicas, large.requests, large.mix), (21, 100_000, 0.8));
     assert_eq!((large.lifetime, large.max_packets), (Micros::from_seconds(60), 900_000));
 }
+
+#[test]
+fn every_embedded_scenario_reads_back_from_what_a_run_keeps_of_it() {
+    let names = COURSE.into_iter().chain(["large"]);
+    for name in names {
+        let mut scenario = Scenario::load(name).unwrap();
+        scenario.seed = Some(7);
+        scenario.shared_keys = true;
+        scenario.clock_drift_ppm = vec![3, -4];
+        scenario.network.delay_max = Micros(1_500);
+        scenario.budget.p99_latency_us = Some(2.5);
+        let text = scenario.to_json().to_string();
+        assert_eq!(Scenario::parse(name, "run.json", &text).unwrap(), scenario);
+    }
+}

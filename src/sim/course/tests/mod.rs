@@ -41,6 +41,7 @@ fn scenario() -> Scenario {
         shared_keys: false,
         network: Network::default(),
         clock_drift_ppm: Vec::new(),
+        budget: crate::budget::Limits::default(),
     }
 }
 

@@ -1,0 +1,376 @@
+//! The analysis of a run: one fold over its records, and the report that comes of it.
+
+use super::bounds;
+use super::evidence::Evidence;
+use super::facts::{ClientRequest, RunFacts};
+use super::figures;
+use super::findings;
+use super::latency::Requests;
+use super::ledger::{Closed, Ledger};
+use super::limits::Spent;
+use super::phases::{Phase, Phases};
+use super::reigns::{Reigned, Reigns};
+use super::report::{
+    Books, EventRow, LatencyRow, LinkRow, Report, RunSummary, SCHEMA, SpaceTime, Story,
+};
+use crate::raft::{Cause, Event, Member, Micros};
+use crate::record::{AnswerKind, Fact, Record, SIMULATOR, Sink, deposed_name};
+
+/// Messages that are kept one by one, for the space-time diagram.
+const MOST_MESSAGES_KEPT: usize = 40_000;
+/// Elections and faults that are kept to be told.
+const MOST_EVENTS: usize = 1_000;
+
+/// The fold.
+#[derive(Debug)]
+pub struct Analysis {
+    facts: RunFacts,
+    phases: Phases,
+    ledger: Ledger,
+    reigns: Reigns,
+    requests: Requests,
+    evidence: Evidence,
+    events: Vec<EventRow>,
+    /// By index: whether a put there was answered `ok`.
+    answered: Vec<bool>,
+    puts: u64,
+    reads: u64,
+    /// Seconds in which something was asked, or that were not steady.
+    busy_seconds: Vec<bool>,
+    newest: Micros,
+}
+
+/// What the fold gathered, for those who make figures and findings of it.
+pub struct Gathered {
+    /// How the run was done.
+    pub facts: RunFacts,
+    /// All messages.
+    pub ledger: Closed,
+    /// What the leaders did.
+    pub reigned: Reigned,
+    /// What else was seen.
+    pub evidence: Evidence,
+    /// Puts answered, reads answered.
+    pub puts: u64,
+    /// The latter.
+    pub reads: u64,
+    /// Whole seconds in which nothing was asked and all was well, by number.
+    pub idle_seconds: Vec<usize>,
+    /// The share of the messages that the simulator counted which the dice lost.
+    pub loss: f64,
+}
+
+impl Analysis {
+    /// Of a run that was done like this.
+    pub fn new(facts: RunFacts) -> Analysis {
+        let replicas = facts.replicas;
+        let longer_us = findings::longest_heartbeat_us(&facts.tuning);
+        Analysis {
+            phases: Phases::new(replicas),
+            ledger: Ledger::new(replicas, MOST_MESSAGES_KEPT),
+            reigns: Reigns::new(replicas),
+            requests: Requests::new(replicas),
+            evidence: Evidence::new(replicas, &facts.tuning, longer_us),
+            events: Vec::new(),
+            answered: Vec::new(),
+            puts: 0,
+            reads: 0,
+            busy_seconds: Vec::new(),
+            newest: Micros(0),
+            facts,
+        }
+    }
+
+    /// Whether a record speaks of none but this run's replicas.
+    fn is_of_run(&self, record: &Record) -> bool {
+        let replicas = self.facts.replicas;
+        let known = |member: Member| member.rank() < replicas;
+        let teller = known(record.teller) || record.teller == SIMULATOR;
+        teller
+            && match record.fact {
+                Fact::Routed { from, to, .. } => known(from) && known(to),
+                Fact::Received { from, .. } => known(from),
+                Fact::Killed { member, .. } => known(member),
+                _ => true,
+            }
+    }
+
+    fn on_answered(&mut self, outcome: AnswerKind, index: u64) {
+        if outcome != AnswerKind::Ok {
+            return;
+        }
+        if index == 0 {
+            self.reads += 1;
+            return;
+        }
+        let place = index as usize - 1;
+        if self.answered.len() <= place {
+            self.answered.resize(place + 1, false);
+        }
+        self.puts += u64::from(!std::mem::replace(&mut self.answered[place], true));
+    }
+
+    /// Marks the seconds from the last record to this one: not idle if not steady.
+    fn mark(&mut self, record: &Record, before: Phase) {
+        let second = |at: Micros| (at.0 / 1_000_000) as usize;
+        let (from, to) = (second(self.newest.min(record.at)), second(record.at));
+        self.newest = self.newest.max(record.at);
+        if self.busy_seconds.len() <= to {
+            self.busy_seconds.resize(to + 1, false);
+        }
+        let asks = matches!(record.fact, Fact::Asked { .. } | Fact::State(Event::BatchSent { .. }));
+        let steady = before == Phase::Steady && self.phases.now() == Phase::Steady;
+        self.busy_seconds[to] |= asks;
+        if !steady {
+            self.busy_seconds[from..=to].fill(true);
+        }
+    }
+
+    fn tell(&mut self, at: Micros, kind: &'static str, member: Option<Member>, text: String) {
+        if self.events.len() < MOST_EVENTS {
+            let member = member.map(|member| member.0);
+            self.events.push(EventRow { at_us: at.0, kind, member, text });
+        }
+    }
+
+    fn on_event(&mut self, record: &Record) {
+        let (at, teller) = (record.at, record.teller);
+        match record.fact {
+            Fact::State(Event::BecameLeader { term, .. }) => {
+                let text = format!("{:04X} leads term {term}", teller.0);
+                self.tell(at, "leader", Some(teller), text);
+            }
+            Fact::State(Event::SteppedDown { term, reason }) => {
+                let why = deposed_name(reason);
+                let text = format!("{:04X} leads term {term} no more ({why})", teller.0);
+                self.tell(at, "stepped_down", Some(teller), text);
+            }
+            Fact::Killed { member, by_itself: false } => {
+                let text = format!("{:04X} was killed", member.0);
+                self.tell(at, "killed", Some(member), text);
+            }
+            Fact::Killed { member, by_itself: true } => {
+                let text = format!("{:04X} ended by itself", member.0);
+                self.tell(at, "ended", Some(member), text);
+            }
+            Fact::Partitioned { majority: 0 } => {
+                self.tell(at, "healed", None, "the partition ended".to_owned());
+            }
+            Fact::Partitioned { majority } => {
+                let replicas = 0..self.facts.replicas;
+                let side: Vec<String> = replicas
+                    .filter(|rank| majority & (1 << rank) != 0)
+                    .map(|rank| format!("{rank:04X}"))
+                    .collect();
+                let text = format!("{} cut off from the others", side.join(" "));
+                self.tell(at, "partitioned", None, text);
+            }
+            _ => {}
+        }
+    }
+
+    /// The report, with what the clients saw and what could not be read.
+    pub fn finish(mut self, requests: &[ClientRequest], mut problems: Vec<String>) -> Report {
+        let end = self.facts.ended_at.max(self.newest);
+        let (durations, leaderless) = self.phases.finish(end);
+        for rank in 0..self.facts.replicas as u8 {
+            self.requests.on_step(Member(rank), None, &self.reigns);
+        }
+        let (latency, story, untraced) = self.requests.tell(requests);
+        if untraced > 0 {
+            problems.push(format!("{untraced} answered requests have no records of their answer"));
+        }
+        self.evidence.finish(end);
+        let ledger = self.ledger.finish();
+        let whole_seconds = (end.0 / 1_000_000) as usize;
+        let is_idle = |second: &usize| !self.busy_seconds.get(*second).copied().unwrap_or(false);
+        let dropped = ledger.count(|cell| cell.fate == super::ledger::Fate::Dropped);
+        let counted = ledger.count(|cell| cell.fate.is_counted());
+        let gathered = Gathered {
+            reigned: self.reigns.finish(end),
+            evidence: self.evidence,
+            puts: self.puts,
+            reads: self.reads,
+            idle_seconds: (0..whole_seconds).filter(is_idle).collect(),
+            loss: dropped as f64 / counted.max(1) as f64,
+            ledger,
+            facts: self.facts,
+        };
+        let parts = Parts { durations, leaderless, latency, story, events: self.events, problems };
+        gathered.report(end, parts)
+    }
+}
+
+impl Sink for Analysis {
+    fn record(&mut self, record: Record) {
+        if !self.is_of_run(&record) {
+            return;
+        }
+        let before = self.phases.now();
+        self.phases.record(&record);
+        self.mark(&record, before);
+        self.on_event(&record);
+        let told_by_replica = record.teller != SIMULATOR;
+        if told_by_replica || matches!(record.fact, Fact::Killed { .. } | Fact::Partitioned { .. })
+        {
+            self.reigns.record(&record, self.facts.replicas);
+        }
+        let delivery = self.ledger.record(&record, self.phases.now());
+        if !told_by_replica {
+            return;
+        }
+        if let Some(delivery) = &delivery {
+            self.reigns.on_delivery(&delivery.hop);
+            self.evidence.on_delivery(delivery, &self.reigns);
+        }
+        self.evidence.record(&record, &self.phases);
+        let new_step = matches!(record.fact, Fact::Received { .. } | Fact::Asked { .. });
+        if new_step || self.requests.answered_before(record.teller, record.at) {
+            let hop = delivery.as_ref().map(|delivery| &delivery.hop);
+            self.requests.on_step(record.teller, hop, &self.reigns);
+        }
+        self.requests.record(&record);
+        if let Fact::Answered { outcome, index, .. } = record.fact {
+            self.on_answered(outcome, index);
+        }
+    }
+}
+
+/// What is told as it was gathered.
+struct Parts {
+    durations: [Micros; 5],
+    leaderless: Micros,
+    latency: Vec<LatencyRow>,
+    story: Option<Story>,
+    events: Vec<EventRow>,
+    problems: Vec<String>,
+}
+
+impl Gathered {
+    fn report(self, end: Micros, parts: Parts) -> Report {
+        let Parts { durations, leaderless, latency, story, events, problems } = parts;
+        let all = self.ledger.sum(|_| true);
+        let books = self.books(all.count);
+        let figures = figures::figures(&self);
+        let mut findings = findings::findings(&self);
+        let overall = latency.first().map(|row| row.total);
+        let figure = |name| figures.iter().find(|figure| figure.name == name)?.value;
+        let spent = Spent {
+            messages_a_commit: figure("messages_a_commit"),
+            messages_a_read: figure("messages_a_read"),
+            idle_messages_a_second: figure("idle_messages_a_second"),
+            p50_latency_us: overall.map(|total| total.p50_us as f64),
+            p99_latency_us: overall.map(|total| total.p99_us as f64),
+            leaderless_us: Some(leaderless.0 as f64),
+        };
+        let limits: Vec<_> =
+            self.facts.limits.iter().flat_map(|(by, limits)| limits.rows(*by, &spent)).collect();
+        findings.push(findings::exceeded(&limits));
+        Report {
+            schema: SCHEMA,
+            laconic_version: env!("CARGO_PKG_VERSION"),
+            run: self.summary(end, leaderless, problems),
+            figures,
+            references: figures::references(&self),
+            table: figures::table(&self),
+            books,
+            phases: figures::phases(&self, &durations),
+            fates: figures::fates(&self),
+            causes: Cause::ALL.map(Cause::name).to_vec(),
+            seconds: self.ledger.seconds.iter().map(|second| second.to_vec()).collect(),
+            links: self.links(),
+            events,
+            latency,
+            story,
+            trade_off: figures::trade_off(&self),
+            linger: figures::linger(&self),
+            findings,
+            limits,
+            space_time: self.space_time(),
+            verification: None,
+        }
+    }
+
+    fn summary(&self, end: Micros, leaderless: Micros, problems: Vec<String>) -> RunSummary {
+        let all = self.ledger.sum(|_| true);
+        let facts = &self.facts;
+        RunSummary {
+            scenario: facts.scenario.clone(),
+            seed: facts.seed,
+            engine: facts.engine.clone(),
+            timing: facts.timing.clone(),
+            profile: facts.profile.clone(),
+            replicas: facts.replicas,
+            duration_us: end.0,
+            drops: facts.drops,
+            messages: all.count,
+            bytes: all.bytes,
+            puts: self.puts,
+            reads: self.reads,
+            batches: self.reigned.batches.len() as u64,
+            elections: self.evidence.elections,
+            leaderless_us: leaderless.0,
+            problems,
+        }
+    }
+
+    fn books(&self, sent: u64) -> Books {
+        use super::ledger::Fate::{LostInSocket, UnreadBySimulator};
+        let unread = self.ledger.count(|cell| cell.fate == UnreadBySimulator);
+        let lost = self.ledger.count(|cell| cell.fate == LostInSocket);
+        let counted = self.facts.counted;
+        let mut faults = self.ledger.faults.clone();
+        if sent != counted + unread + lost {
+            faults.push(format!(
+                "sent {sent} is not counted {counted} + unread {unread} + lost {lost}"
+            ));
+        }
+        Books { sent, counted, unread, lost, faults }
+    }
+
+    fn links(&self) -> Vec<LinkRow> {
+        use super::ledger::Fate::{LostInSocket, UnreadBySimulator};
+        let ranks = 0..self.facts.replicas as u8;
+        let pairs = ranks.clone().flat_map(|from| ranks.clone().map(move |to| (from, to)));
+        let link = |(from, to): (u8, u8)| {
+            let mut row = LinkRow {
+                from,
+                to,
+                sent: 0,
+                bytes: 0,
+                counted: 0,
+                unread: 0,
+                lost: 0,
+                received: 0,
+            };
+            let cells = self.ledger.cells.iter();
+            for (cell, tally) in cells.filter(|(c, _)| (c.from.0, c.to.0) == (from, to)) {
+                row.sent += tally.count;
+                row.bytes += tally.bytes;
+                let add = |to: &mut u64, is: bool| *to += if is { tally.count } else { 0 };
+                add(&mut row.counted, cell.fate.is_counted());
+                add(&mut row.unread, cell.fate == UnreadBySimulator);
+                add(&mut row.lost, cell.fate == LostInSocket);
+                add(&mut row.received, cell.fate.is_received());
+            }
+            row
+        };
+        pairs.filter(|(from, to)| from != to).map(link).collect()
+    }
+
+    fn space_time(&self) -> SpaceTime {
+        let messages = self.ledger.ended.iter().map(|ended| {
+            let cell = &ended.cell;
+            let lost = u8::from(!cell.fate.is_received());
+            let cause = super::ledger::charged_to(cell.why) as u8;
+            (ended.sent_at.0, cell.from.0, cell.to.0, ended.last_seen_at.0, lost, cause)
+        });
+        SpaceTime { messages: messages.collect(), left_out: self.ledger.left_out }
+    }
+
+    /// What a batch costs at least: f and one answer.
+    pub fn least_a_batch(&self) -> u64 {
+        let others_needed = self.facts.others_needed();
+        bounds::messages_per_batch(others_needed, others_needed + 1)
+    }
+}

@@ -1,0 +1,424 @@
+//! A report as headings, sentences, tables and lists, which terminal and Markdown then only dress:
+//! both carry the same words and numbers.
+
+use super::report::{Change, Distribution, Figure, Finding, Report, Spread, Verdict, Verification};
+
+/// A part of the document.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Block {
+    /// A heading.
+    Heading(String),
+    /// Sentences.
+    Paragraph(String),
+    /// Items, one below the other.
+    List(Vec<String>),
+    /// A table: its head, its rows, and which column's numbers are drawn as bars, if any.
+    Table(Table),
+}
+
+/// A table. The columns `left` from the left are words, the others numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// What the columns hold.
+    pub head: Vec<&'static str>,
+    /// The cells.
+    pub rows: Vec<Vec<String>>,
+    /// How many columns of words it begins with.
+    pub left: usize,
+    /// What is drawn as a bar behind each row, if anything.
+    pub bars: Option<Vec<f64>>,
+}
+
+/// The whole report.
+pub fn document(report: &Report) -> Vec<Block> {
+    let mut blocks = headline(report);
+    blocks.extend(limits(report));
+    blocks.extend(findings(report));
+    blocks.extend(verification(report));
+    blocks.extend(messages(report));
+    blocks.extend(phases_and_fates(report));
+    blocks.extend(links(report));
+    blocks.extend(latency(report));
+    blocks.extend(delays(report));
+    blocks.extend(events(report));
+    blocks
+}
+
+/// What a run prints by itself: the figures beside their floors, limits, and what could be saved.
+pub fn summary(report: &Report) -> Vec<Block> {
+    let mut blocks = vec![heading("Message budget")];
+    blocks.push(figures(report));
+    blocks.push(references(report));
+    blocks.extend(limits(report));
+    let found = report.findings.iter().filter(|finding| finding.expected_saving > 0.0);
+    let items: Vec<String> = found
+        .map(|finding| {
+            let saving = finding.expected_saving;
+            format!(
+                "{}: {} would save {saving:.0} messages",
+                finding.title,
+                changes(&finding.changes)
+            )
+        })
+        .collect();
+    if !items.is_empty() {
+        blocks.push(Block::List(items));
+    }
+    blocks
+}
+
+/// `1 election`, `2 elections`.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// A number with two decimals.
+pub fn two(value: f64) -> String {
+    format!("{value:.2}")
+}
+
+fn or_dash(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), two)
+}
+
+fn heading(text: &str) -> Block {
+    Block::Heading(text.to_owned())
+}
+
+fn table(head: &[&'static str], left: usize, rows: Vec<Vec<String>>) -> Block {
+    Block::Table(Table { head: head.to_vec(), rows, left, bars: None })
+}
+
+fn headline(report: &Report) -> Vec<Block> {
+    let run = &report.run;
+    let mut blocks =
+        vec![heading(&format!("Message budget of {}, seed {}", run.scenario, run.seed))];
+    blocks.push(Block::Paragraph(format!(
+        "{} engine, {} timing, profile {}, {} replicas, {:.1} s: {} messages, {} bytes, {} puts in {} \
+         batches, {} reads, {} won, {:.3} s without a leader.",
+        run.engine,
+        run.timing,
+        run.profile,
+        run.replicas,
+        run.duration_us as f64 / 1e6,
+        run.messages,
+        run.bytes,
+        run.puts,
+        run.batches,
+        run.reads,
+        counted(run.elections, "election", "elections"),
+        run.leaderless_us as f64 / 1e6,
+    )));
+    if !run.problems.is_empty() {
+        let words = "Partial: not all of the run could be read.";
+        blocks.push(Block::Paragraph(words.to_owned()));
+        blocks.push(Block::List(run.problems.clone()));
+    }
+    let books = &report.books;
+    blocks.push(Block::Paragraph(format!(
+        "The books: {} sent = {} counted by the simulator + {} unread in its sockets + {} lost by \
+         the kernel{}",
+        books.sent,
+        books.counted,
+        books.unread,
+        books.lost,
+        if books.faults.is_empty() { "." } else { ": they do not balance." }
+    )));
+    if !books.faults.is_empty() {
+        blocks.push(Block::List(books.faults.clone()));
+    }
+    blocks.push(figures(report));
+    blocks.push(Block::List(report.figures.iter().map(floor_means).collect()));
+    blocks.push(references(report));
+    blocks
+}
+
+fn figures(report: &Report) -> Block {
+    let rows = report.figures.iter().map(|figure| {
+        vec![
+            figure.title.to_owned(),
+            or_dash(figure.value),
+            or_dash(figure.floor),
+            or_dash(figure.ratio),
+        ]
+    });
+    table(&["figure", "seen", "floor", "ratio"], 1, rows.collect())
+}
+
+fn floor_means(figure: &Figure) -> String {
+    let Figure { title, floor_means, .. } = figure;
+    if figure.value.is_none() {
+        return format!("{title}: too little data to say.");
+    }
+    let excess: Vec<String> =
+        figure.excess.iter().map(|share| format!("{} {:+.2}", share.cause, share.value)).collect();
+    let beyond = match excess.is_empty() {
+        true => String::new(),
+        false => format!(" Beyond it: {}.", excess.join(", ")),
+    };
+    format!("{title}, floor: {floor_means}.{beyond}")
+}
+
+fn references(report: &Report) -> Block {
+    let run = &report.run;
+    let all = run.messages as f64;
+    let mut rows = Vec::new();
+    let mut bars = Vec::new();
+    for reference in &report.references {
+        rows.push(vec![
+            reference.title.clone(),
+            format!("{:.0}", reference.messages),
+            or_dash(reference.a_put),
+            or_dash(reference.ratio),
+        ]);
+        bars.push(reference.messages);
+    }
+    let a_put = (run.puts > 0).then(|| all / run.puts as f64);
+    rows.push(vec!["this run".to_owned(), run.messages.to_string(), or_dash(a_put), two(1.0)]);
+    bars.push(all);
+    Block::Table(Table {
+        head: vec!["the same puts", "messages", "a put", "ratio"],
+        rows,
+        left: 1,
+        bars: Some(bars),
+    })
+}
+
+fn limits(report: &Report) -> Vec<Block> {
+    if report.limits.is_empty() {
+        return Vec::new();
+    }
+    let rows = report.limits.iter().map(|limit| {
+        let verdict = match (limit.exceeded, limit.spent) {
+            (true, _) => "EXCEEDED",
+            (false, Some(_)) => "kept",
+            (false, None) => "too little to say",
+        };
+        vec![
+            limit.name.to_owned(),
+            limit.stated_by.to_owned(),
+            verdict.to_owned(),
+            or_dash(limit.spent),
+            two(limit.allowed),
+        ]
+    });
+    let head = ["budget", "stated by", "verdict", "spent", "allowed"];
+    vec![heading("Budget"), table(&head, 3, rows.collect())]
+}
+
+/// `fan_out thrifty -> chain`.
+pub fn changes(changes: &[Change]) -> String {
+    let one = |change: &Change| {
+        let text = |value: &serde_json::Value| match value.as_str() {
+            Some(text) => text.to_owned(),
+            None => value.to_string(),
+        };
+        format!("{} {} -> {}", change.knob, text(&change.from), text(&change.to))
+    };
+    changes.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn findings(report: &Report) -> Vec<Block> {
+    let mut blocks = vec![heading("Findings")];
+    let found: Vec<&Finding> =
+        report.findings.iter().filter(|finding| finding.verdict == Verdict::Found).collect();
+    if found.is_empty() {
+        blocks.push(Block::Paragraph("Nothing to save.".to_owned()));
+    }
+    for finding in found {
+        let turn = match finding.changes.is_empty() {
+            true => String::new(),
+            false => {
+                let saving = finding.expected_saving;
+                format!(" Turn {}: saves about {saving:.0} messages.", changes(&finding.changes))
+            }
+        };
+        let numbers: Vec<String> = finding
+            .numbers
+            .iter()
+            .map(|number| format!("{} {} {}", number.name, plain(number.value), number.unit))
+            .collect();
+        let numbers = match numbers.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", numbers.join("; ")),
+        };
+        let Finding { title, summary, .. } = finding;
+        blocks.push(Block::List(vec![format!("{title}: {summary}.{numbers}{turn}")]));
+    }
+    let titles = |verdict| {
+        let of: Vec<&str> = report
+            .findings
+            .iter()
+            .filter(|finding| finding.verdict == verdict)
+            .map(|finding| finding.title)
+            .collect();
+        of.join("; ")
+    };
+    for (verdict, words) in
+        [(Verdict::Nothing, "Nothing to save"), (Verdict::TooLittle, "Too little data to say")]
+    {
+        let titles = titles(verdict);
+        if !titles.is_empty() {
+            blocks.push(Block::Paragraph(format!("{words}: {titles}.")));
+        }
+    }
+    blocks
+}
+
+/// What reruns showed.
+fn verification(report: &Report) -> Vec<Block> {
+    let Some(verification) = &report.verification else {
+        return Vec::new();
+    };
+    let Verification { seeds, messages, p50_latency_us, passed, rows } = verification;
+    let first = seeds.first().copied().unwrap_or_default();
+    let mut blocks = vec![
+        heading("Verified by rerun"),
+        Block::Paragraph(format!(
+            "{} runs in virtual time, seeds {first} on; as they were: {} messages, median latency {}              us, {passed} passed. Saved, over seeds:",
+            seeds.len(),
+            spread(messages),
+            spread(p50_latency_us)
+        )),
+    ];
+    let cells = rows.iter().map(|row| {
+        vec![
+            row.name.to_owned(),
+            format!("{:.0}", row.expected.mean),
+            format!("{:.0}", row.seen.mean),
+            format!("{:.0}..{:.0}", row.seen.least, row.seen.most),
+            or_dash(row.seen_of_expected),
+            format!("{:.0}", row.p50_latency_us.mean),
+            row.passed.to_string(),
+        ]
+    });
+    let head = ["finding", "expected", "seen", "least..most", "ratio", "p50 us", "passed"];
+    blocks.push(table(&head, 1, cells.collect()));
+    let turned = rows.iter().map(|row| format!("{}: {}", row.name, changes(&row.changes)));
+    blocks.push(Block::List(turned.collect()));
+    let nothing = report.findings.iter().filter(|finding| finding.changes.is_empty()).count();
+    blocks.push(Block::Paragraph(format!("The other {nothing} findings expect to save 0.")));
+    blocks
+}
+
+fn spread(spread: &Spread) -> String {
+    format!("{:.0} ({:.0}..{:.0})", spread.mean, spread.least, spread.most)
+}
+
+/// A number without needless decimals.
+fn plain(value: f64) -> String {
+    if value.fract() == 0.0 { format!("{value:.0}") } else { two(value) }
+}
+
+fn messages(report: &Report) -> Vec<Block> {
+    let rows = report.table.iter().map(|row| {
+        vec![
+            row.kind.to_owned(),
+            row.cause.clone(),
+            row.count.to_string(),
+            row.bytes.to_string(),
+            format!("{:.1}", row.share * 100.0),
+            or_dash(row.a_put),
+        ]
+    });
+    let head = ["kind", "cause", "count", "bytes", "%", "a put"];
+    vec![heading("Messages by kind and cause"), table(&head, 2, rows.collect())]
+}
+
+fn phases_and_fates(report: &Report) -> Vec<Block> {
+    let phases = report.phases.iter().map(|row| {
+        let seconds = row.duration_us as f64 / 1e6;
+        let rate = if seconds > 0.0 { two(row.messages as f64 / seconds) } else { "-".to_owned() };
+        vec![row.phase.to_owned(), row.messages.to_string(), format!("{seconds:.3}"), rate]
+    });
+    let fates = report
+        .fates
+        .iter()
+        .filter(|row| row.count > 0)
+        .map(|row| vec![row.fate.to_owned(), row.count.to_string(), row.bytes.to_string()]);
+    vec![
+        heading("When, and what became of them"),
+        table(&["phase", "messages", "seconds", "a second"], 1, phases.collect()),
+        table(&["fate", "count", "bytes"], 1, fates.collect()),
+    ]
+}
+
+fn links(report: &Report) -> Vec<Block> {
+    let rows = report.links.iter().filter(|link| link.sent > 0).map(|link| {
+        vec![
+            format!("{:04X} to {:04X}", link.from, link.to),
+            link.sent.to_string(),
+            link.bytes.to_string(),
+            link.counted.to_string(),
+            link.unread.to_string(),
+            link.lost.to_string(),
+            link.received.to_string(),
+        ]
+    });
+    let head = ["link", "sent", "bytes", "counted", "unread", "lost", "received"];
+    vec![heading("Links"), table(&head, 1, rows.collect())]
+}
+
+fn latency(report: &Report) -> Vec<Block> {
+    let mut blocks = vec![heading("Where the time of requests went, in us")];
+    let cells = |name: String, count: String, time: &Distribution| {
+        let Distribution { mean_us, p50_us, p90_us, p99_us, max_us } = time;
+        let quantiles = [p50_us, p90_us, p99_us, max_us].map(u64::to_string);
+        let mut row = vec![name, count, format!("{mean_us:.1}")];
+        row.extend(quantiles);
+        row
+    };
+    for row in report.latency.iter().filter(|row| row.kind != "all" || report.latency.len() == 2) {
+        let mut rows: Vec<Vec<String>> = row
+            .stages
+            .iter()
+            .map(|stage| cells(stage.stage.clone(), String::new(), &stage.time))
+            .collect();
+        rows.push(cells(format!("{}, in all", row.kind), row.count.to_string(), &row.total));
+        let head = ["stage", "requests", "mean", "p50", "p90", "p99", "max"];
+        blocks.push(table(&head, 1, rows));
+    }
+    if let Some(story) = &report.story {
+        blocks.push(Block::Paragraph("The request at the 99th percentile:".to_owned()));
+        blocks.push(Block::List(story.lines.clone()));
+    }
+    blocks
+}
+
+fn delays(report: &Report) -> Vec<Block> {
+    let trade = &report.trade_off;
+    let floor: Vec<String> = trade
+        .floor
+        .iter()
+        .map(|(delays, messages)| format!("{messages} within {delays} delays"))
+        .collect();
+    let points = report.linger.iter().map(|point| {
+        vec![
+            point.linger_us.to_string(),
+            point.batches.to_string(),
+            format!("{:.0}", point.messages_saved),
+            format!("{:.0}", point.added_wait_us),
+        ]
+    });
+    vec![
+        heading("Messages against delay"),
+        Block::Paragraph(format!(
+            "A batch costs at least {}; one delay is {} us here.",
+            floor.join(", "),
+            trade.one_way_us
+        )),
+        table(&["linger us", "batches", "messages saved", "added wait us"], 0, points.collect()),
+    ]
+}
+
+fn events(report: &Report) -> Vec<Block> {
+    let items = report
+        .events
+        .iter()
+        .map(|event| format!("{:.6} s: {}", event.at_us as f64 / 1e6, event.text));
+    let items: Vec<String> = items.collect();
+    match items.is_empty() {
+        true => Vec::new(),
+        false => vec![heading("Elections and faults"), Block::List(items)],
+    }
+}

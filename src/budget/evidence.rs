@@ -1,0 +1,342 @@
+//! What the findings rest on beyond the ledger: which heartbeats were needless, which resends came
+//! too early, which answers told nothing. A fold over the same stream, by link.
+
+use std::rc::Rc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::ledger::{Delivery, Hop, charged_to};
+use super::phases::{Phase, Phases};
+use super::reigns::Reigns;
+use super::rhythm::{Different, Rhythm};
+use crate::raft::{Cause, Deposed, Event, Index, Kind, Member, Micros, Term, To, Tuning, Why};
+use crate::record::{Fact, Record};
+
+/// A resend is settled after so long: whatever was under way has come.
+const SETTLED_AFTER: Micros = Micros::from_seconds(5);
+/// A lag in entries that the rotation makes good by itself: some rounds through all followers.
+pub fn ample_lag(replicas: usize) -> u64 {
+    64.max(replicas as u64)
+}
+
+/// Samples of delays that are kept.
+const MOST_SAMPLES: usize = 1 << 17;
+
+/// A resend that is not settled.
+#[derive(Clone, Debug)]
+struct Resend {
+    term: Term,
+    number: u64,
+    to: Member,
+    through: Index,
+    sent_at: Micros,
+    /// Messages it caused: itself and its answer.
+    messages: u64,
+    /// The answer to what was sent before came after it had been sent.
+    early: bool,
+}
+
+/// Heartbeats that some appends leave to be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NeededHeartbeats {
+    /// By the run's knobs.
+    pub as_run: u64,
+    /// With the longest interval that the other knobs allow.
+    pub longer_interval: u64,
+    /// Without rounds for reads.
+    pub without_confirm: u64,
+    /// Without messages for a commit index alone.
+    pub without_commit: u64,
+    /// With batches that go to f others in rotation.
+    pub rotation: u64,
+}
+
+/// The run and its alternatives.
+#[derive(Debug)]
+struct Rhythms([Rhythm; 5]);
+
+impl Rhythms {
+    fn new(replicas: usize, interval: Micros, longer_us: u64) -> Rhythms {
+        let different = [
+            Different::Nothing,
+            Different::Interval(Micros(longer_us)),
+            Different::Without(Cause::Confirm),
+            Different::Without(Cause::Commit),
+            Different::Rotation,
+        ];
+        Rhythms(different.map(|different| Rhythm::new(replicas, interval, different)))
+    }
+
+    fn each(&mut self, act: impl Fn(&mut Rhythm)) {
+        self.0.iter_mut().for_each(act);
+    }
+
+    fn finish(&mut self, end: Micros) -> NeededHeartbeats {
+        let [as_run, longer_interval, without_confirm, without_commit, rotation] =
+            self.0.each_mut().map(|rhythm| rhythm.finish(end));
+        NeededHeartbeats { as_run, longer_interval, without_confirm, without_commit, rotation }
+    }
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub struct Evidence {
+    heartbeat_interval: Micros,
+    ample_lag: u64,
+    others_needed: usize,
+    replicas: usize,
+    rhythms: Rhythms,
+    /// Catch-ups for a small lag, not yet taken in.
+    needless: FxHashSet<(Member, u64, Member)>,
+    resends: Vec<Resend>,
+    /// By leader and follower: when the newest message that it answered had begun its way.
+    answered: Vec<Vec<Micros>>,
+    /// Catch-ups for a lag that the rotation would have carried, and their answers.
+    pub needless_catch_ups: u64,
+    /// Heartbeats that the run's appends, and those of alternatives, leave to be sent.
+    pub needed_heartbeats: NeededHeartbeats,
+    /// Heartbeats sent.
+    pub heartbeats: u64,
+    /// Answers to them.
+    pub heartbeat_answers: u64,
+    /// Answers to heartbeats that told the leader nothing it needed.
+    pub surplus_answers: u64,
+    /// Resends whose first copy had arrived, and its answer came: how many.
+    pub early_resends: u64,
+    /// Messages that they caused, themselves included.
+    pub early_resend_messages: u64,
+    /// Resends that were needed: the message or its answer was lost.
+    pub needed_resends: u64,
+    /// From a message's sending to its acknowledgement's arrival.
+    pub round_trips_us: Vec<u64>,
+    /// From a message's sending to its arrival.
+    pub one_ways_us: Vec<u64>,
+    /// Candidacies with pre-votes, and with votes.
+    pub pre_candidacies: u64,
+    /// The latter.
+    pub candidacies: u64,
+    /// Elections won.
+    pub elections: u64,
+    /// Leaders deposed by a higher term while nobody else led.
+    pub disrupted: u64,
+    /// Entries sent to a receiver that had been sent them before, in the same term.
+    pub entries_sent_again: u64,
+    sent_through: FxHashMap<(Term, Member), Index>,
+}
+
+impl Evidence {
+    /// Of a run with these knobs.
+    pub fn new(replicas: usize, tuning: &Tuning, longer_interval_us: u64) -> Evidence {
+        Evidence {
+            heartbeat_interval: tuning.heartbeat_interval(),
+            ample_lag: ample_lag(replicas),
+            others_needed: replicas / 2,
+            replicas,
+            rhythms: Rhythms::new(replicas, tuning.heartbeat_interval(), longer_interval_us),
+            needless: FxHashSet::default(),
+            resends: Vec::new(),
+            answered: vec![vec![Micros(0); replicas]; replicas],
+            needless_catch_ups: 0,
+            needed_heartbeats: NeededHeartbeats::default(),
+            heartbeats: 0,
+            heartbeat_answers: 0,
+            surplus_answers: 0,
+            early_resends: 0,
+            early_resend_messages: 0,
+            needed_resends: 0,
+            round_trips_us: Vec::new(),
+            one_ways_us: Vec::new(),
+            pre_candidacies: 0,
+            candidacies: 0,
+            elections: 0,
+            disrupted: 0,
+            entries_sent_again: 0,
+            sent_through: FxHashMap::default(),
+        }
+    }
+
+    /// Takes in a record of a replica.
+    pub fn record(&mut self, record: &Record, phases: &Phases) {
+        match record.fact {
+            Fact::Sent { to, number, kind: Kind::Append, why, term, first, entries, .. } => {
+                let receivers = match to {
+                    To::Member(member) => member.0..member.0 + 1,
+                    To::Everyone => 0..self.replicas as u8,
+                };
+                let through = (first + Index::from(entries)).saturating_sub(1);
+                let append = Append { number, why, term, through, entries };
+                for to in receivers.map(Member).filter(|to| *to != record.teller) {
+                    self.on_append(record.at, (record.teller, to), &append, phases.now());
+                }
+            }
+            Fact::State(event) => self.on_state(record.teller, event, phases),
+            _ => {}
+        }
+    }
+
+    fn on_append(
+        &mut self,
+        at: Micros,
+        (from, to): (Member, Member),
+        append: &Append,
+        phase: Phase,
+    ) {
+        let Append { number, why, term, through, entries } = *append;
+        match why {
+            Why::Own(Cause::Heartbeat) => self.heartbeats += 1,
+            Why::Own(Cause::CatchUp)
+                if phase == Phase::Steady
+                    && entries > 0
+                    && u64::from(entries) <= self.ample_lag =>
+            {
+                self.needless_catch_ups += 1;
+                self.needless.insert((from, number, to));
+            }
+            Why::Own(Cause::Resend) => {
+                let sent_at = at;
+                self.settle_before(at);
+                let early = false;
+                self.resends.push(Resend {
+                    term,
+                    number,
+                    to,
+                    through,
+                    sent_at,
+                    messages: 1,
+                    early,
+                });
+            }
+            _ => {}
+        }
+        if entries > 0 {
+            let before = self.sent_through.entry((term, to)).or_default();
+            let first = through + 1 - Index::from(entries);
+            self.entries_sent_again +=
+                (*before + 1).saturating_sub(first).min(Index::from(entries));
+            *before = through.max(*before);
+        }
+        if why != Why::Own(Cause::Heartbeat) {
+            let cause = charged_to(why);
+            self.rhythms.each(|rhythm| rhythm.append(at, (from, to), term, cause));
+        }
+    }
+
+    fn on_state(&mut self, teller: Member, event: Event, phases: &Phases) {
+        match event {
+            Event::BecamePreCandidate { .. } => self.pre_candidacies += 1,
+            Event::BecameCandidate { .. } => self.candidacies += 1,
+            Event::BecameLeader { .. } => {
+                self.elections += 1;
+                self.answered[teller.rank()].fill(Micros(0));
+            }
+            Event::SteppedDown { reason: Deposed::HigherTerm, .. }
+                if !phases.has_other_leader(teller) =>
+            {
+                self.disrupted += 1;
+            }
+            _ => {}
+        }
+    }
+
+    /// A message was taken in.
+    pub fn on_delivery(&mut self, delivery: &Delivery, reigns: &Reigns) {
+        let hop = &delivery.hop;
+        let key = (hop.from, hop.sending.number, hop.to);
+        if self.needless.remove(&key) {
+            self.needless_catch_ups += delivery.sent_on;
+        }
+        if hop.sending.why == Why::Own(Cause::Heartbeat) {
+            self.heartbeat_answers += delivery.sent_on;
+        }
+        if hop.sending.why == Why::Own(Cause::Resend) {
+            let same = |resend: &&mut Resend| {
+                (resend.term, resend.number, resend.to)
+                    == (hop.sending.term, hop.sending.number, hop.to)
+            };
+            if let Some(resend) = self.resends.iter_mut().find(same) {
+                resend.messages += delivery.sent_on;
+            }
+        }
+        if self.one_ways_us.len() < MOST_SAMPLES {
+            self.one_ways_us.push(hop.received_at.since(hop.sending.at).0);
+        }
+        if let Why::Ack(of) = hop.sending.why
+            && hop.sending.kind == Kind::AppendReply
+        {
+            self.on_acknowledgement(of, hop, reigns);
+        }
+    }
+
+    fn on_acknowledgement(&mut self, of: Cause, hop: &Rc<Hop>, reigns: &Reigns) {
+        let leader = hop.to;
+        if reigns.led_by(leader) != Some(hop.sending.term) {
+            return;
+        }
+        let way = hop.way();
+        let Some(began) = way.first().map(|hop| hop.sending) else {
+            return;
+        };
+        if self.round_trips_us.len() < MOST_SAMPLES {
+            self.round_trips_us.push(hop.received_at.since(began.at).0);
+        }
+        let is_on_the_way = |member: Member| way.iter().any(|hop| hop.to == member);
+        let through = hop.sending.through();
+        for resend in &mut self.resends {
+            resend.early |= resend.term == began.term
+                && began.at < resend.sent_at
+                && began.number < resend.number
+                && through >= resend.through
+                && is_on_the_way(resend.to);
+        }
+        let answered = &mut self.answered[leader.rank()];
+        let mut newest = answered.clone();
+        newest.sort_unstable_by(|one, other| other.cmp(one));
+        let quorum_at = newest.get(self.others_needed - 1).copied().unwrap_or_default();
+        let committed = reigns.committed_through(hop.sending.term);
+        // Who is asked for answers by turns is not asked while the last ones are that fresh.
+        let fresh = began.at <= quorum_at + Micros(self.heartbeat_interval.0 / 2);
+        if of == Cause::Heartbeat && quorum_at > Micros(0) && fresh && through <= committed {
+            self.surplus_answers += 1;
+        }
+        for hop in way.iter().filter(|hop| hop.to != leader) {
+            let at = &mut answered[hop.to.rank()];
+            *at = began.at.max(*at);
+        }
+    }
+
+    fn settle_before(&mut self, now: Micros) {
+        let is_settled = |resend: &Resend| now.since(resend.sent_at) > SETTLED_AFTER;
+        while self.resends.first().is_some_and(is_settled) {
+            let resend = self.resends.remove(0);
+            self.settle(&resend);
+        }
+    }
+
+    fn settle(&mut self, resend: &Resend) {
+        if resend.early {
+            self.early_resends += 1;
+            self.early_resend_messages += resend.messages;
+        } else {
+            self.needed_resends += 1;
+        }
+    }
+
+    /// All is over at `end`.
+    pub fn finish(&mut self, end: Micros) {
+        for resend in std::mem::take(&mut self.resends) {
+            self.settle(&resend);
+        }
+        self.needed_heartbeats = self.rhythms.finish(end);
+        self.round_trips_us.sort_unstable();
+        self.one_ways_us.sort_unstable();
+    }
+}
+
+/// An append, as its sender tells of it.
+struct Append {
+    number: u64,
+    why: Why,
+    term: Term,
+    through: Index,
+    entries: u32,
+}

@@ -1,0 +1,228 @@
+//! What a run's folder says besides its records: how the run was done, what the simulator counted,
+//! what each client asked and was told.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::limits::{Limits, StatedBy};
+use crate::interface::Address;
+use crate::raft::{Micros, Tuning};
+use crate::record::{AnswerKind, RequestId};
+
+/// How a client's request was answered.
+pub type ClientAnswer = AnswerKind;
+
+/// A request, as its client saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientRequest {
+    /// Its name in the records.
+    pub request: RequestId,
+    /// Who asked.
+    pub client: Address,
+    /// Whether it is a put.
+    pub put: bool,
+    /// When it was sent.
+    pub invoked_at: Micros,
+    /// When its first answer was read, and what it was.
+    pub answered: Option<(Micros, ClientAnswer)>,
+}
+
+/// How a run was done, and what the simulator says of it.
+#[derive(Clone, Debug)]
+pub struct RunFacts {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed of its dice.
+    pub seed: u64,
+    /// `virtual` or `real`.
+    pub engine: String,
+    /// `course` or `precise`.
+    pub timing: String,
+    /// The profile's name.
+    pub profile: String,
+    /// How many replicas.
+    pub replicas: usize,
+    /// When it ended.
+    pub ended_at: Micros,
+    /// Requests that the scenario asks for.
+    pub requests: u64,
+    /// The part of them that are gets.
+    pub mix: f64,
+    /// Probability that a delivery was lost.
+    pub drops: f64,
+    /// How far below one message a replica and put the simulator lets the traffic lie.
+    pub maximum_appends_batched_fraction: f64,
+    /// The knobs.
+    pub tuning: Tuning,
+    /// Messages that the simulator counted, from the datagrams that it read.
+    pub counted: u64,
+    /// Limits, and who states them.
+    pub limits: Vec<(StatedBy, Limits)>,
+}
+
+/// Why a run's folder cannot be analysed; one line each.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    /// A file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file does not say what it should.
+    #[error("{path}: {reason}")]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// `run.json`, as far as the analysis needs it.
+#[derive(Deserialize)]
+struct RunFile {
+    scenario: ScenarioPart,
+    tuning: Option<Tuning>,
+    #[serde(default)]
+    budget: Limits,
+    outcome: OutcomePart,
+}
+
+#[derive(Deserialize)]
+struct ScenarioPart {
+    replicas: usize,
+    requests: u64,
+    mix: f64,
+    drops: f64,
+    tests: TestsPart,
+    #[serde(default)]
+    budget: Limits,
+}
+
+#[derive(Deserialize)]
+struct TestsPart {
+    maximum_appends_batched_fraction: f64,
+}
+
+#[derive(Deserialize)]
+struct OutcomePart {
+    scenario: String,
+    seed: u64,
+    engine: String,
+    timing: String,
+    profile: String,
+    ended_at_us: u64,
+    messages: MessagesPart,
+}
+
+#[derive(Deserialize)]
+struct MessagesPart {
+    counted: u64,
+}
+
+impl RunFacts {
+    /// From what `run.json` holds.
+    ///
+    /// # Errors
+    /// If a key is missing or wrong, or the replicas are a foreign program, whose messages name no
+    /// causes.
+    pub fn from_json(run: &Value) -> Result<RunFacts, String> {
+        let file = RunFile::deserialize(run).map_err(|error| error.to_string())?;
+        let RunFile { scenario, tuning, budget, outcome } = file;
+        let tuning = tuning.ok_or("a run of a foreign program: its messages name no causes")?;
+        if !(3..=21).contains(&scenario.replicas) {
+            return Err(format!("scenario.replicas must be 3 to 21, is {}", scenario.replicas));
+        }
+        Ok(RunFacts {
+            scenario: outcome.scenario,
+            seed: outcome.seed,
+            engine: outcome.engine,
+            timing: outcome.timing,
+            profile: outcome.profile,
+            replicas: scenario.replicas,
+            ended_at: Micros(outcome.ended_at_us),
+            requests: scenario.requests,
+            mix: scenario.mix,
+            drops: scenario.drops,
+            maximum_appends_batched_fraction: scenario.tests.maximum_appends_batched_fraction,
+            tuning,
+            counted: outcome.messages.counted,
+            limits: vec![(StatedBy::Scenario, scenario.budget), (StatedBy::Profile, budget)],
+        })
+    }
+
+    /// How many others make a quorum: f.
+    pub const fn others_needed(&self) -> u64 {
+        self.replicas as u64 / 2
+    }
+}
+
+/// The JSON document in `folder/run.json`.
+///
+/// # Errors
+/// If there is none.
+pub fn read_run(folder: &Path) -> Result<Value, FactsError> {
+    let path = folder.join("run.json");
+    let text = read(&path)?;
+    serde_json::from_str(&text)
+        .map_err(|error| FactsError::Malformed { path, reason: error.to_string() })
+}
+
+/// The requests in `folder/history.jsonl`, in the order in which they were sent.
+///
+/// # Errors
+/// If the file cannot be read, or a line is none of ours.
+pub fn read_requests(folder: &Path) -> Result<Vec<ClientRequest>, FactsError> {
+    let path = folder.join("history.jsonl");
+    let text = read(&path)?;
+    let lines = text.lines().zip(1..);
+    let parsed = lines.map(|(line, number)| {
+        request_of(line).map_err(|reason| FactsError::Malformed {
+            path: path.clone(),
+            reason: format!("line {number}: {reason}"),
+        })
+    });
+    parsed.collect()
+}
+
+fn read(path: &Path) -> Result<String, FactsError> {
+    std::fs::read_to_string(path).map_err(|source| FactsError::Io { path: path.to_owned(), source })
+}
+
+/// A line of `history.jsonl`.
+#[derive(Deserialize)]
+struct HistoryLine<'a> {
+    client: &'a str,
+    request: &'a str,
+    operation: &'a str,
+    invoked_at_us: u64,
+    answered_at_us: Option<u64>,
+    answer: Option<&'a str>,
+}
+
+fn request_of(line: &str) -> Result<ClientRequest, String> {
+    let line: HistoryLine<'_> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let hexadecimal = |key: &str, text: &str| {
+        u64::from_str_radix(text, 16)
+            .map_err(|_| format!("{key} {text:?} is no hexadecimal number"))
+    };
+    let answer = match line.answer {
+        None => None,
+        Some("ok") => Some(AnswerKind::Ok),
+        Some("redirect") => Some(AnswerKind::Redirect),
+        Some("fail") => Some(AnswerKind::Fail),
+        Some(other) => return Err(format!("answer {other:?} is none of ok, redirect, fail")),
+    };
+    Ok(ClientRequest {
+        request: hexadecimal("request", line.request)?,
+        client: Address(hexadecimal("client", line.client)? as u16),
+        put: line.operation == "put",
+        invoked_at: Micros(line.invoked_at_us),
+        answered: line.answered_at_us.map(Micros).zip(answer),
+    })
+}

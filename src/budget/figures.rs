@@ -1,0 +1,273 @@
+//! The figures and tables of a report, from what the fold gathered.
+
+use std::collections::BTreeMap;
+
+use super::analysis::Gathered;
+use super::bounds::{self, Demand};
+use super::ledger::{Fate, charged_to};
+use super::phases::Phase;
+use super::report::{
+    CauseShare, FateRow, Figure, LingerPoint, PhaseRow, Reference, TableRow, TradeOff,
+};
+use crate::raft::{Cause, Micros};
+use crate::record::why_name;
+
+/// Lingers that the curve shows, in microseconds.
+pub const LINGERS_US: [u64; 9] = [0, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000];
+
+/// The run's own patience: how long 99 % of the puts that were committed waited for their batch at
+/// most, and when those came. The others are left out of the floor, so that it stays one.
+fn patience(run: &Gathered) -> (Micros, Vec<Micros>) {
+    let committed = || run.reigned.arrivals.iter().filter(|arrival| arrival.committed);
+    let mut waits: Vec<Micros> = committed().filter_map(|arrival| arrival.wait).collect();
+    waits.sort_unstable();
+    let place = (waits.len() * 99 / 100).min(waits.len().saturating_sub(1));
+    let wait = waits.get(place).copied().unwrap_or_default();
+    let patient = committed().filter(|arrival| arrival.wait.is_some_and(|own| own <= wait));
+    (wait, patient.map(|arrival| arrival.at).collect())
+}
+
+/// floor(D) at the run's own waiting time: D and the messages (design §6).
+fn floor_at_own_wait(run: &Gathered) -> (Micros, u64, u64) {
+    let (wait, arrivals) = patience(run);
+    let tuning = &run.facts.tuning;
+    let demand = Demand {
+        replicas: run.facts.replicas as u64,
+        reigns: &run.reigned.spans,
+        detection: tuning.election_timeout_min(),
+        arrivals: &arrivals,
+        wait,
+        most_entries: Some(tuning.batch_most_entries),
+    };
+    let batches = bounds::fewest_batches(&arrivals, wait, demand.most_entries);
+    (wait, bounds::fewest_messages(&demand), batches)
+}
+
+/// The three published figures.
+pub fn figures(run: &Gathered) -> Vec<Figure> {
+    vec![a_commit(run), a_read(run), idle(run)]
+}
+
+fn figure(name: &'static str, title: &'static str, floor_means: String) -> Figure {
+    Figure { name, title, value: None, floor: None, ratio: None, floor_means, excess: Vec::new() }
+}
+
+impl Figure {
+    fn with(mut self, value: f64, floor: f64, by_cause: [(f64, f64); Cause::ALL.len()]) -> Figure {
+        (self.value, self.floor) = (Some(value), Some(floor));
+        self.ratio = (floor > 0.0).then(|| value / floor);
+        let shares = Cause::ALL.into_iter().zip(by_cause);
+        self.excess = shares
+            .map(|(cause, (spent, least))| CauseShare { cause: cause.name(), value: spent - least })
+            .filter(|share| share.value != 0.0)
+            .collect();
+        self.excess.sort_by(|one, other| other.value.total_cmp(&one.value));
+        self
+    }
+}
+
+fn a_commit(run: &Gathered) -> Figure {
+    let (wait, floor, batches) = floor_at_own_wait(run);
+    let means = format!(
+        "the fewest batches of the same puts, none waiting longer than {} us in the leader, at {} \
+         messages each, and failures noticed within {} ms",
+        wait.0,
+        run.least_a_batch(),
+        run.facts.tuning.election_timeout_min_us / 1_000
+    );
+    let figure = figure("messages_a_commit", "Messages a commit", means);
+    if run.puts == 0 {
+        return figure;
+    }
+    let puts = run.puts as f64;
+    let replicate = (batches * run.least_a_batch()).min(floor);
+    let by_cause = Cause::ALL.map(|cause| {
+        let least = match cause {
+            Cause::Replicate => replicate,
+            Cause::Heartbeat => floor - replicate,
+            _ => 0,
+        };
+        (run.ledger.charged(cause) as f64 / puts, least as f64 / puts)
+    });
+    let all = run.ledger.sum(|_| true).count as f64;
+    figure.with(all / puts, floor as f64 / puts, by_cause)
+}
+
+fn a_read(run: &Gathered) -> Figure {
+    let means = "none: a read is answered under a lease that other messages renew".to_owned();
+    let figure = figure("messages_a_read", "Messages a read", means);
+    if run.reads == 0 {
+        return figure;
+    }
+    let reads = run.reads as f64;
+    let by_cause = Cause::ALL.map(|cause| match cause {
+        Cause::Confirm => (run.ledger.charged(cause) as f64 / reads, 0.0),
+        _ => (0.0, 0.0),
+    });
+    figure.with(run.ledger.charged(Cause::Confirm) as f64 / reads, 0.0, by_cause)
+}
+
+fn idle(run: &Gathered) -> Figure {
+    let detection = run.facts.tuning.election_timeout_min();
+    let means = format!(
+        "everyone hears from the leader, and the leader from someone, within {} ms",
+        detection.0 / 1_000
+    );
+    let figure = figure("idle_messages_a_second", "Idle messages a second", means);
+    let seconds = run.idle_seconds.len();
+    if seconds == 0 {
+        return figure;
+    }
+    let floor = bounds::idle_messages_per_second(run.facts.replicas as u64, detection);
+    let mut by_cause = [0u64; Cause::ALL.len()];
+    for second in run.idle_seconds.iter().filter_map(|second| run.ledger.seconds.get(*second)) {
+        by_cause.iter_mut().zip(second).for_each(|(sum, count)| *sum += count);
+    }
+    let value = by_cause.iter().sum::<u64>() as f64 / seconds as f64;
+    let shares = Cause::ALL.map(|cause| {
+        let least = if cause == Cause::Heartbeat { floor } else { 0.0 };
+        (by_cause[cause as usize] as f64 / seconds as f64, least)
+    });
+    figure.with(value, floor, shares)
+}
+
+/// What the same arrivals would have cost, from the provable least up.
+pub fn references(run: &Gathered) -> Vec<Reference> {
+    let facts = &run.facts;
+    let (replicas, others_needed) = (facts.replicas as u64, facts.others_needed());
+    let (wait, floor, batches) = floor_at_own_wait(run);
+    let at_own_delay = run.reigned.batches.iter().map(|batch| {
+        bounds::messages_per_batch(others_needed, batch.delays.unwrap_or(others_needed + 1))
+    });
+    let led: u64 = run.reigned.spans.iter().map(|span| (span.to - span.from).0).sum();
+    let commands = run.reigned.arrivals.len() as u64;
+    let simulator = bounds::simulator_floor(
+        facts.requests,
+        replicas,
+        facts.mix,
+        facts.maximum_appends_batched_fraction,
+    );
+    let mut references = vec![
+        ("floor_wait", format!("least, if no put waits over {} us", wait.0), floor as f64),
+        (
+            "floor_delay",
+            "batches as sent, at their own delay".into(),
+            at_own_delay.sum::<u64>() as f64,
+        ),
+    ];
+    if facts.drops > 0.0 {
+        let percent = facts.drops * 100.0;
+        let title = format!("least, with {percent:.0} % of messages lost");
+        references.push(("floor_loss", title, bounds::with_loss(floor as f64, facts.drops)));
+    }
+    references.extend([
+        ("floor_simulator", "the simulator's own floor".into(), simulator),
+        (
+            "thrifty_star",
+            "thrifty star, batches alone".into(),
+            bounds::thrifty_star(batches, others_needed) as f64,
+        ),
+        (
+            "textbook",
+            "textbook Raft".into(),
+            bounds::textbook(commands, Micros(led), replicas) as f64,
+        ),
+    ]);
+    let all = run.ledger.sum(|_| true).count as f64;
+    let reference = |(name, title, messages): (&'static str, String, f64)| Reference {
+        name,
+        title,
+        messages,
+        a_put: (run.puts > 0).then(|| messages / run.puts as f64),
+        ratio: (messages > 0.0).then(|| all / messages),
+    };
+    references.into_iter().map(reference).collect()
+}
+
+/// Messages by kind and cause.
+pub fn table(run: &Gathered) -> Vec<TableRow> {
+    let mut rows: BTreeMap<_, (u64, u64)> = BTreeMap::new();
+    for (cell, tally) in &run.ledger.cells {
+        let row = rows.entry((cell.kind, charged_to(cell.why), cell.why)).or_default();
+        *row = (row.0 + tally.count, row.1 + tally.bytes);
+    }
+    let all: u64 = rows.values().map(|(count, _)| count).sum();
+    let row = |((kind, charged, why), (count, bytes)): ((_, Cause, _), (u64, u64))| TableRow {
+        kind: crate::raft::Kind::name(kind),
+        cause: why_name(why),
+        charged_to: charged.name(),
+        count,
+        bytes,
+        share: count as f64 / all.max(1) as f64,
+        a_put: (run.puts > 0).then(|| count as f64 / run.puts as f64),
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// Messages and time by phase.
+pub fn phases(run: &Gathered, durations: &[Micros; 5]) -> Vec<PhaseRow> {
+    let row = |(phase, duration): (Phase, &Micros)| PhaseRow {
+        phase: phase.name(),
+        duration_us: duration.0,
+        messages: run.ledger.count(|cell| cell.phase == phase),
+        by_cause: run.ledger.by_cause(|cell| cell.phase == phase),
+    };
+    Phase::ALL.into_iter().zip(durations).map(row).collect()
+}
+
+/// Messages by what became of them.
+pub fn fates(run: &Gathered) -> Vec<FateRow> {
+    let row = |fate: Fate| {
+        let sum = run.ledger.sum(|cell| cell.fate == fate);
+        FateRow {
+            fate: fate.name(),
+            count: sum.count,
+            bytes: sum.bytes,
+            by_cause: run.ledger.by_cause(|cell| cell.fate == fate),
+        }
+    };
+    Fate::ALL.into_iter().map(row).collect()
+}
+
+/// Messages a batch against one-way delays to its commit, with the floor.
+pub fn trade_off(run: &Gathered) -> TradeOff {
+    let others_needed = run.facts.others_needed();
+    let one_ways = &run.evidence.one_ways_us;
+    let one_way_us = one_ways.get(one_ways.len() / 2).copied().unwrap_or(0);
+    let mut points: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+    for batch in &run.reigned.batches {
+        if let Some(took) = batch.took.filter(|_| one_way_us > 0) {
+            let tenths = (took.0 * 10 + one_way_us / 2) / one_way_us;
+            *points.entry((tenths, batch.messages)).or_default() += 1;
+        }
+    }
+    let delays = 2..=others_needed.max(1) + 1;
+    TradeOff {
+        others_needed,
+        floor: delays.map(|d| (d, bounds::messages_per_batch(others_needed, d))).collect(),
+        one_way_us,
+        points: points.into_iter().map(|((tenths, messages), n)| (tenths, messages, n)).collect(),
+    }
+}
+
+/// Messages that a batch of the run cost, its resends not counted.
+pub fn messages_a_batch(run: &Gathered) -> f64 {
+    run.ledger.charged(Cause::Replicate) as f64 / run.reigned.batches.len().max(1) as f64
+}
+
+/// What waiting longer for company would have merged.
+pub fn linger(run: &Gathered) -> Vec<LingerPoint> {
+    let arrivals: Vec<Micros> = run.reigned.arrivals.iter().map(|arrival| arrival.at).collect();
+    let most = Some(run.facts.tuning.batch_most_entries);
+    let (sent, each) = (run.reigned.batches.len() as f64, messages_a_batch(run));
+    let point = |linger_us| {
+        let lingered = bounds::batches_by_linger(&arrivals, Micros(linger_us), most);
+        LingerPoint {
+            linger_us,
+            batches: lingered.batches,
+            messages_saved: ((sent - lingered.batches as f64) * each).max(0.0),
+            added_wait_us: lingered.mean_wait_us,
+        }
+    };
+    LINGERS_US.into_iter().map(point).collect()
+}

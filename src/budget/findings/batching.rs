@@ -1,0 +1,199 @@
+//! What batches cost, and how many there are.
+
+use serde_json::json;
+
+use super::super::analysis::Gathered;
+use super::super::bounds;
+use super::super::evidence::ample_lag;
+use super::super::figures;
+use super::rounds::added_heartbeats;
+use super::{Check, Found, turn};
+use crate::raft::tuning::FanOut;
+use crate::raft::{Cause, Micros, Why};
+
+/// Batches of which fewer say too little.
+const LEAST_BATCHES: usize = 10;
+/// Most entries a batch that nobody needs more than.
+const AMPLE_ENTRIES: u64 = 256;
+/// The longest linger that is recommended.
+const LONGEST_LINGER_US: u64 = 10_000;
+/// A linger must save this share of all messages to be worth the wait.
+const WORTH_A_WAIT: f64 = 0.1;
+
+fn too_few(run: &Gathered) -> Option<Found> {
+    let few = run.reigned.batches.len() < LEAST_BATCHES;
+    few.then(|| Found::too_little(format!("fewer than {LEAST_BATCHES} batches")))
+}
+
+/// Batches sent to more than a quorum.
+pub struct WideFanOut;
+
+impl Check for WideFanOut {
+    const NAME: &'static str = "wide_fan_out";
+    const TITLE: &'static str = "Batches sent to more than a quorum";
+
+    fn check(run: &Gathered) -> Found {
+        let tuning = &run.facts.tuning;
+        if let Some(found) = too_few(run) {
+            return found;
+        }
+        let batches = run.reigned.batches.len() as u64;
+        let spent = run.ledger.charged(Cause::Replicate);
+        let quorum = 2 * run.facts.others_needed() * batches;
+        // Rounds for reads go the same ways.
+        let rounds = run.ledger.charged(Cause::Confirm) as f64;
+        let spared = 1.0 - quorum as f64 / spent.max(1) as f64;
+        let added = added_heartbeats(run, run.evidence.needed_heartbeats.rotation);
+        let saving = (spent.saturating_sub(quorum)) as f64 + rounds * spared - added;
+        let summary = format!(
+            "a batch cost {:.2} messages; at the same delay, sent to a quorum in rotation, it costs \
+             {}",
+            spent as f64 / batches as f64,
+            2 * run.facts.others_needed()
+        );
+        let changes = match tuning.fan_out {
+            FanOut::Star | FanOut::Broadcast => turn(tuning, "fan_out", json!(FanOut::Thrifty)),
+            FanOut::Thrifty | FanOut::Chain => None,
+        };
+        Found::saving(run, saving, changes.into_iter().collect(), summary)
+            .number("batches", batches as f64, "batches")
+            .number("messages for them", spent as f64, "messages")
+            .number("heartbeats instead", added, "messages")
+    }
+}
+
+/// A chain in place of a thrifty quorum: fewer messages for more delay.
+pub struct ShorterChains;
+
+impl Check for ShorterChains {
+    const NAME: &'static str = "chain_instead";
+    const TITLE: &'static str = "A chain would say less, later";
+
+    fn check(run: &Gathered) -> Found {
+        let tuning = &run.facts.tuning;
+        if let Some(found) = too_few(run) {
+            return found;
+        }
+        let others_needed = run.facts.others_needed();
+        let batches = run.reigned.batches.len() as u64;
+        let one_way = &run.evidence.one_ways_us;
+        let one_way_us = one_way.get(one_way.len() / 2).copied().unwrap_or(0);
+        let added_us = one_way_us * (others_needed - 1);
+        let all = run.ledger.count(|_| true) as f64;
+        let saving = ((others_needed - 1) * batches) as f64;
+        let simulators = bounds::simulator_floor(
+            run.facts.requests,
+            run.facts.replicas as u64,
+            run.facts.mix,
+            run.facts.maximum_appends_batched_fraction,
+        );
+        let mut summary = format!(
+            "along a chain a batch costs {} messages instead of {}, and some {added_us} us more",
+            others_needed + 1,
+            2 * others_needed
+        );
+        if all >= simulators && all - saving < simulators {
+            summary += "; but then the run says less than the simulator's floor, and fails";
+        }
+        // Where one in a hundred is lost, a chain is no shorter.
+        let fits = tuning.fan_out == FanOut::Thrifty && run.loss < 0.01;
+        let changes = turn(tuning, "fan_out", json!(FanOut::Chain)).filter(|_| fits);
+        Found::saving(run, saving, changes.into_iter().collect(), summary)
+            .number("batches", batches as f64, "batches")
+            .number("added delay", added_us as f64, "us")
+    }
+}
+
+/// Batches that left at once because each may hold but a few entries.
+pub struct SmallBatches;
+
+impl Check for SmallBatches {
+    const NAME: &'static str = "small_batches";
+    const TITLE: &'static str = "Batches cut short by their limit";
+
+    fn check(run: &Gathered) -> Found {
+        let tuning = &run.facts.tuning;
+        if let Some(found) = too_few(run) {
+            return found;
+        }
+        let arrivals: Vec<Micros> = run.reigned.arrivals.iter().map(|arrival| arrival.at).collect();
+        let linger = Micros(tuning.linger_us);
+        let merged = bounds::fewest_batches(&arrivals, linger, Some(AMPLE_ENTRIES));
+        let limited = bounds::fewest_batches(&arrivals, linger, Some(tuning.batch_most_entries));
+        let spared = limited.saturating_sub(merged);
+        let saving = spared as f64 * figures::messages_a_batch(run);
+        let summary = format!(
+            "{spared} batches held entries that came together with those of the batch before; at \
+             most {} may share one",
+            tuning.batch_most_entries
+        );
+        let few = tuning.batch_most_entries < AMPLE_ENTRIES;
+        let changes = turn(tuning, "batch_most_entries", AMPLE_ENTRIES).filter(|_| few);
+        Found::saving(run, saving, changes.into_iter().collect(), summary)
+            .number("batches", run.reigned.batches.len() as f64, "batches")
+            .number("that could be spared", spared as f64, "batches")
+    }
+}
+
+/// Batches that a little more linger would have merged.
+pub struct ShortLinger;
+
+impl Check for ShortLinger {
+    const NAME: &'static str = "short_linger";
+    const TITLE: &'static str = "Batches that a linger would have merged";
+
+    fn check(run: &Gathered) -> Found {
+        let tuning = &run.facts.tuning;
+        if let Some(found) = too_few(run) {
+            return found;
+        }
+        let curve = figures::linger(run);
+        let allowed = curve.iter().filter(|point| {
+            point.linger_us > tuning.linger_us && point.linger_us <= LONGEST_LINGER_US
+        });
+        let most = allowed.clone().map(|point| point.messages_saved).fold(0.0, f64::max);
+        // The shortest that saves nearly all that a longer one would.
+        let Some(point) = allowed.clone().find(|point| point.messages_saved >= 0.8 * most) else {
+            return Found::nothing("the linger is as long as is worth the wait");
+        };
+        let all = run.ledger.count(|_| true) as f64;
+        let summary = format!(
+            "a linger of {} us would have made {} batches of {}, and each put {:.0} us later",
+            point.linger_us,
+            point.batches,
+            run.reigned.batches.len(),
+            point.added_wait_us
+        );
+        let worth = point.messages_saved >= all * WORTH_A_WAIT;
+        let changes = turn(tuning, "linger_us", point.linger_us).filter(|_| worth);
+        Found::saving(run, point.messages_saved, changes.into_iter().collect(), summary)
+            .number("batches", run.reigned.batches.len() as f64, "batches")
+            .number("added wait", point.added_wait_us, "us")
+    }
+}
+
+/// Entries sent by hand to followers that the rotation would have reached, or sent twice.
+pub struct CatchUps;
+
+impl Check for CatchUps {
+    const NAME: &'static str = "catch_up";
+    const TITLE: &'static str = "Catch-up that the rotation would have carried";
+
+    fn check(run: &Gathered) -> Found {
+        let tuning = &run.facts.tuning;
+        let needless = run.evidence.needless_catch_ups;
+        let summary = format!(
+            "{needless} messages brought followers up to date that lagged more than {} entries, in a \
+             healthy cluster: the next batches would have carried that",
+            tuning.lag_most_entries
+        );
+        let again = run.evidence.entries_sent_again;
+        let ample = ample_lag(run.facts.replicas);
+        let short = tuning.lag_most_entries < ample;
+        let changes = turn(tuning, "lag_most_entries", ample).filter(|_| short);
+        let all = run.ledger.count(|cell| cell.why == Why::Own(Cause::CatchUp));
+        Found::saving(run, needless as f64, changes.into_iter().collect(), summary)
+            .number("catch-ups", all as f64, "messages")
+            .number("entries sent to a receiver twice", again as f64, "entries")
+    }
+}

@@ -1,0 +1,79 @@
+//! What elections cost beyond the one that was needed.
+
+use super::super::analysis::Gathered;
+use super::{Check, Found, turn};
+use crate::raft::Cause;
+
+/// Messages that one election needs: everyone is asked and answers, twice with pre-votes.
+fn messages_an_election(run: &Gathered) -> u64 {
+    let asked_and_answered = 2 * (run.facts.replicas as u64 - 1);
+    match run.facts.tuning.pre_vote {
+        true => 2 * asked_and_answered,
+        false => asked_and_answered,
+    }
+}
+
+fn campaign_messages(run: &Gathered) -> u64 {
+    run.ledger.charged(Cause::Campaign) + run.ledger.charged(Cause::Retry)
+}
+
+/// Campaigns that nobody won: several stood at once.
+pub struct SplitVotes;
+
+impl Check for SplitVotes {
+    const NAME: &'static str = "split_votes";
+    const TITLE: &'static str = "Campaigns that nobody won";
+
+    fn check(run: &Gathered) -> Found {
+        let (tuning, evidence) = (&run.facts.tuning, &run.evidence);
+        let stood = match tuning.pre_vote {
+            true => evidence.pre_candidacies,
+            false => evidence.candidacies,
+        };
+        let in_vain = stood.saturating_sub(evidence.elections);
+        let spent = campaign_messages(run);
+        let saving = spent.saturating_sub(evidence.elections * messages_an_election(run)) as f64;
+        let spread_us = tuning.election_timeout_max_us - tuning.election_timeout_min_us;
+        let summary = format!(
+            "{stood} campaigns for {} elections won; timeouts are drawn from {} ms",
+            evidence.elections,
+            spread_us / 1_000
+        );
+        // A third of the shortest timeout is spread enough for the usual clusters.
+        let enough_us = tuning.election_timeout_min_us / 3;
+        let to = tuning.election_timeout_min_us * 3 / 2;
+        let narrow = in_vain > 0 && spread_us < enough_us;
+        let changes = turn(tuning, "election_timeout_max_us", to).filter(|_| narrow);
+        Found::saving(run, saving, changes.into_iter().collect(), summary)
+            .number("campaigns in vain", in_vain as f64, "campaigns")
+            .number("messages for elections", spent as f64, "messages")
+    }
+}
+
+/// Leaders that were deposed though nobody else led.
+pub struct DisruptedLeaders;
+
+impl Check for DisruptedLeaders {
+    const NAME: &'static str = "disrupted_leaders";
+    const TITLE: &'static str = "Leaders deposed by a mere candidate";
+
+    fn check(run: &Gathered) -> Found {
+        let (tuning, disrupted) = (&run.facts.tuning, run.evidence.disrupted);
+        let summary = format!("{disrupted} leaders were deposed by a higher term that led nobody");
+        if disrupted == 0 {
+            return Found::nothing(summary);
+        }
+        let saving = campaign_messages(run).saturating_sub(messages_an_election(run)) as f64;
+        let promise_us = tuning.promise_us.max(tuning.heartbeat_interval_us);
+        let changes = match tuning.pre_vote {
+            true => Vec::new(),
+            false => {
+                let promise = turn(tuning, "promise_us", promise_us);
+                turn(tuning, "pre_vote", true).into_iter().chain(promise).collect()
+            }
+        };
+        let found = Found::saving(run, saving, changes, summary);
+        let found = if found.changes.is_empty() { Found::told(found.summary) } else { found };
+        found.number("disrupted", disrupted as f64, "leaders")
+    }
+}

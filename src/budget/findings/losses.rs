@@ -1,0 +1,122 @@
+//! What was sent again, sent in vain, or refused.
+
+use serde_json::json;
+
+use super::super::analysis::Gathered;
+use super::super::ledger::{Fate, charged_to};
+use super::{Check, Found, is_worth_a_word, longest_heartbeat_us, turn};
+use crate::raft::tuning::ResendFrom;
+use crate::raft::{Cause, Why};
+
+/// Resends whose first copy had arrived: the timeout is below the round trip.
+pub struct EarlyResends;
+
+impl Check for EarlyResends {
+    const NAME: &'static str = "early_resends";
+    const TITLE: &'static str = "Resends of what had arrived";
+
+    fn check(run: &Gathered) -> Found {
+        let (tuning, evidence) = (&run.facts.tuning, &run.evidence);
+        let trips = &evidence.round_trips_us;
+        let long = trips.get(trips.len() * 999 / 1_000).or(trips.last()).copied().unwrap_or(0);
+        // Half as much again as nearly every round trip, in whole milliseconds.
+        let wanted_us = (long * 3 / 2).div_ceil(1_000) * 1_000;
+        let to = wanted_us.clamp(tuning.resend_timeout_us, tuning.heartbeat_interval_us);
+        let summary = format!(
+            "{} resends crossed the answer to what they repeat; 999 of 1,000 round trips take up to \
+             {long} us, the timeout is {} us",
+            evidence.early_resends, tuning.resend_timeout_us
+        );
+        let fixed = tuning.resend_from == ResendFrom::Fixed;
+        let changes = turn(tuning, "resend_timeout_us", json!(to)).filter(|_| fixed);
+        let saving = evidence.early_resend_messages as f64;
+        Found::saving(run, saving, changes.into_iter().collect(), summary)
+            .number("too early", evidence.early_resends as f64, "resends")
+            .number("with their answers", saving, "messages")
+            .number("needed", evidence.needed_resends as f64, "resends")
+    }
+}
+
+/// Resends of what was lost: unavoidable.
+pub struct NeededResends;
+
+impl Check for NeededResends {
+    const NAME: &'static str = "needed_resends";
+    const TITLE: &'static str = "Resends of what was lost";
+
+    fn check(run: &Gathered) -> Found {
+        let needed = run.evidence.needed_resends;
+        if !is_worth_a_word(run, needed as f64) {
+            return Found::nothing(format!("{needed} resends of what was lost"));
+        }
+        Found::told(format!(
+            "{needed} resends repeated what was lost, or whose answer was: {:.1} % of all messages \
+             were; no knob spares them",
+            run.loss * 100.0
+        ))
+        .number("needed", needed as f64, "resends")
+        .number("lost", run.loss * 100.0, "% of messages")
+    }
+}
+
+/// Messages to the dead and to those that a partition cuts off.
+pub struct DeadLetters;
+
+impl Check for DeadLetters {
+    const NAME: &'static str = "dead_letters";
+    const TITLE: &'static str = "Messages to the dead and the cut off";
+
+    fn check(run: &Gathered) -> Found {
+        let tuning = &run.facts.tuning;
+        let dead = run.ledger.count(|cell| cell.fate == Fate::Dead);
+        let cut_off = run.ledger.count(|cell| cell.fate == Fate::CutOff);
+        let in_vain = dead + cut_off;
+        let summary = format!(
+            "{dead} messages went to dead replicas and {cut_off} into a partition: as many as it \
+             takes to notice, and then one a heartbeat interval"
+        );
+        if !is_worth_a_word(run, in_vain as f64) {
+            return Found::nothing(summary);
+        }
+        let is_in_vain = |fate| matches!(fate, Fate::Dead | Fate::CutOff);
+        let by_interval = run.ledger.count(|cell| {
+            let cause = charged_to(cell.why);
+            is_in_vain(cell.fate) && matches!(cause, Cause::Probe | Cause::Heartbeat)
+        });
+        let longest_us = longest_heartbeat_us(tuning);
+        let share = 1.0 - tuning.heartbeat_interval_us as f64 / longest_us as f64;
+        let saving = by_interval as f64 * share;
+        let changes = turn(tuning, "heartbeat_interval_us", longest_us);
+        let found = Found::saving(run, saving, changes.into_iter().collect(), summary);
+        // They are worth a word even where no knob spares them.
+        let found = if found.changes.is_empty() { Found::told(found.summary) } else { found };
+        found
+            .number("to the dead", dead as f64, "messages")
+            .number("cut off", cut_off as f64, "messages")
+            .number("at the heartbeat interval", by_interval as f64, "messages")
+    }
+}
+
+/// Appends that were refused, and what was sent to find where logs agree.
+pub struct Rejections;
+
+impl Check for Rejections {
+    const NAME: &'static str = "rejections";
+    const TITLE: &'static str = "Rejected appends and probes";
+
+    fn check(run: &Gathered) -> Found {
+        let refused = run.ledger.count(|cell| {
+            matches!(cell.why, Why::Reject(cause) if !matches!(cause, Cause::Campaign | Cause::Retry))
+        });
+        let probes = run.ledger.charged(Cause::Probe);
+        if refused == 0 {
+            return Found::nothing(format!("no append was refused; {probes} messages were probes"));
+        }
+        Found::told(format!(
+            "{refused} appends were refused, which conflict hints keep to one or two a follower \
+             and change of leader; {probes} messages were probes"
+        ))
+        .number("refused", refused as f64, "messages")
+        .number("probes, with answers", probes as f64, "messages")
+    }
+}

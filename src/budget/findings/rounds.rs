@@ -1,0 +1,162 @@
+//! What leadership costs: heartbeats, their answers, rounds for reads, commit indexes on their own.
+
+use serde_json::json;
+
+use super::super::analysis::Gathered;
+use super::{Check, Found, longest_heartbeat_us, turn};
+use crate::raft::Cause;
+use crate::raft::tuning::{HeartbeatAnswers, Reads};
+
+/// What a heartbeat costs with its answers.
+pub fn heartbeat_with_answers(run: &Gathered) -> f64 {
+    let evidence = &run.evidence;
+    1.0 + evidence.heartbeat_answers as f64 / (evidence.heartbeats as f64).max(1.0)
+}
+
+/// What sending fewer appends adds in heartbeats, of which `needed` are left to be sent.
+pub fn added_heartbeats(run: &Gathered, needed: u64) -> f64 {
+    if run.facts.tuning.heartbeat_always {
+        return 0.0;
+    }
+    let added = needed.saturating_sub(run.evidence.needed_heartbeats.as_run);
+    added as f64 * heartbeat_with_answers(run)
+}
+
+/// Heartbeats to receivers that had got entries within the interval: any append is a heartbeat.
+pub struct NeedlessHeartbeats;
+
+impl Check for NeedlessHeartbeats {
+    const NAME: &'static str = "needless_heartbeats";
+    const TITLE: &'static str = "Heartbeats to those who just got entries";
+
+    fn check(run: &Gathered) -> Found {
+        let (sent, needed) = (run.evidence.heartbeats, run.evidence.needed_heartbeats.as_run);
+        let needless = sent.saturating_sub(needed);
+        let saving = needless as f64 * heartbeat_with_answers(run);
+        let summary = format!(
+            "{needless} of {sent} heartbeats went to receivers that got entries within the \
+             interval; entries are heartbeats too"
+        );
+        let changes = turn(&run.facts.tuning, "heartbeat_always", false);
+        Found::saving(run, saving, changes.into_iter().collect(), summary)
+            .number("heartbeats", sent as f64, "messages")
+            .number("needed", needed as f64, "messages")
+    }
+}
+
+/// An interval is worth a change if it can be longer by this.
+const WORTH_A_CHANGE: f64 = 1.25;
+
+/// Heartbeats more often than failure detection within the election timeout asks for.
+pub struct FrequentHeartbeats;
+
+impl Check for FrequentHeartbeats {
+    const NAME: &'static str = "frequent_heartbeats";
+    const TITLE: &'static str = "Heartbeats more often than the timeouts ask for";
+
+    fn check(run: &Gathered) -> Found {
+        let (tuning, evidence) = (&run.facts.tuning, &run.evidence);
+        let longest_us = longest_heartbeat_us(tuning);
+        let longer = longest_us as f64 / tuning.heartbeat_interval_us as f64;
+        let sent = evidence.heartbeats as f64;
+        let needed = evidence.needed_heartbeats;
+        let spared = match tuning.heartbeat_always {
+            true => sent * (1.0 - 1.0 / longer),
+            false => needed.as_run.saturating_sub(needed.longer_interval) as f64,
+        };
+        let saving = spared * heartbeat_with_answers(run);
+        let summary = format!(
+            "one heartbeat each {} ms; with the other knobs as they are {} ms would do, two a \
+             promise and three an election timeout",
+            tuning.heartbeat_interval_us / 1_000,
+            longest_us / 1_000
+        );
+        let changes = turn(tuning, "heartbeat_interval_us", longest_us);
+        let changes = changes.filter(|_| longer >= WORTH_A_CHANGE);
+        Found::saving(run, saving, changes.into_iter().collect(), summary)
+            .number("heartbeats", sent, "messages")
+            .number("answers to them", evidence.heartbeat_answers as f64, "messages")
+            .number("heartbeats spared", spared, "messages")
+    }
+}
+
+/// Answers to heartbeats after a quorum had answered: neither commit nor lease moved.
+pub struct SurplusAnswers;
+
+impl Check for SurplusAnswers {
+    const NAME: &'static str = "surplus_answers";
+    const TITLE: &'static str = "Acknowledgements that moved nothing";
+
+    fn check(run: &Gathered) -> Found {
+        let surplus = run.evidence.surplus_answers;
+        let summary = format!(
+            "{surplus} answers to heartbeats came when a quorum had answered one as new, or begun \
+             less than half an interval before: neither a commit nor the lease needed them"
+        );
+        let quorum = json!(HeartbeatAnswers::Quorum);
+        let changes = turn(&run.facts.tuning, "heartbeat_answers", quorum);
+        Found::saving(run, surplus as f64, changes.into_iter().collect(), summary)
+            .number("answers to heartbeats", run.evidence.heartbeat_answers as f64, "messages")
+            .number("beyond the quorum", surplus as f64, "messages")
+    }
+}
+
+/// Rounds that ask a quorum whether this leader still leads, where a lease would know.
+pub struct ConfirmRounds;
+
+impl Check for ConfirmRounds {
+    const NAME: &'static str = "confirm_rounds";
+    const TITLE: &'static str = "Rounds for reads that a lease would save";
+
+    fn check(run: &Gathered) -> Found {
+        let tuning = &run.facts.tuning;
+        let rounds = run.ledger.charged(Cause::Confirm);
+        let summary = format!(
+            "{rounds} messages asked whether the leader leads, for {} reads; a lease that batches \
+             and heartbeats renew would have known, if clocks keep their rates",
+            run.reads
+        );
+        if tuning.reads == Reads::Lease {
+            // Rounds under leases are those of a leader that has none yet, or lost it.
+            return Found::nothing(summary);
+        }
+        let most_us = tuning.election_timeout_min_us - tuning.heartbeat_interval_us;
+        let promise_us = match tuning.promise_us {
+            0 => most_us,
+            promise_us => promise_us,
+        };
+        let margin_us = tuning.lease_margin_us.max(promise_us / 16);
+        let changes = [
+            turn(tuning, "reads", json!(Reads::Lease)),
+            turn(tuning, "promise_us", promise_us),
+            turn(tuning, "lease_margin_us", margin_us),
+        ];
+        let added = added_heartbeats(run, run.evidence.needed_heartbeats.without_confirm);
+        let saving = rounds as f64 - added;
+        Found::saving(run, saving, changes.into_iter().flatten().collect(), summary)
+            .number("heartbeats instead", added, "messages")
+            .number("reads", run.reads as f64, "reads")
+            .number("messages for them", rounds as f64, "messages")
+    }
+}
+
+/// Messages that say nothing but a new commit index.
+pub struct CommitMessages;
+
+impl Check for CommitMessages {
+    const NAME: &'static str = "commit_messages";
+    const TITLE: &'static str = "Messages for a commit index alone";
+
+    fn check(run: &Gathered) -> Found {
+        let commits = run.ledger.charged(Cause::Commit);
+        let summary = format!(
+            "{commits} messages said nothing but a new commit index, or answered that; it rides \
+             on the next append or heartbeat"
+        );
+        let changes = turn(&run.facts.tuning, "eager_commit", false);
+        let added = added_heartbeats(run, run.evidence.needed_heartbeats.without_commit);
+        Found::saving(run, commits as f64 - added, changes.into_iter().collect(), summary)
+            .number("heartbeats instead", added, "messages")
+            .number("messages", commits as f64, "messages")
+    }
+}

@@ -1,0 +1,37 @@
+//! The report as one HTML file that loads nothing: the reports as JSON, and the scripts that draw
+//! them. Every number on the page comes from that JSON, and every text gets there as text.
+
+use super::report::Report;
+
+const PAGE: &str = include_str!("assets/page.html");
+const STYLE: &str = include_str!("assets/page.css");
+
+/// D3 7.9 and Observable Plot 0.6 as npm ships them (ISC), each with its licence, then our own.
+const SCRIPTS: [&str; 7] = [
+    concat!("/*!\n", include_str!("assets/d3.LICENSE"), "*/\n", include_str!("assets/d3.min.js")),
+    concat!(
+        "/*!\n",
+        include_str!("assets/plot.LICENSE"),
+        "*/\n",
+        include_str!("assets/plot.min.js")
+    ),
+    include_str!("assets/page.js"),
+    include_str!("assets/sections.js"),
+    include_str!("assets/charts.js"),
+    include_str!("assets/space_time.js"),
+    include_str!("assets/main.js"),
+];
+
+/// One HTML file that shows `reports`, at least one; the first is shown first.
+///
+/// # Errors
+/// If a report cannot be written as JSON.
+pub fn html(reports: &[Report]) -> Result<String, serde_json::Error> {
+    // A "<" stands only within strings, where it may be written so; no text can end the element.
+    let reports = serde_json::to_string(reports)?.replace('<', "\\u003c");
+    let scripts: String =
+        SCRIPTS.iter().map(|script| format!("<script>\n{script}\n</script>\n")).collect();
+    // The reports come last: what looks like a slot in their texts is left alone.
+    let page = PAGE.replace("{{style}}", STYLE).replace("{{scripts}}", &scripts);
+    Ok(page.replace("{{reports}}", &reports))
+}

@@ -1,0 +1,395 @@
+//! Where the time of a request went: the stages of each one that was answered, which add up to its
+//! latency exactly, since each begins where the one before it ends.
+//!
+//! `request`, from the client's sending to a replica's taking it in; `queued`, until it is in a
+//! leader's log (a read: until the round that proves it begins); `batched`, until its batch leaves;
+//! `hop 1` and so on, the way of the first acknowledgement that covers it, there and back;
+//! `quorum wait`, until enough others have acknowledged, resends included; `applied`, until it is
+//! answered, in the step of the commit, so 0 by that step's clock; `answered`, until the client
+//! reads the answer.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
+
+use super::facts::{ClientAnswer, ClientRequest};
+use super::ledger::Hop;
+use super::reigns::Reigns;
+use super::report::{Distribution, LatencyRow, StageRow, Story};
+use crate::raft::{Index, Kind, Member, Micros, Term};
+use crate::record::{AnswerKind, Fact, Record, RequestId, why_name};
+
+/// What replicas recorded of one request and its answer.
+#[derive(Clone, Debug)]
+struct Trace {
+    asked_at: Micros,
+    asked_of: Member,
+    answered_at: Micros,
+    answered_by: Member,
+    outcome: AnswerKind,
+    /// Where a put stands in the log; (0, 0) of what is no put's `ok`.
+    place: (Term, Index),
+    /// When it came into the log.
+    taken_at: Option<Micros>,
+    batched_at: Option<Micros>,
+    /// The first acknowledgement of its batch; of a read that waited, what released it.
+    answer: Option<Rc<Hop>>,
+    committed_at: Option<Micros>,
+}
+
+/// Follows requests from record to record.
+#[derive(Debug)]
+pub struct Requests {
+    asked: FxHashMap<RequestId, (Micros, Member)>,
+    traces: FxHashMap<RequestId, Vec<Trace>>,
+    /// By replica: what it answered at that time, while it may be handling the message that made
+    /// it answer.
+    just_answered: Vec<(Micros, Vec<RequestId>)>,
+}
+
+impl Requests {
+    /// Asked of `replicas` replicas.
+    pub fn new(replicas: usize) -> Requests {
+        Requests {
+            asked: FxHashMap::default(),
+            traces: FxHashMap::default(),
+            just_answered: vec![(Micros(0), Vec::new()); replicas],
+        }
+    }
+
+    /// Takes in a record of a replica.
+    pub fn record(&mut self, record: &Record) {
+        match record.fact {
+            Fact::Asked { request, .. } => {
+                self.asked.insert(request, (record.at, record.teller));
+            }
+            Fact::Answered { request, outcome, index, term, .. } => {
+                let asked = self.asked.get(&request).copied();
+                let (asked_at, asked_of) = asked.unwrap_or((record.at, record.teller));
+                self.traces.entry(request).or_default().push(Trace {
+                    asked_at,
+                    asked_of,
+                    answered_at: record.at,
+                    answered_by: record.teller,
+                    outcome,
+                    place: (term, index),
+                    taken_at: None,
+                    batched_at: None,
+                    answer: None,
+                    committed_at: None,
+                });
+                let (at, requests) = &mut self.just_answered[record.teller.rank()];
+                if *at != record.at {
+                    requests.clear();
+                    *at = record.at;
+                }
+                requests.push(request);
+            }
+            _ => {}
+        }
+    }
+
+    /// The step of `by` is over, in which it handled the message that came by `hop`, if it was one:
+    /// what it answered can be traced back.
+    pub fn on_step(&mut self, by: Member, hop: Option<&Rc<Hop>>, reigns: &Reigns) {
+        let (at, requests) = &mut self.just_answered[by.rank()];
+        for request in requests.drain(..) {
+            let Some(trace) = self.traces.get_mut(&request).and_then(|traces| traces.last_mut())
+            else {
+                continue;
+            };
+            let (term, index) = trace.place;
+            if let Some(entry) = reigns.entry(term, index) {
+                trace.taken_at = Some(entry.appended_at);
+                trace.batched_at = entry.batched_at;
+                trace.answer.clone_from(&entry.first_answer);
+                trace.committed_at = entry.committed_at;
+            } else if index == 0 && trace.outcome == AnswerKind::Ok {
+                let released = hop.filter(|hop| {
+                    hop.sending.kind == Kind::AppendReply
+                        && hop.received_at == *at
+                        && hop.received_at > trace.asked_at
+                });
+                trace.answer = released.cloned();
+            }
+        }
+    }
+
+    /// Whether `by` answered something in a step before `at` that is not traced back yet.
+    pub fn answered_before(&self, by: Member, at: Micros) -> bool {
+        let (then, requests) = &self.just_answered[by.rank()];
+        *then != at && !requests.is_empty()
+    }
+
+    /// The stages of every request that was answered, and the story of the one at the 99th
+    /// percentile. Of those answered, how many have no records comes last.
+    pub fn tell(&self, requests: &[ClientRequest]) -> (Vec<LatencyRow>, Option<Story>, u64) {
+        let mut told = Vec::new();
+        let mut untraced = 0;
+        for request in requests {
+            let Some((answered_at, answer)) = request.answered else {
+                continue;
+            };
+            match self.trace(request, answered_at, answer) {
+                Some(trace) => told.push(Told {
+                    request,
+                    trace,
+                    stages: Stages::of(request.invoked_at, trace, answered_at),
+                    latency: answered_at.since(request.invoked_at),
+                }),
+                None => untraced += 1,
+            }
+        }
+        let kinds = ["all", "put", "get", "sent on"];
+        let rows = kinds.into_iter().filter_map(|kind| row(kind, &told));
+        let rows = rows.collect();
+        told.sort_by_key(|told| told.latency);
+        let story = told.get(place_of(told.len(), 0.99)).map(Told::story);
+        (rows, story, untraced)
+    }
+
+    /// The answer that the client read: the latest that had been given by then.
+    fn trace(&self, request: &ClientRequest, by: Micros, answer: ClientAnswer) -> Option<&Trace> {
+        let traces = self.traces.get(&request.request)?;
+        let fits = |trace: &&Trace| trace.outcome == answer && trace.answered_at <= by;
+        traces.iter().rev().find(fits).or(traces.last())
+    }
+}
+
+/// The parts of a latency.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Stages {
+    request: i64,
+    queued: i64,
+    batched: i64,
+    hops: Vec<i64>,
+    quorum_wait: i64,
+    applied: i64,
+    answered: i64,
+}
+
+impl Stages {
+    /// Each stage begins where the one before it ends; a milestone that is not known, or lies
+    /// before the one it follows, takes no time of its own.
+    fn of(invoked_at: Micros, trace: &Trace, answered_at: Micros) -> Stages {
+        let mut reached = invoked_at;
+        let mut until = |milestone: Option<Micros>| {
+            let milestone = milestone.unwrap_or(reached).clamp(reached, answered_at);
+            let took = milestone.since(reached).0 as i64;
+            reached = milestone;
+            took
+        };
+        let way = trace.answer.as_deref().map(Hop::way).unwrap_or_default();
+        let began_at = way.first().map(|hop| hop.sending.at);
+        let mut stages = Stages { request: until(Some(trace.asked_at)), ..Stages::default() };
+        if trace.place.1 > 0 {
+            stages.queued = until(trace.taken_at);
+            stages.batched = until(trace.batched_at);
+            stages.quorum_wait = until(began_at);
+        } else {
+            stages.queued = until(began_at.or(Some(trace.answered_at)));
+        }
+        stages.hops = way.iter().map(|hop| until(Some(hop.received_at))).collect();
+        stages.quorum_wait += until(Some(trace.committed_at.unwrap_or(trace.answered_at)));
+        stages.applied = until(Some(trace.answered_at));
+        stages.answered = until(Some(answered_at));
+        stages
+    }
+
+    fn named(&self) -> Vec<(String, i64)> {
+        let mut named = vec![
+            ("request".to_owned(), self.request),
+            ("queued".to_owned(), self.queued),
+            ("batched".to_owned(), self.batched),
+        ];
+        let hops = self.hops.iter().zip(1..);
+        named.extend(hops.map(|(took, hop)| (format!("hop {hop}"), *took)));
+        named.push(("quorum wait".to_owned(), self.quorum_wait));
+        named.push(("applied".to_owned(), self.applied));
+        named.push(("answered".to_owned(), self.answered));
+        named
+    }
+}
+
+/// A request with all that is known of it.
+struct Told<'a> {
+    request: &'a ClientRequest,
+    trace: &'a Trace,
+    stages: Stages,
+    latency: Micros,
+}
+
+impl Told<'_> {
+    fn kind(&self) -> &'static str {
+        match (self.trace.outcome, self.request.put) {
+            (AnswerKind::Ok, true) => "put",
+            (AnswerKind::Ok, false) => "get",
+            _ => "sent on",
+        }
+    }
+
+    fn story(&self) -> Story {
+        let Told { request, trace, stages, latency } = self;
+        let what = if request.put { "put" } else { "get" };
+        let mut lines = vec![
+            format!(
+                "Client {} sent the {what} {:016x} at {} s and had its {} after {} us.",
+                request.client,
+                request.request,
+                request.invoked_at,
+                trace.outcome.name(),
+                latency.0
+            ),
+            format!("Replica {:04X} took it in after {} us.", trace.asked_of.0, stages.request),
+        ];
+        if stages.queued > 0 {
+            lines.push(format!("It waited there {} us to be served.", stages.queued));
+        }
+        if trace.place.1 > 0 {
+            let (term, index) = trace.place;
+            lines.push(format!(
+                "It stands at index {index}, term {term}, and waited {} us for its batch.",
+                stages.batched
+            ));
+        }
+        let way = trace.answer.as_deref().map(Hop::way).unwrap_or_default();
+        for (hop, took) in way.iter().zip(&stages.hops) {
+            lines.push(format!(
+                "{:04X} to {:04X} ({}): {took} us.",
+                hop.from.0,
+                hop.to.0,
+                why_name(hop.sending.why)
+            ));
+        }
+        if stages.quorum_wait > 0 {
+            lines.push(format!("The rest of the quorum took {} us.", stages.quorum_wait));
+        }
+        let by = trace.answered_by.0;
+        lines.push(format!("The answer of {by:04X} took {} us to the client.", stages.answered));
+        Story {
+            request: format!("{:016x}", request.request),
+            latency_us: latency.0,
+            stages: stages.named(),
+            lines,
+        }
+    }
+}
+
+/// Where the time of the requests of `kind` went; none if there are none.
+fn row(kind: &'static str, told: &[Told<'_>]) -> Option<LatencyRow> {
+    let of_kind: Vec<&Told<'_>> =
+        told.iter().filter(|told| kind == "all" || told.kind() == kind).collect();
+    let total = distribution(of_kind.iter().map(|told| told.latency.0).collect())?;
+    let mut by_stage: BTreeMap<(usize, String), Vec<u64>> = BTreeMap::new();
+    for told in &of_kind {
+        let named = told.stages.named();
+        let last = named.len() - 3;
+        for (place, (stage, took)) in named.into_iter().enumerate() {
+            // Hops are as many as the longest way has; what follows them comes after.
+            let rank = if place < last { place } else { LAST_RANKS + place - last };
+            by_stage.entry((rank, stage)).or_default().push(took as u64);
+        }
+    }
+    let stages = by_stage.into_iter().filter_map(|((_, stage), mut times)| {
+        times.resize(of_kind.len(), 0);
+        Some(StageRow { stage, time: distribution(times)? })
+    });
+    Some(LatencyRow { kind, count: of_kind.len() as u64, total, stages: stages.collect() })
+}
+
+/// Stages after the last hop rank behind any number of hops.
+const LAST_RANKS: usize = 1_000;
+
+/// The place of the quantile `q` among `count` sorted values.
+fn place_of(count: usize, q: f64) -> usize {
+    ((count as f64 * q) as usize).min(count.saturating_sub(1))
+}
+
+/// The distribution of `times`; none of none. The median is the course's: the element `len / 2`.
+fn distribution(mut times: Vec<u64>) -> Option<Distribution> {
+    times.sort_unstable();
+    let at = |q| times.get(place_of(times.len(), q)).copied();
+    Some(Distribution {
+        mean_us: times.iter().sum::<u64>() as f64 / times.len().max(1) as f64,
+        p50_us: at(0.5)?,
+        p90_us: at(0.9)?,
+        p99_us: at(0.99)?,
+        max_us: times.last().copied()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::budget::ledger::Sending;
+    use crate::budget::phases::Phase;
+    use crate::raft::{Cause, Why};
+
+    fn hop(at: u64, received_at: u64, before: Option<Rc<Hop>>) -> Option<Rc<Hop>> {
+        let sending = Sending {
+            at: Micros(at),
+            number: 1,
+            kind: Kind::Append,
+            why: Why::Own(Cause::Replicate),
+            term: 1,
+            first: 1,
+            entries: 1,
+            bytes: 1,
+            phase: Phase::Steady,
+        };
+        let (from, to, received_at) = (Member(0), Member(1), Micros(received_at));
+        Some(Rc::new(Hop { from, to, sending, received_at, before }))
+    }
+
+    fn trace(times: [u64; 8], place: (Term, Index)) -> Trace {
+        let [asked, taken, batched, sent, there, back, committed, answered] = times;
+        Trace {
+            asked_at: Micros(asked),
+            asked_of: Member(0),
+            answered_at: Micros(answered),
+            answered_by: Member(0),
+            outcome: AnswerKind::Ok,
+            place,
+            taken_at: Some(Micros(taken)),
+            batched_at: Some(Micros(batched)),
+            answer: hop(there, back, hop(sent, there, None)),
+            committed_at: Some(Micros(committed)),
+        }
+    }
+
+    #[test]
+    fn each_stage_takes_what_lies_between_its_milestones() {
+        let trace = trace([110, 125, 130, 131, 160, 200, 250, 250], (1, 1));
+        let stages = Stages::of(Micros(100), &trace, Micros(270));
+        let wanted = Stages {
+            request: 10,
+            queued: 15,
+            batched: 5,
+            hops: vec![29, 40],
+            quorum_wait: 51,
+            applied: 0,
+            answered: 20,
+        };
+        assert_eq!(stages, wanted);
+    }
+
+    proptest! {
+        /// Whatever the order of the milestones, clocks that disagree included.
+        #[test]
+        fn stages_add_up_to_the_latency(
+            times in prop::array::uniform8(0..1_000u64),
+            index in 0..2u64,
+            invoked in 0..1_000u64,
+            latency in 0..1_000u64,
+        ) {
+            let answered = Micros(invoked + latency);
+            let stages = Stages::of(Micros(invoked), &trace(times, (1, index)), answered);
+            let named = stages.named();
+            prop_assert!(named.iter().all(|(_, took)| *took >= 0));
+            prop_assert_eq!(named.iter().map(|(_, took)| took).sum::<i64>(), latency as i64);
+        }
+    }
+}

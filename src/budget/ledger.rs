@@ -1,0 +1,554 @@
+//! The ledger: every message from its sending to its end, matched by (sender, number), and what it
+//! adds up to. A message is forgotten as soon as its fate is known, so the memory needed is that of
+//! the messages under way, however long the run.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
+
+use super::phases::Phase;
+use crate::raft::{Cause, Disposition, Index, Kind, Member, MemberSet, Micros, Term, To, Why};
+use crate::record::{self, Fact, Record, SIMULATOR};
+
+/// A message whose fate is not known after so long has none: no network of ours holds one back for
+/// a minute.
+const FORGOTTEN_AFTER: Micros = Micros::from_seconds(90);
+
+/// What became of a message, one for each receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Fate {
+    /// Taken in, and it said something new; a no is an answer too.
+    Delivered = 0,
+    /// Taken in too late to say anything.
+    Stale = 1,
+    /// Taken in, and it said nothing new.
+    Duplicate = 2,
+    /// Taken in and dropped as impossible.
+    Implausible = 3,
+    /// Lost by the dice.
+    Dropped = 4,
+    /// A partition stood between.
+    CutOff = 5,
+    /// Its receiver was dead.
+    Dead = 6,
+    /// The machine's full socket refused it.
+    Blocked = 7,
+    /// Forwarded, but its receiver ended before it read it, or the kernel lost it on this last way.
+    UnreadByReceiver = 8,
+    /// It lay in the simulator's socket when that was closed.
+    UnreadBySimulator = 9,
+    /// The kernel lost it on the way to the simulator, which has read later ones.
+    LostInSocket = 10,
+}
+
+impl Fate {
+    /// Every fate, in the order of reports.
+    pub const ALL: [Fate; 11] = [
+        Fate::Delivered,
+        Fate::Stale,
+        Fate::Duplicate,
+        Fate::Implausible,
+        Fate::Dropped,
+        Fate::CutOff,
+        Fate::Dead,
+        Fate::Blocked,
+        Fate::UnreadByReceiver,
+        Fate::UnreadBySimulator,
+        Fate::LostInSocket,
+    ];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Fate::Delivered => "delivered",
+            Fate::Stale => "stale",
+            Fate::Duplicate => "duplicate",
+            Fate::Implausible => "implausible",
+            Fate::Dropped => "dropped",
+            Fate::CutOff => "cut_off",
+            Fate::Dead => "dead",
+            Fate::Blocked => "blocked",
+            Fate::UnreadByReceiver => "unread_by_receiver",
+            Fate::UnreadBySimulator => "unread_by_simulator",
+            Fate::LostInSocket => "lost_in_socket",
+        }
+    }
+
+    /// Whether the simulator read it, and so counted it.
+    pub const fn is_counted(self) -> bool {
+        !matches!(self, Fate::UnreadBySimulator | Fate::LostInSocket)
+    }
+
+    /// Whether its receiver took it in.
+    pub const fn is_received(self) -> bool {
+        matches!(self, Fate::Delivered | Fate::Stale | Fate::Duplicate | Fate::Implausible)
+    }
+}
+
+/// The cause that a message is charged to: an answer's is what it answers.
+pub const fn charged_to(why: Why) -> Cause {
+    match why {
+        Why::Own(cause) | Why::Relay(cause) | Why::Ack(cause) | Why::Reject(cause) => cause,
+    }
+}
+
+/// What a sender says of a datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending {
+    /// When it was decided.
+    pub at: Micros,
+    /// The sender's running count.
+    pub number: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// What for.
+    pub why: Why,
+    /// The term it names.
+    pub term: Term,
+    /// First index carried; of an answer, the last index of what it answers.
+    pub first: Index,
+    /// Entries carried.
+    pub entries: u32,
+    /// Bytes of the datagram.
+    pub bytes: u32,
+    /// The phase of the cluster.
+    pub phase: Phase,
+}
+
+impl Sending {
+    /// The last index that it speaks of.
+    pub const fn through(&self) -> Index {
+        match self.kind {
+            Kind::Append => (self.first + self.entries as Index).saturating_sub(1),
+            _ => self.first,
+        }
+    }
+}
+
+/// One leg of the way that led to a message: whoever handled this one sent the next.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    /// Sender.
+    pub from: Member,
+    /// Receiver.
+    pub to: Member,
+    /// What the sender says.
+    pub sending: Sending,
+    /// When the receiver took it in.
+    pub received_at: Micros,
+    /// The hop before.
+    pub before: Option<Rc<Hop>>,
+}
+
+impl Hop {
+    /// The way from its beginning to here.
+    pub fn way(&self) -> Vec<&Hop> {
+        let mut way = vec![self];
+        while let Some(before) = way.last().and_then(|hop| hop.before.as_deref()) {
+            way.push(before);
+        }
+        way.reverse();
+        way
+    }
+}
+
+/// A message that its receiver took in.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The message, and the way that led to it.
+    pub hop: Rc<Hop>,
+    /// Answers and relays that its receiver sent for it.
+    pub sent_on: u64,
+}
+
+/// One receiver's part of a datagram.
+#[derive(Clone, Copy, Debug)]
+struct Leg {
+    to: Member,
+    routed: Option<(Micros, record::Fate)>,
+    received: Option<(Micros, Disposition)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    sending: Option<Sending>,
+    /// Whom the sender names.
+    addressed: MemberSet,
+    legs: Vec<Leg>,
+    before: Option<Rc<Hop>>,
+}
+
+/// A sender's datagrams under way; the first slot is that of number `base`.
+#[derive(Clone, Debug)]
+struct Sender {
+    base: u64,
+    slots: VecDeque<Slot>,
+    /// The last number that its records name, and the highest that the simulator read.
+    told: u64,
+    read: u64,
+    /// Answers and relays of the step under way, not yet tied to what they answer.
+    untied: Vec<u64>,
+}
+
+/// Where a count belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cell {
+    /// What.
+    pub kind: Kind,
+    /// What for.
+    pub why: Why,
+    /// Sender.
+    pub from: Member,
+    /// Receiver.
+    pub to: Member,
+    /// When, in the life of the cluster.
+    pub phase: Phase,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// Messages and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many, one for each receiver.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// A message that is over, for those who look at messages one by one.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// Where it is counted.
+    pub cell: Cell,
+    /// When it was sent.
+    pub sent_at: Micros,
+    /// When it was last seen: taken in, routed or sent.
+    pub last_seen_at: Micros,
+}
+
+/// The ledger.
+#[derive(Debug)]
+pub struct Ledger {
+    senders: Vec<Sender>,
+    cells: FxHashMap<Cell, Tally>,
+    /// By second and charged cause.
+    seconds: Vec<[u64; Cause::ALL.len()]>,
+    /// Where records contradict each other.
+    faults: Vec<String>,
+    ended: Vec<Ended>,
+    most_ended: usize,
+    left_out: u64,
+}
+
+/// Contradictions that are told one by one.
+const FAULTS_TOLD: usize = 20;
+
+impl Ledger {
+    /// Of `replicas` replicas; the first `most_ended` messages are kept one by one.
+    pub fn new(replicas: usize, most_ended: usize) -> Ledger {
+        let sender =
+            Sender { base: 1, slots: VecDeque::new(), told: 0, read: 0, untied: Vec::new() };
+        Ledger {
+            senders: vec![sender; replicas],
+            cells: FxHashMap::default(),
+            seconds: Vec::new(),
+            faults: Vec::new(),
+            ended: Vec::new(),
+            most_ended,
+            left_out: 0,
+        }
+    }
+
+    /// Takes in a record. A message that was taken in by its receiver comes back with the way that
+    /// led to it.
+    pub fn record(&mut self, record: &Record, phase: Phase) -> Option<Delivery> {
+        match record.fact {
+            Fact::Sent { to, number, kind, why, term, first, entries, bytes } => {
+                let at = record.at;
+                let sending = Sending { at, number, kind, why, term, first, entries, bytes, phase };
+                self.on_sent(record.teller, to, sending);
+                None
+            }
+            Fact::Routed { from, to, number, fate, .. } if record.teller == SIMULATOR => {
+                self.on_routed(record.at, (from, to), number, fate);
+                None
+            }
+            Fact::Received { from, number, disposition, .. } => {
+                self.on_received(record.at, (from, record.teller), number, disposition)
+            }
+            _ => None,
+        }
+    }
+
+    fn on_sent(&mut self, from: Member, to: To, sending: Sending) {
+        let addressed = match to {
+            To::Member(member) => MemberSet::only(member),
+            To::Everyone => others(from, self.senders.len()),
+        };
+        let receivers = addressed.len() as u64;
+        let second = (sending.at.0 / 1_000_000) as usize;
+        if self.seconds.len() <= second {
+            self.seconds.resize(second + 1, Default::default());
+        }
+        self.seconds[second][charged_to(sending.why) as usize] += receivers;
+        let sender = &mut self.senders[from.rank()];
+        let told = sender.told + receivers;
+        sender.told = sending.number;
+        if told != sending.number {
+            self.faults.push(format!(
+                "replica {:04X} counts {} messages, but its records tell {told}",
+                from.0, sending.number
+            ));
+        }
+        if !matches!(sending.why, Why::Own(_)) {
+            sender.untied.push(sending.number);
+        }
+        if let Some(slot) = sender.slot(sending.number) {
+            (slot.sending, slot.addressed) = (Some(sending), addressed);
+            for to in addressed.iter() {
+                if !slot.legs.iter().any(|leg| leg.to == to) {
+                    slot.legs.push(Leg { to, routed: None, received: None });
+                }
+            }
+        }
+        self.forget(from, sending.at);
+    }
+
+    fn on_routed(
+        &mut self,
+        at: Micros,
+        (from, to): (Member, Member),
+        number: u64,
+        fate: record::Fate,
+    ) {
+        let sender = &mut self.senders[from.rank()];
+        sender.read = sender.read.max(number);
+        if let Some(leg) = sender.leg(number, to) {
+            leg.routed = Some((at, fate));
+        }
+        self.forget(from, at);
+    }
+
+    fn on_received(
+        &mut self,
+        at: Micros,
+        (from, by): (Member, Member),
+        number: u64,
+        disposition: Disposition,
+    ) -> Option<Delivery> {
+        let Some(leg) = self.senders[from.rank()].leg(number, by) else {
+            // A second copy of a message that is over.
+            self.senders[by.rank()].untied.clear();
+            return None;
+        };
+        leg.received.get_or_insert((at, disposition));
+        let hop = self.senders[from.rank()].slot(number).and_then(|slot| {
+            let (sending, before) = (slot.sending?, slot.before.clone());
+            Some(Rc::new(Hop { from, to: by, sending, received_at: at, before }))
+        });
+        let handler = &mut self.senders[by.rank()];
+        let children = std::mem::take(&mut handler.untied);
+        for child in &children {
+            if let Some(slot) = handler.slot(*child) {
+                slot.before.clone_from(&hop);
+            }
+        }
+        self.forget(from, at);
+        Some(Delivery { hop: hop?, sent_on: children.len() as u64 })
+    }
+
+    /// Messages of `from` that are over leave, from the oldest on.
+    fn forget(&mut self, from: Member, now: Micros) {
+        while let Some(slot) = self.senders[from.rank()].slots.front() {
+            let sent_at = slot.sending.map(|sending| sending.at);
+            let old = sent_at.is_some_and(|at| now.since(at) > FORGOTTEN_AFTER);
+            let is_over = slot.sending.is_some() && slot.legs.iter().all(Leg::is_over);
+            // A broadcast takes up several numbers: all but the last stay empty.
+            let skipped = slot.sending.is_none() && slot.legs.is_empty();
+            let passed = self.senders[from.rank()].base < self.senders[from.rank()].told;
+            if !(old || is_over || (skipped && passed)) {
+                return;
+            }
+            self.end_first(from);
+        }
+    }
+
+    fn end_first(&mut self, from: Member) {
+        let sender = &mut self.senders[from.rank()];
+        let number = sender.base;
+        let Some(slot) = sender.slots.pop_front() else {
+            return;
+        };
+        sender.base += 1;
+        let read = sender.read;
+        let Some(sending) = slot.sending else {
+            if !slot.legs.is_empty() {
+                self.faults.push(format!(
+                    "the simulator read message {number} of replica {:04X}, whose records do not \
+                     tell of it",
+                    from.0
+                ));
+            }
+            return;
+        };
+        for leg in slot.legs {
+            if !slot.addressed.contains(leg.to) {
+                self.faults.push(format!(
+                    "message {number} of replica {:04X} reached {:04X}, which it does not name",
+                    from.0, leg.to.0
+                ));
+                continue;
+            }
+            let fate = leg.fate(number < read);
+            let Sending { kind, why, phase, .. } = sending;
+            let cell = Cell { kind, why, from, to: leg.to, phase, fate };
+            let tally = self.cells.entry(cell).or_default();
+            tally.count += 1;
+            tally.bytes += u64::from(sending.bytes);
+            if self.ended.len() < self.most_ended {
+                let last_seen = leg.received.map(|(at, _)| at).or(leg.routed.map(|(at, _)| at));
+                let last_seen_at = last_seen.unwrap_or(sending.at);
+                self.ended.push(Ended { cell, sent_at: sending.at, last_seen_at });
+            } else {
+                self.left_out += 1;
+            }
+        }
+    }
+
+    /// All messages are over: the account is closed.
+    pub fn finish(mut self) -> Closed {
+        for rank in 0..self.senders.len() {
+            while !self.senders[rank].slots.is_empty() {
+                self.end_first(Member(rank as u8));
+            }
+        }
+        let mut cells: Vec<(Cell, Tally)> = self.cells.into_iter().collect();
+        cells.sort_unstable_by_key(|(cell, _)| *cell);
+        let untold = self.faults.len().saturating_sub(FAULTS_TOLD);
+        self.faults.truncate(FAULTS_TOLD);
+        if untold > 0 {
+            self.faults.push(format!("and {untold} more"));
+        }
+        self.ended.sort_by_key(|ended| (ended.sent_at, ended.cell));
+        Closed {
+            cells,
+            seconds: self.seconds,
+            faults: self.faults,
+            ended: self.ended,
+            left_out: self.left_out,
+        }
+    }
+}
+
+/// A ledger that is closed.
+#[derive(Debug)]
+pub struct Closed {
+    /// All counts, in order.
+    pub cells: Vec<(Cell, Tally)>,
+    /// Messages sent by second and charged cause.
+    pub seconds: Vec<[u64; Cause::ALL.len()]>,
+    /// Where records contradict each other, a line each.
+    pub faults: Vec<String>,
+    /// The first messages one by one, by time of sending.
+    pub ended: Vec<Ended>,
+    /// How many there are beyond those.
+    pub left_out: u64,
+}
+
+impl Closed {
+    /// The sum over the cells that `which` picks.
+    pub fn sum(&self, which: impl Fn(&Cell) -> bool) -> Tally {
+        let mut sum = Tally::default();
+        for (_, tally) in self.cells.iter().filter(|(cell, _)| which(cell)) {
+            sum.count += tally.count;
+            sum.bytes += tally.bytes;
+        }
+        sum
+    }
+
+    /// Messages that `which` picks.
+    pub fn count(&self, which: impl Fn(&Cell) -> bool) -> u64 {
+        self.sum(which).count
+    }
+
+    /// Messages that are charged to `cause`.
+    pub fn charged(&self, cause: Cause) -> u64 {
+        self.count(|cell| charged_to(cell.why) == cause)
+    }
+
+    /// The same by cause, of those that `which` picks, in the order of [`Cause::ALL`].
+    pub fn by_cause(&self, which: impl Fn(&Cell) -> bool) -> Vec<u64> {
+        Cause::ALL
+            .into_iter()
+            .map(|cause| self.count(|cell| charged_to(cell.why) == cause && which(cell)))
+            .collect()
+    }
+}
+
+impl Leg {
+    fn is_over(&self) -> bool {
+        match self.routed {
+            Some((_, record::Fate::Delivered)) => self.received.is_some(),
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    fn fate(&self, newer_were_read: bool) -> Fate {
+        if let Some((_, disposition)) = self.received {
+            return match disposition {
+                Disposition::Accepted | Disposition::Rejected => Fate::Delivered,
+                Disposition::Stale => Fate::Stale,
+                Disposition::Duplicate => Fate::Duplicate,
+                Disposition::Implausible => Fate::Implausible,
+            };
+        }
+        match self.routed {
+            Some((_, record::Fate::Delivered)) => Fate::UnreadByReceiver,
+            Some((_, record::Fate::Dropped)) => Fate::Dropped,
+            Some((_, record::Fate::CutOff)) => Fate::CutOff,
+            Some((_, record::Fate::Dead)) => Fate::Dead,
+            Some((_, record::Fate::Blocked)) => Fate::Blocked,
+            None if newer_were_read => Fate::LostInSocket,
+            None => Fate::UnreadBySimulator,
+        }
+    }
+}
+
+impl Sender {
+    /// The slot of `number`; none if that message is over.
+    fn slot(&mut self, number: u64) -> Option<&mut Slot> {
+        let place = number.checked_sub(self.base)? as usize;
+        // Numbers come one after the other; a wild one is not worth the memory.
+        if place > self.slots.len() + MOST_AHEAD {
+            return None;
+        }
+        if place >= self.slots.len() {
+            self.slots.resize(place + 1, Slot::default());
+        }
+        self.slots.get_mut(place)
+    }
+
+    fn leg(&mut self, number: u64, to: Member) -> Option<&mut Leg> {
+        let slot = self.slot(number)?;
+        let place = slot.legs.iter().position(|leg| leg.to == to).unwrap_or_else(|| {
+            slot.legs.push(Leg { to, routed: None, received: None });
+            slot.legs.len() - 1
+        });
+        slot.legs.get_mut(place)
+    }
+}
+
+/// All of `replicas` replicas but `member`.
+fn others(member: Member, replicas: usize) -> MemberSet {
+    let mut others = MemberSet::EMPTY;
+    (0..replicas as u8).for_each(|rank| others.insert(Member(rank)));
+    others.remove(member);
+    others
+}
+
+/// How far ahead of what is known a number may be.
+const MOST_AHEAD: usize = 1 << 20;

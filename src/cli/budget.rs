@@ -1,0 +1,190 @@
+//! `laconic budget`: where a run's messages went, what they should have cost, what to do.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use super::output::{print, print_styled, write};
+use super::{Failure, Status};
+use crate::budget::report::Verification;
+use crate::budget::{
+    self, Analysis, Report, RunFacts, document, html, markdown, read_requests, read_run, text,
+};
+use crate::record::{RunRecords, Sink};
+use crate::sim::scenario::Scenario;
+use crate::tune::{Experiment, verify};
+
+/// Say where a run's messages went, what they should have cost, and what to do
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = "\
+Examples:
+  laconic sim simple-2 --seed 1 --out run
+  laconic budget run                        the report, in the terminal
+  laconic budget run --format html -o run.html
+  laconic budget run --verify               turn each knob and run again
+  laconic budget diff run other             what changed, by cause
+
+A run folder that is damaged is analysed as far as it can be read; the report
+says so, and the exit status is 2.
+
+Exit status: 0 good, 1 the books do not balance, 2 bad input or usage, 3 only a
+budget exceeded, 4 the environment failed.")]
+pub struct BudgetArguments {
+    #[command(subcommand)]
+    command: Option<BudgetCommand>,
+    /// Run folders, as `laconic sim ... --out` makes them
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// Run the scenario again in virtual time with each finding's change, and
+    /// print expected against seen
+    #[arg(long)]
+    verify: bool,
+    /// How many seeds to verify on, from the run's own on
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "verify", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    seeds: u64,
+    /// How to tell it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Write it there instead of to standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum BudgetCommand {
+    /// Say what changed from one run to another, by cause, in words first
+    Diff(DiffArguments),
+}
+
+/// Say what changed from one run to another, by cause, in words first
+#[derive(Args)]
+struct DiffArguments {
+    /// The first run's folder
+    before: PathBuf,
+    /// The second run's folder
+    after: PathBuf,
+    /// How to tell it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// How a report is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For the terminal, 80 columns
+    Text,
+    /// The documented schema (src/budget/report.rs), an object a run in a list
+    Json,
+    /// For pages and pull requests
+    Markdown,
+    /// One page that loads nothing, with charts
+    Html,
+}
+
+/// Analyses the runs.
+pub fn run(arguments: &BudgetArguments) -> Result<Status, Failure> {
+    if let Some(BudgetCommand::Diff(arguments)) = &arguments.command {
+        return run_diff(arguments);
+    }
+    let mut reports = Vec::new();
+    for folder in &arguments.runs {
+        let mut report = analyse(folder)?;
+        if arguments.verify {
+            report.verification = Some(verify_by_rerun(folder, &report, arguments.seeds)?);
+        }
+        reports.push(report);
+    }
+    let told = tell(arguments.format, &reports)?;
+    match &arguments.output {
+        Some(path) => write(path, &anstream::adapter::strip_str(&told).to_string())?,
+        None if arguments.format == Format::Text => print_styled(&told)?,
+        None => print(&told)?,
+    }
+    Ok(status(&reports))
+}
+
+fn run_diff(arguments: &DiffArguments) -> Result<Status, Failure> {
+    let reports = [analyse(&arguments.before)?, analyse(&arguments.after)?];
+    let difference = budget::diff(&reports[0], &reports[1]);
+    match arguments.format {
+        Format::Text => print_styled(&text(&difference.document()))?,
+        Format::Markdown => print(&markdown(&difference.document()))?,
+        Format::Json => print(&json(&difference)?)?,
+        Format::Html => {
+            return Err(Failure::input("diff has no HTML; take text, markdown or json"));
+        }
+    }
+    Ok(status(&reports))
+}
+
+/// Does the run in `folder` again in virtual time, with what `report` found turned.
+fn verify_by_rerun(folder: &Path, report: &Report, seeds: u64) -> Result<Verification, Failure> {
+    let path = folder.join("run.json").display().to_string();
+    let run = read_run(folder).map_err(Failure::input)?;
+    let facts = RunFacts::from_json(&run).map_err(|e| Failure::input(format!("{path}: {e}")))?;
+    let text = run["scenario"].to_string();
+    let experiment = Experiment {
+        scenario: Scenario::parse(&facts.scenario, &path, &text).map_err(Failure::input)?,
+        tuning: facts.tuning,
+        precise: facts.timing == "precise",
+        seeds: (0..seeds).map(|place| facts.seed.wrapping_add(place)).collect(),
+    };
+    verify(&experiment, report).map_err(Failure::environment)
+}
+
+/// The analysis of the run in `folder`.
+pub(super) fn analyse(folder: &Path) -> Result<Report, Failure> {
+    let run = read_run(folder).map_err(Failure::input)?;
+    let facts = RunFacts::from_json(&run).map_err(|reason| {
+        Failure::input(format!("{}: {reason}", folder.join("run.json").display()))
+    })?;
+    let mut records = RunRecords::open(folder).map_err(Failure::input)?;
+    let missing = (facts.replicas + 1).saturating_sub(records.files());
+    let mut problems = Vec::new();
+    let requests = read_requests(folder).unwrap_or_else(|error| {
+        problems.push(error.to_string());
+        Vec::new()
+    });
+    let mut analysis = Analysis::new(facts);
+    records.by_ref().for_each(|record| analysis.record(record));
+    problems.extend_from_slice(records.problems());
+    if missing > 0 && problems.is_empty() {
+        problems.push(format!("{}: {missing} record files are missing", folder.display()));
+    }
+    for problem in &problems {
+        eprintln!("laconic: {problem}");
+    }
+    Ok(analysis.finish(&requests, problems))
+}
+
+fn tell(format: Format, reports: &[Report]) -> Result<String, Failure> {
+    let all = |render: fn(&[budget::Block]) -> String| {
+        reports.iter().map(|report| render(&document(report))).collect::<Vec<_>>().join("\n")
+    };
+    Ok(match format {
+        Format::Text => all(text),
+        Format::Markdown => all(markdown),
+        Format::Json => json(&reports)?,
+        Format::Html => html(reports).map_err(Failure::environment)?,
+    })
+}
+
+fn json(value: &impl Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_string(value).map_err(Failure::environment)? + "\n")
+}
+
+/// What the reports come to: the first present of 2, 1, 3.
+fn status(reports: &[Report]) -> Status {
+    let any = |is: fn(&Report) -> bool| reports.iter().any(is);
+    if any(|report| !report.run.problems.is_empty()) {
+        Status::BadInput
+    } else if any(|report| !report.books.faults.is_empty()) {
+        Status::CheckFailed
+    } else if any(|report| report.limits.iter().any(|limit| limit.exceeded)) {
+        Status::BudgetExceeded
+    } else {
+        Status::Good
+    }
+}

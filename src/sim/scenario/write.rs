@@ -1,0 +1,65 @@
+//! A scenario as the JSON that reads back as the same scenario: a run's folder keeps it, so that the
+//! run can be done again.
+
+use serde_json::{Value, json};
+
+use super::{Event, EventKind, Scenario};
+use crate::raft::Micros;
+
+impl Scenario {
+    /// The scenario file that this is, every key named.
+    pub fn to_json(&self) -> Value {
+        let tests = &self.tests;
+        let mut scenario = json!({
+            "lifetime": self.lifetime.0 / 1_000_000,
+            "replicas": self.replicas,
+            "requests": self.requests,
+            "mix": self.mix,
+            "start_wait": seconds(self.start_wait),
+            "end_wait": seconds(self.end_wait),
+            "drops": self.drops,
+            "max_packets": self.max_packets,
+            "events": self.events.iter().map(event_json).collect::<Vec<_>>(),
+            "tests": {
+                "benchmarks": {
+                    "total_msgs": tests.total_messages.0,
+                    "failures": tests.failures.0,
+                    "duplicates": tests.duplicates.0,
+                    "median_latency": tests.median_latency.0,
+                },
+                "maximum_get_fail_fraction": tests.maximum_get_fail_fraction,
+                "maximum_put_fail_fraction": tests.maximum_put_fail_fraction,
+                "maximum_get_generation_fail_fraction": tests.maximum_get_generation_fail_fraction,
+                "maximum_appends_batched_fraction": tests.maximum_appends_batched_fraction,
+            },
+            "shared_keys": self.shared_keys,
+            "network": {
+                "duplicates": self.network.duplicates,
+                "delayed": self.network.delayed,
+                "delay_max_ms": self.network.delay_max.0 as f64 / 1e3,
+            },
+            "clock_drift_ppm": self.clock_drift_ppm,
+            "budget": self.budget,
+        });
+        if let Some(seed) = self.seed {
+            scenario["seed"] = json!(seed);
+        }
+        scenario
+    }
+}
+
+fn event_json(event: &Event) -> Value {
+    let kind = match event.kind {
+        EventKind::KillLeader => "kill_leader",
+        EventKind::KillNonLeader => "kill_non_leader",
+        EventKind::PartEasy => "part_easy",
+        EventKind::PartHard => "part_hard",
+        EventKind::PartEnd => "part_end",
+        EventKind::CutLeader => "cut_leader",
+    };
+    json!({ "type": kind, "time": seconds(event.at) })
+}
+
+fn seconds(time: Micros) -> f64 {
+    time.0 as f64 / 1e6
+}

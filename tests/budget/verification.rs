@@ -1,0 +1,65 @@
+//! What findings expect to save, against what reruns save.
+
+use laconic::budget::report::{Verdict, Verification};
+use laconic::raft::Tuning;
+use laconic::sim::scenario::Scenario;
+use laconic::tune::{Experiment, verify};
+
+use crate::{scenario, tuning};
+
+fn verified(scenario: Scenario, tuning: Tuning, precise: bool) -> Verification {
+    let experiment = Experiment { scenario, tuning, precise, seeds: (1..=10).collect() };
+    let report = experiment.run(&experiment.tuning, 1).unwrap().report;
+    verify(&experiment, &report).unwrap()
+}
+
+/// Seen savings of these findings lie within 15 % of what was expected.
+fn assert_holds(verification: &Verification, names: &[&str]) {
+    for name in names {
+        let row = verification.rows.iter().find(|row| row.name == *name);
+        let row = row.unwrap_or_else(|| panic!("{name} is not verified"));
+        let ratio = row.seen_of_expected.unwrap();
+        println!("{name}: {:.0} for {:.0} expected", row.seen.mean, row.expected.mean);
+        assert!((0.85..=1.15).contains(&ratio), "{name}: {ratio} of {:?}", row.expected);
+    }
+}
+
+#[test]
+fn five_savings_on_textbook_raft_are_as_expected() {
+    let verification = verified(scenario("simple-2"), tuning("textbook"), false);
+    let names = [
+        "wide_fan_out",
+        "needless_heartbeats",
+        "surplus_answers",
+        "small_batches",
+        "confirm_rounds",
+    ];
+    assert_holds(&verification, &names);
+}
+
+#[test]
+fn commit_messages_and_chains_save_what_is_expected() {
+    let eager = verified(scenario("simple-2"), tuning("eager"), false);
+    assert_holds(&eager, &["commit_messages", "wide_fan_out"]);
+    let course = verified(scenario("simple-2"), tuning("course"), false);
+    assert_holds(&course, &["chain_instead"]);
+}
+
+#[test]
+fn what_finds_nothing_expects_nothing() {
+    for profile in ["course", "quiet", "textbook", "eager"] {
+        let experiment = Experiment {
+            scenario: scenario("simple-2"),
+            tuning: tuning(profile),
+            precise: false,
+            seeds: vec![1],
+        };
+        let report = experiment.run(&experiment.tuning, 1).unwrap().report;
+        for finding in &report.findings {
+            if finding.verdict != Verdict::Found {
+                let expected = (finding.expected_saving, finding.changes.len());
+                assert_eq!(expected, (0.0, 0), "{profile}: {}", finding.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The report as HTML: one file that loads nothing, carries the numbers that JSON carries, and draws
+//! as many marks as they say.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Name of a scenario that tries to leave the text it stands in.
+const HOSTILE: &str = "</script><script>alert('out')</script><!-- & {{style}}{{reports}} \"'";
+
+/// Largest page for simple-2.
+const MOST_BYTES: usize = 3 << 20;
+
+fn laconic(arguments: &[&str]) -> (Option<i32>, String) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_laconic")).args(arguments).output().expect("laconic runs");
+    (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
+}
+
+/// Run folders in a folder of their own.
+struct Runs {
+    folder: TempDir,
+    paths: Vec<PathBuf>,
+}
+
+impl Runs {
+    fn of(scenarios: &[&str]) -> Runs {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<PathBuf> =
+            scenarios.iter().map(|scenario| folder.path().join(scenario)).collect();
+        for (scenario, path) in scenarios.iter().zip(&paths) {
+            laconic(&["sim", scenario, "--seed", "1", "--out", path.to_str().unwrap()]);
+        }
+        Runs { folder, paths }
+    }
+
+    /// What `laconic budget` says of the runs in a format.
+    fn told(&self, format: &str) -> String {
+        let mut arguments = vec!["budget", "--format", format];
+        arguments.extend(self.paths.iter().map(|path| path.to_str().unwrap()));
+        laconic(&arguments).1
+    }
+
+    fn reports(&self) -> Vec<Value> {
+        serde_json::from_str(&self.told("json")).unwrap()
+    }
+
+    /// The first run gets a hostile name and loses the end of a record file.
+    fn spoil(&self) {
+        let described = self.paths[0].join("run.json");
+        let mut run: Value = serde_json::from_slice(&fs::read(&described).unwrap()).unwrap();
+        run["outcome"]["scenario"] = json!(HOSTILE);
+        fs::write(&described, run.to_string()).unwrap();
+        let records = self.paths[0].join("records/0001.bin");
+        let content = fs::read(&records).unwrap();
+        fs::write(&records, &content[..content.len() - 100]).unwrap();
+    }
+}
+
+/// The reports that a page carries.
+fn embedded(page: &str) -> Vec<Value> {
+    let start = "<script type=\"application/json\" id=\"reports\">";
+    let (_, rest) = page.split_once(start).expect("the page carries its reports");
+    serde_json::from_str(rest.split_once("</script>").expect("they end").0).unwrap()
+}
+
+#[test]
+fn the_page_carries_what_json_carries_and_is_small() {
+    let runs = Runs::of(&["simple-2", "crash-4"]);
+    assert_eq!(embedded(&runs.told("html")), runs.reports());
+    let alone = Runs { paths: runs.paths[..1].to_vec(), ..runs };
+    let page = alone.told("html");
+    assert_eq!(embedded(&page), alone.reports());
+    assert!(page.len() < MOST_BYTES, "{} bytes", page.len());
+}
+
+#[test]
+fn the_page_loads_nothing() {
+    let page = Runs::of(&["simple-2"]).told("html");
+    let names = ["http://www.w3.org/", "https://d3js.org v7"];
+    for (at, _) in page.match_indices("http://").chain(page.match_indices("https://")) {
+        let address: String = page[at..].chars().take(60).collect();
+        assert!(names.iter().any(|name| address.starts_with(name)), "{address}");
+    }
+    for loading in ["<link", "<script src", "<img", "<iframe", "@import"] {
+        assert!(!page.contains(loading), "{loading}");
+    }
+    assert!(page.contains("default-src 'none'"), "the page forbids itself to load anything");
+    assert_eq!(
+        page.matches("Permission to use, copy, modify").count(),
+        2,
+        "licences of the charts"
+    );
+}
+
+#[test]
+fn no_text_leaves_its_place() {
+    let runs = Runs::of(&["simple-2"]);
+    let before = runs.told("html");
+    runs.spoil();
+    let after = runs.told("html");
+    for mark in ["<script", "</script", "<!--"] {
+        assert_eq!(after.matches(mark).count(), before.matches(mark).count(), "{mark}");
+    }
+    assert_eq!(embedded(&after)[0]["run"]["scenario"], HOSTILE);
+}
+
+/// What a script that looks at a page through Chromium saw, at two sizes and in two themes.
+fn seen(runs: &Runs) -> Vec<Value> {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = runs.folder.path().join("report.html");
+    fs::write(&page, runs.told("html")).unwrap();
+    let output = Command::new("node")
+        .arg(project.join("tests/browser/report.mjs"))
+        .arg(&page)
+        .env("NODE_PATH", project.join("target/browser/node_modules"))
+        .output()
+        .expect("node runs");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
+    let visits: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(visits.len(), 4);
+    visits
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn count(value: &Value, of: impl Fn(&&Value) -> bool) -> u64 {
+    list(value).iter().filter(of).count() as u64
+}
+
+fn above_zero(value: &&Value) -> bool {
+    value.as_f64().is_some_and(|value| value > 0.0)
+}
+
+/// How many marks the charts of a report must have, but for the space-time diagram.
+fn expected(report: &Value) -> BTreeMap<String, u64> {
+    let all = |name: &str| list(&report[name]).len() as u64;
+    let causes_in = |name: &str| -> u64 {
+        list(&report[name]).iter().map(|row| count(&row["by_cause"], above_zero)).sum()
+    };
+    let stages = list(&report["latency"])
+        .iter()
+        .map(|row| count(&row["stages"], |stage| above_zero(&&stage["time"]["mean_us"])))
+        .sum();
+    let marks = [
+        ("references.mark", count(&report["references"], |row| !row["messages"].is_null()) + 1),
+        ("limits.mark", all("limits")),
+        ("causes.mark", all("table")),
+        ("fates.mark", causes_in("fates")),
+        ("phases.mark", causes_in("phases")),
+        ("seconds.mark", list(&report["seconds"]).iter().map(|row| count(row, above_zero)).sum()),
+        ("seconds.event", all("events")),
+        ("seconds.life", report["run"]["replicas"].as_u64().unwrap()),
+        ("seconds.reign", count(&report["events"], |event| event["kind"] == "leader")),
+        ("matrix.mark", all("links")),
+        ("trade_off.mark", list(&report["trade_off"]["points"]).len() as u64),
+        ("trade_off.floor", list(&report["trade_off"]["floor"]).len() as u64),
+        ("latency.mark", stages),
+        ("story.mark", count(&report["story"]["stages"], |stage| stage[1] != 0)),
+        ("linger_saved.mark", all("linger")),
+        ("linger_wait.mark", all("linger")),
+    ];
+    marks.into_iter().filter(|mark| mark.1 > 0).map(|(name, n)| (name.to_owned(), n)).collect()
+}
+
+/// Marks that a page has, but for the space-time diagram.
+fn drawn(shown: &Value) -> BTreeMap<String, u64> {
+    let counts = shown["counts"].as_object().unwrap();
+    counts
+        .iter()
+        .filter(|(name, _)| !name.starts_with("space_time"))
+        .map(|(name, marks)| (name.clone(), marks.as_u64().unwrap()))
+        .collect()
+}
+
+/// A number as the page writes it.
+fn grouped(value: &Value) -> String {
+    let digits = value.as_u64().unwrap().to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|group| std::str::from_utf8(group).unwrap())
+        .collect();
+    groups.join(",")
+}
+
+fn check_shown(shown: &Value, report: &Value) {
+    let run = &report["run"];
+    let name = shown["name"].as_str().unwrap();
+    assert_eq!(name, format!("{}, seed {}", run["scenario"].as_str().unwrap(), run["seed"]));
+    assert_eq!(drawn(shown), expected(report), "{name}");
+    assert_eq!(shown["empty"], json!([]), "{name}");
+    assert_eq!(shown["findings"], list(&report["findings"]).len(), "{name}");
+    let found = count(&report["findings"], |finding| finding["verdict"] == "found");
+    assert_eq!(shown["cards"], found, "{name}");
+    let excess: u64 = list(&report["figures"])
+        .iter()
+        .map(|figure| count(&figure["excess"], |share| above_zero(&&share["value"])))
+        .sum();
+    assert_eq!(shown["excess"], excess, "{name}");
+    assert!(shown["too_wide"].as_i64().unwrap() <= 0, "{name} scrolls sideways");
+    assert_eq!(shown["banner"].is_null(), list(&run["problems"]).is_empty(), "{name}");
+    let headline = shown["headline"].as_str().unwrap();
+    for told in ["messages", "puts", "reads", "batches"] {
+        assert!(headline.contains(&grouped(&run[told])), "{name}: {told} in {headline}");
+    }
+    let books = shown["books"].as_str().unwrap();
+    for told in ["sent", "counted", "unread", "lost"] {
+        let said = format!("{} {told}", grouped(&report["books"][told]));
+        assert!(books.contains(&said), "{name}: {said} in {books}");
+    }
+}
+
+/// Each window must show the messages on their way in it, the lost ones crossed out.
+fn check_windows(windows: &Value, report: &Value, size_us: u64) {
+    let duration = report["run"]["duration_us"].as_u64().unwrap();
+    assert_eq!(list(windows).len() as u64, duration.div_ceil(size_us).min(80));
+    for (place, window) in list(windows).iter().enumerate() {
+        let from = place as u64 * size_us;
+        assert_eq!(window["window"], json!([from, from + size_us]));
+        let on_the_way = |lost: u64| {
+            count(&report["space_time"]["messages"], |message| {
+                let [sent, ended] = [0, 3].map(|field| message[field].as_u64().unwrap());
+                message[4] == lost && sent < from + size_us && sent.max(ended) >= from
+            })
+        };
+        let marks =
+            |name: &str| window["counts"][format!("space_time.{name}")].as_u64().unwrap_or(0);
+        assert_eq!(
+            [marks("message"), marks("lost"), marks("cross")],
+            [on_the_way(0), on_the_way(1), on_the_way(1)],
+            "from {from}"
+        );
+    }
+}
+
+fn check_visit(visit: &Value, reports: &[Value]) {
+    assert_eq!(visit["complaints"], json!([]));
+    assert_eq!(list(&visit["requests"]).len(), 1, "the file alone: {}", visit["requests"]);
+    assert_eq!(list(&visit["shown"]).len(), reports.len());
+    for (shown, report) in list(&visit["shown"]).iter().zip(reports) {
+        check_shown(shown, report);
+    }
+    let last = reports.last().unwrap();
+    check_shown(&visit["resized"], last);
+    check_windows(&visit["seconds"], last, 1_000_000);
+    check_windows(&visit["tenths"], last, 100_000);
+    let tenths = list(&visit["tenths"]);
+    assert_eq!(visit["back"], tenths[tenths.len() - 2]["window"]);
+    let (dark, light) = ("rgb(16, 19, 23)", "rgb(246, 247, 249)");
+    let expected = if visit["scheme"] == "dark" { [dark, light] } else { [light, dark] };
+    assert_eq!(visit["backgrounds"], json!(expected));
+}
+
+#[test]
+#[ignore = "needs Chromium, Node and playwright-core in target/browser"]
+fn every_chart_is_drawn_with_as_many_marks_as_the_data_says() {
+    for scenarios in [&["simple-2"][..], &["crash-4", "partition-4", "unreliable-3"]] {
+        let runs = Runs::of(scenarios);
+        let reports = runs.reports();
+        for visit in seen(&runs) {
+            check_visit(&visit, &reports);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Chromium, Node and playwright-core in target/browser"]
+fn a_damaged_run_is_shown_as_partial_and_its_texts_as_texts() {
+    let runs = Runs::of(&["simple-2"]);
+    runs.spoil();
+    let reports = runs.reports();
+    for visit in seen(&runs) {
+        check_visit(&visit, &reports);
+        let banner = visit["shown"][0]["banner"].as_str().unwrap();
+        assert!(banner.contains("Partial") && banner.contains("0001.bin"), "{banner}");
+    }
+}
