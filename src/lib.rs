@@ -12,13 +12,14 @@
 //! | [`wire`] | datagrams as types and as JSON, and their length | interface, raft |
 //! | [`record`] | the one schema of facts; on disk and as JSON lines | interface, raft, wire |
 //! | [`replica`] | core, store and the clients that wait, still pure | all above |
-//! | [`budget`] | where the messages of a run went, and what they should have cost | raft |
-//! | [`tuning_file`] | profiles: the core's knobs from TOML | raft |
+//! | [`budget`] | where the messages of a run went, and what they should have cost | interface, raft, record |
+//! | [`tuning_file`] | profiles: the core's knobs from TOML, and what a run may spend | budget, raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
 //! | [`recorder`] | the black box, and what the boxes of a cluster tell | interface, raft, record |
 //! | [`trace`] | a run as one Chrome trace file | interface, raft, record, wire |
 //! | [`service`] | a replica as a process: socket, timers, signals | recorder and below; never sim |
 //! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | replica and below; never service |
+//! | [`tune`] | what findings expect, held against reruns | budget, sim |
 //! | [`cli`] | the command line | all |
 //!
 //! Two principles: the core is pure, and every fact is emitted once. Whatever counts, checks or

@@ -229,7 +229,9 @@ fn a_report_fits_a_terminal_and_says_what_happened() {
     for part in parts {
         assert!(done.out.lines().any(|line| line.trim_start().starts_with(part)), "{part}");
     }
-    let long = done.out.lines().find(|line| line.chars().count() > WIDTH || !line.is_ascii());
+    // Bars of the budget are the only letters that are not ASCII.
+    let is_plain = |line: &str| line.trim_end_matches('\u{2588}').is_ascii();
+    let long = done.out.lines().find(|line| line.chars().count() > WIDTH || !is_plain(line));
     assert_eq!(long, None);
     let other = desk.run("sim all --repeat 2 --seed 1");
     let long = other.out.lines().find(|line| line.chars().count() > WIDTH);
@@ -280,7 +282,7 @@ fn of_damaged_records_what_can_be_read_is_printed() {
     desk.write("torn.bin", &whole[..64 * 5 + 40]);
     let torn = desk.run("records torn.bin");
     assert_eq!((torn.status, torn.out.lines().count()), (2, 4), "{torn:?}");
-    let line = "laconic: torn.bin: the last 40 bytes are no whole records; 4 were read\n";
+    let line = "laconic: torn.bin: the last 40 bytes are no whole records\n";
     assert_eq!(torn.err, line);
     desk.write("empty.bin", "");
     desk.run("records empty.bin").assert_refused(2, &["empty.bin", "no record file"]);

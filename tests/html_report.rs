@@ -33,9 +33,27 @@ impl Runs {
         let paths: Vec<PathBuf> =
             scenarios.iter().map(|scenario| folder.path().join(scenario)).collect();
         for (scenario, path) in scenarios.iter().zip(&paths) {
-            laconic(&["sim", scenario, "--seed", "1", "--out", path.to_str().unwrap()]);
+            Runs::run(scenario, path);
         }
         Runs { folder, paths }
+    }
+
+    fn run(scenario: &str, path: &Path) {
+        laconic(&["sim", scenario, "--seed", "1", "--out", path.to_str().unwrap()]);
+    }
+
+    /// A run of more replicas than a small chart can number one by one.
+    fn of_many_replicas() -> Runs {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let short = fs::read(project.join("tests/scenarios/short.json")).unwrap();
+        let mut scenario: Value = serde_json::from_slice(&short).unwrap();
+        scenario["replicas"] = json!(12);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("twelve.json");
+        fs::write(&file, scenario.to_string()).unwrap();
+        let path = folder.path().join("run");
+        Runs::run(file.to_str().unwrap(), &path);
+        Runs { folder, paths: vec![path] }
     }
 
     /// What `laconic budget` says of the runs in a format.
@@ -263,8 +281,8 @@ fn check_visit(visit: &Value, reports: &[Value]) {
 #[test]
 #[ignore = "needs Chromium, Node and playwright-core in target/browser"]
 fn every_chart_is_drawn_with_as_many_marks_as_the_data_says() {
-    for scenarios in [&["simple-2"][..], &["crash-4", "partition-4", "unreliable-3"]] {
-        let runs = Runs::of(scenarios);
+    let several = Runs::of(&["crash-4", "partition-4", "unreliable-3"]);
+    for runs in [Runs::of(&["simple-2"]), several, Runs::of_many_replicas()] {
         let reports = runs.reports();
         for visit in seen(&runs) {
             check_visit(&visit, &reports);

@@ -5,6 +5,7 @@ mod controls;
 mod costs;
 mod damage;
 mod formats;
+mod real;
 mod verification;
 
 use laconic::budget::Report;

@@ -92,13 +92,14 @@ function matrixChart(report, what) {
   return chart("matrix", `Messages ${what}, by sender and receiver`, (width) => {
     const side = Math.min(width, 440);
     const small = rows.length > 9;
+    const ticks = small ? rows.filter((row) => row % 5 === 0) : rows;
     return Plot.plot(base(side, {
-      height: side, marginLeft: 38, marginTop: 34, marginRight: 4, marginBottom: 4, padding: 0.05,
-      x: { type: "band", domain: rows, axis: "top", label: "receiver →", tickSize: 0 },
-      y: { type: "band", domain: rows, label: "sender ↓", tickSize: 0 },
+      height: side, marginLeft: 42, marginTop: 34, marginRight: 4, marginBottom: 4, padding: 0.05,
+      x: { type: "band", domain: rows, axis: "top", label: "receiver →", tickSize: 0, ticks },
+      y: { type: "band", domain: rows, label: "sender ↓", tickSize: 0, ticks },
       marks: [
         Plot.cell(report.links, { x: "to", y: "from", fill: (link) => shade(link[what] / most), className: "mark" }),
-        !small && Plot.text(report.links, {
+        small ? null : Plot.text(report.links, {
           x: "to", y: "from", text: (link) => number(link[what]),
           fill: (link) => (link[what] / most > 0.68 ? "var(--on-accent)" : "var(--ink)"),
         }),
@@ -120,7 +121,7 @@ function tradeOffChart(report) {
   const many = d3.max(batches, (point) => point.count) ?? 1;
   return chart("trade_off", "Messages a batch against its delay, with the floor", (width) => Plot.plot(base(width, {
     height: width < 500 ? 260 : 300, marginLeft: 46, marginRight: 14, marginBottom: 38,
-    x: { type: furthest > 12 ? "sqrt" : "linear", domain: [0, furthest], label: "one-way delays until the commit →", grid: true, ticks: furthest > 12 ? [0, 2, 4, ...d3.ticks(0, furthest, 5)] : undefined, tickFormat: (delays) => number(delays) },
+    x: { type: furthest > 12 ? "sqrt" : "linear", domain: [0, furthest], label: "one-way delays until the commit →", grid: true, ticks: furthest > 12 ? [0, 2, 4, ...d3.ticks(0, furthest, 5).filter((tick) => tick > 5)] : undefined, tickFormat: (delays) => number(delays) },
     y: { domain: [0, highest * 1.08], ticks: highest > 12 ? undefined : d3.range(0, highest + 1), tickFormat: "d", grid: true, label: "↑ messages a batch" },
     r: { domain: [0, many], range: [0, 13] },
     marks: [

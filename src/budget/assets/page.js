@@ -15,10 +15,13 @@ function h(name, attributes, ...children) {
   return element;
 }
 
-const number = (value, digits = 2) =>
-  value == null
-    ? "–"
-    : value.toLocaleString("en", { maximumFractionDigits: Number.isInteger(value) ? 0 : digits });
+/** A number for people; one too small for its digits keeps one significant digit, so that only 0 is 0. */
+function number(value, digits = 2) {
+  if (value == null) return "–";
+  const tiny = value !== 0 && Math.abs(value) < 0.5 * 10 ** -digits;
+  return value.toLocaleString("en", tiny ? { maximumSignificantDigits: 1 } : { maximumFractionDigits: digits });
+}
+
 const percent = (share) => `${number(100 * share, share < 0.1 ? 1 : 0)}\u00a0%`;
 
 /** Microseconds in the unit that suits them. */

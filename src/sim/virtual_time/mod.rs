@@ -118,6 +118,8 @@ struct Engine<'a> {
     now: Micros,
     /// When the simulator next wakes.
     pass_at: Micros,
+    /// When its last turn ended: it cannot wake before.
+    busy_until: Micros,
     /// When it last read a datagram.
     read_at: Micros,
     dice: Dice,
@@ -155,6 +157,7 @@ impl<'a> Engine<'a> {
             broken: None,
             now: Micros(0),
             pass_at: Micros(0),
+            busy_until: Micros(0),
             read_at: Micros(0),
             dice: Dice::new(options.seed, "virtual network", 0),
             duplicated: Probability::of(scenario.network.duplicates),
@@ -215,7 +218,7 @@ impl<'a> Engine<'a> {
         if let Some(arrival) = node.send(options) {
             let idle = arrival.since(self.read_at);
             let wake = options.delays.simulator_wake_us.after(idle).draw(&mut self.dice);
-            self.pass_at = self.pass_at.min(arrival + wake);
+            self.pass_at = self.pass_at.min((arrival + wake).max(self.busy_until + Micros(1)));
         }
     }
 
@@ -240,7 +243,7 @@ impl<'a> Engine<'a> {
         }
         let now = self.perform(now, None);
         self.over = self.course.is_over(now).is_some();
-        self.now = now;
+        (self.now, self.busy_until) = (now, now);
         self.pass_at = self.next_pass(now);
     }
 
