@@ -15,7 +15,9 @@
 //! | [`budget`] | where the messages of a run went, and what they should have cost | interface, raft, record |
 //! | [`tuning_file`] | profiles: the core's knobs from TOML, and what a run may spend | budget, raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
-//! | [`service`] | a replica as a process: socket, timers, signals | replica and below; never sim |
+//! | [`recorder`] | the black box, and what the boxes of a cluster tell | interface, raft, record |
+//! | [`trace`] | a run as one Chrome trace file | interface, raft, record, wire |
+//! | [`service`] | a replica as a process: socket, timers, signals | recorder and below; never sim |
 //! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | replica and below; never service |
 //! | [`tune`] | what findings expect, held against reruns | budget, sim |
 //! | [`cli`] | the command line | all |
@@ -30,9 +32,11 @@ pub mod interface;
 pub mod kv;
 pub mod raft;
 pub mod record;
+pub mod recorder;
 pub mod replica;
 pub mod service;
 pub mod sim;
+pub mod trace;
 pub mod tune;
 pub mod tuning_file;
 pub mod wire;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use of ours, directly; the map in `src/lib.rs` says why.
-const IMPORTS: [(&str, &[&str]); 13] = [
+const IMPORTS: [(&str, &[&str]); 15] = [
     ("interface", &[]),
     ("raft", &[]),
     ("kv", &["interface"]),
@@ -15,10 +15,18 @@ const IMPORTS: [(&str, &[&str]); 13] = [
     ("budget", &["interface", "raft", "record"]),
     ("tuning_file", &["budget", "raft"]),
     ("clock", &["raft"]),
-    ("service", &["clock", "interface", "raft", "record", "replica", "tuning_file", "wire"]),
+    ("trace", &["interface", "raft", "record", "wire"]),
+    ("recorder", &["interface", "raft", "record"]),
+    (
+        "service",
+        &["clock", "interface", "raft", "record", "recorder", "replica", "tuning_file", "wire"],
+    ),
     ("sim", &["budget", "clock", "interface", "raft", "record", "replica", "wire"]),
     ("tune", &["budget", "raft", "record", "sim"]),
-    ("cli", &["budget", "raft", "record", "service", "sim", "tune", "tuning_file"]),
+    (
+        "cli",
+        &["budget", "raft", "record", "recorder", "service", "sim", "trace", "tune", "tuning_file"],
+    ),
 ];
 
 /// Most lines of a source file.

@@ -11,6 +11,9 @@ pub struct Environment {
     pub log: Option<String>,
     /// `LACONIC_OUT`: the folder for `records/ID.bin`; absent: no file is written.
     pub out: Option<PathBuf>,
+    /// `LACONIC_BLACK_BOX`: the folder for `ID.box`, the replica's last records in a mapped file; a
+    /// folder, since all replicas of a launcher share its environment. Absent: there is none.
+    pub black_box: Option<PathBuf>,
 }
 
 /// A variable that cannot be used.
@@ -36,6 +39,7 @@ impl Environment {
             profile: text("LACONIC_PROFILE"),
             log: text("LACONIC_LOG"),
             out: value("LACONIC_OUT").map(PathBuf::from),
+            black_box: value("LACONIC_BLACK_BOX").map(PathBuf::from),
         }
     }
 }

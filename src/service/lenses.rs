@@ -1,5 +1,7 @@
-//! Where a replica's records go: to a file and to the log, both folds over the one stream.
+//! Where a replica's records go: to a file, to the black box and to the log, all folds over the one
+//! stream.
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use tracing_subscriber::EnvFilter;
@@ -10,6 +12,7 @@ use crate::raft::Micros;
 use crate::record::{
     Fact, FileHeader, Record, RecordFile, RecordFileError, Sink, deposed_name, json_line,
 };
+use crate::recorder::{BlackBox, BoxHeader};
 use crate::wire::{Garbage, Membership};
 
 /// Sends log lines that pass `filter` to stderr, without colours.
@@ -31,18 +34,22 @@ pub(super) fn log_to_stderr(filter: Option<&str>) -> Result<(), BadEnvironment> 
 /// All that listens to a replica's records.
 pub(super) struct Lenses {
     file: Option<RecordFile>,
+    black_box: Option<BlackBox>,
     garbage: GarbageLog,
 }
 
 impl Lenses {
-    /// Opens the record file, if the environment asks for one.
+    /// Opens the record file and the black box, if the environment asks for them. A box that cannot
+    /// be had is a line on stderr: it is there for a bad day, not to make one.
     pub fn open(
         environment: &Environment,
         members: &Membership,
         clock: &MonotonicClock,
     ) -> Result<Lenses, RecordFileError> {
         let file = environment.out.as_deref().map(|out| open_records(out, members, clock));
-        Ok(Lenses { file: file.transpose()?, garbage: GarbageLog::default() })
+        let folder = environment.black_box.as_deref();
+        let black_box = folder.and_then(|folder| open_black_box(folder, members, clock));
+        Ok(Lenses { file: file.transpose()?, black_box, garbage: GarbageLog::default() })
     }
 
     /// Writes out what is buffered.
@@ -54,6 +61,7 @@ impl Lenses {
 impl Sink for Lenses {
     fn record(&mut self, record: Record) {
         self.file.record(record);
+        self.black_box.record(record);
         match record.fact {
             Fact::Garbage { reason, .. } => self.garbage.on_garbage(record.at, reason),
             fact => log(&record, fact),
@@ -72,6 +80,19 @@ fn open_records(
     let teller = members.me();
     let path = folder.join(format!("{}.bin", members.address(teller)));
     RecordFile::create(&path, FileHeader { teller, clock_start_us: clock.start_us() })
+}
+
+fn open_black_box(folder: &Path, members: &Membership, clock: &MonotonicClock) -> Option<BlackBox> {
+    let teller = members.me();
+    let path = folder.join(format!("{}.box", members.address(teller)));
+    let replicas = members.count() as u8;
+    let header = BoxHeader { teller, replicas, clock_start_us: clock.start_us() };
+    let complain = |error| {
+        let line = format!("LACONIC_BLACK_BOX: {error}; serving on without it");
+        // With stderr closed there is nobody to tell.
+        let _ = writeln!(io::stderr(), "laconic replica: {line}");
+    };
+    BlackBox::create(&path, header).map_err(complain).ok()
 }
 
 /// Who leads is worth a line at `info`; everything is one at `debug`.
