@@ -19,7 +19,17 @@ const IMPORTS: [(&str, &[&str]); 15] = [
     ("recorder", &["interface", "raft", "record"]),
     (
         "service",
-        &["clock", "interface", "raft", "record", "recorder", "replica", "tuning_file", "wire"],
+        &[
+            "clock",
+            "interface",
+            "kv",
+            "raft",
+            "record",
+            "recorder",
+            "replica",
+            "tuning_file",
+            "wire",
+        ],
     ),
     ("sim", &["budget", "clock", "interface", "raft", "record", "replica", "wire"]),
     ("tune", &["budget", "raft", "record", "sim"]),

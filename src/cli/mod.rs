@@ -105,6 +105,8 @@ Environment (nothing set: no files, only warnings printed, profile course):
   LACONIC_LOG        what the log on stderr tells: info, laconic=debug; else warn
   LACONIC_OUT        folder for records/ID.bin, the facts of this replica
   LACONIC_BLACK_BOX  folder for ID.box, its last 65,536 facts, there after SIGKILL
+  LACONIC_SPANS      1/100: times what carries one request in 100, and one other
+                     step in 100, in LACONIC_OUT's spans/ID.json; 1: everything
 
 Example:
   LACONIC_LOG=info laconic replica 4000 0000 0001 0002")]

@@ -1,6 +1,6 @@
 //! `laconic trace`: a kept run as one Chrome trace file.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use clap::Args;
 use super::output::print;
 use super::{Failure, Status};
 use crate::record::{RunRecords, SIMULATOR};
-use crate::trace::{Arrows, ClientRequest, draw};
+use crate::trace::{Arrows, ClientRequest, SpanFile, draw};
 
 /// Draw a kept run as one Chrome trace file, for ui.perfetto.dev or chrome://tracing: every replica
 /// and the clients as processes, an arrow for each message
@@ -24,6 +24,10 @@ answer). Select `on its way` in a client's request and follow the arrows: to the
 leader, to the followers, and back. Counters: term and commit index, messages
 and requests in flight. Instants: kills, partitions, new leaders.
 
+A real run under LACONIC_SPANS (see laconic replica --help) has span files too:
+each replica then has a track `spans`, which tells how long things took in it:
+receive (decode, step (apply, answer)), encode, send.
+
 The replicas of a run on one machine share its clock. For one over several
 machines their clocks' offsets would have to be measured first.
 
@@ -32,7 +36,8 @@ drawn) or there is none; 4 if the trace cannot be written.
 
 Examples:
   laconic sim crash-4 --seed 1 --out run
-  laconic trace run -o trace.json")]
+  laconic trace run -o trace.json
+  LACONIC_SPANS=1/10 laconic sim simple-2 --real --trace trace.json")]
 pub struct TraceArguments {
     /// The run's folder, as `laconic sim ... --out` made it
     run: PathBuf,
@@ -61,6 +66,8 @@ pub(super) fn draw_run(run: &Path, output: &Path) -> Result<(Arrows, Vec<String>
         return Err(Failure::input(line));
     };
     let mut problems = Vec::new();
+    let spans = open_spans(&run.join("spans"), records.start_us(), &mut problems);
+    let highest = spans.iter().map(SpanFile::rank).fold(highest, u8::max);
     let requests = read_history(&run.join("history.jsonl")).unwrap_or_else(|problem| {
         problems.push(problem);
         Vec::new()
@@ -68,9 +75,32 @@ pub(super) fn draw_run(run: &Path, output: &Path) -> Result<(Arrows, Vec<String>
     let failed = |error| Failure::environment(format!("{}: {error}", output.display()));
     let out = BufWriter::with_capacity(1 << 16, File::create(output).map_err(failed)?);
     let arrows =
-        draw(records.by_ref(), highest.saturating_add(1), requests, out).map_err(failed)?;
+        draw(records.by_ref(), highest.saturating_add(1), requests, spans, out).map_err(failed)?;
     problems.extend_from_slice(records.problems());
     Ok((arrows, problems))
+}
+
+/// The span files in `folder`, if there is one. A run in virtual time has none: what lies there is an
+/// earlier run's.
+fn open_spans(folder: &Path, run_start_us: u64, problems: &mut Vec<String>) -> Vec<SpanFile> {
+    let Some(listing) = fs::read_dir(folder).ok().filter(|_| run_start_us > 0) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<PathBuf> = listing.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    paths.sort();
+    let mut files = Vec::new();
+    for path in paths {
+        let opened = File::open(&path).map_err(|error| error.to_string()).and_then(|file| {
+            let input = Box::new(BufReader::new(file));
+            SpanFile::open(input, run_start_us).map_err(|error| error.to_string())
+        });
+        match opened {
+            Ok(file) => files.extend(file),
+            Err(error) => problems.push(format!("{}: {error}", path.display())),
+        }
+    }
+    files
 }
 
 fn read_history(path: &Path) -> Result<Vec<ClientRequest>, String> {

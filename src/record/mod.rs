@@ -195,10 +195,42 @@ pub enum Fact {
     },
 }
 
+/// Work within a step of a replica that may be worth timing. It is not a fact and is recorded
+/// nowhere: whoever times a process may listen, and nobody else needs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work<'a> {
+    /// A committed entry takes effect.
+    Apply {
+        /// Where it stands in the log.
+        index: Index,
+        /// Its term.
+        term: Term,
+        /// The MID of its put; empty if it is none.
+        mid: &'a str,
+    },
+    /// A client is answered.
+    Answer {
+        /// For a put's `ok`, where it stands in the log; else 0.
+        index: Index,
+        /// For a put's `ok`, the term of its entry; else 0.
+        term: Term,
+        /// The request's MID.
+        mid: &'a str,
+        /// How.
+        outcome: AnswerKind,
+    },
+}
+
 /// Where records go.
 pub trait Sink {
     /// Takes one.
     fn record(&mut self, record: Record);
+
+    /// Some work of a step begins; one may contain another.
+    fn begin(&mut self, _: Work<'_>) {}
+
+    /// The work begun last, of what is not done, is done.
+    fn end(&mut self) {}
 }
 
 impl Sink for Vec<Record> {

@@ -50,6 +50,12 @@ impl RunRecords {
         Ok(records)
     }
 
+    /// Where the run's time 0 lies on the machine's monotonic clock, in microseconds; 0 of a run in
+    /// virtual time.
+    pub fn start_us(&self) -> u64 {
+        self.start_us
+    }
+
     /// How many files are being read.
     pub fn files(&self) -> usize {
         self.readers.len()

@@ -17,7 +17,7 @@ use crate::raft::{
     Disposition, Event, Index, Input, Member, Message, Micros, Output, Raft, Status, Term, Ticket,
     To, Tuning, Why,
 };
-use crate::record::{AnswerKind, Fact, Record, RequestId, Sink, request_id};
+use crate::record::{AnswerKind, Fact, Record, RequestId, Sink, Work, request_id};
 use crate::wire::{Datagram, Garbage, Membership, Payload, encoded_length};
 use requests::{HeldRequests, Pending};
 
@@ -259,6 +259,8 @@ impl Replica {
             };
             let (term, bytes) = (entry.term, entry.command.clone());
             let command = Command::decode(&bytes);
+            let mid = command.as_ref().map_or("", Command::mid);
+            desk.sink.begin(Work::Apply { index, term, mid });
             if let Some(command) = &command {
                 self.store.apply(command);
                 if self.writes.get(command.key()) == Some(&index) {
@@ -269,6 +271,7 @@ impl Replica {
             for request in self.blocked_reads.remove(&index).unwrap_or_default() {
                 self.ask_core(request, outputs, desk.now);
             }
+            desk.sink.end();
         }
     }
 
@@ -327,6 +330,7 @@ impl Replica {
             Outcome::Redirect => AnswerKind::Redirect,
         };
         let (index, term) = place.unwrap_or_default();
+        desk.sink.begin(Work::Answer { index, term, mid: &mid, outcome: kind });
         let request = request_id(&mid);
         desk.record(Fact::Answered { client, request, outcome: kind, index, term });
         let mut datagram = self.datagram(client, Payload::Answer { mid, outcome });
@@ -336,6 +340,7 @@ impl Replica {
             datagram.leader = self.members.leader_address(leader);
         }
         desk.out.push(datagram);
+        desk.sink.end();
     }
 }
 

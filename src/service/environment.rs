@@ -14,6 +14,9 @@ pub struct Environment {
     /// `LACONIC_BLACK_BOX`: the folder for `ID.box`, the replica's last records in a mapped file; a
     /// folder, since all replicas of a launcher share its environment. Absent: there is none.
     pub black_box: Option<PathBuf>,
+    /// `LACONIC_SPANS`: one step in how many is spanned, `1` or `1/N`, in the file `spans/ID.json` of
+    /// `LACONIC_OUT`. Absent: none.
+    pub spans: Option<String>,
 }
 
 /// A variable that cannot be used.
@@ -27,6 +30,12 @@ pub enum BadEnvironment {
         /// What is wrong with it.
         reason: String,
     },
+    /// `LACONIC_SPANS` is no sampling.
+    #[error("LACONIC_SPANS: {0:?} is neither 1 nor 1/N, N from 1 to 1000000")]
+    Spans(String),
+    /// `LACONIC_SPANS` without a folder.
+    #[error("LACONIC_SPANS: spans are written below LACONIC_OUT, which is not set")]
+    SpansWithoutOut,
 }
 
 impl Environment {
@@ -40,6 +49,7 @@ impl Environment {
             log: text("LACONIC_LOG"),
             out: value("LACONIC_OUT").map(PathBuf::from),
             black_box: value("LACONIC_BLACK_BOX").map(PathBuf::from),
+            spans: text("LACONIC_SPANS"),
         }
     }
 }

@@ -4,30 +4,34 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, fmt};
 
 use super::environment::{BadEnvironment, Environment};
+use super::spans::{SpanLayer, Spans, TARGET};
 use crate::clock::MonotonicClock;
 use crate::raft::Micros;
 use crate::record::{
-    Fact, FileHeader, Record, RecordFile, RecordFileError, Sink, deposed_name, json_line,
+    Fact, FileHeader, Record, RecordFile, RecordFileError, Sink, Work, deposed_name, json_line,
 };
 use crate::recorder::{BlackBox, BoxHeader};
 use crate::wire::{Garbage, Membership};
 
-/// Sends log lines that pass `filter` to stderr, without colours.
-pub(super) fn log_to_stderr(filter: Option<&str>) -> Result<(), BadEnvironment> {
+/// Sends log lines that pass `filter` to stderr, without colours, and spans to `spans`. Neither sees
+/// what is the other's.
+pub(super) fn log_to_stderr(
+    filter: Option<&str>,
+    spans: Option<SpanLayer>,
+) -> Result<(), BadEnvironment> {
     let filter = filter.unwrap_or("warn");
-    let parsed = EnvFilter::try_new(filter).map_err(|reason| BadEnvironment::Log {
-        filter: filter.to_owned(),
-        reason: reason.to_string(),
+    let parsed = EnvFilter::try_new(format!("{filter},{TARGET}=off")).map_err(|reason| {
+        BadEnvironment::Log { filter: filter.to_owned(), reason: reason.to_string() }
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_writer(std::io::stderr)
+    let lines = fmt::layer()
+        .with_writer(io::stderr)
         // A closed stderr must not end the replica.
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    tracing_subscriber::registry().with(spans).with(lines.with_filter(parsed)).init();
     Ok(())
 }
 
@@ -36,6 +40,8 @@ pub(super) struct Lenses {
     file: Option<RecordFile>,
     black_box: Option<BlackBox>,
     garbage: GarbageLog,
+    /// Where the time goes; the loop has its part in them.
+    pub spans: Spans,
 }
 
 impl Lenses {
@@ -45,11 +51,12 @@ impl Lenses {
         environment: &Environment,
         members: &Membership,
         clock: &MonotonicClock,
+        spans: Spans,
     ) -> Result<Lenses, RecordFileError> {
         let file = environment.out.as_deref().map(|out| open_records(out, members, clock));
         let folder = environment.black_box.as_deref();
         let black_box = folder.and_then(|folder| open_black_box(folder, members, clock));
-        Ok(Lenses { file: file.transpose()?, black_box, garbage: GarbageLog::default() })
+        Ok(Lenses { file: file.transpose()?, black_box, garbage: GarbageLog::default(), spans })
     }
 
     /// Writes out what is buffered.
@@ -66,6 +73,14 @@ impl Sink for Lenses {
             Fact::Garbage { reason, .. } => self.garbage.on_garbage(record.at, reason),
             fact => log(&record, fact),
         }
+    }
+
+    fn begin(&mut self, work: Work<'_>) {
+        self.spans.begin(work);
+    }
+
+    fn end(&mut self) {
+        self.spans.end();
     }
 }
 

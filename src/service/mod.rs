@@ -4,7 +4,8 @@
 //! - [`Arguments`]: `PORT ID OTHERS...` (interface §1), nothing else;
 //! - [`Environment`]: what the launcher's environment asks for (design §8);
 //! - `serve`: the loop, which takes all that is ready, lets the replica decide, and sends;
-//! - `lenses`: where records go: a file, the black box, the log.
+//! - `lenses`: where records go: a file, the black box, the log;
+//! - `spans`: where the time goes, on request; `glance`: which datagrams are worth timing.
 //!
 //! The seed of the replica's election timeouts comes from the operating system's randomness: no
 //! two replicas may draw alike, and a replica knows nothing else that tells runs apart. A real run
@@ -13,8 +14,10 @@
 
 mod arguments;
 mod environment;
+mod glance;
 mod lenses;
 mod serve;
+mod spans;
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
@@ -29,6 +32,7 @@ use crate::tuning_file::{self, TuningFileError};
 pub use arguments::{Arguments, BadArguments};
 pub use environment::{BadEnvironment, Environment};
 use lenses::{Lenses, log_to_stderr};
+use spans::Spans;
 
 /// Why a replica did not start, or did not end well; each prints as one line.
 #[derive(Debug, thiserror::Error)]
@@ -75,10 +79,12 @@ pub fn run(arguments: &[OsString], environment: &Environment) -> ExitCode {
 
 fn try_run(arguments: &[OsString], environment: &Environment) -> Result<(), ServiceError> {
     let Arguments { port, members } = Arguments::parse(arguments)?;
-    log_to_stderr(environment.log.as_deref())?;
+    let (span_layer, spans) = Spans::open(environment, &members)?;
+    log_to_stderr(environment.log.as_deref(), span_layer)?;
     let tuning = tuning_file::load(environment.profile.as_deref().unwrap_or("course"))?.tuning;
     let clock = MonotonicClock::start();
-    let mut lenses = Lenses::open(environment, &members, &clock)?;
+    spans.anchor(&clock);
+    let mut lenses = Lenses::open(environment, &members, &clock, spans)?;
     let seed = RandomState::new().hash_one(0);
     let replica = Replica::new(members, tuning, seed, clock.now());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -88,5 +94,7 @@ fn try_run(arguments: &[OsString], environment: &Environment) -> Result<(), Serv
     runtime
         .block_on(serve::serve(port, replica, clock, &mut lenses))
         .map_err(|source| ServiceError::Port { port, source })?;
-    Ok(lenses.flush()?)
+    let flushed = lenses.flush();
+    lenses.spans.finish();
+    Ok(flushed?)
 }

@@ -80,10 +80,7 @@ impl Service<'_> {
     fn take_in(&mut self) {
         for _ in 0..MOST_PER_TURN {
             match self.socket.try_recv(&mut self.bytes) {
-                Ok(length) => {
-                    let arrival = Arrival::of(self.replica.members(), &self.bytes[..length]);
-                    self.step(arrival);
-                }
+                Ok(length) => self.on_datagram(length),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // The simulator has closed its socket (connection refused); SIGTERM will follow.
                 Err(_) => {}
@@ -94,14 +91,31 @@ impl Service<'_> {
         }
     }
 
+    fn on_datagram(&mut self, length: usize) {
+        let bytes = &self.bytes[..length];
+        let _receive = self.lenses.spans.receive(bytes);
+        let decode = self.lenses.spans.decode();
+        let arrival = Arrival::of(self.replica.members(), bytes);
+        drop(decode);
+        self.step(arrival);
+    }
+
     fn step(&mut self, arrival: Arrival) {
+        let before = self.outgoing.len();
+        let step = self.lenses.spans.step(&arrival);
         self.replica.step(self.clock.now(), arrival, &mut self.outgoing, self.lenses);
+        drop(step);
+        self.lenses.spans.mark(before, self.outgoing.len());
     }
 
     /// Sends in order. A datagram that cannot be sent is lost, as any datagram may be.
     async fn send_all(&mut self) {
-        for datagram in self.outgoing.drain(..) {
+        for (place, datagram) in self.outgoing.drain(..).enumerate() {
+            let span = self.lenses.spans.encode(place, &datagram);
             encode(self.replica.members(), &datagram, &mut self.bytes);
+            drop(span);
+            // Held while the socket is full: this is the thread's only task, and waiting is sending.
+            let _send = self.lenses.spans.send(self.bytes.len());
             if let Err(error) = self.socket.send(&self.bytes).await {
                 tracing::debug!(%error, bytes = self.bytes.len(), "a datagram was not sent");
             }

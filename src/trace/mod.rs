@@ -14,7 +14,8 @@
 //! - `messages`: from their sending to their end;
 //! - `clients`: requests and answers;
 //! - `replica`: a replica's tracks and counters, and what waits within it;
-//! - `partition`: the periods of partitions.
+//! - `partition`: the periods of partitions;
+//! - `spans`: what replicas have timed within themselves, on tracks of their own.
 //!
 //! What Perfetto demands, and drops silently or counts as an error otherwise: slices on one track
 //! nest; both ends of an arrow lie within slices; IDs are unique in the file; no arrow ends before
@@ -35,6 +36,7 @@ mod messages;
 mod partition;
 mod replica;
 mod sheet;
+mod spans;
 #[cfg(test)]
 mod tests;
 
@@ -52,6 +54,7 @@ use replica::ReplicaTracks;
 use sheet::Sheet;
 
 pub use clients::{BadHistory, ClientRequest};
+pub use spans::{BadSpans, SpanFile};
 
 /// Messages by how their arrows end, one for each receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -90,7 +93,8 @@ impl Arrows {
 }
 
 /// Draws a run of `replicas` replicas into `out`: its `records` on the run's clock, in the order of
-/// time and then of tellers, the simulator last, and what its clients asked, in any order.
+/// time and then of tellers, the simulator last, what its clients asked, in any order, and the spans
+/// of those replicas that have left some.
 ///
 /// # Errors
 /// If `out` cannot be written.
@@ -98,10 +102,12 @@ pub fn draw(
     records: impl IntoIterator<Item = Record>,
     replicas: u8,
     requests: Vec<ClientRequest>,
+    spans: Vec<SpanFile>,
     out: impl Write,
 ) -> io::Result<Arrows> {
     let mut drawing = Drawing::new(replicas, requests, out);
     records.into_iter().for_each(|record| drawing.take_in(&record));
+    spans.into_iter().for_each(|file| file.draw(&mut drawing.sheet));
     drawing.finish()
 }
 

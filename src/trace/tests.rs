@@ -33,7 +33,7 @@ fn messages_that_come_too_early_twice_or_never_are_told_apart() {
         sent(11, to, 5),
     ];
     let mut out = Vec::new();
-    let arrows = draw(records, 3, Vec::new(), &mut out).unwrap();
+    let arrows = draw(records, 3, Vec::new(), Vec::new(), &mut out).unwrap();
     let wanted = Arrows {
         taken_in: 1,
         not_taken_in: 1,
@@ -62,7 +62,7 @@ fn a_full_disk_is_told() {
             Ok(())
         }
     }
-    let draw_into = |room| draw([received(1, 1)], 2, Vec::new(), Full(room));
+    let draw_into = |room| draw([received(1, 1)], 2, Vec::new(), Vec::new(), Full(room));
     assert!(draw_into(10_000).is_ok());
     for room in [0, 40, 700] {
         assert_eq!(draw_into(room).unwrap_err().kind(), io::ErrorKind::StorageFull, "{room}");

@@ -48,7 +48,7 @@ impl Recordings {
         let records = recordings.folder.join("records");
         std::fs::create_dir_all(&records)
             .map_err(|source| RecordFileError::Io { path: records, source })?;
-        for path in recordings.paths().chain(recordings.boxes()) {
+        for path in recordings.paths().chain(recordings.boxes()).chain(recordings.spans()) {
             match std::fs::remove_file(&path) {
                 Err(source) if source.kind() != ErrorKind::NotFound => {
                     return Err(RecordFileError::Io { path, source });
@@ -82,6 +82,12 @@ impl Recordings {
 
     fn boxes(&self) -> impl Iterator<Item = PathBuf> {
         let name = |rank| format!("{BOXES}/{}.box", address_of(Member(rank)));
+        (0..self.replicas as u8).map(name).map(|name| self.folder.join(name))
+    }
+
+    /// Where replicas put their spans, if the environment that they inherit asks for any.
+    fn spans(&self) -> impl Iterator<Item = PathBuf> {
+        let name = |rank| format!("spans/{}.json", address_of(Member(rank)));
         (0..self.replicas as u8).map(name).map(|name| self.folder.join(name))
     }
 

@@ -1,0 +1,146 @@
+//! A glance at a datagram's bytes: its type and the MIDs that it carries, without decoding it. That
+//! is how it is known in time whether decoding it is to be timed. It looks at strings alone, as they
+//! stand: a MID with escapes in it is another one here, and what is no JSON yields nonsense; both
+//! cost no more than a span too many or too few.
+
+/// What the strings of a datagram tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Glance<'a> {
+    /// Its `type`; empty if it has none.
+    pub kind: &'a str,
+    mids: Mids<'a>,
+}
+
+/// Where the MIDs are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mids<'a> {
+    #[default]
+    None,
+    One(&'a str),
+    /// In the commands of the entries that begin here.
+    Entries(&'a [u8]),
+}
+
+impl<'a> Glance<'a> {
+    /// At `bytes`.
+    pub fn at(bytes: &'a [u8]) -> Glance<'a> {
+        let mut glance = Glance::default();
+        let mut strings = Strings(bytes);
+        while let Some(string) = strings.next() {
+            match string {
+                "type" => glance.kind = strings.next().unwrap_or_default(),
+                "MID" => {
+                    glance.mids = strings.next().map_or(Mids::None, Mids::One);
+                    return glance;
+                }
+                "entries" => {
+                    glance.mids = Mids::Entries(strings.0);
+                    return glance;
+                }
+                _ => {}
+            }
+        }
+        glance
+    }
+
+    /// The MIDs that it carries.
+    pub fn mids(self) -> impl Iterator<Item = &'a str> {
+        let (one, entries) = match self.mids {
+            Mids::None => (None, &[][..]),
+            Mids::One(mid) => (Some(mid), &[][..]),
+            Mids::Entries(entries) => (None, entries),
+        };
+        // A command is four strings, the second of which is its MID (see `kv`).
+        one.into_iter().chain(Strings(entries).skip(1).step_by(4))
+    }
+}
+
+/// The MID in an entry's command, if it is a put's.
+pub(super) fn mid_of(command: &[u8]) -> Option<&str> {
+    Strings(command).nth(1)
+}
+
+/// The strings of a JSON text, in order, their escapes as they stand.
+struct Strings<'a>(&'a [u8]);
+
+impl<'a> Iterator for Strings<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let begin = self.0.iter().position(|byte| *byte == b'"')? + 1;
+        let rest = &self.0[begin..];
+        let mut end = 0;
+        loop {
+            end += rest.get(end..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            if rest[end] == b'"' {
+                break;
+            }
+            end += 2;
+        }
+        self.0 = &rest[end + 1..];
+        Some(std::str::from_utf8(&rest[..end]).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interface::{Address, Operation};
+    use crate::kv::Command;
+    use crate::raft::message::{Append, Position, Route};
+    use crate::raft::{Cause, Entry, Member, MemberSet, Message, Micros};
+    use crate::wire::{Datagram, Membership, Payload, encode};
+
+    fn seen(bytes: &[u8]) -> (&str, Vec<&str>) {
+        let glance = Glance::at(bytes);
+        (glance.kind, glance.mids().collect())
+    }
+
+    fn encoded(payload: Payload) -> Vec<u8> {
+        let members = Membership::new(Address(1), &[Address(0), Address(2)]).unwrap();
+        let (source, destination, leader) = (Address(0), Address(1), Address(0));
+        let mut bytes = Vec::new();
+        encode(&members, &Datagram { source, destination, leader, payload }, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn a_request_shows_its_mid_however_it_is_spaced() {
+        let operation = Operation::Put { key: "a \"b\\".into(), value: "MID".into() };
+        let request = encoded(Payload::Request { mid: "m1".into(), operation });
+        assert_eq!(seen(&request), ("put", vec!["m1"]));
+        let spaced = br#"{"src": "0015", "type" : "get", "key": "k\"", "MID": "m2"}"#;
+        assert_eq!(seen(spaced), ("get", vec!["m2"]));
+    }
+
+    #[test]
+    fn an_append_shows_the_mids_of_its_puts_and_no_other_texts() {
+        let put = |mid| Command::put(Address(0x15), mid, "MID", "\"entries\\").encode();
+        let command = [put("m1"), [].into(), put("m2")];
+        assert_eq!(command.each_ref().map(|bytes| mid_of(bytes)), [Some("m1"), None, Some("m2")]);
+        let append = Append {
+            term: 1,
+            leader: Member(0),
+            round: 1,
+            cause: Cause::Replicate,
+            previous: Position::default(),
+            commit: 0,
+            entries: command.map(|command| Entry { term: 1, command }).into(),
+            promise: Micros(0),
+            wants_answer: true,
+            route: Route::direct(Member(1)),
+            accepted: MemberSet::EMPTY,
+        };
+        let append = encoded(Payload::Peer { number: 1, message: Message::Append(append) });
+        assert_eq!(seen(&append), ("append", vec!["m1", "m2"]));
+    }
+
+    #[test]
+    fn garbage_shows_something_or_nothing() {
+        for bytes in [&b""[..], b"\"", b"\"\\", b"\"abc\\\"", b"[1, 2]", &[0xFF; 9]] {
+            assert_eq!(seen(bytes), ("", vec![]));
+        }
+        assert_eq!(seen(b"\"type\""), ("", vec![]));
+        assert_eq!(seen(b"\"type\"\"\xFF\"\"MID\""), ("", vec![]));
+    }
+}

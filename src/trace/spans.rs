@@ -1,0 +1,125 @@
+//! Span files of replicas (`LACONIC_SPANS`), brought onto the run's clock and under their process.
+//!
+//! They are what tracing-chrome writes: one event a line, `B` and `E` for a span's ends, times in
+//! microseconds since the file's own beginning. Its anchors, which come first, tell where the
+//! machine's clock stood and whose file it is. The clock was read before the anchor was written, so
+//! the closest of them is the best. A file that ends in the middle of a line, since its replica was
+//! killed, is read up to there.
+
+use std::io::{BufRead, Lines};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::sheet::{Sheet, Slice, Span, replica_process};
+
+/// Why a file is no span file.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadSpans {
+    /// It does not begin as one.
+    #[error("no span file (it does not begin with anchors)")]
+    Foreign,
+}
+
+/// The spans of one replica, read as they are drawn.
+pub struct SpanFile {
+    rank: u8,
+    /// What the run's clock showed at the file's beginning, in nanoseconds.
+    offset_ns: i64,
+    lines: Lines<Box<dyn BufRead>>,
+    /// The event behind the anchors.
+    first: Option<Event>,
+}
+
+/// A line of the file.
+#[derive(Debug, Deserialize)]
+struct Event {
+    ph: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    ts: f64,
+    #[serde(default)]
+    args: Value,
+}
+
+impl Event {
+    fn nanoseconds(&self) -> i64 {
+        (self.ts * 1_000.0).round() as i64
+    }
+
+    /// A number among its arguments, all of which are texts.
+    fn number(&self, name: &str) -> Option<i64> {
+        self.args[name].as_str()?.parse().ok()
+    }
+}
+
+impl SpanFile {
+    /// Begins to read `input`, of a run whose time 0 is `run_start_us` on the machine's clock;
+    /// nothing if it ends before its replica's first anchor.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn open(input: Box<dyn BufRead>, run_start_us: u64) -> Result<Option<SpanFile>, BadSpans> {
+        let mut lines = input.lines();
+        match lines.next() {
+            None => return Ok(None),
+            Some(Ok(line)) if line == "[" => {}
+            _ => return Err(BadSpans::Foreign),
+        }
+        let start_us = i64::try_from(run_start_us).map_err(|_| BadSpans::Foreign)?;
+        let mut closest: Option<(i64, u8)> = None;
+        while let Some(event) = next_event(&mut lines) {
+            if event.name == "anchor" {
+                let rank = event.number("rank").and_then(|rank| u8::try_from(rank).ok());
+                let clock_us = event.number("clock_us").ok_or(BadSpans::Foreign)?;
+                let machine_ns = clock_us.saturating_sub(start_us).saturating_mul(1_000);
+                let offset_ns = machine_ns.saturating_sub(event.nanoseconds());
+                let anchor = (offset_ns, rank.ok_or(BadSpans::Foreign)?);
+                closest = closest.max(Some(anchor));
+            } else if event.ph == "B" {
+                let (offset_ns, rank) = closest.ok_or(BadSpans::Foreign)?;
+                return Ok(Some(SpanFile { rank, offset_ns, lines, first: Some(event) }));
+            }
+        }
+        let file =
+            closest.map(|(offset_ns, rank)| SpanFile { rank, offset_ns, lines, first: None });
+        Ok(file)
+    }
+
+    /// Whose spans.
+    pub fn rank(&self) -> u8 {
+        self.rank
+    }
+
+    /// Draws them on a track of their own. What was before the run began is left out, and so is what
+    /// had not ended when the replica did.
+    pub(super) fn draw<W: std::io::Write>(mut self, sheet: &mut Sheet<W>) {
+        let place = sheet.new_place(replica_process(self.rank), "spans");
+        let mut open: Vec<Event> = Vec::new();
+        while let Some(event) = self.first.take().or_else(|| next_event(&mut self.lines)) {
+            match event.ph.as_str() {
+                "B" => open.push(event),
+                "E" => {
+                    let Some(begun) = open.pop() else {
+                        continue;
+                    };
+                    let at = |of: &Event| u64::try_from(of.nanoseconds() + self.offset_ns).ok();
+                    if let (Some(begin), Some(end)) = (at(&begun), at(&event)) {
+                        let span = Span { begin, width: end.saturating_sub(begin).max(1) };
+                        let slice =
+                            Slice { name: begun.name, details: begun.args, tips: Vec::new() };
+                        sheet.slice(place, span, &slice);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The event of the next line; none where the file ends, or is torn.
+fn next_event(lines: &mut Lines<Box<dyn BufRead>>) -> Option<Event> {
+    let line = lines.next()?.ok()?;
+    serde_json::from_str(line.trim_end_matches(',')).ok()
+}
