@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use laconic::record::request_id;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -13,6 +14,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_laconic");
 
 fn laconic(folder: &Path, words: &str) -> Output {
     let mut command = Command::new(PROGRAM);
+    // Replicas of real runs tell where their time went.
+    command.env("LACONIC_SPANS", "1");
     command.args(words.split(' ')).current_dir(folder).output().unwrap()
 }
 
@@ -202,6 +205,33 @@ impl Trace {
         }
     }
 
+    /// How far, in nanoseconds, the step of each request lies from the records of its handling, on the
+    /// track `spans` of process `pid`.
+    fn distances(&self, pid: u64) -> Vec<u64> {
+        let track = |name: &str| {
+            let mut places = self.names.iter().filter(|(place, _)| place.0 == pid && place.1 > 0);
+            let (place, _) = places.find(|(_, of)| *of == name).unwrap();
+            &self.tracks[place]
+        };
+        let asked = track("handling").iter().filter(|handling| {
+            let first = &handling.args["facts"][0];
+            // What came before the run began is at its beginning.
+            first["fact"] == "asked" && handling.begin > 0
+        });
+        let distance = |handling: &Slice| {
+            let request = handling.args["facts"][0]["request"].as_str().unwrap();
+            let of = |step: &&Slice| {
+                let mid = step.args["mid"].as_str().unwrap();
+                ["put", "get"].map(Value::from).contains(&step.args["kind"])
+                    && format!("{:016x}", request_id(mid)) == request
+            };
+            let mut steps = track("spans").iter().filter(|slice| slice.name == "step").filter(of);
+            let step = steps.next().expect("a step for each request");
+            step.begin.saturating_sub(handling.begin).max(handling.begin.saturating_sub(step.end))
+        };
+        asked.map(distance).collect()
+    }
+
     /// How many arrows of a category end on tracks of which name.
     fn ends_of(&self, category: &str) -> BTreeMap<&str, u64> {
         let mut ends = BTreeMap::new();
@@ -369,9 +399,35 @@ fn a_real_run_keeps_the_rules_and_the_sum() {
     kept.assert_accounts();
     let ends = kept.trace.ends_of("message");
     assert_eq!(ends.get("arrived against the clock"), None, "{ends:?}");
+    for pid in 10..15 {
+        let distances = kept.trace.distances(pid);
+        assert!(
+            !distances.is_empty() && distances.iter().all(|ns| *ns <= 100_000),
+            "{distances:?}"
+        );
+    }
     let followed = kept.trace.follow_puts(2);
     assert!(followed.puts >= 20 && followed.back == followed.puts, "{followed:?}");
     assert!(followed.by_followers * 2 > followed.puts, "{followed:?}");
+}
+
+#[test]
+fn sim_draws_the_same_and_leaves_nothing_else() {
+    let kept = Kept::of("simple-1 --seed 1");
+    let folder = kept.folder.path().join("elsewhere");
+    fs::create_dir(&folder).unwrap();
+    let output = laconic(&folder, "sim simple-1 --seed 1 --trace again.json --json");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(outcome["counts"], kept.counts);
+    let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(names, ["again.json"]);
+    let read = |path: &Path| fs::read(path).unwrap();
+    assert!(read(&folder.join("again.json")) == read(&kept.folder.path().join("trace.json")));
+    for words in ["sim all --trace x.json", "sim simple-1 --repeat 2 --trace x.json"] {
+        assert_eq!(laconic(&folder, words).status.code(), Some(2), "{words}");
+    }
+    assert!(!folder.join("x.json").exists());
 }
 
 #[test]

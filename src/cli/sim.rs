@@ -11,8 +11,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::{print, print_styled, write};
+use super::trace::draw_run;
 use super::{Failure, Status};
 use crate::budget;
+use crate::sim::folder::Scratch;
 use crate::sim::outcome::Outcome;
 use crate::sim::report::Report;
 use crate::sim::scenario::{COURSE, Scenario};
@@ -27,6 +29,7 @@ Examples:
   laconic sim simple-2 --json           the outcome as one JSON object
   laconic sim mine.json --seed 7        your own scenario, a run to be repeated
   laconic sim simple-2 --report x.html  its message budget as a page
+  laconic sim crash-4 --trace x.json    its messages as arrows, for Perfetto
   laconic sim all --repeat 20 --seed 1  340 runs, in parallel
   laconic sim simple-2 --real           child processes over UDP, in real time
   laconic sim simple-2 --real --replica ./4730kvstore
@@ -73,6 +76,9 @@ pub struct SimArguments {
     /// Write the message budget of the run there, as one HTML page
     #[arg(long, value_name = "FILE.html", conflicts_with = "repeat")]
     report: Option<PathBuf>,
+    /// Draw the run there, as `laconic trace` does, for ui.perfetto.dev
+    #[arg(long, value_name = "FILE.json", conflicts_with = "repeat")]
+    trace: Option<PathBuf>,
     /// Print the outcome as JSON on standard output, and nothing else there
     #[arg(long)]
     json: bool,
@@ -90,17 +96,39 @@ pub(super) struct Job {
 
 /// Runs what was asked for.
 pub fn run(arguments: &SimArguments) -> Result<Status, Failure> {
-    let jobs = jobs(arguments)?;
+    let mut jobs = jobs(arguments)?;
     let single = jobs.len() == 1;
-    if arguments.report.is_some() && (!single || arguments.replica.is_some()) {
+    let plain = single && arguments.replica.is_none();
+    if arguments.report.is_some() && !plain {
         let words = "--report tells of one run, of our own replicas: laconic budget takes several";
         return Err(Failure::input(words));
     }
+    if arguments.trace.is_some() && !plain {
+        let words =
+            "--trace draws one run, of our own replicas: keep several (--out), and draw one";
+        return Err(Failure::input(words));
+    }
     let engine = Engine::new(arguments, single)?;
-    if let [job] = jobs.as_slice() {
-        return tell(arguments, &engine.run(job)?);
+    if let [job] = jobs.as_mut_slice() {
+        return run_one(arguments, &engine, job);
     }
     Campaign::new(arguments.scenario == "all", arguments.repeat, arguments.json).run(&engine, jobs)
+}
+
+/// Does the one run, draws it if it is to be drawn, and tells of it.
+fn run_one(arguments: &SimArguments, engine: &Engine, job: &mut Job) -> Result<Status, Failure> {
+    let Some(output) = &arguments.trace else {
+        return tell(arguments, &engine.run(job)?);
+    };
+    // It is drawn from what it leaves in its folder.
+    let scratch = Scratch::new();
+    let folder = job.out.get_or_insert_with(|| scratch.path().to_owned()).clone();
+    let done = engine.run(job)?;
+    let (_, problems) = draw_run(&folder, output)?;
+    for problem in &problems {
+        eprintln!("laconic: {problem}");
+    }
+    tell(arguments, &done)
 }
 
 /// Tells of the one run.

@@ -5,8 +5,8 @@
 //! replica `apply` is an entry's, `answer` a request's; `encode` and `send` are a datagram's that
 //! leaves. A span costs microseconds, so it is a sample that is spanned: `1/100` takes one request in
 //! 100, by a hash of its MID, so that every replica takes the same ones, and spans all that carries
-//! it; of what carries no MID it takes the first of each kind and then one in 100. What a step has
-//! made the replica send goes with the step. That is decided here, before any span is made: what is
+//! it; of what carries no MID it takes the first of each kind and then one in 100. All that a spanned
+//! step does is spanned, and what it makes the replica send, if that is nobody else's. That is decided here, before any span is made: what is
 //! not in the sample costs a glance at its bytes, and with spans off not even that.
 //!
 //! The replica itself stays pure: it tells its sink when an entry's or an answer's work begins and

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
@@ -21,6 +22,32 @@ pub struct FolderError {
     pub path: PathBuf,
     /// Why.
     pub source: io::Error,
+}
+
+/// A folder for a run that is not kept, removed when this is dropped. It is not made here.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// One that no other run has.
+    pub fn new() -> Scratch {
+        static RUNS: AtomicU64 = AtomicU64::new(0);
+        let run = RUNS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("laconic-{}-{run}", std::process::id());
+        Scratch(std::env::temp_dir().join(name))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What stays behind lies in the system's folder for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// How the replicas of a run were tuned.

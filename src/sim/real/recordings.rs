@@ -2,34 +2,15 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::MonotonicClock;
 use crate::raft::Member;
 use crate::record::{FileHeader, Record, RecordFile, RecordFileError, RunRecords, SIMULATOR};
 use crate::sim::course::arrived::address_of;
+use crate::sim::folder::Scratch;
 
 /// Where in a run's folder its replicas' black boxes are.
 pub(super) const BOXES: &str = "boxes";
-
-/// A folder for this run alone, removed when the run is over.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Scratch {
-        static RUNS: AtomicU64 = AtomicU64::new(0);
-        let run = RUNS.fetch_add(1, Ordering::Relaxed);
-        let name = format!("laconic-{}-{run}", std::process::id());
-        Scratch(std::env::temp_dir().join(name))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What stays behind lies in the system's folder for such things.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Where the records of a run are.
 pub(super) struct Recordings {
@@ -42,7 +23,7 @@ impl Recordings {
     /// In `out` or a folder of their own, without what an earlier run left there.
     pub fn prepare(out: Option<&Path>, replicas: usize) -> Result<Recordings, RecordFileError> {
         let scratch = out.is_none().then(Scratch::new);
-        let folder = scratch.as_ref().map(|scratch| scratch.0.clone());
+        let folder = scratch.as_ref().map(|scratch| scratch.path().to_owned());
         let folder = folder.unwrap_or_else(|| out.unwrap_or(Path::new(".")).to_owned());
         let recordings = Recordings { folder, replicas, _scratch: scratch };
         let records = recordings.folder.join("records");
