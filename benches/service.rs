@@ -1,9 +1,12 @@
 //! A datagram in to datagrams out, through the real socket loop of a replica process: an append of
 //! one entry until its answer. Beside it, in the same run, what the machine itself takes: a thread
-//! that sends back whatever it gets. `cargo bench --bench service`.
+//! that sends back whatever it gets. Then what spans cost: appends 64 at a time, to replicas that
+//! span nothing, one in 100 and everything, in turns. `cargo bench --bench service`.
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::net::UdpSocket;
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -32,7 +35,76 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bare = row("a bare echo thread", &echo);
     let whole = row("a replica: append to answer", &replica);
     println!("the replica adds {} at the median; aim: under 50", whole.saturating_sub(bare));
+    compare_spans(rounds)
+}
+
+/// Prints how fast replicas with spans are beside one without.
+fn compare_spans(rounds: u64) -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let mut replicas = Vec::new();
+    for sampling in ["", "1/1000000", "1/100", "1"] {
+        replicas.push(Loaded::start(&folder.path().join(replicas.len().to_string()), sampling)?);
+    }
+    let turns = rounds / 50 + 1;
+    let mut ratios = vec![Vec::new(); replicas.len()];
+    for turn in 0..turns {
+        let mut times = Vec::new();
+        for replica in &mut replicas {
+            times.push(replica.turn()?.as_secs_f64());
+        }
+        // The first is spent on warming up.
+        if turn > 0 {
+            ratios.iter_mut().zip(&times).for_each(|(of, time)| of.push(times[0] / time));
+        }
+    }
+    let appends = IN_FLIGHT * WINDOWS;
+    println!("\nappends a second, beside spans off: {} turns of {appends}", turns - 1);
+    for (ratios, name) in ratios.iter_mut().zip(["off", "1/1000000", "1/100", "1"]).skip(1) {
+        ratios.sort_by(f64::total_cmp);
+        let median = ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN);
+        let aim = if name == "1/100" { " (aim: at least 0.85)" } else { "" };
+        println!("spans {name:<8}{median:>6.2}{aim}");
+    }
     Ok(())
+}
+
+/// Appends in flight at a time, and how often a turn.
+const IN_FLIGHT: u64 = 64;
+const WINDOWS: u64 = 20;
+
+/// A replica that is kept busy.
+struct Loaded {
+    _replica: Replica,
+    socket: UdpSocket,
+    leader: Membership,
+    sent: u64,
+}
+
+impl Loaded {
+    fn start(out: &Path, sampling: &str) -> Result<Loaded, Box<dyn Error>> {
+        let environment = [("LACONIC_OUT", out.as_os_str()), ("LACONIC_SPANS", sampling.as_ref())];
+        let (_replica, socket) = start_replica(&environment)?;
+        let leader = Membership::new(Address(0), &[Address(1), Address(2)])?;
+        Ok(Loaded { _replica, socket, leader, sent: 0 })
+    }
+
+    fn turn(&mut self) -> Result<Duration, Box<dyn Error>> {
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 65_536]);
+        let mut took = Duration::ZERO;
+        for _ in 0..WINDOWS {
+            let start = Instant::now();
+            for _ in 0..IN_FLIGHT {
+                self.sent += 1;
+                encode(&self.leader, &append(self.sent), &mut bytes);
+                self.socket.send(&bytes)?;
+            }
+            for _ in 0..IN_FLIGHT {
+                self.socket.recv(&mut buffer)?;
+            }
+            took += start.elapsed();
+        }
+        Ok(took)
+    }
 }
 
 /// Round trips, sorted.
@@ -81,15 +153,21 @@ impl Drop for Replica {
     }
 }
 
-fn measure_replica(rounds: u64) -> Result<Vec<u64>, Box<dyn Error>> {
+/// Replica 1 of three, and the simulator's socket for it.
+fn start_replica(environment: &[(&str, &OsStr)]) -> Result<(Replica, UdpSocket), Box<dyn Error>> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_read_timeout(Some(Duration::from_secs(2)))?;
     let port = socket.local_addr()?.port().to_string();
     let mut command = Command::new(env!("CARGO_BIN_EXE_laconic"));
-    let child = command.args(["replica", &port, "0001", "0000", "0002"]).spawn()?;
-    let _replica = Replica(child);
+    command.args(["replica", &port, "0001", "0000", "0002"]).envs(environment.iter().copied());
+    let replica = Replica(command.spawn()?);
     let (_, address) = socket.recv_from(&mut [0; 1_000])?;
     socket.connect(address)?;
+    Ok((replica, socket))
+}
+
+fn measure_replica(rounds: u64) -> Result<Vec<u64>, Box<dyn Error>> {
+    let (_replica, socket) = start_replica(&[])?;
     let leader = Membership::new(Address(0), &[Address(1), Address(2)])?;
     round_trips(&socket, rounds, |round, bytes| {
         encode(&leader, &append(round), bytes);
@@ -99,7 +177,9 @@ fn measure_replica(rounds: u64) -> Result<Vec<u64>, Box<dyn Error>> {
 /// The leader's append of entry `round`.
 fn append(round: u64) -> Datagram {
     let text = "0123456789ABCDEF0123456789ABCDEF";
-    let command = Put::put(Address(0x15), "0123456789ABCDEF", text, text).encode();
+    // A MID of its own, as clients draw them.
+    let mid = format!("{:016X}", round.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let command = Put::put(Address(0x15), &mid, text, text).encode();
     let before = round - 1;
     let append = Append {
         term: 1,

@@ -121,7 +121,7 @@ fn run_one(arguments: &SimArguments, engine: &Engine, job: &mut Job) -> Result<S
         return tell(arguments, &engine.run(job)?);
     };
     // It is drawn from what it leaves in its folder.
-    let scratch = Scratch::new();
+    let scratch = Scratch::unused();
     let folder = job.out.get_or_insert_with(|| scratch.path().to_owned()).clone();
     let done = engine.run(job)?;
     let (_, problems) = draw_run(&folder, output)?;

@@ -3,6 +3,10 @@
 //! stand: a MID with escapes in it is another one here, and what is no JSON yields nonsense; both
 //! cost no more than a span too many or too few.
 
+use memchr::{memchr, memchr2, memmem};
+
+use crate::raft::Kind;
+
 /// What the strings of a datagram tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Glance<'a> {
@@ -24,23 +28,20 @@ enum Mids<'a> {
 impl<'a> Glance<'a> {
     /// At `bytes`.
     pub fn at(bytes: &'a [u8]) -> Glance<'a> {
-        let mut glance = Glance::default();
-        let mut strings = Strings(bytes);
-        while let Some(string) = strings.next() {
-            match string {
-                "type" => glance.kind = strings.next().unwrap_or_default(),
-                "MID" => {
-                    glance.mids = strings.next().map_or(Mids::None, Mids::One);
-                    return glance;
-                }
-                "entries" => {
-                    glance.mids = Mids::Entries(strings.0);
-                    return glance;
-                }
-                _ => {}
-            }
-        }
-        glance
+        let behind = |name: &str, from: &'a [u8]| {
+            memmem::find(from, name.as_bytes()).map(|at| &from[at + name.len()..])
+        };
+        let Some(mut rest) = behind("\"type\"", bytes).map(Strings) else {
+            return Glance::default();
+        };
+        let kind = rest.next().unwrap_or_default();
+        let mids = match Kind::from_name(kind) {
+            Some(Kind::Append) => behind("\"entries\"", rest.0).map(Mids::Entries),
+            Some(_) => None,
+            // A client may name its keys in any order.
+            None => behind("\"MID\"", bytes).and_then(|rest| Strings(rest).next()).map(Mids::One),
+        };
+        Glance { kind, mids: mids.unwrap_or_default() }
     }
 
     /// The MIDs that it carries.
@@ -67,11 +68,11 @@ impl<'a> Iterator for Strings<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        let begin = self.0.iter().position(|byte| *byte == b'"')? + 1;
+        let begin = memchr(b'"', self.0)? + 1;
         let rest = &self.0[begin..];
         let mut end = 0;
         loop {
-            end += rest.get(end..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            end += memchr2(b'"', b'\\', rest.get(end..)?)?;
             if rest[end] == b'"' {
                 break;
             }
@@ -109,8 +110,12 @@ mod tests {
         let operation = Operation::Put { key: "a \"b\\".into(), value: "MID".into() };
         let request = encoded(Payload::Request { mid: "m1".into(), operation });
         assert_eq!(seen(&request), ("put", vec!["m1"]));
-        let spaced = br#"{"src": "0015", "type" : "get", "key": "k\"", "MID": "m2"}"#;
-        assert_eq!(seen(spaced), ("get", vec!["m2"]));
+        for spaced in [
+            &br#"{"src": "0015", "type" : "get", "key": "k\"", "MID": "m2"}"#[..],
+            br#"{"MID" : "m2", "key": "\"MID\"", "type": "get"}"#,
+        ] {
+            assert_eq!(seen(spaced), ("get", vec!["m2"]));
+        }
     }
 
     #[test]
@@ -142,5 +147,6 @@ mod tests {
         }
         assert_eq!(seen(b"\"type\""), ("", vec![]));
         assert_eq!(seen(b"\"type\"\"\xFF\"\"MID\""), ("", vec![]));
+        assert_eq!(seen(b"\"type\"\"append\"\"entries\"\"a\"\""), ("append", vec![]));
     }
 }

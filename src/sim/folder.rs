@@ -30,7 +30,7 @@ pub struct Scratch(PathBuf);
 
 impl Scratch {
     /// One that no other run has.
-    pub fn new() -> Scratch {
+    pub fn unused() -> Scratch {
         static RUNS: AtomicU64 = AtomicU64::new(0);
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let name = format!("laconic-{}-{run}", std::process::id());

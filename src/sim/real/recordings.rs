@@ -22,7 +22,7 @@ pub(super) struct Recordings {
 impl Recordings {
     /// In `out` or a folder of their own, without what an earlier run left there.
     pub fn prepare(out: Option<&Path>, replicas: usize) -> Result<Recordings, RecordFileError> {
-        let scratch = out.is_none().then(Scratch::new);
+        let scratch = out.is_none().then(Scratch::unused);
         let folder = scratch.as_ref().map(|scratch| scratch.path().to_owned());
         let folder = folder.unwrap_or_else(|| out.unwrap_or(Path::new(".")).to_owned());
         let recordings = Recordings { folder, replicas, _scratch: scratch };
