@@ -121,6 +121,9 @@ fn a_budget_exceeded_is_told_and_has_status_3() {
     let (status, told) = run(&["sim", "simple-1", "--repeat", "3"]);
     assert_eq!(status, Some(3), "{told}");
     assert!(told.contains("Over budget: 3 of 3"), "{told}");
+    let (_, line) = run(&["sim", "simple-1", "--json"]);
+    let outcome: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(outcome["limits"][0]["exceeded"], true, "{line}");
     let kept = folder.path().join("kept").display().to_string();
     run(&["sim", "simple-1", "--out", &kept]);
     assert_eq!(laconic(&["budget", &kept]).status.code(), Some(3));
