@@ -13,6 +13,7 @@
 //! | [`record`] | the one schema of facts; on disk and as JSON lines | interface, raft, wire |
 //! | [`replica`] | core, store and the clients that wait, still pure | all above |
 //! | [`budget`] | where the messages of a run went, and what they should have cost | interface, raft, record |
+//! | [`metrics`] | records and status as Prometheus and OpenMetrics text | budget, raft, record, replica, wire |
 //! | [`tuning_file`] | profiles: the core's knobs from TOML, and what a run may spend | budget, raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
 //! | [`service`] | a replica as a process: socket, timers, signals | replica and below; never sim |
@@ -28,6 +29,7 @@ pub mod cli;
 pub mod clock;
 pub mod interface;
 pub mod kv;
+pub mod metrics;
 pub mod raft;
 pub mod record;
 pub mod replica;

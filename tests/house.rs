@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use of ours, directly; the map in `src/lib.rs` says why.
-const IMPORTS: [(&str, &[&str]); 13] = [
+const IMPORTS: [(&str, &[&str]); 14] = [
     ("interface", &[]),
     ("raft", &[]),
     ("kv", &["interface"]),
@@ -13,6 +13,7 @@ const IMPORTS: [(&str, &[&str]); 13] = [
     ("record", &["interface", "raft", "wire"]),
     ("replica", &["interface", "kv", "raft", "record", "wire"]),
     ("budget", &["interface", "raft", "record"]),
+    ("metrics", &["budget", "raft", "record", "replica", "wire"]),
     ("tuning_file", &["budget", "raft"]),
     ("clock", &["raft"]),
     ("service", &["clock", "interface", "raft", "record", "replica", "tuning_file", "wire"]),
