@@ -59,9 +59,8 @@ const SECONDS: [f64; 17] = [
     2.0, 5.0, 10.0,
 ];
 /// From one entry to the most that a batch may have.
-const ENTRIES: [f64; 13] = [
-    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0,
-];
+const ENTRIES: [f64; 13] =
+    [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0];
 
 /// Declares the families, each as a constant, and the list of all.
 macro_rules! families {
@@ -167,15 +166,12 @@ families! {
 
 /// The registry as a Markdown table, for the README.
 pub fn markdown_table() -> String {
-    let mut table = "| family | type | labels | what it says |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut table =
+        "| family | type | labels | what it says |\n| --- | --- | --- | --- |\n".to_owned();
     for family in FAMILIES {
         let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
-        let row = [
-            &format!("`{}`", family.name),
-            family.kind.name(),
-            &labels.join(", "),
-            family.help,
-        ];
+        let row =
+            [&format!("`{}`", family.name), family.kind.name(), &labels.join(", "), family.help];
         table += &format!("| {} |\n", row.join(" | "));
     }
     table

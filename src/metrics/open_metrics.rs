@@ -34,9 +34,10 @@ impl OpenMetrics {
         OpenMetrics { limits, replicas: Vec::new(), series: BTreeMap::new() }
     }
 
-    /// The replica `members.me()` takes part; call in the order of ranks.
-    pub fn join(&mut self, members: &Membership) {
-        self.replicas.push((members.clone(), MetricsSink::new(members, &self.limits)));
+    /// `replica` takes part; call in the order of ranks.
+    pub fn join(&mut self, replica: &Replica) {
+        let (members, tuning) = (replica.members(), replica.raft().tuning());
+        self.replicas.push((members.clone(), MetricsSink::new(members, tuning, &self.limits)));
     }
 
     /// Takes a sample of `replica`, whose own clock shows `local` when the run's shows `now`.
@@ -50,7 +51,10 @@ impl OpenMetrics {
         for (mut series, value) in samples(&sink.handle().render()) {
             let comma = if series.labels.is_empty() { "" } else { "," };
             series.labels = format!("replica=\"{id}\"{comma}{}", series.labels);
-            self.series.entry(series).or_default().push((now, value));
+            let points = self.series.entry(series).or_default();
+            // A second look at the same moment replaces the first: timestamps rise.
+            points.pop_if(|(at, _)| *at >= now);
+            points.push((now, value));
         }
     }
 
@@ -68,7 +72,8 @@ impl OpenMetrics {
             FamilyKind::Histogram => &["_bucket", "_sum", "_count"],
             FamilyKind::Counter | FamilyKind::Gauge => &[""],
         };
-        let names: Vec<String> = suffixes.iter().map(|end| format!("{}{end}", family.name)).collect();
+        let names: Vec<String> =
+            suffixes.iter().map(|end| format!("{}{end}", family.name)).collect();
         let of_family = self.series.iter().filter(|(series, _)| names.contains(&series.name));
         let mut of_family = of_family.peekable();
         if of_family.peek().is_none() {

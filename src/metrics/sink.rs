@@ -13,7 +13,7 @@ use super::family::{
 use super::gauges::{StateGauges, TuningGauges, publish_limits, ratio};
 use super::traffic::Traffic;
 use crate::budget::Limits;
-use crate::raft::{Disposition, Event, Kind, Member, Micros};
+use crate::raft::{Disposition, Event, Kind, Member, Micros, Tuning};
 use crate::record::{Fact, Record, Sink};
 use crate::replica::Replica;
 use crate::wire::Membership;
@@ -34,9 +34,11 @@ pub struct MetricsSink {
 }
 
 impl MetricsSink {
-    /// Of the replica `members.me()`, whose profile states `limits`.
-    pub fn new(members: &Membership, limits: &Limits) -> MetricsSink {
+    /// Of the replica `members.me()`, which starts with `tuning`; its profile states `limits`.
+    pub fn new(members: &Membership, tuning: &Tuning, limits: &Limits) -> MetricsSink {
         let exporter = Exporter::new();
+        let mut commits = Commits::new(&exporter);
+        commits.retune(tuning, members.count());
         publish_limits(limits, &exporter);
         let timeouts = |member: Member| {
             let peer = members.address(member).to_string();
@@ -46,7 +48,7 @@ impl MetricsSink {
         MetricsSink {
             traffic: Traffic::new(members, &exporter),
             requests: Requests::new(&exporter),
-            commits: Commits::new(&exporter),
+            commits,
             elections: Elections::new(&exporter),
             resend_timeouts: (0..members.count() as u8).map(Member).map(timeouts).collect(),
             truncated: exporter.counter(&TRUNCATED_ENTRIES, &[]),

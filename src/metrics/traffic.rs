@@ -52,9 +52,8 @@ impl Traffic {
     /// Of a replica in a cluster of `members`.
     pub fn new(members: &Membership, exporter: &Exporter) -> Traffic {
         let places = members.count() * KINDS * FORMS * CAUSES;
-        let handled = |disposition: Disposition| {
-            exporter.counter(&MESSAGES_HANDLED, &[disposition.name()])
-        };
+        let handled =
+            |disposition: Disposition| exporter.counter(&MESSAGES_HANDLED, &[disposition.name()]);
         let dropped = |reason: Garbage| exporter.counter(&DATAGRAMS_DROPPED, &[reason.name()]);
         Traffic {
             sent: vec![None; places],
@@ -185,7 +184,7 @@ impl Seen {
     pub fn advance(&mut self, now: Micros) {
         let idle = &mut self.idle;
         let second = now.0 / 1_000_000;
-        if second == idle.second {
+        if second <= idle.second {
             return;
         }
         if self.leads {
