@@ -30,6 +30,8 @@ Examples:
   laconic sim mine.json --seed 7        your own scenario, a run to be repeated
   laconic sim simple-2 --report x.html  its message budget as a page
   laconic sim all --repeat 20 --seed 1  340 runs, in parallel
+  laconic sim simple-2 --open-metrics x.om
+                                        its metrics, for Prometheus and Grafana
   laconic sim simple-2 --real           child processes over UDP, in real time
   laconic sim simple-2 --real --replica ./4730kvstore
                                         any program that speaks the interface
@@ -76,6 +78,18 @@ pub struct SimArguments {
     /// Write the message budget of the run there, as one HTML page
     #[arg(long, value_name = "FILE.html", conflicts_with = "repeat")]
     report: Option<PathBuf>,
+    /// Have each replica of a real run serve its metrics on a port of its own, and write a Prometheus
+    /// file-service-discovery file there that names them
+    #[arg(long, value_name = "DISCOVERY.json", requires = "real", conflicts_with_all = ["replica", "repeat"])]
+    metrics: Option<PathBuf>,
+    /// At the end of a real run let the replicas serve their last figures for so long; those that
+    /// follow notice the end within an election timeout
+    #[arg(long, value_name = "SECONDS", requires = "metrics", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    hold: u64,
+    /// Write the metrics of a virtual run there as OpenMetrics text, for
+    /// `promtool tsdb create-blocks-from openmetrics`
+    #[arg(long, value_name = "FILE.om", conflicts_with_all = ["real", "repeat"])]
+    open_metrics: Option<PathBuf>,
     /// Print the outcome as JSON on standard output, and nothing else there
     #[arg(long)]
     json: bool,
@@ -98,6 +112,9 @@ pub fn run(arguments: &SimArguments) -> Result<Status, Failure> {
     if arguments.report.is_some() && (!single || arguments.replica.is_some()) {
         let words = "--report tells of one run, of our own replicas: laconic budget takes several";
         return Err(Failure::input(words));
+    }
+    if !single && (arguments.metrics.is_some() || arguments.open_metrics.is_some()) {
+        return Err(Failure::input("--metrics and --open-metrics tell of one run, not of all"));
     }
     let engine = Engine::new(arguments, single)?;
     if let [job] = jobs.as_slice() {

@@ -59,7 +59,7 @@ fn of_truncated_empty_foreign_and_other_versions_files_the_rest_is_told() {
     let mut other = whole.clone();
     other[8] = 7;
     fs::write(&path, other).unwrap();
-    assert_partial(&run, "0001.bin: record file of version 7, this program reads 1");
+    assert_partial(&run, "0001.bin: record file of version 7, this program reads 2");
     let mut flipped = whole.clone();
     flipped[64 * 50 + 9] ^= 4;
     fs::write(&path, flipped).unwrap();
