@@ -13,6 +13,7 @@
 //! | [`record`] | the one schema of facts; on disk and as JSON lines | interface, raft, wire |
 //! | [`replica`] | core, store and the clients that wait, still pure | all above |
 //! | [`budget`] | where the messages of a run went, and what they should have cost | interface, raft, record |
+//! | [`metrics`] | records and status as Prometheus and OpenMetrics text | budget, raft, record, replica, wire |
 //! | [`tuning_file`] | profiles: the core's knobs from TOML, and what a run may spend | budget, raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
 //! | [`recorder`] | the black box, and what the boxes of a cluster tell | interface, raft, record |
@@ -20,6 +21,7 @@
 //! | [`service`] | a replica as a process: socket, timers, signals | recorder and below; never sim |
 //! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | replica and below; never service |
 //! | [`tune`] | what findings expect, held against reruns | budget, sim |
+//! | `top` | a running cluster in the terminal; only with the feature of that name | metrics |
 //! | [`cli`] | the command line | all |
 //!
 //! Two principles: the core is pure, and every fact is emitted once. Whatever counts, checks or
@@ -30,6 +32,7 @@ pub mod cli;
 pub mod clock;
 pub mod interface;
 pub mod kv;
+pub mod metrics;
 pub mod raft;
 pub mod record;
 pub mod recorder;

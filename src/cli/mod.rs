@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::service::{self, Environment};
+use crate::service;
 
 /// Exit status: how every command ends (design §8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,10 +103,14 @@ enum Command {
 Environment (nothing set: no files, only warnings printed, profile course):
   LACONIC_PROFILE    course, textbook, eager, quiet, or a TOML file
   LACONIC_LOG        what the log on stderr tells: info, laconic=debug; else warn
-  LACONIC_OUT        folder for records/ID.bin, the facts of this replica
+  LACONIC_OUT        folder for records/ID.bin, the facts of this replica, and for
+                     ID.prom, its last metrics
   LACONIC_BLACK_BOX  folder for ID.box, its last 65,536 facts, there after SIGKILL
   LACONIC_SPANS      1/100: times what carries one request in 100, and one other
                      step in 100, in LACONIC_OUT's spans/ID.json; 1: everything
+  LACONIC_METRICS_ADDRESS
+                     PORT on 127.0.0.1, or IP:PORT, that serves /metrics, /status
+                     and /healthz; 0 is any free port, then named in ID.address
 
 Example:
   LACONIC_LOG=info laconic replica 4000 0000 0001 0002")]
@@ -123,7 +127,7 @@ const REPLICA_NAMES: [&str; 2] = ["4730kvstore", "3700kvstore"];
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let name = arguments.first().and_then(|name| Path::new(name).file_name());
     if REPLICA_NAMES.iter().any(|replica| name == Some(replica.as_ref())) {
-        return service::run(&arguments[1..], &Environment::of_process());
+        return service::run(&arguments[1..]);
     }
     let parsed = match Arguments::try_parse_from(arguments) {
         Ok(parsed) => parsed,
@@ -142,7 +146,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Replica(arguments) => {
-            return service::run(&arguments.arguments, &Environment::of_process());
+            return service::run(&arguments.arguments);
         }
     };
     match result {

@@ -9,11 +9,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::output::{print, print_styled, write};
 use super::trace::draw_run;
 use super::{Failure, Status};
 use crate::budget;
+use crate::budget::report::LimitRow;
 use crate::sim::folder::Scratch;
 use crate::sim::outcome::Outcome;
 use crate::sim::report::Report;
@@ -31,6 +33,8 @@ Examples:
   laconic sim simple-2 --report x.html  its message budget as a page
   laconic sim crash-4 --trace x.json    its messages as arrows, for Perfetto
   laconic sim all --repeat 20 --seed 1  340 runs, in parallel
+  laconic sim simple-2 --open-metrics x.om
+                                        its metrics, for Prometheus and Grafana
   laconic sim simple-2 --real           child processes over UDP, in real time
   laconic sim simple-2 --real --replica ./4730kvstore
                                         any program that speaks the interface
@@ -43,7 +47,8 @@ scenario, seed, ended_at_us, over, leaders_seen, counts, mean_latency_s,
 median_latency_us, checks (name, passed, detail), benchmarks (name, value,
 thresholds, tier), unanswered, duplicates, incidents, ends, faults, remarks,
 and messages: table (kind, cause, count), total = counted + unread + lost,
-committed_puts, batches, batch_messages, resend_timeouts, elections, garbage.
+committed_puts, batches, batch_messages, resend_timeouts, elections, garbage;
+where a budget is stated, limits (name, stated_by, allowed, spent, exceeded).
 
 Exit status: 0 good, 1 a check failed, 2 bad input or usage, 3 only a budget
 exceeded, 4 the environment failed (port, child, disk), 130 interrupted. Of
@@ -79,6 +84,18 @@ pub struct SimArguments {
     /// Draw the run there, as `laconic trace` does, for ui.perfetto.dev
     #[arg(long, value_name = "FILE.json", conflicts_with = "repeat")]
     trace: Option<PathBuf>,
+    /// Have each replica of a real run serve its metrics on a port of its own, and write a Prometheus
+    /// file-service-discovery file there that names them
+    #[arg(long, value_name = "DISCOVERY.json", requires = "real", conflicts_with_all = ["replica", "repeat"])]
+    metrics: Option<PathBuf>,
+    /// At the end of a real run let the replicas serve their last figures for so long; those that
+    /// follow notice the end within an election timeout
+    #[arg(long, value_name = "SECONDS", requires = "metrics", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    hold: u64,
+    /// Write the metrics of a virtual run there as OpenMetrics text, for
+    /// `promtool tsdb create-blocks-from openmetrics`
+    #[arg(long, value_name = "FILE.om", conflicts_with_all = ["real", "repeat"])]
+    open_metrics: Option<PathBuf>,
     /// Print the outcome as JSON on standard output, and nothing else there
     #[arg(long)]
     json: bool,
@@ -107,6 +124,9 @@ pub fn run(arguments: &SimArguments) -> Result<Status, Failure> {
         let words =
             "--trace draws one run, of our own replicas: keep several (--out), and draw one";
         return Err(Failure::input(words));
+    }
+    if !single && (arguments.metrics.is_some() || arguments.open_metrics.is_some()) {
+        return Err(Failure::input("--metrics and --open-metrics tell of one run, not of all"));
     }
     let engine = Engine::new(arguments, single)?;
     if let [job] = jobs.as_mut_slice() {
@@ -138,7 +158,7 @@ fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
         write(path, &page)?;
     }
     match arguments.json {
-        true => print(&json_line(&done.outcome))?,
+        true => print(&json_line(done))?,
         false => {
             print(&Report(&done.outcome).to_string())?;
             if let Some(report) = &done.budget {
@@ -153,10 +173,19 @@ fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
     })
 }
 
-/// An outcome as one line of JSON.
-fn json_line(outcome: &Outcome) -> String {
+/// A run as one line of JSON: its outcome, and the limits that it had to keep, if any are stated.
+fn json_line(done: &Done) -> String {
+    /// The outcome's own keys, and one more where there is something to say.
+    #[derive(Serialize)]
+    struct Line<'a> {
+        #[serde(flatten)]
+        outcome: &'a Outcome,
+        #[serde(skip_serializing_if = "<[LimitRow]>::is_empty")]
+        limits: &'a [LimitRow],
+    }
+    let limits = done.budget.as_ref().map_or(&[][..], |report| &report.limits);
     // Numbers, strings and lists of them always serialize.
-    serde_json::to_string(outcome).unwrap_or_default() + "\n"
+    serde_json::to_string(&Line { outcome: &done.outcome, limits }).unwrap_or_default() + "\n"
 }
 
 fn jobs(arguments: &SimArguments) -> Result<Vec<Job>, Failure> {

@@ -54,7 +54,10 @@ impl Leader {
         for member in reply.members.iter() {
             let progress = &mut self.progress[member.rank()];
             let was_suspect = progress.suspect;
-            moved |= round.number > progress.answered_round;
+            if round.number > progress.answered_round {
+                moved = true;
+                progress.measure(now.since(round.at));
+            }
             moved |= progress.accept(round, reply.through, now);
             if was_suspect {
                 out.push(Output::Event(Event::Trusted { member }));

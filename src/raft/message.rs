@@ -358,6 +358,21 @@ impl Message {
         }
     }
 
+    /// What it was sent for, as its sender recorded it: an append that hops have accepted before is
+    /// passed on, and an answer says yes or no to what it answers.
+    pub fn why(&self) -> Why {
+        let answer = |yes, cause| if yes { Why::Ack(cause) } else { Why::Reject(cause) };
+        match self {
+            Message::Append(append) if append.accepted.is_empty() => Why::Own(append.cause),
+            Message::Append(append) => Why::Relay(append.cause),
+            Message::AppendReply(reply) => answer(reply.refusal.is_none(), reply.cause),
+            Message::PreVote(request) => Why::Own(request.cause),
+            Message::PreVoteReply(reply) => answer(reply.granted, reply.cause),
+            Message::Vote(request) => Why::Own(request.cause),
+            Message::VoteReply(reply) => answer(reply.granted, reply.cause),
+        }
+    }
+
     /// The term it names.
     pub const fn term(&self) -> Term {
         match self {

@@ -84,7 +84,7 @@ mod types;
 
 pub use event::{Deposed, Disposition, Event, Input, Output, Ticket, To};
 pub use message::{Cause, Kind, Message, Why};
-pub use status::{RoleName, Status};
+pub use status::{FollowerStatus, RoleName, Status};
 pub use step::Raft;
 pub use tuning::Tuning;
 pub use types::{Entry, Index, Member, MemberSet, Micros, Round, Term};

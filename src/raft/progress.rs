@@ -41,6 +41,10 @@ pub struct Progress {
     pub told_commit: Index,
     /// The answer waited for, if any.
     pub awaiting: Option<Awaiting>,
+    /// Smoothed round trip (RFC 6298), for observers; 0 before the first.
+    pub round_trip: Micros,
+    /// Estimated loss on the way there and back, in parts per million, for observers.
+    pub loss_ppm: u64,
 }
 
 impl Progress {
@@ -58,7 +62,25 @@ impl Progress {
             settled_round: 0,
             told_commit: 0,
             awaiting: None,
+            round_trip: Micros(0),
+            loss_ppm: 0,
         }
+    }
+
+    /// An answer to a round came `sample` after it began: one message there, one back.
+    pub fn measure(&mut self, sample: Micros) {
+        self.round_trip = match self.round_trip.0 {
+            0 => sample,
+            smoothed => Micros((smoothed * 7 + sample.0) / 8),
+        };
+        for _ in 0..2 {
+            self.loss_ppm -= self.loss_ppm / 64;
+        }
+    }
+
+    /// An answer did not come in time.
+    pub fn miss(&mut self) {
+        self.loss_ppm += (1_000_000 - self.loss_ppm.min(1_000_000)) / 64;
     }
 
     /// Whether it can be counted on for a quorum.

@@ -52,3 +52,20 @@ pub struct Status {
     /// When it wants to be woken.
     pub deadline: Micros,
 }
+
+/// A follower as its leader sees it at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerStatus {
+    /// Who.
+    pub member: Member,
+    /// Its log agrees with the leader's up to here.
+    pub matched: Index,
+    /// Smoothed time from the beginning of a round to its answer; that of a whole chain, if it was
+    /// asked in one. None before the first.
+    pub round_trip: Option<Micros>,
+    /// Estimated loss on the way there and back, in parts per million: answers that did not come
+    /// in time against those that came.
+    pub loss_ppm: u64,
+    /// Silent to a direct message: out of quorums until it answers (rule R16).
+    pub suspect: bool,
+}

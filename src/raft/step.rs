@@ -8,7 +8,7 @@ use super::log::Log;
 use super::message::{Append, AppendReply, Cause, Message, VoteReply, Why};
 use super::plausible::is_plausible;
 use super::random::Random;
-use super::status::{RoleName, Status};
+use super::status::{FollowerStatus, RoleName, Status};
 use super::tuning::Tuning;
 use super::types::{Index, Member, Micros, Term};
 
@@ -279,6 +279,26 @@ impl Raft {
             lease_until,
             deadline: self.deadline(),
         }
+    }
+
+    /// The others as this leader sees them, by rank; nobody if it does not lead.
+    pub fn followers(&self) -> impl Iterator<Item = FollowerStatus> + '_ {
+        let leader = match &self.role {
+            Role::Leader(leader) => Some(leader),
+            _ => None,
+        };
+        leader.into_iter().flat_map(|leader| {
+            self.core.others().iter().map(|member| {
+                let progress = &leader.progress[member.rank()];
+                FollowerStatus {
+                    member,
+                    matched: progress.matched,
+                    round_trip: Some(progress.round_trip).filter(|trip| trip.0 > 0),
+                    loss_ppm: progress.loss_ppm,
+                    suspect: progress.suspect,
+                }
+            })
+        })
     }
 
     pub(super) fn refuse_vote(

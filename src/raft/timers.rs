@@ -47,6 +47,7 @@ impl Leader {
         if !progress.suspect {
             // The silence of a suspect says nothing about the links to the others.
             self.loss_ppm += (1_000_000 - self.loss_ppm.min(1_000_000)) / 64;
+            progress.miss();
         }
         out.push(Output::Event(Event::ResendTimeout { member, attempt, batch_waits: waits }));
         if attempt == 1 && !progress.suspect {

@@ -260,6 +260,7 @@ mod tests {
                 from: member,
                 number: 77,
                 kind: Kind::VoteReply,
+                why: Why::Reject(Cause::Retry),
                 term,
                 disposition: Disposition::Implausible,
             },

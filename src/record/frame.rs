@@ -87,8 +87,10 @@ fn lay_out(fact: &Fact) -> Cells {
             let words = [number, term, first, entries.into()];
             cells(1, &[to, kind as u8, form, cause], bytes, &words)
         }
-        Fact::Received { from, number, kind, term, disposition } => {
-            cells(2, &[from.0, kind as u8, disposition as u8], 0, &[number, term])
+        Fact::Received { from, number, kind, why, term, disposition } => {
+            let (form, cause) = why_cells(why);
+            let small = [from.0, kind as u8, disposition as u8, form, cause];
+            cells(2, &small, 0, &[number, term])
         }
         Fact::Garbage { reason, bytes } => cells(3, &[reason as u8], bytes, &[]),
         Fact::Asked { client, request, put } => {
@@ -163,6 +165,7 @@ fn read(cells: &Cells) -> Option<Fact> {
             from: Member(small[0]),
             number: words[0],
             kind: *Kind::ALL.get(usize::from(small[1]))?,
+            why: read_why(small[3], small[4])?,
             term: words[1],
             disposition: read_disposition(small[2])?,
         },

@@ -24,9 +24,9 @@ pub fn fact_json(fact: Fact) -> Value {
             "fact": "sent", "to": to_json(to), "n": number, "kind": kind.name(),
             "why": why_name(why), "term": term, "first": first, "entries": entries, "bytes": bytes,
         }),
-        Fact::Received { from, number, kind, term, disposition } => json!({
-            "fact": "received", "from": from.0, "n": number, "kind": kind.name(), "term": term,
-            "disposition": disposition.name(),
+        Fact::Received { from, number, kind, why, term, disposition } => json!({
+            "fact": "received", "from": from.0, "n": number, "kind": kind.name(),
+            "why": why_name(why), "term": term, "disposition": disposition.name(),
         }),
         Fact::Garbage { reason, bytes } => {
             json!({"fact": "garbage", "reason": reason.name(), "bytes": bytes})

@@ -16,7 +16,7 @@ use crate::raft::{Cause, Deposed, Disposition, Event, Index, Kind, Member, Micro
 use crate::wire::Garbage;
 
 /// Version of the schema and of the frames.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Something that happened, when and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +125,8 @@ pub enum Fact {
         number: u64,
         /// What it is.
         kind: Kind,
+        /// What its sender sent it for.
+        why: Why,
         /// The term it names.
         term: Term,
         /// What came of it.

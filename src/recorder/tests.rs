@@ -137,7 +137,7 @@ fn what_is_no_box_of_ours_is_named() {
     drop(bench.fill(2, 1));
     bench.change(|bytes| bytes[8] = 99);
     let error = read_box(&bench.path()).unwrap_err();
-    assert!(error.to_string().ends_with("black box of version 99, this program reads 1"));
+    assert!(error.to_string().ends_with("black box of version 99, this program reads 2"));
     for foreign in [&b"LACONIC\n"[..], b"", &[0; 4_096]] {
         fs::write(bench.path(), foreign).unwrap();
         assert!(matches!(read_box(&bench.path()), Err(BlackBoxError::Foreign(_))));

@@ -142,6 +142,11 @@ impl Replica {
         self.raft.deadline().min(self.held.expiry())
     }
 
+    /// Entries up to here have taken effect in the store.
+    pub fn applied(&self) -> Index {
+        self.applied
+    }
+
     /// The core, for tests, invariants and status.
     pub fn raft(&self) -> &Raft {
         &self.raft
@@ -164,10 +169,10 @@ impl Replica {
         message: Message,
         desk: &mut Desk<'_, impl Sink>,
     ) {
-        let (kind, term) = (message.kind(), message.term());
+        let (kind, why, term) = (message.kind(), message.why(), message.term());
         let first = self.drive(Input::Message { from, message }, desk);
         let disposition = first.unwrap_or(Disposition::Implausible);
-        desk.record(Fact::Received { from, number, kind, term, disposition });
+        desk.record(Fact::Received { from, number, kind, why, term, disposition });
         if disposition == Disposition::Implausible {
             desk.record(Fact::Garbage { reason: Garbage::Contradiction, bytes: 0 });
         }

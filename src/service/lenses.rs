@@ -1,20 +1,24 @@
-//! Where a replica's records go: to a file, to the black box and to the log, all folds over the one
-//! stream.
+//! Where a replica's records go: to a file, to the black box, to the log and into metrics, all folds
+//! over the one stream.
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Instant;
 
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use super::environment::{BadEnvironment, Environment};
 use super::spans::{SpanLayer, Spans, TARGET};
+use super::telemetry::Telemetry;
 use crate::clock::MonotonicClock;
 use crate::raft::Micros;
 use crate::record::{
     Fact, FileHeader, Record, RecordFile, RecordFileError, Sink, Work, deposed_name, json_line,
 };
 use crate::recorder::{BlackBox, BoxHeader};
+use crate::replica::Replica;
+use crate::tuning_file::Profile;
 use crate::wire::{Garbage, Membership};
 
 /// Sends log lines that pass `filter` to stderr, without colours, and spans to `spans`. Neither sees
@@ -42,36 +46,70 @@ pub(super) struct Lenses {
     garbage: GarbageLog,
     /// Where the time goes; the loop has its part in them.
     pub spans: Spans,
+    telemetry: Option<Telemetry>,
 }
 
 impl Lenses {
-    /// Opens the record file and the black box, if the environment asks for them. A box that cannot
-    /// be had is a line on stderr: it is there for a bad day, not to make one.
+    /// Opens the record file, the black box and the metrics, if the environment asks for them. A box
+    /// that cannot be had is a line on stderr: it is there for a bad day, not to make one.
     pub fn open(
         environment: &Environment,
         members: &Membership,
         clock: &MonotonicClock,
         spans: Spans,
+        profile: &Profile,
     ) -> Result<Lenses, RecordFileError> {
         let file = environment.out.as_deref().map(|out| open_records(out, members, clock));
         let folder = environment.black_box.as_deref();
         let black_box = folder.and_then(|folder| open_black_box(folder, members, clock));
-        Ok(Lenses { file: file.transpose()?, black_box, garbage: GarbageLog::default(), spans })
+        let file = file.transpose()?;
+        let telemetry = Telemetry::open(environment, members, profile);
+        Ok(Lenses { file, black_box, garbage: GarbageLog::default(), spans, telemetry })
     }
 
-    /// Writes out what is buffered.
-    pub fn flush(&mut self) -> Result<(), RecordFileError> {
-        self.file.as_mut().map_or(Ok(()), RecordFile::flush)
+    /// Waits until somebody asks for fresh figures; without metrics nobody ever does.
+    pub async fn wanted(&self) {
+        match &self.telemetry {
+            Some(telemetry) => telemetry.wanted().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Publishes the state of `replica` at `now`.
+    pub fn publish(&mut self, now: Micros, replica: &Replica) {
+        if let Some(telemetry) = &mut self.telemetry {
+            telemetry.publish(now, replica);
+        }
+    }
+
+    /// Writes out what is buffered, the last figures, and the spans that can be written in time.
+    pub fn close(&mut self) -> Result<(), RecordFileError> {
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.write();
+        }
+        let flushed = self.file.as_mut().map_or(Ok(()), RecordFile::flush);
+        self.spans.finish();
+        flushed
+    }
+
+    fn pass_on(&mut self, record: Record) {
+        self.file.record(record);
+        self.black_box.record(record);
+        self.telemetry.record(record);
+        match record.fact {
+            Fact::Garbage { reason, .. } => self.garbage.on_garbage(record.at, reason),
+            fact => log(&record, fact),
+        }
     }
 }
 
 impl Sink for Lenses {
     fn record(&mut self, record: Record) {
-        self.file.record(record);
-        self.black_box.record(record);
-        match record.fact {
-            Fact::Garbage { reason, .. } => self.garbage.on_garbage(record.at, reason),
-            fact => log(&record, fact),
+        let sampled = self.telemetry.as_mut().is_some_and(Telemetry::samples_next);
+        let start = sampled.then(Instant::now);
+        self.pass_on(record);
+        if let (Some(start), Some(telemetry)) = (start, &mut self.telemetry) {
+            telemetry.add_sample(start);
         }
     }
 

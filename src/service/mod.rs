@@ -4,7 +4,8 @@
 //! - [`Arguments`]: `PORT ID OTHERS...` (interface §1), nothing else;
 //! - [`Environment`]: what the launcher's environment asks for (design §8);
 //! - `serve`: the loop, which takes all that is ready, lets the replica decide, and sends;
-//! - `lenses`: where records go: a file, the black box, the log;
+//! - `lenses`: where records go: a file, the black box, the log, metrics;
+//! - `telemetry`, `endpoint`: metrics, and the thread that serves them over HTTP;
 //! - `spans`: where the time goes, on request; `glance`: which datagrams are worth timing.
 //!
 //! The seed of the replica's election timeouts comes from the operating system's randomness: no
@@ -13,11 +14,13 @@
 //! are to be repeated belong to the virtual engine.
 
 mod arguments;
+mod endpoint;
 mod environment;
 mod glance;
 mod lenses;
 mod serve;
 mod spans;
+mod telemetry;
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
@@ -64,10 +67,10 @@ impl ServiceError {
 }
 
 /// Is a replica until it is told to stop: `arguments` are those of interface §1, without the
-/// program's name. The exit status is 0 after SIGTERM or SIGINT; 2 for bad arguments or a bad
+/// program's name; the rest is taken from the process's [`Environment`]. The exit status is 0 after SIGTERM or SIGINT; 2 for bad arguments or a bad
 /// environment, 4 for a port or disk that fails, each with one line on stderr.
-pub fn run(arguments: &[OsString], environment: &Environment) -> ExitCode {
-    match try_run(arguments, environment) {
+pub fn run(arguments: &[OsString]) -> ExitCode {
+    match try_run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // With stderr closed there is nobody to tell.
@@ -77,24 +80,24 @@ pub fn run(arguments: &[OsString], environment: &Environment) -> ExitCode {
     }
 }
 
-fn try_run(arguments: &[OsString], environment: &Environment) -> Result<(), ServiceError> {
+fn try_run(arguments: &[OsString]) -> Result<(), ServiceError> {
     let Arguments { port, members } = Arguments::parse(arguments)?;
-    let (span_layer, spans) = Spans::open(environment, &members)?;
+    let environment = Environment::of_process()?;
+    let (span_layer, spans) = Spans::open(&environment, &members)?;
     log_to_stderr(environment.log.as_deref(), span_layer)?;
-    let tuning = tuning_file::load(environment.profile.as_deref().unwrap_or("course"))?.tuning;
+    let profile = tuning_file::load(environment.profile.as_deref().unwrap_or("course"))?;
     let clock = MonotonicClock::start();
     spans.anchor(&clock);
-    let mut lenses = Lenses::open(environment, &members, &clock, spans)?;
+    let mut lenses = Lenses::open(&environment, &members, &clock, spans, &profile)?;
     let seed = RandomState::new().hash_one(0);
-    let replica = Replica::new(members, tuning, seed, clock.now());
+    let mut replica = Replica::new(members, profile.tuning, seed, clock.now());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(ServiceError::Runtime)?;
     runtime
-        .block_on(serve::serve(port, replica, clock, &mut lenses))
+        .block_on(serve::serve(port, &mut replica, clock, &mut lenses))
         .map_err(|source| ServiceError::Port { port, source })?;
-    let flushed = lenses.flush();
-    lenses.spans.finish();
-    Ok(flushed?)
+    lenses.publish(clock.now(), &replica);
+    Ok(lenses.close()?)
 }

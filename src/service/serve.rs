@@ -20,13 +20,15 @@ const BUFFER_BYTES: usize = 1 << 16;
 /// The longest sleep; waking early is harmless.
 const LONGEST_SLEEP: Micros = Micros::from_seconds(60);
 
-/// Serves at the simulator's `port` until SIGTERM or SIGINT.
+/// Serves at the simulator's `port` until SIGTERM or SIGINT. When the simulator has closed its
+/// socket, nothing that the replica says can reach anyone: it steps no more, and only its last
+/// figures can still be asked for.
 ///
 /// # Errors
 /// If the socket or the signal handlers cannot be had. Nothing that is received or sent ends it.
 pub(super) async fn serve(
     port: u16,
-    replica: Replica,
+    replica: &mut Replica,
     clock: MonotonicClock,
     lenses: &mut Lenses,
 ) -> io::Result<()> {
@@ -37,32 +39,38 @@ pub(super) async fn serve(
     socket.connect((Ipv4Addr::LOCALHOST, port)).await?;
     let outgoing = vec![replica.hello()];
     let bytes = vec![0; BUFFER_BYTES];
-    let mut service = Service { socket, replica, clock, lenses, outgoing, bytes };
+    let cut_off = false;
+    let mut service = Service { socket, replica, clock, lenses, outgoing, bytes, cut_off };
     loop {
         service.send_all().await;
         tokio::select! {
             biased;
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = service.ready() => {}
+            _ = service.lenses.wanted() => service.publish(),
+            _ = service.ready() => service.take_in(),
         }
-        service.take_in();
     }
 }
 
 struct Service<'a> {
     socket: UdpSocket,
-    replica: Replica,
+    replica: &'a mut Replica,
     clock: MonotonicClock,
     lenses: &'a mut Lenses,
     outgoing: Vec<Datagram>,
     bytes: Vec<u8>,
+    /// The simulator has closed its socket: SIGTERM will follow.
+    cut_off: bool,
 }
 
 impl Service<'_> {
     /// Waits for a datagram or the replica's deadline. Whatever is wrong with the socket shows when
     /// it is read.
     async fn ready(&self) {
+        if self.cut_off {
+            return std::future::pending().await;
+        }
         let wait = self.replica.deadline().since(self.clock.now()).min(LONGEST_SLEEP);
         if wait == Micros(0) {
             // Signals and the socket's state are only seen by a runtime that gets its turn.
@@ -82,11 +90,14 @@ impl Service<'_> {
             match self.socket.try_recv(&mut self.bytes) {
                 Ok(length) => self.on_datagram(length),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                // The simulator has closed its socket (connection refused); SIGTERM will follow.
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    self.cut_off = true;
+                    break;
+                }
                 Err(_) => {}
             }
         }
-        if self.replica.deadline() <= self.clock.now() {
+        if !self.cut_off && self.replica.deadline() <= self.clock.now() {
             self.step(Arrival::Wake);
         }
     }
@@ -118,8 +129,13 @@ impl Service<'_> {
             let _send = self.lenses.spans.send(self.bytes.len());
             if let Err(error) = self.socket.send(&self.bytes).await {
                 tracing::debug!(%error, bytes = self.bytes.len(), "a datagram was not sent");
+                self.cut_off |= error.kind() == ErrorKind::ConnectionRefused;
             }
         }
         self.bytes.resize(BUFFER_BYTES, 0);
+    }
+
+    fn publish(&mut self) {
+        self.lenses.publish(self.clock.now(), self.replica);
     }
 }

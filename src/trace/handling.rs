@@ -100,7 +100,7 @@ impl Handlings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::{Disposition, Kind};
+    use crate::raft::{Cause, Disposition, Kind, Why};
 
     #[test]
     fn steps_of_one_microsecond_are_told_apart() {
@@ -111,6 +111,7 @@ mod tests {
             from: Member(1),
             number: 9,
             kind: Kind::AppendReply,
+            why: Why::Ack(Cause::Replicate),
             term: 1,
             disposition: Disposition::Implausible,
         };

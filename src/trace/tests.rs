@@ -12,7 +12,8 @@ fn sent(at: u64, to: To, number: u64) -> Record {
 
 fn received(at: u64, number: u64) -> Record {
     let (from, kind, disposition) = (Member(0), Kind::Append, Disposition::Accepted);
-    let fact = Fact::Received { from, number, kind, term: 1, disposition };
+    let why = Why::Own(Cause::Replicate);
+    let fact = Fact::Received { from, number, kind, why, term: 1, disposition };
     Record { at: Micros(at), teller: Member(1), fact }
 }
 

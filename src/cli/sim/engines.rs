@@ -1,16 +1,21 @@
 //! One run, by the engine that was asked for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Job, SimArguments};
 use crate::budget::{Analysis, Report, RunFacts};
+use crate::cli::output::write;
 use crate::cli::{Failure, Status};
+use crate::metrics::OpenMetrics;
+use crate::raft::Micros;
 use crate::record::{Record, RunRecords, Sink};
+use crate::replica::Replica;
 use crate::sim::delays::Delays;
 use crate::sim::folder::{self, Tuned};
 use crate::sim::outcome::{Evidence, Outcome, Setup, judge};
 use crate::sim::real::{self, RealError, RealOptions, RealRun};
-use crate::sim::virtual_time::{self, Keep, VirtualOptions, VirtualRun};
+use crate::sim::virtual_time::{self, Keep, Observer, VirtualOptions, VirtualRun};
 use crate::tuning_file::{self, Profile};
 
 /// How runs are done.
@@ -22,6 +27,8 @@ pub struct Engine {
     real: Option<RealOptions>,
     /// Whether each run's budget is analysed, stated or not.
     analyses: bool,
+    /// Where the metrics of a virtual run go.
+    open_metrics: Option<PathBuf>,
 }
 
 /// A run that is over.
@@ -57,9 +64,12 @@ impl Engine {
             precise: arguments.precise,
             silence: arguments.silence,
             progress: true,
+            discovery: arguments.metrics.clone(),
+            hold: Duration::from_secs(arguments.hold),
             ..RealOptions::default()
         });
-        Ok(Engine { profile, setup, delays: Delays::embedded(), real, analyses })
+        let (delays, open_metrics) = (Delays::embedded(), arguments.open_metrics.clone());
+        Ok(Engine { profile, setup, delays, real, analyses, open_metrics })
     }
 
     /// Whether runs can be done side by side: virtual ones can.
@@ -111,10 +121,35 @@ impl Engine {
                 None => Keep::Nothing,
             },
         };
-        let run = virtual_time::run(&job.scenario, &options).map_err(Failure::environment)?;
+        let run = match &self.open_metrics {
+            Some(path) => self.run_measured(job, &options, path)?,
+            None => virtual_time::run(&job.scenario, &options).map_err(Failure::environment)?,
+        };
         let VirtualRun { conclusion, fold, balances, broken, records, .. } = run;
         let invariants = Some(broken);
         Ok((Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() }, records))
+    }
+
+    fn run_measured(
+        &self,
+        job: &Job,
+        options: &VirtualOptions,
+        path: &Path,
+    ) -> Result<VirtualRun, Failure> {
+        let mut metrics = OpenMetrics::new(self.profile.budget);
+        let run = virtual_time::run_observed(&job.scenario, options, &mut metrics);
+        write(path, &metrics.render())?;
+        run.map_err(Failure::environment)
+    }
+}
+
+impl Observer for OpenMetrics {
+    fn join(&mut self, replica: &Replica) {
+        OpenMetrics::join(self, replica);
+    }
+
+    fn sample(&mut self, now: Micros, local: Micros, replica: &Replica) {
+        OpenMetrics::sample(self, now, local, replica);
     }
 }
 

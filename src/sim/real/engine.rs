@@ -27,6 +27,8 @@ use crate::wire::{BadMembership, Datagram, Membership, Payload, encode};
 const POLL: Micros = Micros::from_millis(100);
 /// How long replicas may take to say hello before the clock starts without them.
 const HELLO_PATIENCE: Micros = Micros::from_seconds(5);
+/// Between two looks at the replicas' output while they are held.
+const HOLD_TURN: Duration = Duration::from_millis(50);
 /// More than any datagram has.
 const BUFFER_BYTES: usize = 1 << 16;
 
@@ -151,10 +153,12 @@ impl<'a> Engine<'a> {
 
     /// Judges the run, and ends all processes together.
     pub fn finish(mut self) -> Result<Finished, RealError> {
-        let conclusion = self.course.conclude(self.clock.now());
+        let ended_at = self.clock.now();
+        self.nodes.iter_mut().for_each(|node| node.socket = None);
+        self.hold();
+        let conclusion = self.course.conclude(ended_at);
         let start = Instant::now();
         for node in &mut self.nodes {
-            node.socket = None;
             node.process.iter().for_each(process::Process::terminate);
         }
         let mut shown = Vec::new();
@@ -170,6 +174,19 @@ impl<'a> Engine<'a> {
             request_sends: self.request_sends,
             exits: self.exits,
         })
+    }
+
+    /// Lets the replicas serve their last figures.
+    fn hold(&mut self) {
+        let until = Instant::now() + self.options.hold;
+        while Instant::now() < until && !interrupt::seen() {
+            let mut shown = Vec::new();
+            for process in self.nodes.iter_mut().filter_map(|node| node.process.as_mut()) {
+                process.read_all(&mut shown);
+            }
+            self.progress.show(&shown);
+            std::thread::sleep(HOLD_TURN);
+        }
     }
 
     /// How long to wait: the course's simulator never looks ahead to what is due.

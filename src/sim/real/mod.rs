@@ -5,12 +5,14 @@
 //! - `engine`: the loop, and what each effect of the [`super::course`] is in system calls;
 //! - `node`: one replica's socket and process; `process`: launching, output, and the end of it;
 //! - `ledger`: what was read, for the books, and the simulator's own records;
+//! - `discovery`: where the replicas serve their metrics;
 //! - `recordings`: what the replicas recorded, on the run's clock;
 //! - `interrupt`, `progress`: the terminal's part.
 //!
 //! A replica's records come from the folder that its environment names, so they cost it nothing but
 //! the writing, and a foreign program is simply not read.
 
+mod discovery;
 mod engine;
 mod interrupt;
 mod ledger;
@@ -21,6 +23,7 @@ mod recordings;
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::books::Balance;
 use super::course::score::Conclusion;
@@ -54,6 +57,12 @@ pub struct RealOptions {
     pub out: Option<PathBuf>,
     /// Show a progress bar, if stderr is a terminal.
     pub progress: bool,
+    /// Have each replica serve its metrics, and write a Prometheus file-service-discovery file
+    /// there that names them all.
+    pub discovery: Option<PathBuf>,
+    /// At the end the replicas' sockets are closed, and they serve their last figures for so long,
+    /// or until the user breaks it off, before they are ended.
+    pub hold: Duration,
 }
 
 /// A run that is over.
@@ -113,6 +122,14 @@ pub enum RealError {
     /// A record file, ours or a replica's.
     #[error(transparent)]
     Records(#[from] RecordFileError),
+    /// The file for Prometheus's service discovery, or what a replica says it listens on.
+    #[error("{path}: {source}")]
+    Discovery {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -128,10 +145,14 @@ pub fn run(scenario: &Scenario, options: &RealOptions) -> Result<RealRun, RealEr
     let launcher = Launcher::new(options, recordings.folder())?;
     let mut engine = Engine::launch(scenario, options, &launcher)?;
     engine.start(&recordings)?;
+    if let Some(path) = &options.discovery {
+        discovery::write(path, recordings.folder(), scenario.replicas)?;
+    }
     while !engine.is_over() {
         engine.turn()?;
     }
     let finished = engine.finish()?;
+    discovery::forget(recordings.folder(), scenario.replicas);
     let records = recordings.read()?;
     let mut fold = RunFold::new(scenario.replicas);
     records.iter().for_each(|record| fold.record(*record));

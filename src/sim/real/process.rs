@@ -50,6 +50,9 @@ impl Launcher {
             // Boxes are for runs that are kept.
             let kept = options.out.is_some().then(|| out.join(BOXES));
             environment.extend(kept.map(|boxes| ("LACONIC_BLACK_BOX", boxes)));
+            // Any free port of loopback.
+            let endpoint = options.discovery.iter().map(|_| PathBuf::from("0"));
+            environment.extend(endpoint.map(|port| ("LACONIC_METRICS_ADDRESS", port)));
             let profile = options.profile.iter().map(PathBuf::from);
             environment.extend(profile.map(|profile| ("LACONIC_PROFILE", profile)));
         }
@@ -170,7 +173,8 @@ impl Process {
         self.read_all(shown);
     }
 
-    fn read_all(&mut self, shown: &mut Vec<u8>) {
+    /// Passes on all that it has printed.
+    pub fn read_all(&mut self, shown: &mut Vec<u8>) {
         let prefix = format!("{}: ", address_of(self.member));
         for pipe in &mut self.pipes {
             while pipe.read(&prefix, shown).is_some_and(|length| length > 0) {}

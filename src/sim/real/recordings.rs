@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::discovery::address_file;
 use crate::clock::MonotonicClock;
 use crate::raft::Member;
 use crate::record::{FileHeader, Record, RecordFile, RecordFileError, RunRecords, SIMULATOR};
@@ -75,7 +76,13 @@ impl Recordings {
     fn paths(&self) -> impl Iterator<Item = PathBuf> {
         let replica = |rank| format!("records/{}.bin", address_of(Member(rank)));
         let replicas = (0..self.replicas as u8).map(replica);
-        replicas.map(|name| self.folder.join(name)).chain([self.simulators()])
+        let metrics = |rank| {
+            let member = Member(rank);
+            let last_figures = self.folder.join(format!("{}.prom", address_of(member)));
+            [address_file(&self.folder, member), last_figures]
+        };
+        let metrics = (0..self.replicas as u8).flat_map(metrics);
+        replicas.map(|name| self.folder.join(name)).chain(metrics).chain([self.simulators()])
     }
 }
 

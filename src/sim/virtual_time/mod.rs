@@ -23,12 +23,15 @@ use crate::interface::{Address, Answer};
 use crate::raft::invariants::{Broken, Invariants, check_all};
 use crate::raft::{Entry, Event, Member, Micros, Raft, Tuning};
 use crate::record::{Fact, Fate, Record, RecordFileError, SIMULATOR, Sink};
-use crate::replica::Arrival;
+use crate::replica::{Arrival, Replica};
 use crate::wire::{Datagram, Payload};
 use node::Node;
 
 /// The longest that the course's simulator waits for a datagram (interface §4).
 const POLL: Micros = Micros::from_millis(100);
+
+/// How often an observer looks at the replicas.
+const SAMPLE_INTERVAL: Micros = Micros::from_seconds(1);
 
 /// How a virtual run is to be done.
 #[derive(Clone, Debug)]
@@ -75,12 +78,40 @@ pub struct VirtualRun {
     pub records: Vec<Record>,
 }
 
+/// Sees a run as it goes: all records, and each living replica once a second, when it is killed,
+/// and at the end. It changes nothing.
+pub trait Observer: Sink {
+    /// `replica` takes part; told in the order of ranks.
+    fn join(&mut self, replica: &Replica);
+
+    /// The state of `replica` at `now`, when its own clock shows `local`.
+    fn sample(&mut self, now: Micros, local: Micros, replica: &Replica);
+}
+
+/// Nobody looks.
+impl Observer for () {
+    fn join(&mut self, _: &Replica) {}
+    fn sample(&mut self, _: Micros, _: Micros, _: &Replica) {}
+}
+
 /// Runs `scenario`.
 ///
 /// # Errors
 /// If records were to be written and cannot be.
 pub fn run(scenario: &Scenario, options: &VirtualOptions) -> Result<VirtualRun, RecordFileError> {
-    let mut engine = Engine::new(scenario, options)?;
+    run_observed(scenario, options, &mut ())
+}
+
+/// Runs `scenario` under the eyes of `observer`.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_observed(
+    scenario: &Scenario,
+    options: &VirtualOptions,
+    observer: &mut dyn Observer,
+) -> Result<VirtualRun, RecordFileError> {
+    let mut engine = Engine::new(scenario, options, observer)?;
     engine.launch();
     while !engine.is_over() {
         engine.advance();
@@ -88,21 +119,23 @@ pub fn run(scenario: &Scenario, options: &VirtualOptions) -> Result<VirtualRun, 
     engine.finish()
 }
 
-/// Takes records on their way: into the fold, to the recorder, and the events of the step under way
-/// aside for the invariants.
-struct Tap {
+/// Takes records on their way: into the fold, to recorder and observer, and the events of the step
+/// under way aside for the invariants.
+struct Tap<'a> {
     fold: RunFold,
     recorder: Recorder,
     events: Vec<Event>,
+    observer: &'a mut dyn Observer,
 }
 
-impl Sink for Tap {
+impl Sink for Tap<'_> {
     fn record(&mut self, record: Record) {
         if let Fact::State(event) = record.fact {
             self.events.push(event);
         }
         self.fold.record(record);
         self.recorder.record(record);
+        self.observer.record(record);
     }
 }
 
@@ -112,7 +145,9 @@ struct Engine<'a> {
     course: Course,
     nodes: Vec<Node>,
     accounts: Vec<Account>,
-    tap: Tap,
+    tap: Tap<'a>,
+    /// When the observer next looks at the replicas.
+    sample_at: Micros,
     invariants: Invariants,
     broken: Option<(Micros, Broken)>,
     now: Micros,
@@ -133,6 +168,7 @@ impl<'a> Engine<'a> {
     fn new(
         scenario: &'a Scenario,
         options: &'a VirtualOptions,
+        observer: &'a mut dyn Observer,
     ) -> Result<Engine<'a>, RecordFileError> {
         let replicas = scenario.replicas;
         let recorder = match &options.records {
@@ -140,19 +176,22 @@ impl<'a> Engine<'a> {
             Keep::Memory => Recorder::Memory(Vec::new()),
             Keep::Folder(out) => Recorder::files(out, replicas)?,
         };
-        let nodes = (0..replicas)
+        let nodes: Vec<Node> = (0..replicas)
             .map(|rank| {
                 let drift = scenario.clock_drift_ppm.get(rank).copied().unwrap_or(0);
                 Node::new(rank, replicas, options, drift)
             })
             .collect();
+        nodes.iter().for_each(|node| observer.join(&node.replica));
+        let fold = RunFold::new(replicas);
         Ok(Engine {
             scenario,
             options,
             course: Course::new(scenario, options.seed),
             nodes,
             accounts: vec![Account::default(); replicas],
-            tap: Tap { fold: RunFold::new(replicas), recorder, events: Vec::new() },
+            tap: Tap { fold, recorder, events: Vec::new(), observer },
+            sample_at: SAMPLE_INTERVAL,
             invariants: Invariants::new(replicas),
             broken: None,
             now: Micros(0),
@@ -188,6 +227,10 @@ impl<'a> Engine<'a> {
 
     /// Lets whoever is next act: the simulator before replicas, these by rank.
     fn advance(&mut self) {
+        if self.now >= self.sample_at {
+            (0..self.nodes.len()).for_each(|rank| self.sample(self.now, rank));
+            self.sample_at = self.now + SAMPLE_INTERVAL;
+        }
         let next = self.nodes.iter().enumerate().min_by_key(|(rank, node)| (node.wake_at, *rank));
         match next.map(|(rank, node)| (rank, node.wake_at)) {
             Some((rank, at)) if at < self.pass_at => {
@@ -198,6 +241,14 @@ impl<'a> Engine<'a> {
                 self.now = self.pass_at;
                 self.pass();
             }
+        }
+    }
+
+    /// The observer looks at a replica that lives.
+    fn sample(&mut self, at: Micros, rank: usize) {
+        let node = &self.nodes[rank];
+        if node.is_alive() {
+            self.tap.observer.sample(at, node.local(at), &node.replica);
         }
     }
 
@@ -313,6 +364,7 @@ impl<'a> Engine<'a> {
                     now = self.nodes[to.rank()].request(now, request, self.options);
                 }
                 Effect::Kill { member } => {
+                    self.sample(now, member.rank());
                     self.nodes[member.rank()].kill();
                     self.tell(now, Fact::Killed { member, by_itself });
                     now += self.options.delays.exit_us.draw(&mut self.dice);
@@ -363,6 +415,7 @@ impl<'a> Engine<'a> {
     }
 
     fn finish(mut self) -> Result<VirtualRun, RecordFileError> {
+        (0..self.nodes.len()).for_each(|rank| self.sample(self.now, rank));
         let rafts: Vec<&Raft> = self.nodes.iter().map(|node| node.replica.raft()).collect();
         let now = self.now;
         let broken = self.broken.or_else(|| check_all(&rafts).err().map(|broken| (now, broken)));

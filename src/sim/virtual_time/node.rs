@@ -73,8 +73,13 @@ impl Node {
         node
     }
 
+    /// Whether it has not been killed.
+    pub fn is_alive(&self) -> bool {
+        self.alive
+    }
+
     /// The own clock at true time `now`.
-    fn local(&self, now: Micros) -> Micros {
+    pub fn local(&self, now: Micros) -> Micros {
         let now = now.0 as i128;
         Micros((now + now * i128::from(self.drift_ppm) / 1_000_000) as u64)
     }

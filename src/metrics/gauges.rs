@@ -1,0 +1,164 @@
+//! What is read from a replica when a scrape asks, and not recorded.
+
+use metrics::Gauge;
+use rustc_hash::FxHashMap;
+use serde_json::Value;
+
+use super::exporter::Exporter;
+use super::family::{
+    APPLIED_INDEX, BUDGET_ALLOWED, BUILD_INFO, COMMIT_INDEX, LAST_INDEX, LEADER, LEASE_REMAINING,
+    PEER_LAG, PEER_LOSS, PEER_ROUND_TRIP, REPLICAS, ROLE, TERM, TUNING, TUNING_CHOICE, UPTIME,
+};
+use crate::budget::Limits;
+use crate::raft::{Member, Micros, RoleName, Tuning};
+use crate::replica::Replica;
+use crate::wire::Membership;
+
+const ROLES: [RoleName; 4] =
+    [RoleName::Follower, RoleName::PreCandidate, RoleName::Candidate, RoleName::Leader];
+
+/// `value` for each of `count`; 0 of none.
+pub(super) fn ratio(value: f64, count: u64) -> f64 {
+    if count == 0 { 0.0 } else { value / count as f64 }
+}
+
+/// A follower, as the leader sees it.
+struct Peer {
+    lag: Gauge,
+    round_trip: Gauge,
+    loss: Gauge,
+}
+
+/// The gauges of a replica's state.
+pub(super) struct StateGauges {
+    uptime: Gauge,
+    roles: [Gauge; ROLES.len()],
+    term: Gauge,
+    commit: Gauge,
+    applied: Gauge,
+    last: Gauge,
+    lease: Gauge,
+    leaders: Vec<Gauge>,
+    /// By rank; none of the replica itself.
+    peers: Vec<Option<Peer>>,
+}
+
+impl StateGauges {
+    /// Of a member of `members`; says what never changes.
+    pub fn new(members: &Membership, exporter: &Exporter) -> StateGauges {
+        exporter.gauge(&REPLICAS, &[]).set(members.count() as f64);
+        exporter.gauge(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
+        let plain = |family| exporter.gauge(family, &[]);
+        let all = || (0..members.count() as u8).map(Member);
+        let peer = |member: Member| {
+            let id = members.address(member).to_string();
+            let gauge = |family| exporter.gauge(family, &[id.as_str()]);
+            (member != members.me()).then(|| Peer {
+                lag: gauge(&PEER_LAG),
+                round_trip: gauge(&PEER_ROUND_TRIP),
+                loss: gauge(&PEER_LOSS),
+            })
+        };
+        let leader =
+            |member: Member| exporter.gauge(&LEADER, &[&members.address(member).to_string()]);
+        StateGauges {
+            uptime: plain(&UPTIME),
+            roles: ROLES.map(|role| exporter.gauge(&ROLE, &[role.name()])),
+            term: plain(&TERM),
+            commit: plain(&COMMIT_INDEX),
+            applied: plain(&APPLIED_INDEX),
+            last: plain(&LAST_INDEX),
+            lease: plain(&LEASE_REMAINING),
+            leaders: all().map(leader).collect(),
+            peers: all().map(peer).collect(),
+        }
+    }
+
+    /// Sets all to the state of `replica` at `now`.
+    pub fn publish(&self, now: Micros, replica: &Replica) {
+        let status = replica.status();
+        self.uptime.set(now.as_seconds());
+        for (role, gauge) in ROLES.iter().zip(&self.roles) {
+            gauge.set(f64::from(u8::from(*role == status.role)));
+        }
+        self.term.set(status.term as f64);
+        self.commit.set(status.commit as f64);
+        self.applied.set(replica.applied() as f64);
+        self.last.set(status.last.index as f64);
+        self.lease.set(status.lease_until.map_or(0.0, |until| until.since(now).as_seconds()));
+        for (rank, gauge) in self.leaders.iter().enumerate() {
+            let names = status.leader.is_some_and(|leader| leader.rank() == rank);
+            gauge.set(f64::from(u8::from(names)));
+        }
+        for peer in self.peers.iter().flatten() {
+            peer.lag.set(0.0);
+            peer.round_trip.set(0.0);
+            peer.loss.set(0.0);
+        }
+        for follower in replica.raft().followers() {
+            let Some(peer) = &self.peers[follower.member.rank()] else {
+                continue;
+            };
+            peer.lag.set(status.last.index.saturating_sub(follower.matched) as f64);
+            peer.round_trip.set(follower.round_trip.unwrap_or_default().as_seconds());
+            peer.loss.set(follower.loss_ppm as f64 / 1e6);
+        }
+    }
+}
+
+/// The gauges of the knobs.
+#[derive(Default)]
+pub(super) struct TuningGauges {
+    told: Option<Tuning>,
+    choices: FxHashMap<(String, String), Gauge>,
+}
+
+impl TuningGauges {
+    /// Tells `tuning` if it is not what was told last; whether it was not.
+    pub fn publish(&mut self, tuning: &Tuning, exporter: &Exporter) -> bool {
+        if self.told.as_ref() == Some(tuning) {
+            return false;
+        }
+        self.choices.values().for_each(|choice| choice.set(0.0));
+        if let Ok(Value::Object(knobs)) = serde_json::to_value(tuning) {
+            knobs.iter().for_each(|(knob, value)| self.tell(knob, value, exporter));
+        }
+        self.told = Some(tuning.clone());
+        true
+    }
+
+    fn tell(&mut self, knob: &str, value: &Value, exporter: &Exporter) {
+        match value {
+            Value::String(choice) => {
+                let key = (knob.to_owned(), choice.clone());
+                let gauge = || exporter.gauge(&TUNING_CHOICE, &[knob, choice]);
+                self.choices.entry(key).or_insert_with(gauge).set(1.0);
+            }
+            Value::Bool(on) => {
+                exporter.gauge(&TUNING, &[knob]).set(f64::from(u8::from(*on)));
+            }
+            value => {
+                let (name, value) = in_base_units(knob, value.as_f64().unwrap_or_default());
+                exporter.gauge(&TUNING, &[&name]).set(value);
+            }
+        }
+    }
+}
+
+/// Tells the limits that are stated.
+pub(super) fn publish_limits(limits: &Limits, exporter: &Exporter) {
+    if let Ok(Value::Object(limits)) = serde_json::to_value(limits) {
+        for (limit, value) in &limits {
+            let (name, value) = in_base_units(limit, value.as_f64().unwrap_or_default());
+            exporter.gauge(&BUDGET_ALLOWED, &[&name]).set(value);
+        }
+    }
+}
+
+/// Seconds in place of microseconds.
+fn in_base_units(name: &str, value: f64) -> (String, f64) {
+    match name.strip_suffix("_us") {
+        Some(stem) => (format!("{stem}_seconds"), value / 1e6),
+        None => (name.to_owned(), value),
+    }
+}

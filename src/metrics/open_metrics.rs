@@ -1,0 +1,107 @@
+//! The metrics of a virtual run as OpenMetrics text with timestamps, for `promtool tsdb
+//! create-blocks-from openmetrics`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::exposition::{Series, samples};
+use super::family::{FAMILIES, Family, FamilyKind};
+use super::sink::MetricsSink;
+use crate::budget::Limits;
+use crate::raft::Micros;
+use crate::record::{Record, Sink};
+use crate::replica::Replica;
+use crate::wire::Membership;
+
+/// When virtual second 0 is: 2026-01-01, 00:00 UTC, in Unix seconds.
+pub const EPOCH_SECONDS: u64 = 1_767_225_600;
+
+/// Samples of one series, in the order of time.
+type Points = Vec<(Micros, f64)>;
+
+/// The metrics of all replicas of a run, sampled as it goes.
+pub struct OpenMetrics {
+    limits: Limits,
+    /// By rank.
+    replicas: Vec<(Membership, MetricsSink)>,
+    /// Each with the label `replica`.
+    series: BTreeMap<Series, Points>,
+}
+
+impl OpenMetrics {
+    /// Of replicas whose profile states `limits`; each is known when [`OpenMetrics::join`]ed.
+    pub fn new(limits: Limits) -> OpenMetrics {
+        OpenMetrics { limits, replicas: Vec::new(), series: BTreeMap::new() }
+    }
+
+    /// `replica` takes part; call in the order of ranks.
+    pub fn join(&mut self, replica: &Replica) {
+        let (members, tuning) = (replica.members(), replica.raft().tuning());
+        self.replicas.push((members.clone(), MetricsSink::new(members, tuning, &self.limits)));
+    }
+
+    /// Takes a sample of `replica`, whose own clock shows `local` when the run's shows `now`.
+    pub fn sample(&mut self, now: Micros, local: Micros, replica: &Replica) {
+        let rank = replica.members().me().rank();
+        let Some((members, sink)) = self.replicas.get_mut(rank) else {
+            return;
+        };
+        sink.publish(local, replica);
+        let id = members.address(members.me());
+        for (mut series, value) in samples(&sink.handle().render()) {
+            let comma = if series.labels.is_empty() { "" } else { "," };
+            series.labels = format!("replica=\"{id}\"{comma}{}", series.labels);
+            let points = self.series.entry(series).or_default();
+            // A second look at the same moment replaces the first: timestamps rise.
+            points.pop_if(|(at, _)| *at >= now);
+            points.push((now, value));
+        }
+    }
+
+    /// Everything as text.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        for family in FAMILIES {
+            self.render_family(family, &mut text);
+        }
+        text + "# EOF\n"
+    }
+
+    fn render_family(&self, family: &Family, text: &mut String) {
+        let suffixes: &[&str] = match family.kind {
+            FamilyKind::Histogram => &["_bucket", "_sum", "_count"],
+            FamilyKind::Counter | FamilyKind::Gauge => &[""],
+        };
+        let names: Vec<String> =
+            suffixes.iter().map(|end| format!("{}{end}", family.name)).collect();
+        let of_family = self.series.iter().filter(|(series, _)| names.contains(&series.name));
+        let mut of_family = of_family.peekable();
+        if of_family.peek().is_none() {
+            return;
+        }
+        // Here a counter's family has the name of its samples without the suffix.
+        let name = match family.kind {
+            FamilyKind::Counter => family.name.trim_end_matches("_total"),
+            FamilyKind::Gauge | FamilyKind::Histogram => family.name,
+        };
+        let _ = writeln!(text, "# HELP {name} {}", family.help);
+        let _ = writeln!(text, "# TYPE {name} {}", family.kind.name());
+        if !family.unit.is_empty() {
+            let _ = writeln!(text, "# UNIT {name} {}", family.unit);
+        }
+        for (series, points) in of_family {
+            for (at, value) in points {
+                let at = Micros::from_seconds(EPOCH_SECONDS) + *at;
+                let _ = writeln!(text, "{}{{{}}} {value} {at}", series.name, series.labels);
+            }
+        }
+    }
+}
+
+impl Sink for OpenMetrics {
+    fn record(&mut self, record: Record) {
+        if let Some((_, sink)) = self.replicas.get_mut(record.teller.rank()) {
+            sink.record(record);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The fold as a whole.
+
+use metrics::{Counter, Gauge};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::commits::{Commits, Requests};
+use super::elections::Elections;
+use super::exporter::Exporter;
+use super::family::{
+    BUDGET_SPENT, LEADERLESS, MESSAGES_PER_COMMIT, MESSAGES_PER_COMMIT_FLOOR, MESSAGES_PER_READ,
+    MESSAGES_PER_READ_FLOOR, RESEND_TIMEOUTS, TELEMETRY_COST, TRUNCATED_ENTRIES,
+};
+use super::gauges::{StateGauges, TuningGauges, publish_limits, ratio};
+use super::traffic::Traffic;
+use crate::budget::Limits;
+use crate::raft::{Disposition, Event, Kind, Member, Micros, Tuning};
+use crate::record::{Fact, Record, Sink};
+use crate::replica::Replica;
+use crate::wire::Membership;
+
+/// What a replica's records amount to, as metrics of its own recorder.
+pub struct MetricsSink {
+    members: Membership,
+    exporter: Exporter,
+    traffic: Traffic,
+    requests: Requests,
+    commits: Commits,
+    elections: Elections,
+    resend_timeouts: Vec<Option<Counter>>,
+    truncated: Counter,
+    state: StateGauges,
+    tuning: TuningGauges,
+    economy: Economy,
+}
+
+impl MetricsSink {
+    /// Of the replica `members.me()`, which starts with `tuning`; its profile states `limits`.
+    pub fn new(members: &Membership, tuning: &Tuning, limits: &Limits) -> MetricsSink {
+        let exporter = Exporter::new();
+        let mut commits = Commits::new(&exporter);
+        commits.retune(tuning, members.count());
+        publish_limits(limits, &exporter);
+        let timeouts = |member: Member| {
+            let peer = members.address(member).to_string();
+            let timeouts = || exporter.counter(&RESEND_TIMEOUTS, &[peer.as_str()]);
+            (member != members.me()).then(timeouts)
+        };
+        MetricsSink {
+            traffic: Traffic::new(members, &exporter),
+            requests: Requests::new(&exporter),
+            commits,
+            elections: Elections::new(&exporter),
+            resend_timeouts: (0..members.count() as u8).map(Member).map(timeouts).collect(),
+            truncated: exporter.counter(&TRUNCATED_ENTRIES, &[]),
+            state: StateGauges::new(members, &exporter),
+            tuning: TuningGauges::default(),
+            economy: Economy::new(&exporter),
+            members: members.clone(),
+            exporter,
+        }
+    }
+
+    /// What renders all that has been told, from any thread.
+    pub fn handle(&self) -> PrometheusHandle {
+        self.exporter.handle()
+    }
+
+    /// Sets the gauges to the state of `replica` at `now`.
+    pub fn publish(&mut self, now: Micros, replica: &Replica) {
+        let tuning = replica.raft().tuning();
+        if self.tuning.publish(tuning, &self.exporter) {
+            self.commits.retune(tuning, self.members.count());
+        }
+        self.traffic.seen.advance(now);
+        self.state.publish(now, replica);
+        self.economy.publish(now, &self.traffic, &self.requests, &self.commits, &self.elections);
+    }
+
+    /// Recording has taken so long, in seconds, since start.
+    pub fn publish_cost(&self, seconds: f64) {
+        self.economy.telemetry.set(ratio(seconds, self.traffic.seen.all));
+    }
+
+    fn on_state(&mut self, now: Micros, event: Event) {
+        match event {
+            Event::Appended { last, .. } if self.traffic.seen.leads => {
+                self.commits.on_taken(now, last);
+            }
+            Event::BatchSent { first, last } => self.commits.on_batch_sent(now, first, last),
+            Event::Committed { through } => self.commits.on_committed(now, through),
+            Event::ResendTimeout { member, .. } => {
+                if let Some(Some(timeouts)) = self.resend_timeouts.get(member.rank()) {
+                    timeouts.increment(1);
+                }
+            }
+            Event::Truncated { first, last } => {
+                self.truncated.increment((last + 1).saturating_sub(first));
+            }
+            Event::BecameLeader { .. } | Event::SteppedDown { .. } => {
+                self.commits.clear();
+                self.traffic.seen.disturb();
+                self.traffic.seen.leads = matches!(event, Event::BecameLeader { .. });
+                self.elections.on_event(now, self.members.me(), event);
+            }
+            _ => self.elections.on_event(now, self.members.me(), event),
+        }
+    }
+}
+
+impl Sink for MetricsSink {
+    fn record(&mut self, record: Record) {
+        let now = record.at;
+        self.traffic.seen.advance(now);
+        match record.fact {
+            Fact::Sent { to, kind, why, bytes, .. } => {
+                let MetricsSink { traffic, members, exporter, .. } = self;
+                traffic.on_sent((kind, why, bytes), to, members, exporter);
+            }
+            Fact::Received { from, kind, why, disposition, .. } => {
+                let MetricsSink { traffic, members, exporter, .. } = self;
+                traffic.on_received((kind, why, disposition), from, members, exporter);
+                if kind == Kind::Append && disposition == Disposition::Accepted {
+                    self.elections.on_append_accepted(now);
+                }
+            }
+            Fact::Garbage { reason, .. } => self.traffic.on_dropped(reason),
+            Fact::Asked { request, put, .. } => {
+                self.traffic.seen.disturb();
+                self.requests.on_asked(now, request, put);
+            }
+            Fact::Held { .. } => self.requests.on_held(),
+            Fact::Answered { request, outcome, index, .. } => {
+                self.requests.on_answered(now, request, outcome, index);
+            }
+            Fact::State(event) => self.on_state(now, event),
+            // The simulator's own.
+            Fact::Routed { .. } | Fact::Killed { .. } | Fact::Partitioned { .. } => {}
+        }
+    }
+}
+
+/// What a commit and a read cost this leader, beside the floors and the budget.
+struct Economy {
+    leaderless: Gauge,
+    a_commit: Gauge,
+    a_commit_floor: Gauge,
+    a_read: Gauge,
+    spent_a_commit: Gauge,
+    spent_a_read: Gauge,
+    spent_idle: Gauge,
+    spent_leaderless: Gauge,
+    telemetry: Gauge,
+}
+
+impl Economy {
+    fn new(exporter: &Exporter) -> Economy {
+        exporter.gauge(&MESSAGES_PER_READ_FLOOR, &[]).set(0.0);
+        let plain = |family| exporter.gauge(family, &[]);
+        let spent = |limit| exporter.gauge(&BUDGET_SPENT, &[limit]);
+        Economy {
+            leaderless: plain(&LEADERLESS),
+            a_commit: plain(&MESSAGES_PER_COMMIT),
+            a_commit_floor: plain(&MESSAGES_PER_COMMIT_FLOOR),
+            a_read: plain(&MESSAGES_PER_READ),
+            spent_a_commit: spent("messages_a_commit"),
+            spent_a_read: spent("messages_a_read"),
+            spent_idle: spent("idle_messages_a_second"),
+            spent_leaderless: spent("leaderless_seconds"),
+            telemetry: plain(&TELEMETRY_COST),
+        }
+    }
+
+    fn publish(
+        &self,
+        now: Micros,
+        traffic: &Traffic,
+        requests: &Requests,
+        commits: &Commits,
+        elections: &Elections,
+    ) {
+        let seen = &traffic.seen;
+        let a_commit = ratio(seen.leading as f64, requests.writes);
+        let a_read = ratio(seen.for_reads as f64, requests.reads);
+        let leaderless = elections.leaderless(now).as_seconds();
+        self.leaderless.set(leaderless);
+        self.a_commit.set(a_commit);
+        self.a_commit_floor.set(ratio(commits.floor_sum as f64, requests.writes));
+        self.a_read.set(a_read);
+        self.spent_a_commit.set(a_commit);
+        self.spent_a_read.set(a_read);
+        self.spent_idle.set(seen.idle_messages_per_second());
+        self.spent_leaderless.set(leaderless);
+    }
+}

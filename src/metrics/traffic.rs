@@ -1,0 +1,202 @@
+//! Messages between replicas, and what a leader sees of their cost.
+
+use metrics::Counter;
+
+use super::exporter::Exporter;
+use super::family::{
+    DATAGRAMS_DROPPED, MESSAGES_HANDLED, MESSAGES_RECEIVED, MESSAGES_SENT, SENT_BYTES,
+};
+use crate::raft::{Cause, Disposition, Kind, Member, Micros, To, Why};
+use crate::wire::{Garbage, Membership};
+
+const KINDS: usize = Kind::ALL.len();
+const CAUSES: usize = Cause::ALL.len();
+const FORMS: usize = 4;
+
+const DISPOSITIONS: [Disposition; 5] = [
+    Disposition::Accepted,
+    Disposition::Rejected,
+    Disposition::Stale,
+    Disposition::Duplicate,
+    Disposition::Implausible,
+];
+
+/// Form of a message, and the cause that it is charged to.
+const fn form(why: Why) -> (usize, &'static str, Cause) {
+    match why {
+        Why::Own(cause) => (0, "own", cause),
+        Why::Relay(cause) => (1, "relay", cause),
+        Why::Ack(cause) => (2, "ack", cause),
+        Why::Reject(cause) => (3, "reject", cause),
+    }
+}
+
+/// Handles of one kind, form, cause and peer.
+#[derive(Clone)]
+struct Sent {
+    messages: Counter,
+    bytes: Counter,
+}
+
+/// The counters of messages, each made when it is first needed.
+pub(super) struct Traffic {
+    sent: Vec<Option<Sent>>,
+    received: Vec<Option<Counter>>,
+    handled: [Counter; DISPOSITIONS.len()],
+    dropped: [Counter; Garbage::ALL.len()],
+    /// What this replica saw.
+    pub seen: Seen,
+}
+
+impl Traffic {
+    /// Of a replica in a cluster of `members`.
+    pub fn new(members: &Membership, exporter: &Exporter) -> Traffic {
+        let places = members.count() * KINDS * FORMS * CAUSES;
+        let handled =
+            |disposition: Disposition| exporter.counter(&MESSAGES_HANDLED, &[disposition.name()]);
+        let dropped = |reason: Garbage| exporter.counter(&DATAGRAMS_DROPPED, &[reason.name()]);
+        Traffic {
+            sent: vec![None; places],
+            received: vec![None; places],
+            handled: DISPOSITIONS.map(handled),
+            dropped: Garbage::ALL.map(dropped),
+            seen: Seen::default(),
+        }
+    }
+
+    /// A message went out to `to`; one to everyone counts once a receiver.
+    pub fn on_sent(
+        &mut self,
+        (kind, why, bytes): (Kind, Why, u32),
+        to: To,
+        members: &Membership,
+        exporter: &Exporter,
+    ) {
+        match to {
+            To::Member(peer) => self.count_sent(kind, why, bytes, peer, members, exporter),
+            To::Everyone => {
+                let all = (0..members.count() as u8).map(Member);
+                for peer in all.filter(|peer| *peer != members.me()) {
+                    self.count_sent(kind, why, bytes, peer, members, exporter);
+                }
+            }
+        }
+    }
+
+    fn count_sent(
+        &mut self,
+        kind: Kind,
+        why: Why,
+        bytes: u32,
+        peer: Member,
+        members: &Membership,
+        exporter: &Exporter,
+    ) {
+        let place = place(peer, kind, why);
+        let sent = self.sent[place].get_or_insert_with(|| {
+            let peer = members.address(peer).to_string();
+            let labels = labels(kind, why, &peer);
+            Sent {
+                messages: exporter.counter(&MESSAGES_SENT, &labels),
+                bytes: exporter.counter(&SENT_BYTES, &labels),
+            }
+        });
+        sent.messages.increment(1);
+        sent.bytes.increment(bytes.into());
+        self.seen.count(why);
+    }
+
+    /// A message of `from` was taken in.
+    pub fn on_received(
+        &mut self,
+        (kind, why, disposition): (Kind, Why, Disposition),
+        from: Member,
+        members: &Membership,
+        exporter: &Exporter,
+    ) {
+        let received = self.received[place(from, kind, why)].get_or_insert_with(|| {
+            let peer = members.address(from).to_string();
+            exporter.counter(&MESSAGES_RECEIVED, &labels(kind, why, &peer))
+        });
+        received.increment(1);
+        self.handled[disposition as usize].increment(1);
+        self.seen.count(why);
+    }
+
+    /// A datagram could not be used.
+    pub fn on_dropped(&self, reason: Garbage) {
+        self.dropped[reason as usize].increment(1);
+    }
+}
+
+fn place(peer: Member, kind: Kind, why: Why) -> usize {
+    let (form, _, cause) = form(why);
+    ((peer.rank() * KINDS + kind as usize) * FORMS + form) * CAUSES + cause as usize
+}
+
+fn labels(kind: Kind, why: Why, peer: &str) -> [&str; 4] {
+    let (_, form, cause) = form(why);
+    [kind.name(), form, cause.name(), peer]
+}
+
+/// The messages that this replica sent or took in: as a leader it sees all but those that its
+/// followers pass on along a chain and those that were lost on the way to it.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Whether this replica leads.
+    pub leads: bool,
+    /// Since start.
+    pub all: u64,
+    /// While it led.
+    pub leading: u64,
+    /// Those that asked for leadership for a read, and their answers.
+    pub for_reads: u64,
+    idle: Idle,
+}
+
+/// Whole seconds as a leader in which no client asked for anything.
+#[derive(Default)]
+struct Idle {
+    seconds: u64,
+    messages: u64,
+    second: u64,
+    messages_in_second: u64,
+    disturbed: bool,
+}
+
+impl Seen {
+    fn count(&mut self, why: Why) {
+        self.all += 1;
+        if self.leads {
+            self.leading += 1;
+            self.idle.messages_in_second += 1;
+            let (_, _, cause) = form(why);
+            self.for_reads += u64::from(cause == Cause::Confirm);
+        }
+    }
+
+    /// A client asked, or this replica's role changed: the second is not an idle one.
+    pub fn disturb(&mut self) {
+        self.idle.disturbed = true;
+    }
+
+    /// It is `now`: closes the seconds that are over.
+    pub fn advance(&mut self, now: Micros) {
+        let idle = &mut self.idle;
+        let second = now.0 / 1_000_000;
+        if second <= idle.second {
+            return;
+        }
+        if self.leads {
+            // Nothing at all happened in the seconds between.
+            idle.seconds += second - idle.second - u64::from(idle.disturbed);
+            idle.messages += if idle.disturbed { 0 } else { idle.messages_in_second };
+        }
+        (idle.second, idle.messages_in_second, idle.disturbed) = (second, 0, false);
+    }
+
+    /// Messages in an idle second, on average.
+    pub fn idle_messages_per_second(&self) -> f64 {
+        super::gauges::ratio(self.idle.messages as f64, self.idle.seconds)
+    }
+}

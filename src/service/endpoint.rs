@@ -1,0 +1,175 @@
+//! The thread beside the loop that serves metrics and status over HTTP. The loop never waits for
+//! it: it is asked to publish, and does so between two turns; who asked waits a little and then
+//! serves what there is.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::{Notify, Semaphore, watch};
+
+/// Most bytes of a request's line and headers.
+const MOST_REQUEST_BYTES: usize = 8_192;
+/// Most headers of a request.
+const MOST_HEADERS: usize = 32;
+/// How long a request's headers may take, and a connection may be idle.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
+/// Most connections at a time; more wait to be accepted.
+const MOST_CONNECTIONS: usize = 16;
+/// How long a scrape waits for fresh gauges.
+const PUBLISH_PATIENCE: Duration = Duration::from_millis(200);
+/// How often observations are folded into their histograms, so that they do not pile up.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// What loop and endpoint share.
+pub(super) struct Bulletin {
+    /// Somebody asks for fresh figures.
+    wanted: Notify,
+    /// The state as JSON, at the latest publication.
+    status: watch::Sender<Arc<str>>,
+}
+
+impl Bulletin {
+    /// With nothing published.
+    pub fn new() -> Arc<Bulletin> {
+        let status = watch::Sender::new(Arc::from("{}"));
+        Arc::new(Bulletin { wanted: Notify::new(), status })
+    }
+
+    /// Waits until somebody asks.
+    pub async fn wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// Gauges are set, and `status` is the state that belongs to them.
+    pub fn publish(&self, status: String) {
+        self.status.send_replace(status.into());
+    }
+
+    /// Asks the loop to publish, and waits until it has, or not much longer.
+    async fn fresh(&self) -> Arc<str> {
+        let mut published = self.status.subscribe();
+        self.wanted.notify_one();
+        // The loop may be busy or gone: its last figures are then served.
+        let _ = tokio::time::timeout(PUBLISH_PATIENCE, published.changed()).await;
+        self.status.borrow().clone()
+    }
+}
+
+/// What the thread serves, and where.
+pub(super) struct Endpoint {
+    /// Renders the metrics.
+    pub metrics: PrometheusHandle,
+    /// Shared with the loop.
+    pub bulletin: Arc<Bulletin>,
+}
+
+impl Endpoint {
+    /// Starts the thread, which serves on `listener`, if there is one, as long as the process
+    /// lives, and looks after the histograms.
+    ///
+    /// # Errors
+    /// If the thread or its event loop cannot be had.
+    pub fn start(self, listener: Option<TcpListener>) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = match listener {
+            Some(listener) => {
+                let _context = runtime.enter();
+                Some(tokio::net::TcpListener::from_std(listener)?)
+            }
+            None => None,
+        };
+        let run = move || runtime.block_on(self.run(listener));
+        std::thread::Builder::new().name("metrics".into()).spawn(run).map(drop)
+    }
+
+    async fn run(self, listener: Option<tokio::net::TcpListener>) {
+        let metrics = self.metrics.clone();
+        if let Some(listener) = listener {
+            tokio::spawn(Arc::new(self).accept(listener));
+        }
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            metrics.run_upkeep();
+        }
+    }
+
+    async fn accept(self: Arc<Endpoint>, listener: tokio::net::TcpListener) {
+        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        while let Ok(place) = places.clone().acquire_owned().await {
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of descriptors, mostly: others must close theirs first.
+                tokio::time::sleep(PUBLISH_PATIENCE).await;
+                continue;
+            };
+            let endpoint = self.clone();
+            tokio::spawn(async move {
+                let service = service_fn(|request| endpoint.answer(request));
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(REQUEST_PATIENCE)
+                    .max_buf_size(MOST_REQUEST_BYTES)
+                    .max_headers(MOST_HEADERS)
+                    .serve_connection(TokioIo::new(stream), service);
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection to the metrics endpoint");
+                }
+                drop(place);
+            });
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (status, kind, body) = match (request.method(), request.uri().path()) {
+            (&Method::GET | &Method::HEAD, "/metrics") => {
+                self.bulletin.fresh().await;
+                (StatusCode::OK, "text/plain; version=0.0.4", self.metrics.render())
+            }
+            (&Method::GET | &Method::HEAD, "/status") => {
+                let status = self.bulletin.fresh().await;
+                (StatusCode::OK, "application/json", format!("{status}\n"))
+            }
+            (&Method::GET | &Method::HEAD, "/healthz") => {
+                (StatusCode::OK, "text/plain", "ok\n".to_owned())
+            }
+            (&Method::GET | &Method::HEAD, _) => {
+                let words = "not found: there are /metrics, /status and /healthz\n";
+                (StatusCode::NOT_FOUND, "text/plain", words.to_owned())
+            }
+            _ => (StatusCode::METHOD_NOT_ALLOWED, "text/plain", "read only\n".to_owned()),
+        };
+        let mut response = Response::new(Full::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+        headers.insert(CACHE_CONTROL, hyper::header::HeaderValue::from_static("no-store"));
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+        }
+        Ok(response)
+    }
+}
+
+/// Opens `address` for the endpoint; what it is then, port included.
+///
+/// # Errors
+/// If it is in use or not to be had.
+pub(super) fn open(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}

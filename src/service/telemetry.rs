@@ -1,0 +1,141 @@
+//! A replica's metrics as a lens: the fold, its endpoint, its last figures in a file, and what
+//! recording costs.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::endpoint::{Bulletin, Endpoint, open};
+use super::environment::Environment;
+use crate::metrics::{MetricsSink, status_json};
+use crate::raft::Micros;
+use crate::record::{Record, Sink};
+use crate::replica::Replica;
+use crate::tuning_file::Profile;
+use crate::wire::Membership;
+
+/// One record in so many is timed: reading the clock costs more than counting.
+const SAMPLED: u64 = 64;
+
+/// The metrics of a replica.
+pub(super) struct Telemetry {
+    sink: MetricsSink,
+    bulletin: Arc<Bulletin>,
+    /// Where the last figures go.
+    file: Option<PathBuf>,
+    cost: Cost,
+}
+
+impl Telemetry {
+    /// If `environment` asks for an endpoint or a folder. What cannot be had is said in one line,
+    /// and the replica serves on without it.
+    pub fn open(
+        environment: &Environment,
+        members: &Membership,
+        profile: &Profile,
+    ) -> Option<Telemetry> {
+        let (address, out) = (environment.metrics_address, environment.out.as_deref());
+        if address.is_none() && out.is_none() {
+            return None;
+        }
+        let id = members.address(members.me());
+        let sink = MetricsSink::new(members, &profile.tuning, &profile.budget);
+        let bulletin = Bulletin::new();
+        let listener = address.and_then(|address| match open(address) {
+            Ok((listener, bound)) => {
+                tracing::info!(address = %bound, "metrics");
+                announce(out, &format!("{id}.address"), &format!("{bound}\n"));
+                Some(listener)
+            }
+            Err(error) => {
+                warn(&format!("LACONIC_METRICS_ADDRESS: {address}: {error}"));
+                None
+            }
+        });
+        let endpoint = Endpoint { metrics: sink.handle(), bulletin: bulletin.clone() };
+        if let Err(error) = endpoint.start(listener) {
+            warn(&format!("no thread for metrics: {error}"));
+            return None;
+        }
+        let file = out.map(|out| out.join(format!("{id}.prom")));
+        Some(Telemetry { sink, bulletin, file, cost: Cost::default() })
+    }
+
+    /// Waits until somebody asks for fresh figures.
+    pub async fn wanted(&self) {
+        self.bulletin.wanted().await;
+    }
+
+    /// Sets the gauges to the state of `replica` at `now`, and tells who waits for it.
+    pub fn publish(&mut self, now: Micros, replica: &Replica) {
+        self.sink.publish(now, replica);
+        self.sink.publish_cost(self.cost.seconds());
+        self.bulletin.publish(status_json(now, replica).to_string());
+    }
+
+    /// Writes the last figures into the run's folder, as of the last publication.
+    pub fn write(&self) {
+        if let Some(path) = &self.file {
+            write(path, &self.sink.handle().render());
+        }
+    }
+
+    /// Whether the next record's cost is to be measured.
+    pub fn samples_next(&mut self) -> bool {
+        self.cost.records += 1;
+        self.cost.records % SAMPLED == 0
+    }
+
+    /// Recording one has taken so long, in all lenses.
+    pub fn add_sample(&mut self, since: Instant) {
+        self.cost.sampled += since.elapsed();
+    }
+}
+
+impl Sink for Telemetry {
+    fn record(&mut self, record: Record) {
+        self.sink.record(record);
+    }
+}
+
+/// What recording has cost.
+#[derive(Default)]
+struct Cost {
+    records: u64,
+    sampled: Duration,
+}
+
+impl Cost {
+    /// For all records, by those that were timed.
+    fn seconds(&self) -> f64 {
+        let timed = self.records / SAMPLED;
+        if timed == 0 {
+            0.0
+        } else {
+            self.sampled.as_secs_f64() / timed as f64 * self.records as f64
+        }
+    }
+}
+
+/// Tells the simulator, or who else started this replica with port 0, what it listens on.
+fn announce(out: Option<&Path>, name: &str, address: &str) {
+    if let Some(out) = out {
+        write(&out.join(name), address);
+    }
+}
+
+/// Readers see all of the file or none of it.
+fn write(path: &Path, text: &str) {
+    let draft = path.with_extension("draft");
+    let written = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, path));
+    if let Err(error) = written {
+        warn(&format!("LACONIC_OUT: {}: {error}", path.display()));
+    }
+}
+
+fn warn(words: &str) {
+    use io::Write;
+    // With stderr closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "laconic replica: {words}; serving on without it");
+}

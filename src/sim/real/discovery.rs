@@ -1,0 +1,52 @@
+//! Where the replicas of a run serve their metrics, as Prometheus's file-based service discovery.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::RealError;
+use crate::raft::Member;
+use crate::sim::course::arrived::address_of;
+
+/// The file below `folder` in which `member` says what its metrics endpoint listens on.
+pub(super) fn address_file(folder: &Path, member: Member) -> PathBuf {
+    folder.join(format!("{}.address", address_of(member)))
+}
+
+/// Writes the discovery file `path` for the replicas that have said below `folder` what they listen
+/// on; one that has no endpoint has no target. Whoever watches the file sees it whole.
+///
+/// # Errors
+/// If a file cannot be read or written.
+pub(super) fn write(path: &Path, folder: &Path, replicas: usize) -> Result<(), RealError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source: io::Error| RealError::Discovery { path, source }
+    };
+    let mut targets: Vec<Value> = Vec::new();
+    for member in (0..replicas as u8).map(Member) {
+        let file = address_file(folder, member);
+        match std::fs::read_to_string(&file) {
+            Ok(address) => targets.push(json!({
+                "targets": [address.trim()],
+                "labels": {"replica": address_of(member).to_string()},
+            })),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(&file)(error)),
+        }
+    }
+    let mut draft = path.to_owned().into_os_string();
+    draft.push(".draft");
+    let text = format!("{:#}\n", Value::from(targets));
+    std::fs::write(&draft, text).map_err(failed(path))?;
+    std::fs::rename(&draft, path).map_err(failed(path))
+}
+
+/// Removes what the replicas said that they listen on: they no longer do.
+pub(super) fn forget(folder: &Path, replicas: usize) {
+    for member in (0..replicas as u8).map(Member) {
+        // Most runs have none.
+        let _ = std::fs::remove_file(address_file(folder, member));
+    }
+}
