@@ -4,12 +4,13 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Cell, Paragraph, Row as TableRow, Table};
+use ratatui::widgets::{Block, Paragraph, Row as TableRow, Table};
 
 use super::view::{Row, View};
 
 /// Bars are drawn in eighths of a column.
-const EIGHTHS: [&str; 8] = ["", "\u{258F}", "\u{258E}", "\u{258D}", "\u{258C}", "\u{258B}", "\u{258A}", "\u{2589}"];
+const EIGHTHS: [&str; 8] =
+    ["", "\u{258F}", "\u{258E}", "\u{258D}", "\u{258C}", "\u{258B}", "\u{258A}", "\u{2589}"];
 
 /// Draws `view` over the whole frame.
 pub fn draw(frame: &mut Frame<'_>, view: &View) {
@@ -82,8 +83,7 @@ fn draw_replicas(frame: &mut Frame<'_>, view: &View, area: Rect) {
 
 fn replica_row(row: &Row) -> TableRow<'_> {
     let Some(reading) = &row.reading else {
-        let why = row.gone.clone().unwrap_or_default();
-        let cells = [Cell::from(row.name.clone()), Cell::from("gone"), Cell::from(why)];
+        let cells = [row.name.as_str(), "gone"];
         return TableRow::new(cells).style(Style::new().fg(Color::Red));
     };
     let status = &reading.status;
