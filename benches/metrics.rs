@@ -1,8 +1,11 @@
 //! What metrics cost, as ratios within one run: replicas in one thread (core, store, records kept
 //! in a ring) with metrics on against off, and an increment of a counter.
-//! `cargo bench --bench metrics`. Aims are printed beside the results.
+//! With `-- --real` also real runs whose replicas are scraped every 100 ms against runs that nobody
+//! scrapes, in two minutes. `cargo bench --bench metrics`. Aims are printed beside the results.
 
 use std::hint::black_box;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use laconic::budget::Limits;
@@ -11,6 +14,8 @@ use laconic::metrics::MetricsSink;
 use laconic::raft::{Kind, Member, Micros, To, Tuning, Why};
 use laconic::record::{Fact, Record, Sink};
 use laconic::replica::{Arrival, Replica};
+use laconic::sim::real::{self, RealOptions};
+use laconic::sim::scenario::Scenario;
 use laconic::tuning_file;
 use laconic::wire::{Datagram, Membership, Payload};
 
@@ -229,10 +234,66 @@ fn increments() {
     println!("a message sent, two increments: {sent:.1} ns");
 }
 
+/// A real run's median latency, with its replicas scraped or not.
+fn real_run(seed: u64, scraped: bool) -> Micros {
+    let folder = tempfile::tempdir().expect("a folder");
+    let discovery = folder.path().join("discovery.json");
+    let program = folder.path().join("4730kvstore");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_laconic"), &program).expect("a link");
+    let options = RealOptions {
+        seed,
+        program: Some(program),
+        discovery: Some(discovery.clone()),
+        ..RealOptions::default()
+    };
+    let mut scenario = Scenario::load("simple-2").expect("a scenario");
+    scenario.lifetime = Micros::from_seconds(8);
+    scenario.start_wait = Micros::from_seconds(2);
+    scenario.end_wait = Micros::from_seconds(1);
+    let run = std::thread::scope(|scope| {
+        let runner = scope.spawn(|| real::run(&scenario, &options).expect("a run"));
+        while scraped && !runner.is_finished() {
+            scrape_all(&discovery);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        runner.join().expect("a run")
+    });
+    run.conclusion.median_latency.expect("answers")
+}
+
+fn scrape_all(discovery: &std::path::Path) {
+    let text = std::fs::read_to_string(discovery).unwrap_or_default();
+    let groups: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    for group in groups.as_array().into_iter().flatten() {
+        let address = group["targets"][0].as_str().expect("an address");
+        // At the end of the run nobody is there any more.
+        if let Ok(mut stream) = TcpStream::connect(address) {
+            let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(request).and_then(|()| stream.read_to_end(&mut Vec::new()));
+        }
+    }
+}
+
+fn real_runs() {
+    let ratios = (1..=5).map(|pair| {
+        let mut latency = [0.0; 2];
+        for place in [pair % 2, 1 - pair % 2] {
+            latency[place] = real_run(pair as u64, place == 1).0 as f64;
+        }
+        let [off, on] = latency;
+        println!("real pair {pair}: median latency {on} us scraped, {off} us not");
+        on / off
+    });
+    println!("scraped every 100 ms: {:.3} of the latency (aim 1.05)", median(ratios.collect()));
+}
+
 fn main() {
     let mut tuning = tuning_file::load("course").expect("an embedded profile").tuning;
     tuning.startup_silence_us = 0;
     increments();
     compare(64, &tuning);
     compare(1, &tuning);
+    if std::env::args().any(|argument| argument == "--real") {
+        real_runs();
+    }
 }

@@ -2,6 +2,7 @@
 //! and virtual ones, and the endpoint keeps its bounds.
 
 mod endpoint;
+mod prometheus;
 mod promtool;
 mod real;
 mod virtual_time;
@@ -128,11 +129,14 @@ fn ask(address: &str, request: &[u8]) -> Option<String> {
 
 /// The body of what is at `path`; `None` if it is not to be had whole.
 fn get(address: &str, path: &str) -> Option<String> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    // By HTTP/1.0 nobody answers in chunks.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: test\r\n\r\n");
     let answer = ask(address, request.as_bytes())?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
-    (head.starts_with("HTTP/1.1 200") && length.parse() == Ok(body.len())).then(|| body.to_owned())
+    let fields = head.lines().filter_map(|line| line.split_once(": "));
+    let length = fields.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let whole = length.into_iter().all(|(_, length)| length.parse() == Ok(body.len()));
+    (head.split(' ').nth(1) == Some("200") && whole).then(|| body.to_owned())
 }
 
 /// Five replicas and 60 requests in eight seconds, of which the first two are quiet.

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{assert_as_registered, exposed, get, ledger, short_scenario};
 
-fn options(folder: &Path) -> RealOptions {
+pub(super) fn options(folder: &Path) -> RealOptions {
     let program = folder.join("4730kvstore");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_laconic"), &program).unwrap();
     let out = Some(folder.join("out"));
