@@ -6,8 +6,9 @@ use std::io::Read;
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use laconic::metrics::exposition::samples;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -17,7 +18,8 @@ use super::{ask, assert_as_registered, get};
 /// Replica `0001` of three, which has said hello.
 struct Running {
     child: Child,
-    _socket: UdpSocket,
+    /// The simulator's, until it closes it.
+    socket: Option<UdpSocket>,
 }
 
 impl Drop for Running {
@@ -38,8 +40,8 @@ impl Running {
         command.env_remove("LACONIC_PROFILE").env_remove("LACONIC_LOG");
         command.env("LACONIC_METRICS_ADDRESS", address).env("LACONIC_OUT", out);
         let child = command.spawn().unwrap();
-        let running = Running { child, _socket: socket };
-        running._socket.recv(&mut [0; 1_000]).expect("a hello");
+        let running = Running { child, socket: Some(socket) };
+        running.socket.as_ref().unwrap().recv(&mut [0; 1_000]).expect("a hello");
         running
     }
 
@@ -100,6 +102,31 @@ fn a_scrape_sees_the_replica_as_it_is_now() {
     std::thread::sleep(Duration::from_millis(100));
     assert!(uptime() >= first + 0.1);
     replica.stop();
+}
+
+/// What it would say could reach nobody: it steps no more, and its last figures stay as they are.
+#[test]
+fn a_replica_whose_socket_the_simulator_has_closed_steps_no_more() {
+    let out = TempDir::new().unwrap();
+    let mut replica = Running::start("0", out.path());
+    replica.socket = None;
+    let sent = || {
+        let text = get(&announced(out.path()), "/metrics").unwrap();
+        let samples = samples(&text).filter(|(series, _)| series.name.ends_with("_sent_total"));
+        samples.map(|(_, count)| count).sum::<f64>()
+    };
+    let start = Instant::now();
+    // It notices when it first campaigns.
+    while sent() == 0.0 {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (last, role) = (sent(), get(&announced(out.path()), "/status").unwrap());
+    // Two election timeouts, and more.
+    std::thread::sleep(Duration::from_millis(4_500));
+    assert_eq!(sent(), last, "{role}");
+    let (status, _) = replica.stop();
+    assert!(status.success());
 }
 
 /// One clear line, and the replica goes on without that lens.
