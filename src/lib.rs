@@ -39,6 +39,8 @@ pub mod recorder;
 pub mod replica;
 pub mod service;
 pub mod sim;
+#[cfg(feature = "top")]
+pub mod top;
 pub mod trace;
 pub mod tune;
 pub mod tuning_file;

@@ -7,6 +7,7 @@ mod output;
 mod postmortem;
 mod records;
 mod sim;
+mod top;
 mod trace;
 
 use std::ffi::OsString;
@@ -89,6 +90,8 @@ enum Command {
     Trace(trace::TraceArguments),
     /// Say what black boxes tell of a cluster's last failure
     Postmortem(postmortem::PostmortemArguments),
+    /// Watch a running cluster in the terminal
+    Top(top::TopArguments),
     /// Measure this machine's delays in real runs, for virtual ones
     Calibrate(calibrate::CalibrateArguments),
     /// Run five scenarios in both engines and say how far they agree
@@ -143,6 +146,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Command::Records(arguments) => records::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Postmortem(arguments) => postmortem::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Replica(arguments) => {

@@ -144,7 +144,8 @@ impl Commits {
     /// A batch of the entries `first` to `last` went out.
     pub fn on_batch_sent(&mut self, now: Micros, first: Index, last: Index) {
         let mut oldest = None;
-        while let Some((index, since)) = self.taken.pop_front_if(|(index, _)| *index <= last) {
+        while let Some((index, since)) = self.taken.front().copied().filter(|(i, _)| *i <= last) {
+            self.taken.pop_front();
             // The entry that opens the term travels with the first heartbeat, not in a batch.
             if index >= first {
                 oldest = oldest.or(Some(since));
@@ -160,9 +161,10 @@ impl Commits {
 
     /// The commit index rose.
     pub fn on_committed(&mut self, now: Micros, through: Index) {
-        while let Some(batch) = self.under_way.pop_front_if(|batch| batch.last <= through) {
+        while let Some(batch) = self.under_way.front().filter(|batch| batch.last <= through) {
             self.quorum.record(now.since(batch.sent).as_seconds());
             self.total.record(now.since(batch.oldest).as_seconds());
+            self.under_way.pop_front();
         }
     }
 }

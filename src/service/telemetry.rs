@@ -84,7 +84,7 @@ impl Telemetry {
     /// Whether the next record's cost is to be measured.
     pub fn samples_next(&mut self) -> bool {
         self.cost.records += 1;
-        self.cost.records % SAMPLED == 0
+        self.cost.records.is_multiple_of(SAMPLED)
     }
 
     /// Recording one has taken so long, in all lenses.

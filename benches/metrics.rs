@@ -1,0 +1,299 @@
+//! What metrics cost, as ratios within one run: replicas in one thread (core, store, records kept
+//! in a ring) with metrics on against off, and an increment of a counter.
+//! With `-- --real` also real runs whose replicas are scraped every 100 ms against runs that nobody
+//! scrapes, in two minutes. `cargo bench --bench metrics`. Aims are printed beside the results.
+
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use laconic::budget::Limits;
+use laconic::interface::{Address, Operation, Request};
+use laconic::metrics::MetricsSink;
+use laconic::raft::{Kind, Member, Micros, To, Tuning, Why};
+use laconic::record::{Fact, Record, Sink};
+use laconic::replica::{Arrival, Replica};
+use laconic::sim::real::{self, RealOptions};
+use laconic::sim::scenario::Scenario;
+use laconic::tuning_file;
+use laconic::wire::{Datagram, Membership, Payload};
+
+const MEMBERS: u16 = 5;
+/// Pairs of turns; the median of their ratios counts.
+const PAIRS: usize = 41;
+/// How long one turn lasts.
+const TURN: Duration = Duration::from_millis(60);
+
+/// What takes records in every turn: the last of them in a ring, as a recorder would.
+struct Ring {
+    records: Vec<Record>,
+    told: usize,
+}
+
+impl Ring {
+    fn new() -> Ring {
+        let fact = Fact::Partitioned { majority: 0 };
+        Ring { records: vec![Record { at: Micros(0), teller: Member(0), fact }; 4_096], told: 0 }
+    }
+}
+
+impl Sink for Ring {
+    fn record(&mut self, record: Record) {
+        let place = self.told % self.records.len();
+        self.records[place] = record;
+        self.told += 1;
+    }
+}
+
+/// A replica's lenses.
+struct Lenses {
+    ring: Ring,
+    metrics: Option<MetricsSink>,
+}
+
+impl Sink for Lenses {
+    fn record(&mut self, record: Record) {
+        self.ring.record(record);
+        self.metrics.record(record);
+    }
+}
+
+/// Replicas whose datagrams arrive at once.
+struct Cluster {
+    replicas: Vec<(Replica, Lenses)>,
+    leader: usize,
+    now: Micros,
+    out: Vec<Datagram>,
+    queue: Vec<(usize, Arrival)>,
+    asked: u64,
+    ok: u64,
+}
+
+impl Cluster {
+    fn new(metrics: bool, tuning: &Tuning) -> Cluster {
+        let replica = |rank: u16| {
+            let others: Vec<Address> = (0..MEMBERS).filter(|id| *id != rank).map(Address).collect();
+            let members = Membership::new(Address(rank), &others).expect("a cluster");
+            let sink = || MetricsSink::new(&members, tuning, &Limits::default());
+            let lenses = Lenses { ring: Ring::new(), metrics: metrics.then(sink) };
+            (Replica::new(members.clone(), tuning.clone(), 1, Micros(0)), lenses)
+        };
+        let mut cluster = Cluster {
+            replicas: (0..MEMBERS).map(replica).collect(),
+            leader: 0,
+            now: Micros(0),
+            out: Vec::new(),
+            queue: Vec::new(),
+            asked: 0,
+            ok: 0,
+        };
+        while !cluster.replicas.iter().any(|(replica, _)| replica.raft().is_leader()) {
+            cluster.advance(1_000);
+        }
+        let leads = |(replica, _): &(Replica, Lenses)| replica.raft().is_leader();
+        cluster.leader = cluster.replicas.iter().position(leads).expect("a leader");
+        cluster.advance(1_000);
+        cluster
+    }
+
+    fn advance(&mut self, micros: u64) {
+        self.now += Micros(micros);
+        for rank in 0..self.replicas.len() {
+            self.step(rank, Arrival::Wake);
+        }
+        self.settle();
+    }
+
+    fn step(&mut self, rank: usize, arrival: Arrival) {
+        let (replica, lenses) = &mut self.replicas[rank];
+        replica.step(self.now, arrival, &mut self.out, lenses);
+        for datagram in self.out.drain(..) {
+            match datagram.payload {
+                Payload::Peer { number, message } => {
+                    let from = Member(rank as u8);
+                    let to = datagram.destination;
+                    for other in (0..MEMBERS as usize).filter(|other| *other != rank) {
+                        if to == Address::EVERYONE || usize::from(to.0) == other {
+                            let message = message.clone();
+                            self.queue.push((other, Arrival::Peer { from, number, message }));
+                        }
+                    }
+                }
+                Payload::Answer { .. } => self.ok += 1,
+                Payload::Hello | Payload::Request { .. } => {}
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        while !self.queue.is_empty() {
+            for (to, arrival) in std::mem::take(&mut self.queue) {
+                self.step(to, arrival);
+            }
+        }
+    }
+
+    /// `in_flight` puts, asked together, until all are answered.
+    fn commit(&mut self, in_flight: u64) {
+        self.now += Micros(50);
+        let answered = self.ok + in_flight;
+        for _ in 0..in_flight {
+            self.asked += 1;
+            let operation = Operation::Put {
+                key: format!("key {}", self.asked % 1_000).into(),
+                value: "value".into(),
+            };
+            let mid = format!("{:016X}", self.asked).into();
+            let request =
+                Request { client: Address(0xAAAA), leader: Address::UNKNOWN, mid, operation };
+            self.step(self.leader, Arrival::Request(request));
+        }
+        while self.ok < answered {
+            self.step(self.leader, Arrival::Wake);
+            self.settle();
+        }
+    }
+
+    /// Nanoseconds a put, and records told by all replicas a put.
+    fn turn(&mut self, in_flight: u64) -> (f64, f64) {
+        let told = |cluster: &Cluster| {
+            cluster.replicas.iter().map(|(_, lenses)| lenses.ring.told).sum::<usize>()
+        };
+        let (before, start, mut puts) = (told(self), Instant::now(), 0);
+        while start.elapsed() < TURN {
+            (0..16).for_each(|_| self.commit(in_flight));
+            puts += 16 * in_flight;
+        }
+        let elapsed = start.elapsed().as_nanos() as f64;
+        for (_, lenses) in &mut self.replicas {
+            // As the thread beside the loop does.
+            lenses.metrics.iter().for_each(|metrics| metrics.handle().run_upkeep());
+        }
+        (elapsed / puts as f64, (told(self) - before) as f64 / puts as f64)
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// On against off, in turns.
+fn compare(in_flight: u64, tuning: &Tuning) {
+    let mut clusters = [Cluster::new(false, tuning), Cluster::new(true, tuning)];
+    let mut pairs = Vec::new();
+    let mut records = 0.0;
+    for pair in 0..PAIRS {
+        // Logs are kept whole: new clusters keep them short. The order of a pair alternates.
+        if pair % 8 == 7 {
+            clusters = [Cluster::new(false, tuning), Cluster::new(true, tuning)];
+        }
+        let mut took = [0.0; 2];
+        for place in [pair % 2, 1 - pair % 2] {
+            (took[place], records) = clusters[place].turn(in_flight);
+        }
+        pairs.push((took[0], took[1]));
+    }
+    let ratio = median(pairs.iter().map(|(off, on)| off / on).collect());
+    let extra = median(pairs.iter().map(|(off, on)| (on - off) / records).collect());
+    let off = median(pairs.iter().map(|(off, _)| *off).collect());
+    let aim = if in_flight == 1 { "aim 80 ns a record" } else { "aim 0.95" };
+    println!(
+        "{in_flight:>3} in flight: on/off {ratio:.3}, {extra:.0} ns a record more; \
+         off {off:.0} ns a put, {records:.2} records a put ({aim})"
+    );
+}
+
+/// What one message sent costs the fold, two counters and their place included, and what an
+/// increment of a kept handle does.
+fn increments() {
+    const TIMES: u64 = 2_000_000;
+    let tuning = tuning_file::load("course").expect("an embedded profile").tuning;
+    let members = Membership::new(Address(0), &[Address(1), Address(2)]).expect("a cluster");
+    let mut sink = MetricsSink::new(&members, &tuning, &Limits::default());
+    let fact = Fact::Sent {
+        to: To::Member(Member(1)),
+        number: 1,
+        kind: Kind::Append,
+        why: Why::Own(laconic::raft::Cause::Replicate),
+        term: 1,
+        first: 1,
+        entries: 1,
+        bytes: 300,
+    };
+    let record = Record { at: Micros(1), teller: Member(0), fact };
+    let start = Instant::now();
+    (0..TIMES).for_each(|_| sink.record(black_box(record)));
+    let sent = start.elapsed().as_nanos() as f64 / TIMES as f64;
+    let held = Record { fact: Fact::Held { client: Address(9), request: 1 }, ..record };
+    let start = Instant::now();
+    (0..TIMES).for_each(|_| sink.record(black_box(held)));
+    let one = start.elapsed().as_nanos() as f64 / TIMES as f64;
+    println!("a record that is one increment: {one:.1} ns (aim 20 ns)");
+    println!("a message sent, two increments: {sent:.1} ns");
+}
+
+/// A real run's median latency, with its replicas scraped or not.
+fn real_run(seed: u64, scraped: bool) -> Micros {
+    let folder = tempfile::tempdir().expect("a folder");
+    let discovery = folder.path().join("discovery.json");
+    let program = folder.path().join("4730kvstore");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_laconic"), &program).expect("a link");
+    let options = RealOptions {
+        seed,
+        program: Some(program),
+        discovery: Some(discovery.clone()),
+        ..RealOptions::default()
+    };
+    let mut scenario = Scenario::load("simple-2").expect("a scenario");
+    scenario.lifetime = Micros::from_seconds(8);
+    scenario.start_wait = Micros::from_seconds(2);
+    scenario.end_wait = Micros::from_seconds(1);
+    let run = std::thread::scope(|scope| {
+        let runner = scope.spawn(|| real::run(&scenario, &options).expect("a run"));
+        while scraped && !runner.is_finished() {
+            scrape_all(&discovery);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        runner.join().expect("a run")
+    });
+    run.conclusion.median_latency.expect("answers")
+}
+
+fn scrape_all(discovery: &std::path::Path) {
+    let text = std::fs::read_to_string(discovery).unwrap_or_default();
+    let groups: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    for group in groups.as_array().into_iter().flatten() {
+        let address = group["targets"][0].as_str().expect("an address");
+        // At the end of the run nobody is there any more.
+        if let Ok(mut stream) = TcpStream::connect(address) {
+            let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(request).and_then(|()| stream.read_to_end(&mut Vec::new()));
+        }
+    }
+}
+
+fn real_runs() {
+    let ratios = (1..=5).map(|pair| {
+        let mut latency = [0.0; 2];
+        for place in [pair % 2, 1 - pair % 2] {
+            latency[place] = real_run(pair as u64, place == 1).0 as f64;
+        }
+        let [off, on] = latency;
+        println!("real pair {pair}: median latency {on} us scraped, {off} us not");
+        on / off
+    });
+    println!("scraped every 100 ms: {:.3} of the latency (aim 1.05)", median(ratios.collect()));
+}
+
+fn main() {
+    let mut tuning = tuning_file::load("course").expect("an embedded profile").tuning;
+    tuning.startup_silence_us = 0;
+    increments();
+    compare(64, &tuning);
+    compare(1, &tuning);
+    if std::env::args().any(|argument| argument == "--real") {
+        real_runs();
+    }
+}

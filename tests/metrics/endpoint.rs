@@ -1,0 +1,157 @@
+//! One replica as a process: its endpoint is read-only and bounded, and does without what is not
+//! to be had.
+
+use std::fs;
+use std::io::Read;
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use laconic::metrics::exposition::samples;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{ask, assert_as_registered, get};
+
+/// Replica `0001` of three, which has said hello.
+struct Running {
+    child: Child,
+    /// The simulator's, until it closes it.
+    socket: Option<UdpSocket>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    fn start(address: &str, out: &Path) -> Running {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let port = socket.local_addr().unwrap().port().to_string();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_laconic"));
+        command.args(["replica", &port, "0001", "0002", "0000"]).stderr(Stdio::piped());
+        command.env_remove("LACONIC_PROFILE").env_remove("LACONIC_LOG");
+        command.env("LACONIC_METRICS_ADDRESS", address).env("LACONIC_OUT", out);
+        let child = command.spawn().unwrap();
+        let running = Running { child, socket: Some(socket) };
+        running.socket.as_ref().unwrap().recv(&mut [0; 1_000]).expect("a hello");
+        running
+    }
+
+    /// How it ended, and what it had printed.
+    fn stop(mut self) -> (ExitStatus, String) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let status = self.child.wait().unwrap();
+        let mut printed = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
+        (status, printed)
+    }
+}
+
+fn announced(out: &Path) -> String {
+    fs::read_to_string(out.join("0001.address")).unwrap().trim().to_owned()
+}
+
+#[test]
+fn it_serves_metrics_status_and_health_and_nothing_else() {
+    let out = TempDir::new().unwrap();
+    let replica = Running::start("0", out.path());
+    let address = announced(out.path());
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    assert_as_registered(&get(&address, "/metrics").unwrap(), false);
+    assert_eq!(get(&address, "/healthz").unwrap(), "ok\n");
+    let status: Value = serde_json::from_str(&get(&address, "/status").unwrap()).unwrap();
+    assert_eq!((&status["id"], &status["role"]), (&"0001".into(), &"follower".into()));
+    assert_eq!(status["tuning"]["heartbeat_interval_us"], 400_000);
+
+    let refused = |request: &[u8], answer: &str| {
+        let text = ask(&address, request).unwrap();
+        assert!(text.starts_with(&format!("HTTP/1.1 {answer}")), "{text}");
+    };
+    refused(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "404");
+    refused(b"POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "405");
+    refused(b"nonsense\r\n\r\n", "400");
+    let long = format!("GET /metrics?{} HTTP/1.1\r\n\r\n", "x".repeat(20_000));
+    refused(long.as_bytes(), "4");
+    let many = format!("GET /metrics HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(100));
+    refused(many.as_bytes(), "431");
+    assert_eq!(get(&address, "/healthz").unwrap(), "ok\n");
+    let (status, printed) = replica.stop();
+    assert!(status.success() && printed.is_empty(), "{status} {printed}");
+    assert!(out.path().join("0001.prom").exists());
+}
+
+/// Gauges are those of the moment of the scrape, though nothing happens in the replica.
+#[test]
+fn a_scrape_sees_the_replica_as_it_is_now() {
+    let out = TempDir::new().unwrap();
+    let replica = Running::start("0", out.path());
+    let uptime = || {
+        let text = get(&announced(out.path()), "/metrics").unwrap();
+        let line = text.lines().find(|line| line.starts_with("laconic_uptime_seconds ")).unwrap();
+        line.split_once(' ').unwrap().1.parse::<f64>().unwrap()
+    };
+    let first = uptime();
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(uptime() >= first + 0.1);
+    replica.stop();
+}
+
+/// What it would say could reach nobody: it steps no more, and its last figures stay as they are.
+#[test]
+fn a_replica_whose_socket_the_simulator_has_closed_steps_no_more() {
+    let out = TempDir::new().unwrap();
+    let mut replica = Running::start("0", out.path());
+    replica.socket = None;
+    let sent = || {
+        let text = get(&announced(out.path()), "/metrics").unwrap();
+        let samples = samples(&text).filter(|(series, _)| series.name.ends_with("_sent_total"));
+        samples.map(|(_, count)| count).sum::<f64>()
+    };
+    let start = Instant::now();
+    // It notices when it first campaigns.
+    while sent() == 0.0 {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (last, role) = (sent(), get(&announced(out.path()), "/status").unwrap());
+    // Two election timeouts, and more.
+    std::thread::sleep(Duration::from_millis(4_500));
+    assert_eq!(sent(), last, "{role}");
+    let (status, _) = replica.stop();
+    assert!(status.success());
+}
+
+/// One clear line, and the replica goes on without that lens.
+#[test]
+fn a_port_in_use_and_a_file_that_cannot_be_written_cost_one_line_each() {
+    let out = TempDir::new().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    fs::create_dir(out.path().join("0001.prom")).unwrap();
+    let (status, printed) = Running::start(&address, out.path()).stop();
+    assert!(status.success(), "{status}");
+    let lines: Vec<&str> = printed.lines().collect();
+    let [port, file] = lines.as_slice() else { panic!("{printed}") };
+    assert!(port.contains(&format!("LACONIC_METRICS_ADDRESS: {address}: Address already in use")));
+    assert!(file.contains("0001.prom: Is a directory"), "{file}");
+    assert!(lines.iter().all(|line| line.ends_with("serving on without it")), "{printed}");
+}
+
+#[test]
+fn an_address_that_is_none_is_refused() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_laconic"));
+    command.args(["replica", "4000", "0000", "0001"]).env("LACONIC_METRICS_ADDRESS", "here");
+    let output = command.output().unwrap();
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let line = "laconic replica: LACONIC_METRICS_ADDRESS: must be PORT or IP:PORT, not \"here\"\n";
+    assert_eq!(printed, line);
+}

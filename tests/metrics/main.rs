@@ -1,0 +1,153 @@
+//! Metrics: what is exposed is what the registry says and what the records hold, from real runs
+//! and virtual ones, and the endpoint keeps its bounds.
+
+mod dashboards;
+mod endpoint;
+mod prometheus;
+mod promtool;
+mod real;
+mod virtual_time;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use laconic::metrics::exposition::{Series, by_series};
+use laconic::metrics::family::{FAMILIES, Family, FamilyKind, Occurs};
+use laconic::raft::{Member, To, Why};
+use laconic::record::{Fact, Record};
+use laconic::sim::scenario::Scenario;
+
+/// Direction, kind, form, cause and peer, as labels say them.
+type Place = (&'static str, String, String, String, String);
+
+fn place(direction: &'static str, kind: &str, why: Why, peer: Member) -> Place {
+    let (form, cause) = match why {
+        Why::Own(cause) => ("own", cause),
+        Why::Relay(cause) => ("relay", cause),
+        Why::Ack(cause) => ("ack", cause),
+        Why::Reject(cause) => ("reject", cause),
+    };
+    let peer = format!("{:04X}", peer.0);
+    (direction, kind.into(), form.into(), cause.name().into(), peer)
+}
+
+/// What `teller`'s records say of its messages, in a cluster of `replicas`.
+fn ledger(records: &[Record], teller: Member, replicas: usize) -> BTreeMap<Place, u64> {
+    let mut ledger = BTreeMap::new();
+    for record in records.iter().filter(|record| record.teller == teller) {
+        match record.fact {
+            Fact::Sent { to, kind, why, .. } => {
+                let everyone = (0..replicas as u8).map(Member).filter(|peer| *peer != teller);
+                for peer in everyone.filter(|peer| to == To::Everyone || to == To::Member(*peer)) {
+                    *ledger.entry(place("sent", kind.name(), why, peer)).or_default() += 1;
+                }
+            }
+            Fact::Received { from, kind, why, .. } => {
+                *ledger.entry(place("received", kind.name(), why, from)).or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+    ledger
+}
+
+/// The same from the samples of an exposition, of one replica where it holds several.
+fn exposed(samples: &BTreeMap<Series, f64>, replica: Option<&str>) -> BTreeMap<Place, u64> {
+    let of_replica = samples
+        .iter()
+        .filter(|(series, _)| replica.is_none() || series.label("replica") == replica);
+    let row = |(series, value): (&Series, &f64)| {
+        let direction = match series.name.as_str() {
+            "laconic_messages_sent_total" => "sent",
+            "laconic_messages_received_total" => "received",
+            _ => return None,
+        };
+        let label = |name| series.label(name).unwrap().to_owned();
+        let place = (direction, label("kind"), label("form"), label("cause"), label("peer"));
+        Some((place, *value as u64))
+    };
+    of_replica.filter_map(row).collect()
+}
+
+/// The family of a sample, by its name.
+fn family_of(sample: &str) -> &'static Family {
+    let stem = ["_bucket", "_sum", "_count"].iter().find_map(|end| sample.strip_suffix(end));
+    let named = |name| FAMILIES.iter().find(move |family| family.name == name);
+    let histogram = stem.and_then(named).filter(|family| family.kind == FamilyKind::Histogram);
+    histogram.or_else(|| named(sample)).unwrap_or_else(|| panic!("{sample}: not in the registry"))
+}
+
+/// Holds the text that a replica exposes to the registry: help, type, labels, buckets, and that no
+/// family is missing. Those of messages must be there if `talked`.
+fn assert_as_registered(text: &str, talked: bool) {
+    let samples = by_series(text);
+    let mut seen = BTreeSet::new();
+    for series in samples.keys() {
+        let family = family_of(&series.name);
+        seen.insert(family.name);
+        let labels = series.labels.split(',').filter_map(|pair| pair.split_once('='));
+        let labels: Vec<&str> = labels.map(|(name, _)| name).filter(|name| *name != "le").collect();
+        assert_eq!(labels, family.labels, "{series:?}");
+    }
+    for family in FAMILIES {
+        let name = family.name;
+        let due =
+            family.occurs == Occurs::Always || family.occurs == Occurs::WithMessages && talked;
+        assert!(!due || seen.contains(name), "{name} is missing");
+        if !seen.contains(name) {
+            continue;
+        }
+        let once = |line: String| {
+            let count = text.lines().filter(|other| **other == *line).count();
+            assert_eq!(count, 1, "{line}");
+        };
+        once(format!("# HELP {name} {}", family.help));
+        once(format!("# TYPE {name} {}", family.kind.name()));
+        let bounds = samples.keys().filter(|series| series.name == format!("{name}_bucket"));
+        let bounds: BTreeSet<&str> = bounds.filter_map(|series| series.label("le")).collect();
+        let mut wanted: BTreeSet<String> = family.buckets.iter().map(f64::to_string).collect();
+        wanted.extend((family.kind == FamilyKind::Histogram).then(|| "+Inf".to_owned()));
+        assert_eq!(bounds, wanted.iter().map(String::as_str).collect(), "{name}");
+    }
+    for (series, value) in &samples {
+        assert!(value.is_finite(), "{series:?} {value}");
+    }
+}
+
+/// What an HTTP server answers to the bytes of a request; `None` if nobody is there or it ends
+/// before it has said anything.
+fn ask(address: &str, request: &[u8]) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // The server may refuse before it has read all.
+    let _ = stream.write_all(request);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    (!answer.is_empty()).then(|| String::from_utf8(answer).unwrap())
+}
+
+/// The body of what is at `path`; `None` if it is not to be had whole.
+fn get(address: &str, path: &str) -> Option<String> {
+    // By HTTP/1.0 nobody answers in chunks.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: test\r\n\r\n");
+    let answer = ask(address, request.as_bytes())?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let fields = head.lines().filter_map(|line| line.split_once(": "));
+    let length = fields.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let whole = length.into_iter().all(|(_, length)| length.parse() == Ok(body.len()));
+    (head.split(' ').nth(1) == Some("200") && whole).then(|| body.to_owned())
+}
+
+/// Five replicas and 60 requests in eight seconds, of which the first two are quiet.
+fn short_scenario() -> Scenario {
+    let mut scenario = Scenario::load("simple-2").unwrap();
+    scenario.name = "short".into();
+    scenario.lifetime = laconic::raft::Micros::from_seconds(5);
+    scenario.start_wait = laconic::raft::Micros::from_seconds(2);
+    scenario.end_wait = laconic::raft::Micros::from_seconds(1);
+    scenario.requests = 60;
+    scenario.tests.maximum_get_generation_fail_fraction = 1.0;
+    scenario
+}
