@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use laconic::metrics::family::{FAMILIES, FamilyKind};
+use laconic::metrics::family::{FAMILIES, FamilyKind, markdown_table};
 use laconic::raft::Micros;
 use laconic::sim::real::{RealOptions, run};
 use laconic::sim::scenario::{Event, EventKind};
@@ -119,6 +119,12 @@ fn every_query_speaks_of_what_there_is_and_every_family_is_on_a_panel() {
     }
     let all: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name).collect();
     assert_eq!(shown, all, "families on a panel");
+}
+
+#[test]
+fn the_readme_lists_the_registry() {
+    let readme = fs::read_to_string(folder().join("../README.md")).unwrap();
+    assert!(readme.contains(&markdown_table()), "README.md lacks:\n{}", markdown_table());
 }
 
 #[test]
