@@ -1,7 +1,8 @@
 //! A datagram in to datagrams out, through the real socket loop of a replica process: an append of
 //! one entry until its answer. Beside it, in the same run, what the machine itself takes: a thread
 //! that sends back whatever it gets. Then what spans cost: appends 64 at a time, to replicas that
-//! span nothing, one in 100 and everything, in turns. `cargo bench --bench service`.
+//! span nothing, next to nothing (which leaves the looking for what to span), one in 100 and
+//! everything, in turns. `cargo bench --bench service`.
 
 use std::error::Error;
 use std::ffi::OsStr;

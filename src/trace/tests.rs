@@ -69,3 +69,45 @@ fn a_full_disk_is_told() {
         assert_eq!(draw_into(room).unwrap_err().kind(), io::ErrorKind::StorageFull, "{room}");
     }
 }
+
+/// The lines of a span file: anchors by clock and time, both in microseconds, then a span at 100.
+fn span_file(anchors: &[(u64, f64)]) -> Box<dyn io::BufRead> {
+    let mut lines = vec!["[".to_owned()];
+    for (clock_us, ts) in anchors {
+        let args = format!(r#"{{"clock_us":"{clock_us}","rank":"1"}}"#);
+        lines.push(format!(r#"{{"ph":"i","name":"anchor","ts":{ts},"args":{args}}},"#));
+    }
+    for (phase, ts) in [("B", 100.0), ("B", 100.25), ("E", 100.5), ("E", 101.0), ("B", 102.0)] {
+        lines.push(format!(r#"{{"ph":"{phase}","name":"step","ts":{ts},"args":{{}}}},"#));
+    }
+    Box::new(io::Cursor::new(lines.join("\n")))
+}
+
+#[test]
+fn spans_stand_where_the_closest_anchor_says() {
+    // Between the first anchor's look at the clock and its own time something else ran for 5 ms.
+    let anchors = [(1_000_030, 5_030.0), (1_005_040, 40.5), (1_005_050, 60.0)];
+    let file = SpanFile::open(span_file(&anchors), 1_000_000).unwrap().expect("spans");
+    assert_eq!(file.rank(), 1);
+    let mut out = Vec::new();
+    draw([received(1, 1)], 2, Vec::new(), vec![file], &mut out).unwrap();
+    let file: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let slices = file["traceEvents"].as_array().unwrap().iter();
+    let steps = slices.filter(|event| event["ph"] == "X" && event["name"] == "step");
+    let steps: Vec<_> = steps.map(|step| (step["ts"].as_f64(), step["dur"].as_f64())).collect();
+    // The inner one ends first; that which never ended is left out.
+    let wanted = [(Some(5_099.75), Some(0.25)), (Some(5_099.5), Some(1.0))];
+    assert_eq!(steps, wanted);
+}
+
+#[test]
+fn a_span_file_without_anchors_is_foreign_and_an_empty_one_is_none() {
+    let open = |text: &'static str| SpanFile::open(Box::new(text.as_bytes()), 1).map(|_| ());
+    assert!(SpanFile::open(span_file(&[]), 1).is_err_and(|error| error == BadSpans::Foreign));
+    assert_eq!(open("{}\n"), Err(BadSpans::Foreign));
+    let anchor = "[\n{\"ph\":\"i\",\"name\":\"anchor\",\"ts\":1,\"args\":{\"rank\":\"300\",\"clock_us\":\"1\"}}";
+    assert_eq!(open(anchor), Err(BadSpans::Foreign), "no rank");
+    for text in ["", "[\n", "[\n{\"ph\":\"i\",\"na"] {
+        assert!(SpanFile::open(Box::new(text.as_bytes()), 1).is_ok_and(|file| file.is_none()));
+    }
+}
