@@ -5,7 +5,7 @@
 all: 4730kvstore
 
 4730kvstore: FORCE
-	cargo build --release --locked
+	cargo build --release --locked --features top
 	cp -f target/release/laconic $@
 
 FORCE:

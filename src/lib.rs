@@ -16,9 +16,12 @@
 //! | [`metrics`] | records and status as Prometheus and OpenMetrics text | budget, raft, record, replica, wire |
 //! | [`tuning_file`] | profiles: the core's knobs from TOML, and what a run may spend | budget, raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
-//! | [`service`] | a replica as a process: socket, timers, signals | replica and below; never sim |
+//! | [`recorder`] | the black box, and what the boxes of a cluster tell | interface, raft, record |
+//! | [`trace`] | a run as one Chrome trace file | interface, raft, record, wire |
+//! | [`service`] | a replica as a process: socket, timers, signals | recorder and below; never sim |
 //! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | replica and below; never service |
 //! | [`tune`] | what findings expect, held against reruns | budget, sim |
+//! | `top` | a running cluster in the terminal; only with the feature of that name | metrics |
 //! | [`cli`] | the command line | all |
 //!
 //! Two principles: the core is pure, and every fact is emitted once. Whatever counts, checks or
@@ -32,9 +35,13 @@ pub mod kv;
 pub mod metrics;
 pub mod raft;
 pub mod record;
+pub mod recorder;
 pub mod replica;
 pub mod service;
 pub mod sim;
+#[cfg(feature = "top")]
+pub mod top;
+pub mod trace;
 pub mod tune;
 pub mod tuning_file;
 pub mod wire;

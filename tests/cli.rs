@@ -124,7 +124,19 @@ fn too_loud() -> &'static str {
 #[test]
 fn every_help_has_examples_and_fits_a_terminal() {
     let desk = Desk::new();
-    for command in ["", "sim", "records", "calibrate", "compare", "replica"] {
+    let commands = [
+        "",
+        "sim",
+        "budget",
+        "budget diff",
+        "records",
+        "trace",
+        "postmortem",
+        "calibrate",
+        "compare",
+        "replica",
+    ];
+    for command in commands {
         let help = desk.run(&format!("{command} --help"));
         assert_eq!((help.status, help.err.as_str()), (0, ""), "{command}");
         assert!(help.out.contains("Example"), "{command}: {}", help.out);

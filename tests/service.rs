@@ -45,7 +45,7 @@ impl Running {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let port = socket.local_addr().unwrap().port();
         command.args([&port.to_string(), "0001", "0002", "0000"]).stderr(Stdio::piped());
-        for variable in ["LACONIC_PROFILE", "LACONIC_LOG", "LACONIC_OUT"] {
+        for variable in ["LACONIC_PROFILE", "LACONIC_LOG", "LACONIC_OUT", "LACONIC_BLACK_BOX"] {
             command.env_remove(variable);
         }
         command.envs(environment.iter().copied());

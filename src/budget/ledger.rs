@@ -414,3 +414,76 @@ fn others(member: Member, replicas: usize) -> MemberSet {
 
 /// How far ahead of what is known a number may be.
 const MOST_AHEAD: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::Why;
+
+    fn sent(ledger: &mut Ledger, at: u64, number: u64) {
+        let fact = Fact::Sent {
+            to: To::Member(Member(1)),
+            number,
+            kind: Kind::Append,
+            why: Why::Own(Cause::Replicate),
+            term: 1,
+            first: 1,
+            entries: 1,
+            bytes: 100,
+        };
+        let record = Record { at: Micros(at), teller: Member(0), fact };
+        ledger.record(&record, Phase::Steady);
+    }
+
+    fn routed(ledger: &mut Ledger, at: u64, number: u64, fate: record::Fate) {
+        let (from, to) = (Member(0), Member(1));
+        let fact = Fact::Routed { from, to, number, fate, bytes: 100 };
+        ledger.record(&Record { at: Micros(at), teller: SIMULATOR, fact }, Phase::Steady);
+    }
+
+    fn fates(closed: &Closed) -> Vec<(Fate, u64)> {
+        closed.cells.iter().map(|(cell, tally)| (cell.fate, tally.count)).collect()
+    }
+
+    #[test]
+    fn a_gap_below_what_was_read_is_lost_and_what_lies_above_is_unread() {
+        let mut ledger = Ledger::new(3, 10);
+        (1..=5).for_each(|number| sent(&mut ledger, number, number));
+        routed(&mut ledger, 11, 1, record::Fate::Dropped);
+        routed(&mut ledger, 13, 3, record::Fate::Delivered);
+        let closed = ledger.finish();
+        let wanted = [
+            (Fate::Dropped, 1),
+            (Fate::UnreadByReceiver, 1),
+            (Fate::UnreadBySimulator, 2),
+            (Fate::LostInSocket, 1),
+        ];
+        assert_eq!((fates(&closed), closed.faults), (wanted.to_vec(), Vec::new()));
+    }
+
+    #[test]
+    fn a_number_that_is_skipped_or_never_told_of_is_a_fault() {
+        let mut skipped = Ledger::new(3, 10);
+        sent(&mut skipped, 1, 1);
+        sent(&mut skipped, 2, 3);
+        let faults = skipped.finish().faults;
+        assert_eq!(faults, ["replica 0000 counts 3 messages, but its records tell 2"]);
+        let mut untold = Ledger::new(3, 10);
+        routed(&mut untold, 1, 1, record::Fate::Dropped);
+        let faults = untold.finish().faults;
+        assert!(faults[0].contains("message 1 of replica 0000"), "{faults:?}");
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten() {
+        let mut ledger = Ledger::new(3, 10);
+        for number in 1..=10_000 {
+            sent(&mut ledger, number * 10, number);
+            routed(&mut ledger, number * 10 + 5, number, record::Fate::Dropped);
+        }
+        assert!(ledger.senders[0].slots.len() <= 1, "{}", ledger.senders[0].slots.len());
+        let closed = ledger.finish();
+        assert_eq!(fates(&closed), [(Fate::Dropped, 10_000)]);
+        assert_eq!((closed.ended.len(), closed.left_out), (10, 9_990));
+    }
+}

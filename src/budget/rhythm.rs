@@ -119,3 +119,59 @@ impl Rhythm {
         self.heartbeats
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Micros = Micros::from_millis(100);
+
+    /// Appends to members of five, of which member 0 leads: (milliseconds, receiver, cause).
+    fn heartbeats(different: Different, appends: &[(u64, u8, Cause)], end_ms: u64) -> u64 {
+        let mut rhythm = Rhythm::new(5, INTERVAL, different);
+        for (at_ms, to, cause) in appends {
+            rhythm.append(Micros::from_millis(*at_ms), (Member(0), Member(*to)), 1, *cause);
+        }
+        rhythm.finish(Micros::from_millis(end_ms))
+    }
+
+    #[test]
+    fn silence_costs_a_heartbeat_an_interval_and_an_append_is_one() {
+        let appends = [(10, 1, Cause::Replicate), (560, 1, Cause::Replicate)];
+        assert_eq!(heartbeats(Different::Nothing, &appends, 600), 5);
+        let longer = Different::Interval(Micros::from_millis(250));
+        assert_eq!(heartbeats(longer, &appends, 600), 2);
+        let often: Vec<_> = (0..20).map(|turn| (turn * 90, 1, Cause::Replicate)).collect();
+        assert_eq!(heartbeats(Different::Nothing, &often, 1_750), 0);
+        // What the leader does within the timer's slack of the deadline is in time.
+        let late = [(0, 1, Cause::Replicate), (100, 1, Cause::Replicate)];
+        assert_eq!(heartbeats(Different::Nothing, &late, 150), 0);
+    }
+
+    #[test]
+    fn without_a_cause_the_silence_is_longer() {
+        let appends =
+            [(0, 1, Cause::Replicate), (90, 1, Cause::Commit), (180, 1, Cause::Replicate)];
+        assert_eq!(heartbeats(Different::Nothing, &appends, 200), 0);
+        assert_eq!(heartbeats(Different::Without(Cause::Commit), &appends, 200), 1);
+    }
+
+    #[test]
+    fn in_rotation_half_of_the_others_are_addressed_in_turn() {
+        let star = |turn: u64| (1..5).map(move |to| (turn * 60, to, Cause::Replicate));
+        let appends: Vec<_> = (0..10).flat_map(star).collect();
+        assert_eq!(heartbeats(Different::Nothing, &appends, 600), 0);
+        // Each of the four would hear every 120 ms, so two at a time get a heartbeat between, which
+        // puts them behind the others in the rotation: two every 120 ms.
+        assert_eq!(heartbeats(Different::Rotation, &appends, 600), 10);
+    }
+
+    #[test]
+    fn a_new_term_begins_anew() {
+        let mut rhythm = Rhythm::new(3, INTERVAL, Different::Nothing);
+        let link = (Member(0), Member(1));
+        rhythm.append(Micros(0), link, 1, Cause::Replicate);
+        rhythm.append(Micros::from_millis(950), link, 2, Cause::Replicate);
+        assert_eq!(rhythm.finish(Micros::from_millis(1_000)), 0);
+    }
+}

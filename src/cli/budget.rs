@@ -37,8 +37,7 @@ pub struct BudgetArguments {
     /// Run folders, as `laconic sim ... --out` makes them
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
-    /// Run the scenario again in virtual time with each finding's change, and
-    /// print expected against seen
+    /// Run again in virtual time with each finding's change: expected against seen
     #[arg(long)]
     verify: bool,
     /// How many seeds to verify on, from the run's own on
@@ -60,6 +59,11 @@ enum BudgetCommand {
 
 /// Say what changed from one run to another, by cause, in words first
 #[derive(Args)]
+#[command(after_help = "\
+Example:
+  laconic sim simple-2 --seed 1 --out one
+  laconic sim simple-2 --seed 1 --profile quiet --out other
+  laconic budget diff one other")]
 struct DiffArguments {
     /// The first run's folder
     before: PathBuf,

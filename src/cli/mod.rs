@@ -4,8 +4,11 @@ mod budget;
 mod calibrate;
 mod compare;
 mod output;
+mod postmortem;
 mod records;
 mod sim;
+mod top;
+mod trace;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -64,6 +67,8 @@ Examples:
   laconic sim all --repeat 20     the course's seventeen, 20 seeds each
   laconic sim crash-3 --real      over real UDP, with child processes
   laconic sim simple-2 --out run  keep the run, then: laconic budget run
+  laconic trace run -o trace.json the same as arrows and slices, for Perfetto
+  laconic postmortem run          what a real run's black boxes tell
 
 Exit status: 0 good, 1 a check failed, 2 bad input or usage, 3 only a budget
 exceeded, 4 the environment failed (port, child, disk), 130 interrupted."
@@ -81,6 +86,12 @@ enum Command {
     Budget(budget::BudgetArguments),
     /// Print the records of a run as JSON lines
     Records(records::RecordsArguments),
+    /// Draw a kept run as a Chrome trace file, for Perfetto
+    Trace(trace::TraceArguments),
+    /// Say what black boxes tell of a cluster's last failure
+    Postmortem(postmortem::PostmortemArguments),
+    /// Watch a running cluster in the terminal
+    Top(top::TopArguments),
     /// Measure this machine's delays in real runs, for virtual ones
     Calibrate(calibrate::CalibrateArguments),
     /// Run five scenarios in both engines and say how far they agree
@@ -93,13 +104,14 @@ enum Command {
 #[derive(Args)]
 #[command(after_help = "\
 Environment (nothing set: no files, only warnings printed, profile course):
-  LACONIC_PROFILE  course, textbook, eager, quiet, or a TOML file
-  LACONIC_LOG      what the log on stderr tells: info, laconic=debug; else warn
-  LACONIC_OUT      folder for records/ID.bin, the facts of this replica, and for
-                   ID.prom, its last metrics
+  LACONIC_PROFILE    course, textbook, eager, quiet, or a TOML file
+  LACONIC_LOG        what the log on stderr tells: info, laconic=debug; else warn
+  LACONIC_OUT        folder for records/ID.bin, the facts of this replica, and for
+                     ID.prom, its last metrics
+  LACONIC_BLACK_BOX  folder for ID.box, its last 65,536 facts, there after SIGKILL
   LACONIC_METRICS_ADDRESS
-                   PORT on 127.0.0.1, or IP:PORT, that serves /metrics, /status
-                   and /healthz; 0 is any free port, then named in ID.address
+                     PORT on 127.0.0.1, or IP:PORT, that serves /metrics, /status
+                     and /healthz; 0 is any free port, then named in ID.address
 
 Example:
   LACONIC_LOG=info laconic replica 4000 0000 0001 0002")]
@@ -130,6 +142,9 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Budget(arguments) => budget::run(&arguments),
         Command::Records(arguments) => records::run(&arguments),
+        Command::Trace(arguments) => trace::run(&arguments),
+        Command::Postmortem(arguments) => postmortem::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Replica(arguments) => {

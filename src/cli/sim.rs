@@ -9,10 +9,12 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::output::{print, print_styled, write};
 use super::{Failure, Status};
 use crate::budget;
+use crate::budget::report::LimitRow;
 use crate::sim::outcome::Outcome;
 use crate::sim::report::Report;
 use crate::sim::scenario::{COURSE, Scenario};
@@ -42,7 +44,8 @@ scenario, seed, ended_at_us, over, leaders_seen, counts, mean_latency_s,
 median_latency_us, checks (name, passed, detail), benchmarks (name, value,
 thresholds, tier), unanswered, duplicates, incidents, ends, faults, remarks,
 and messages: table (kind, cause, count), total = counted + unread + lost,
-committed_puts, batches, batch_messages, resend_timeouts, elections, garbage.
+committed_puts, batches, batch_messages, resend_timeouts, elections, garbage;
+where a budget is stated, limits (name, stated_by, allowed, spent, exceeded).
 
 Exit status: 0 good, 1 a check failed, 2 bad input or usage, 3 only a budget
 exceeded, 4 the environment failed (port, child, disk), 130 interrupted. Of
@@ -127,7 +130,7 @@ fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
         write(path, &page)?;
     }
     match arguments.json {
-        true => print(&json_line(&done.outcome))?,
+        true => print(&json_line(done))?,
         false => {
             print(&Report(&done.outcome).to_string())?;
             if let Some(report) = &done.budget {
@@ -142,10 +145,19 @@ fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
     })
 }
 
-/// An outcome as one line of JSON.
-fn json_line(outcome: &Outcome) -> String {
+/// A run as one line of JSON: its outcome, and the limits that it had to keep, if any are stated.
+fn json_line(done: &Done) -> String {
+    /// The outcome's own keys, and one more where there is something to say.
+    #[derive(Serialize)]
+    struct Line<'a> {
+        #[serde(flatten)]
+        outcome: &'a Outcome,
+        #[serde(skip_serializing_if = "<[LimitRow]>::is_empty")]
+        limits: &'a [LimitRow],
+    }
+    let limits = done.budget.as_ref().map_or(&[][..], |report| &report.limits);
     // Numbers, strings and lists of them always serialize.
-    serde_json::to_string(outcome).unwrap_or_default() + "\n"
+    serde_json::to_string(&Line { outcome: &done.outcome, limits }).unwrap_or_default() + "\n"
 }
 
 fn jobs(arguments: &SimArguments) -> Result<Vec<Job>, Failure> {

@@ -62,13 +62,15 @@ impl RecordFile {
     /// If the file cannot be created or its header cannot be written.
     pub fn create(path: &Path, header: FileHeader) -> Result<RecordFile, RecordFileError> {
         let io = |source| RecordFileError::Io { path: path.to_owned(), source };
-        let mut out = BufWriter::with_capacity(1 << 16, File::create(path).map_err(io)?);
+        let mut file = File::create(path).map_err(io)?;
         let mut bytes = [0u8; FRAME_BYTES];
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
         bytes[12] = header.teller.0;
         bytes[16..24].copy_from_slice(&header.clock_start_us.to_le_bytes());
-        out.write_all(&bytes).map_err(io)?;
+        // At once: a teller that is killed before its first full buffer leaves a file all the same.
+        file.write_all(&bytes).map_err(io)?;
+        let out = BufWriter::with_capacity(1 << 16, file);
         Ok(RecordFile { out, path: path.to_owned(), failed: None })
     }
 
@@ -296,6 +298,17 @@ mod tests {
             let line = json_line(&record);
             let value: serde_json::Value = serde_json::from_str(&line).expect(&line);
             assert!(value["fact"].is_string(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_number_beside_a_fact_changes_nothing_about_it() {
+        for fact in one_of_each() {
+            let record = Record { at: Micros(5), teller: Member(2), fact };
+            let numbered = frame::encode_numbered(&record, u64::MAX);
+            assert_eq!(frame::decode(&numbered), Some(record));
+            assert_eq!(frame::number(&numbered), u64::MAX);
+            assert_eq!(frame::number(&frame::encode(&record)), 0);
         }
     }
 

@@ -1,5 +1,6 @@
 //! A record as 64 bytes on disk: time, five words, one half word, tag, teller, six small numbers
-//! and a CRC-32 of all that, little-endian throughout.
+//! and a CRC-32 of all that, little-endian throughout. No fact needs the fifth word: it numbers the
+//! frames of a ring, where their places do not tell the order.
 
 use super::{AnswerKind, Fact, Fate, Record};
 use crate::interface::Address;
@@ -12,6 +13,9 @@ pub const FRAME_BYTES: usize = 64;
 /// Stands for "everyone" where a receiver's rank would.
 const EVERYONE: u8 = 255;
 
+/// Which of a frame's words is its number.
+const NUMBER_WORD: usize = 4;
+
 /// A fact, laid out.
 #[derive(Default)]
 struct Cells {
@@ -21,9 +25,15 @@ struct Cells {
     words: [u64; 5],
 }
 
-/// The frame of `record`.
+/// The frame of `record` in a file whose frames are in order.
 pub fn encode(record: &Record) -> [u8; FRAME_BYTES] {
-    let cells = lay_out(&record.fact);
+    encode_numbered(record, 0)
+}
+
+/// The frame of `record` as number `number` of its teller's.
+pub fn encode_numbered(record: &Record, number: u64) -> [u8; FRAME_BYTES] {
+    let mut cells = lay_out(&record.fact);
+    cells.words[NUMBER_WORD] = number;
     let mut frame = [0u8; FRAME_BYTES];
     frame[..8].copy_from_slice(&record.at.0.to_le_bytes());
     for (place, word) in cells.words.iter().enumerate() {
@@ -36,6 +46,12 @@ pub fn encode(record: &Record) -> [u8; FRAME_BYTES] {
     let checksum = crc32fast::hash(&frame[..60]);
     frame[60..].copy_from_slice(&checksum.to_le_bytes());
     frame
+}
+
+/// What [`encode_numbered`] numbered `frame` with.
+pub fn number(frame: &[u8; FRAME_BYTES]) -> u64 {
+    let place = 8 + NUMBER_WORD * 8;
+    frame[place..place + 8].iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 /// The record in `frame`; `None` if its checksum is wrong or it makes no sense.

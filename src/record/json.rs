@@ -8,10 +8,7 @@ use crate::raft::{Event, To};
 /// One record as one line of JSON, without a line end: `at_us`, `teller` (a rank or
 /// `"simulator"`), `fact`, and the fact's own keys.
 pub fn json_line(record: &Record) -> String {
-    let mut object = match record.fact {
-        Fact::State(event) => event_json(event),
-        fact => fact_json(fact),
-    };
+    let mut object = fact_json(record.fact);
     object["at_us"] = json!(record.at.0);
     object["teller"] = match record.teller {
         SIMULATOR => json!("simulator"),
@@ -20,7 +17,8 @@ pub fn json_line(record: &Record) -> String {
     object.to_string()
 }
 
-fn fact_json(fact: Fact) -> Value {
+/// A fact as a JSON object: `fact`, its name, and its own keys.
+pub fn fact_json(fact: Fact) -> Value {
     match fact {
         Fact::Sent { to, number, kind, why, term, first, entries, bytes } => json!({
             "fact": "sent", "to": to_json(to), "n": number, "kind": kind.name(),

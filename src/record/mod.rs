@@ -3,12 +3,12 @@
 //! with a checksum; `laconic records` prints them as JSON lines.
 
 mod file;
-mod frame;
+pub mod frame;
 mod json;
 mod run;
 
 pub use file::{FileHeader, ReadRecords, RecordFile, RecordFileError, RecordReader, read_records};
-pub use json::json_line;
+pub use json::{fact_json, json_line};
 pub use run::RunRecords;
 
 use crate::interface::Address;

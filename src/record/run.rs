@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{RecordFileError, RecordReader};
 use super::{Record, SIMULATOR};
-use crate::raft::Micros;
+use crate::raft::{Member, Micros};
 
 /// The records of a run. Time is the run's: 0 when the simulator's clock began, or, without its
 /// file, the earliest teller's; what came before is at 0.
@@ -53,6 +53,11 @@ impl RunRecords {
     /// How many files are being read.
     pub fn files(&self) -> usize {
         self.readers.len()
+    }
+
+    /// Who tells.
+    pub fn tellers(&self) -> impl Iterator<Item = Member> {
+        self.readers.iter().map(|reader| reader.header().teller)
     }
 
     /// What could not be read, a line each, as far as it is known: complete once the stream has
@@ -125,7 +130,6 @@ fn files_of(run: &Path) -> Result<Vec<PathBuf>, RecordFileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::Member;
     use crate::record::{Fact, FileHeader, RecordFile, Sink};
 
     fn write(path: &Path, teller: Member, clock_start_us: u64, times: &[u64]) {

@@ -13,6 +13,9 @@ pub struct Environment {
     /// `LACONIC_OUT`: the folder for `records/ID.bin`, `ID.prom` and `ID.address`; absent: no file
     /// is written.
     pub out: Option<PathBuf>,
+    /// `LACONIC_BLACK_BOX`: the folder for `ID.box`, the replica's last records in a mapped file; a
+    /// folder, since all replicas of a launcher share its environment. Absent: there is none.
+    pub black_box: Option<PathBuf>,
     /// `LACONIC_METRICS_ADDRESS`: where `/metrics`, `/status` and `/healthz` are served, as a port
     /// on 127.0.0.1 or as IP:PORT, 0 for any free port; absent: nowhere.
     pub metrics_address: Option<SocketAddr>,
@@ -48,6 +51,7 @@ impl Environment {
             profile: text("LACONIC_PROFILE"),
             log: text("LACONIC_LOG"),
             out: value("LACONIC_OUT").map(PathBuf::from),
+            black_box: value("LACONIC_BLACK_BOX").map(PathBuf::from),
             metrics_address: address.map(|address| parse_address(&address)).transpose()?,
         })
     }

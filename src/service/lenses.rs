@@ -1,6 +1,7 @@
-//! Where a replica's records go: to a file, to the log and into metrics, all folds over the one
-//! stream.
+//! Where a replica's records go: to a file, to the black box, to the log and into metrics, all folds
+//! over the one stream.
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use crate::raft::Micros;
 use crate::record::{
     Fact, FileHeader, Record, RecordFile, RecordFileError, Sink, deposed_name, json_line,
 };
+use crate::recorder::{BlackBox, BoxHeader};
 use crate::replica::Replica;
 use crate::tuning_file::Profile;
 use crate::wire::{Garbage, Membership};
@@ -36,12 +38,14 @@ pub(super) fn log_to_stderr(filter: Option<&str>) -> Result<(), BadEnvironment> 
 /// All that listens to a replica's records.
 pub(super) struct Lenses {
     file: Option<RecordFile>,
+    black_box: Option<BlackBox>,
     garbage: GarbageLog,
     telemetry: Option<Telemetry>,
 }
 
 impl Lenses {
-    /// Opens the record file and the metrics, if the environment asks for them.
+    /// Opens the record file, the black box and the metrics, if the environment asks for them. A box
+    /// that cannot be had is a line on stderr: it is there for a bad day, not to make one.
     pub fn open(
         environment: &Environment,
         members: &Membership,
@@ -49,9 +53,11 @@ impl Lenses {
         profile: &Profile,
     ) -> Result<Lenses, RecordFileError> {
         let file = environment.out.as_deref().map(|out| open_records(out, members, clock));
+        let folder = environment.black_box.as_deref();
+        let black_box = folder.and_then(|folder| open_black_box(folder, members, clock));
         let file = file.transpose()?;
         let telemetry = Telemetry::open(environment, members, profile);
-        Ok(Lenses { file, garbage: GarbageLog::default(), telemetry })
+        Ok(Lenses { file, black_box, garbage: GarbageLog::default(), telemetry })
     }
 
     /// Waits until somebody asks for fresh figures; without metrics nobody ever does.
@@ -79,6 +85,7 @@ impl Lenses {
 
     fn pass_on(&mut self, record: Record) {
         self.file.record(record);
+        self.black_box.record(record);
         self.telemetry.record(record);
         match record.fact {
             Fact::Garbage { reason, .. } => self.garbage.on_garbage(record.at, reason),
@@ -109,6 +116,19 @@ fn open_records(
     let teller = members.me();
     let path = folder.join(format!("{}.bin", members.address(teller)));
     RecordFile::create(&path, FileHeader { teller, clock_start_us: clock.start_us() })
+}
+
+fn open_black_box(folder: &Path, members: &Membership, clock: &MonotonicClock) -> Option<BlackBox> {
+    let teller = members.me();
+    let path = folder.join(format!("{}.box", members.address(teller)));
+    let replicas = members.count() as u8;
+    let header = BoxHeader { teller, replicas, clock_start_us: clock.start_us() };
+    let complain = |error| {
+        let line = format!("LACONIC_BLACK_BOX: {error}; serving on without it");
+        // With stderr closed there is nobody to tell.
+        let _ = writeln!(io::stderr(), "laconic replica: {line}");
+    };
+    BlackBox::create(&path, header).map_err(complain).ok()
 }
 
 /// Who leads is worth a line at `info`; everything is one at `debug`.

@@ -4,7 +4,7 @@
 //! - [`Arguments`]: `PORT ID OTHERS...` (interface §1), nothing else;
 //! - [`Environment`]: what the launcher's environment asks for (design §8);
 //! - `serve`: the loop, which takes all that is ready, lets the replica decide, and sends;
-//! - `lenses`: where records go: a file, the log, metrics;
+//! - `lenses`: where records go: a file, the black box, the log, metrics;
 //! - `telemetry`, `endpoint`: metrics, and the thread that serves them over HTTP.
 //!
 //! The seed of the replica's election timeouts comes from the operating system's randomness: no

@@ -80,6 +80,11 @@ fn surplus_answers() {
         })
     };
     assert_controls("surplus_answers", [20_000, 50_000, 100_000].map(everyone), vec![plain()]);
+    // Where a quorum answers in turn, its answers are needed.
+    let report = analysed(&scenario("simple-2"), &tuning("course"), false, 1).report;
+    let numbers: Vec<f64> =
+        finding(&report, "surplus_answers").numbers.iter().map(|number| number.value).collect();
+    assert!(numbers[0] >= 20.0 && numbers[1] <= numbers[0] / 10.0, "{numbers:?}");
 }
 
 #[test]

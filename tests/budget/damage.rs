@@ -59,7 +59,7 @@ fn of_truncated_empty_foreign_and_other_versions_files_the_rest_is_told() {
     let mut other = whole.clone();
     other[8] = 7;
     fs::write(&path, other).unwrap();
-    assert_partial(&run, "0001.bin: record file of version 7, this program reads 1");
+    assert_partial(&run, "0001.bin: record file of version 7, this program reads 2");
     let mut flipped = whole.clone();
     flipped[64 * 50 + 9] ^= 4;
     fs::write(&path, flipped).unwrap();
@@ -121,6 +121,9 @@ fn a_budget_exceeded_is_told_and_has_status_3() {
     let (status, told) = run(&["sim", "simple-1", "--repeat", "3"]);
     assert_eq!(status, Some(3), "{told}");
     assert!(told.contains("Over budget: 3 of 3"), "{told}");
+    let (_, line) = run(&["sim", "simple-1", "--json"]);
+    let outcome: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(outcome["limits"][0]["exceeded"], true, "{line}");
     let kept = folder.path().join("kept").display().to_string();
     run(&["sim", "simple-1", "--out", &kept]);
     assert_eq!(laconic(&["budget", &kept]).status.code(), Some(3));

@@ -74,6 +74,7 @@ impl Campaign {
             }
         };
         self.exceeded += u64::from(done.exceeds_budget());
+        let line = self.json.then(|| json_line(&done));
         let outcome = done.outcome;
         self.passed += usize::from(outcome.passed);
         self.failed |= !outcome.passed && !outcome.failed_by_dice_alone;
@@ -81,8 +82,8 @@ impl Campaign {
         if outcome.failed_by_dice_alone {
             self.dice.push(format!("{} seed {}", run.scenario, run.seed));
         }
-        if self.json {
-            return print(&json_line(&outcome));
+        if let Some(line) = line {
+            return print(&line);
         }
         if self.all && self.repeat == 1 {
             return print(&format!("{:<14}{}\n", run.scenario, Line(&outcome)));

@@ -52,7 +52,8 @@ pub struct RealOptions {
     pub precise: bool,
     /// No pipes for the replicas' output; one that ends by itself is not noticed.
     pub silence: bool,
-    /// Folder for `records/ID.bin` and `simulator.bin`; `None`: they are read and thrown away.
+    /// Folder for `records/ID.bin`, `simulator.bin` and the black boxes, `boxes/ID.box`; `None`: the
+    /// records are read and thrown away, and there are no boxes.
     pub out: Option<PathBuf>,
     /// Show a progress bar, if stderr is a terminal.
     pub progress: bool,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use super::recordings::BOXES;
 use super::{RealError, RealOptions};
 use crate::raft::{Member, Micros};
 use crate::sim::course::arrived::address_of;
@@ -46,6 +47,9 @@ impl Launcher {
         let mut environment = Vec::new();
         if !options.foreign {
             environment.push(("LACONIC_OUT", out.to_owned()));
+            // Boxes are for runs that are kept.
+            let kept = options.out.is_some().then(|| out.join(BOXES));
+            environment.extend(kept.map(|boxes| ("LACONIC_BLACK_BOX", boxes)));
             // Any free port of loopback.
             let endpoint = options.discovery.iter().map(|_| PathBuf::from("0"));
             environment.extend(endpoint.map(|port| ("LACONIC_METRICS_ADDRESS", port)));

@@ -10,6 +10,9 @@ use crate::raft::Member;
 use crate::record::{FileHeader, Record, RecordFile, RecordFileError, RunRecords, SIMULATOR};
 use crate::sim::course::arrived::address_of;
 
+/// Where in a run's folder its replicas' black boxes are.
+pub(super) const BOXES: &str = "boxes";
+
 /// A folder for this run alone, removed when the run is over.
 struct Scratch(PathBuf);
 
@@ -46,7 +49,7 @@ impl Recordings {
         let records = recordings.folder.join("records");
         std::fs::create_dir_all(&records)
             .map_err(|source| RecordFileError::Io { path: records, source })?;
-        for path in recordings.paths() {
+        for path in recordings.paths().chain(recordings.boxes()) {
             match std::fs::remove_file(&path) {
                 Err(source) if source.kind() != ErrorKind::NotFound => {
                     return Err(RecordFileError::Io { path, source });
@@ -76,6 +79,11 @@ impl Recordings {
 
     fn simulators(&self) -> PathBuf {
         self.folder.join("simulator.bin")
+    }
+
+    fn boxes(&self) -> impl Iterator<Item = PathBuf> {
+        let name = |rank| format!("{BOXES}/{}.box", address_of(Member(rank)));
+        (0..self.replicas as u8).map(name).map(|name| self.folder.join(name))
     }
 
     fn paths(&self) -> impl Iterator<Item = PathBuf> {

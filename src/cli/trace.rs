@@ -1,0 +1,99 @@
+//! `laconic trace`: a kept run as one Chrome trace file.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::output::print;
+use super::{Failure, Status};
+use crate::record::{RunRecords, SIMULATOR};
+use crate::trace::{Arrows, ClientRequest, draw};
+
+/// Draw a kept run as one Chrome trace file, for ui.perfetto.dev or chrome://tracing: every replica
+/// and the clients as processes, an arrow for each message
+#[derive(Args)]
+#[command(after_help = "\
+A slice is what one datagram or wake-up made a replica do; records tell when it
+began, not how long it took, so it is drawn up to the next, at most 10 us wide.
+Arrows, by category: message (one for each receiver; a lost one ends on a track
+of the network's that says how), request and answer (client and replica), batch
+(an entry waits for the batch that carries it), wait (a request waits for its
+answer). Select `on its way` in a client's request and follow the arrows: to the
+leader, to the followers, and back. Counters: term and commit index, messages
+and requests in flight. Instants: kills, partitions, new leaders.
+
+The replicas of a run on one machine share its clock. For one over several
+machines their clocks' offsets would have to be measured first.
+
+Exit status: 0 good; 2 if a file of the run cannot be read in full (the rest is
+drawn) or there is none; 4 if the trace cannot be written.
+
+Examples:
+  laconic sim crash-4 --seed 1 --out run
+  laconic trace run -o trace.json")]
+pub struct TraceArguments {
+    /// The run's folder, as `laconic sim ... --out` made it
+    run: PathBuf,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE", default_value = "trace.json")]
+    output: PathBuf,
+}
+
+/// Draws it, and prints what is in it.
+pub fn run(arguments: &TraceArguments) -> Result<Status, Failure> {
+    let (arrows, problems) = draw_run(&arguments.run, &arguments.output)?;
+    print(&format!("{}: {}\n", arguments.output.display(), summary(&arrows)))?;
+    for problem in &problems {
+        eprintln!("laconic: {problem}");
+    }
+    Ok(if problems.is_empty() { Status::Good } else { Status::BadInput })
+}
+
+/// Draws the kept run `run` into the file `output`: how its messages ended, and what could not be
+/// read, a line each.
+pub(super) fn draw_run(run: &Path, output: &Path) -> Result<(Arrows, Vec<String>), Failure> {
+    let mut records = RunRecords::open(run).map_err(Failure::input)?;
+    let ranks = records.tellers().filter(|teller| *teller != SIMULATOR).map(|teller| teller.0);
+    let Some(highest) = ranks.max() else {
+        let line = format!("{}: its replicas have left no records", run.display());
+        return Err(Failure::input(line));
+    };
+    let mut problems = Vec::new();
+    let requests = read_history(&run.join("history.jsonl")).unwrap_or_else(|problem| {
+        problems.push(problem);
+        Vec::new()
+    });
+    let failed = |error| Failure::environment(format!("{}: {error}", output.display()));
+    let out = BufWriter::with_capacity(1 << 16, File::create(output).map_err(failed)?);
+    let arrows =
+        draw(records.by_ref(), highest.saturating_add(1), requests, out).map_err(failed)?;
+    problems.extend_from_slice(records.problems());
+    Ok((arrows, problems))
+}
+
+fn read_history(path: &Path) -> Result<Vec<ClientRequest>, String> {
+    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let read = ClientRequest::read_all(BufReader::new(file));
+    read.map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn summary(arrows: &Arrows) -> String {
+    let parts = [
+        (arrows.taken_in, "taken in"),
+        (arrows.not_taken_in, "forwarded and not taken in"),
+        (arrows.dropped, "dropped"),
+        (arrows.cut_off, "cut off"),
+        (arrows.dead, "to the dead"),
+        (arrows.blocked, "refused"),
+        (arrows.against_the_clock, "against the clock"),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, how)| format!("{count} {how}"))
+        .collect();
+    let (counted, unread) = (arrows.counted(), arrows.unread);
+    format!("{counted} messages ({}), and {unread} never read by the simulator", parts.join(", "))
+}

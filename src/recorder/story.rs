@@ -1,0 +1,191 @@
+//! One replica, as far as its records tell: a fold.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::interface::Address;
+use crate::raft::{Disposition, Event, Index, Kind, Member, Micros, RoleName, Term, Why};
+use crate::record::{AnswerKind, Fact, Record, RequestId};
+
+/// A term that nobody has told of: the ring had gone round since.
+const UNKNOWN: Term = 0;
+
+/// A request, as a replica knows it.
+pub(super) type RequestKey = (Address, RequestId);
+
+/// A request that the replica has not answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    /// When it came in, by the replica's clock.
+    pub at: Micros,
+    /// Whether it is a put.
+    pub put: bool,
+    /// Whether it waits for a leader to be known.
+    pub held: bool,
+    /// Of a put in the log: its place.
+    pub place: Option<(Index, Term)>,
+}
+
+/// What is known of a replica.
+#[derive(Clone, Debug)]
+pub(super) struct Story {
+    /// Its term.
+    pub term: Option<Term>,
+    /// Its role.
+    pub role: Option<RoleName>,
+    /// Its commit index.
+    pub commit: Option<Index>,
+    /// Whom it follows, or itself.
+    pub leader: Option<Member>,
+    /// Last entry that a batch of its own has carried in this term.
+    pub batched: Index,
+    /// Requests without an answer.
+    pub open: BTreeMap<RequestKey, Open>,
+    /// The terms of its log, by index.
+    log: Vec<Term>,
+    /// Puts that were held, in the order in which they will be looked at again.
+    held_puts: VecDeque<RequestKey>,
+    /// The put that came in with the record before this one.
+    just_asked: Option<RequestKey>,
+    /// The record before this one told of a won election: the entry that follows opens the term.
+    just_elected: bool,
+}
+
+impl Story {
+    /// At the start of its life, of which nothing is known if the ring has gone round.
+    pub fn new(from_the_start: bool) -> Story {
+        let known = |value| from_the_start.then_some(value);
+        Story {
+            term: known(0),
+            role: from_the_start.then_some(RoleName::Follower),
+            commit: known(0),
+            leader: None,
+            batched: 0,
+            open: BTreeMap::new(),
+            log: Vec::new(),
+            held_puts: VecDeque::new(),
+            just_asked: None,
+            just_elected: false,
+        }
+    }
+
+    /// The end of its log, if it has one.
+    pub fn last(&self) -> Option<(Index, Term)> {
+        let index = self.log.len() as Index;
+        self.log.last().map(|term| (index, *term)).filter(|(_, term)| *term != UNKNOWN)
+    }
+
+    /// The term of its entry at `index`.
+    pub fn term_at(&self, index: Index) -> Option<Term> {
+        let place = usize::try_from(index.checked_sub(1)?).ok()?;
+        self.log.get(place).copied().filter(|term| *term != UNKNOWN)
+    }
+
+    /// Whether it knows the entry at `index` to be committed.
+    pub fn has_committed(&self, index: Index) -> bool {
+        self.commit.is_some_and(|commit| commit >= index)
+    }
+
+    /// Takes in its next record.
+    pub fn take_in(&mut self, record: &Record) {
+        let asked = self.just_asked.take();
+        let elected = std::mem::take(&mut self.just_elected);
+        match record.fact {
+            Fact::State(event) => self.on_event(event, record.teller, asked, elected),
+            Fact::Asked { client, request, put } => {
+                let key = (client, request);
+                self.just_asked = put.then_some(key);
+                self.open.insert(key, Open { at: record.at, put, held: false, place: None });
+            }
+            Fact::Held { client, request } => {
+                let key = (client, request);
+                if let Some(open) = self.open.get_mut(&key) {
+                    open.held = true;
+                    self.held_puts.extend(open.put.then_some(key));
+                }
+            }
+            Fact::Answered { client, request, .. } => {
+                self.open.remove(&(client, request));
+                self.held_puts.retain(|key| *key != (client, request));
+            }
+            Fact::Sent { kind: Kind::Append, why: Why::Own(_), term, .. } => {
+                self.role = Some(RoleName::Leader);
+                self.leader = Some(record.teller);
+                self.term = Some(term);
+            }
+            Fact::Received {
+                kind: Kind::Append,
+                term,
+                disposition: Disposition::Accepted | Disposition::Rejected,
+                ..
+            } => {
+                self.role = Some(RoleName::Follower);
+                self.term = Some(term);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_event(&mut self, event: Event, me: Member, asked: Option<RequestKey>, opens_term: bool) {
+        match event {
+            Event::TermStarted { term } => {
+                (self.term, self.role) = (Some(term), Some(RoleName::Follower));
+                self.leader = None;
+            }
+            Event::LeaderHeard { leader, term } => {
+                (self.term, self.role) = (Some(term), Some(RoleName::Follower));
+                self.leader = Some(leader);
+            }
+            Event::BecamePreCandidate { .. } => self.role = Some(RoleName::PreCandidate),
+            Event::BecameCandidate { .. } => self.role = Some(RoleName::Candidate),
+            Event::BecameLeader { term, .. } => {
+                (self.term, self.role) = (Some(term), Some(RoleName::Leader));
+                (self.leader, self.batched, self.just_elected) = (Some(me), 0, true);
+            }
+            Event::SteppedDown { .. } => {
+                (self.role, self.leader) = (Some(RoleName::Follower), None);
+            }
+            Event::Appended { first, last, term } => {
+                self.append(first, last, term);
+                if self.role == Some(RoleName::Leader) && !opens_term {
+                    self.place((first, term), asked);
+                }
+            }
+            Event::Truncated { first, .. } => self.log.truncate(before(first)),
+            Event::Committed { through } => self.commit = Some(through),
+            Event::BatchSent { last, .. } => self.batched = last,
+            _ => {}
+        }
+    }
+
+    fn append(&mut self, first: Index, last: Index, term: Term) {
+        self.log.truncate(before(first));
+        self.log.resize(before(first), UNKNOWN);
+        self.log.resize(last as usize, term);
+    }
+
+    /// A put stands in the log now: the one just asked, else the first that was held.
+    fn place(&mut self, place: (Index, Term), asked: Option<RequestKey>) {
+        if let Some(key) = asked.or_else(|| self.held_puts.pop_front())
+            && let Some(open) = self.open.get_mut(&key)
+        {
+            open.place = Some(place);
+            open.held = false;
+        }
+    }
+}
+
+/// How many entries stand before `first`.
+fn before(first: Index) -> usize {
+    first.saturating_sub(1) as usize
+}
+
+/// How a request was answered after all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LaterAnswer {
+    /// By whom.
+    pub by: Member,
+    /// How.
+    pub outcome: AnswerKind,
+    /// When, on the shared clock, in microseconds.
+    pub at_us: u64,
+}

@@ -1,0 +1,135 @@
+//! Asking a replica.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::metrics::exposition::{Series, by_series};
+
+/// How long an answer may take: a view that waits for the dead is none.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The longest answer that is read, in bytes.
+const LONGEST_ANSWER: u64 = 4 << 20;
+
+/// A replica to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// What it is called: its ID, or its address while that is not known.
+    pub name: String,
+    /// Host and port.
+    pub address: String,
+}
+
+/// What a replica says of itself, of `/status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Status {
+    /// Its ID.
+    pub id: String,
+    /// `follower`, `pre_candidate`, `candidate` or `leader`.
+    pub role: String,
+    /// Its term.
+    pub term: u64,
+    /// The ID of the leader that it follows, if any.
+    pub leader: Option<String>,
+    /// Its commit index.
+    pub commit: u64,
+    /// What has taken effect in its store.
+    pub applied: u64,
+    /// Time since its start.
+    pub uptime_us: u64,
+    /// Until when, on that clock, it may read without asking; none without a lease.
+    pub lease_until_us: Option<u64>,
+    /// The end of its log.
+    pub last: Last,
+}
+
+/// The end of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Last {
+    /// Its index.
+    pub index: u64,
+}
+
+/// A replica's answers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// Of `/status`.
+    pub status: Status,
+    /// Of `/metrics`.
+    pub metrics: BTreeMap<Series, f64>,
+}
+
+impl Reading {
+    /// From the texts of `/status` and `/metrics`.
+    ///
+    /// # Errors
+    /// If the status is none of ours.
+    pub fn parse(status: &str, metrics: &str) -> Result<Reading, String> {
+        let status = serde_json::from_str(status).map_err(|error| format!("/status: {error}"))?;
+        Ok(Reading { status, metrics: by_series(metrics) })
+    }
+
+    /// The sum of a family's samples that `which` picks.
+    pub fn sum(&self, name: &str, which: impl Fn(&Series) -> bool) -> f64 {
+        let samples = self.metrics.iter().filter(|(series, _)| series.name == name);
+        samples.filter(|(series, _)| which(series)).map(|(_, value)| value).sum()
+    }
+}
+
+/// What came of asking a replica.
+#[derive(Clone, Debug)]
+pub struct Scrape {
+    /// Which.
+    pub target: Target,
+    /// Its answers, or why there are none.
+    pub reading: Result<Reading, String>,
+}
+
+/// Asks `target`.
+pub fn scrape(target: &Target) -> Scrape {
+    let answers = get(target, "status")
+        .and_then(|status| get(target, "metrics").map(|metrics| (status, metrics)));
+    let reading = answers.and_then(|(status, metrics)| Reading::parse(&status, &metrics));
+    Scrape { target: target.clone(), reading }
+}
+
+fn get(target: &Target, what: &str) -> Result<String, String> {
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
+    let url = format!("http://{}/{what}", target.address);
+    let mut answer = agent.get(&url).call().map_err(|error| error.to_string())?;
+    let body = answer.body_mut().with_config().limit(LONGEST_ANSWER);
+    body.read_to_string().map_err(|error| error.to_string())
+}
+
+/// A group of Prometheus' file service discovery.
+#[derive(Deserialize)]
+struct Group {
+    targets: Vec<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+/// The targets that the discovery file `path` names.
+///
+/// # Errors
+/// One line, if it cannot be read or is no such file.
+pub fn targets_of(path: &Path) -> Result<Vec<Target>, String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
+    let groups: Vec<Group> = serde_json::from_str(&text)
+        .map_err(|error| format!("{shown}: no service discovery file: {error}"))?;
+    let targets = groups.iter().flat_map(|group| {
+        group.targets.iter().map(|address| Target {
+            name: group.labels.get("replica").unwrap_or(address).clone(),
+            address: address.clone(),
+        })
+    });
+    let targets: Vec<Target> = targets.collect();
+    match targets.is_empty() {
+        true => Err(format!("{shown}: names no targets")),
+        false => Ok(targets),
+    }
+}

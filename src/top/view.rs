@@ -1,0 +1,181 @@
+//! What is worth seeing of a cluster, from what its replicas answer now and what they answered
+//! before.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::scrape::{Reading, Scrape};
+
+/// Events that are remembered.
+const MOST_EVENTS: usize = 200;
+
+/// A replica's row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Its ID, or its address while that is not known.
+    pub name: String,
+    /// Its latest answers; of one that is gone the last it gave.
+    pub reading: Option<Reading>,
+    /// Why it does not answer now.
+    pub gone: Option<String>,
+    /// Messages sent a second.
+    pub sent_rate: f64,
+    /// Messages taken in a second.
+    pub received_rate: f64,
+    /// How far its commit index is behind the furthest.
+    pub behind: u64,
+}
+
+/// The cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
+    /// When it was last looked at, in seconds since the first look.
+    pub at_seconds: f64,
+    /// The replicas, in the order in which they were named.
+    pub rows: Vec<Row>,
+    /// Messages a second by cause, most first.
+    pub causes: Vec<(String, f64)>,
+    /// Puts committed a second.
+    pub commit_rate: f64,
+    /// Gets answered a second.
+    pub read_rate: f64,
+    /// Messages for each commit since the last look; none without commits.
+    pub messages_a_commit: Option<f64>,
+    /// The least that these could have cost.
+    pub floor: Option<f64>,
+    /// What happened, newest first: seconds since the first look, and in words.
+    pub events: VecDeque<(f64, String)>,
+}
+
+impl View {
+    /// Takes in what came of asking every replica at `at_seconds`.
+    pub fn update(&mut self, at_seconds: f64, scrapes: Vec<Scrape>) {
+        let elapsed = at_seconds - self.at_seconds;
+        let before = std::mem::take(&mut self.rows);
+        self.rows = scrapes.into_iter().map(row_of).collect();
+        let rate = Rate { before: &before, elapsed };
+        let mut causes: BTreeMap<String, f64> = BTreeMap::new();
+        let (mut sent, mut commits, mut reads, mut floor) = (0.0, 0.0, 0.0, 0.0);
+        for (place, row) in self.rows.iter_mut().enumerate() {
+            let Some(now) = row.reading.clone().filter(|_| row.gone.is_none()) else {
+                row.reading = row.reading.take().or_else(|| before.get(place)?.reading.clone());
+                continue;
+            };
+            row.sent_rate = rate.of(place, &now, "laconic_messages_sent_total", &[]);
+            row.received_rate = rate.of(place, &now, "laconic_messages_received_total", &[]);
+            sent += row.sent_rate;
+            let ok = |operation| [("operation", operation), ("outcome", "ok")];
+            commits += rate.of(place, &now, "laconic_client_requests_total", &ok("put"));
+            reads += rate.of(place, &now, "laconic_client_requests_total", &ok("get"));
+            floor += rate.of(place, &now, "laconic_commit_floor_messages_total", &[]);
+            for cause in causes_of(&now) {
+                let label = [("cause", cause.as_str())];
+                let messages = rate.of(place, &now, "laconic_messages_sent_total", &label);
+                *causes.entry(cause).or_default() += messages;
+            }
+        }
+        (self.commit_rate, self.read_rate) = (commits, reads);
+        self.messages_a_commit = (commits > 0.0).then(|| sent / commits);
+        self.floor = (commits > 0.0).then(|| floor / commits);
+        self.causes = causes.into_iter().filter(|(_, messages)| *messages > 0.0).collect();
+        self.causes.sort_by(|one, other| other.1.total_cmp(&one.1));
+        let furthest = self.answering().map(|(_, reading)| reading.status.commit).max();
+        for row in &mut self.rows {
+            let commit = row.reading.as_ref().map_or(0, |reading| reading.status.commit);
+            row.behind = furthest.unwrap_or(commit).saturating_sub(commit);
+        }
+        self.at_seconds = at_seconds;
+        self.note_events(&before);
+    }
+
+    /// The replicas that answer, with what they say.
+    pub fn answering(&self) -> impl Iterator<Item = (&Row, &Reading)> {
+        let answers = |row: &Row| row.gone.is_none();
+        self.rows.iter().filter(move |row| answers(row)).filter_map(|row| {
+            let reading = row.reading.as_ref()?;
+            Some((row, reading))
+        })
+    }
+
+    /// Who leads, in the highest term in which anyone does.
+    pub fn leader(&self) -> Option<&Row> {
+        let leaders = self.answering().filter(|(_, reading)| reading.status.role == "leader");
+        leaders.max_by_key(|(_, reading)| reading.status.term).map(|(row, _)| row)
+    }
+
+    fn note_events(&mut self, before: &[Row]) {
+        let mut events = Vec::new();
+        for (place, row) in self.rows.iter().enumerate() {
+            let then = before.get(place);
+            let was_gone = then.is_some_and(|then| then.gone.is_some());
+            match (&row.gone, was_gone) {
+                (Some(why), false) => events.push(format!("{} does not answer: {why}", row.name)),
+                (None, true) => events.push(format!("{} answers again", row.name)),
+                _ => {}
+            }
+            let Some(now) = row.reading.as_ref().filter(|_| row.gone.is_none()) else {
+                continue;
+            };
+            let then = then.and_then(|then| then.reading.as_ref());
+            let role = |reading: &Reading| (reading.status.role.clone(), reading.status.term);
+            let (role_now, term) = role(now);
+            if then.map(role) != Some((role_now.clone(), term)) {
+                match role_now.as_str() {
+                    "leader" => events.push(format!("{} leads term {term}", row.name)),
+                    "candidate" => events.push(format!("{} asks for votes, term {term}", row.name)),
+                    _ if then.is_some_and(|then| then.status.role == "leader") => {
+                        events.push(format!("{} leads no more", row.name));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for event in events {
+            self.events.push_front((self.at_seconds, event));
+        }
+        self.events.truncate(MOST_EVENTS);
+    }
+}
+
+fn row_of(scrape: Scrape) -> Row {
+    let (reading, gone) = match scrape.reading {
+        Ok(reading) => (Some(reading), None),
+        Err(why) => (None, Some(why)),
+    };
+    let name = reading.as_ref().map(|reading| reading.status.id.clone());
+    let name = name.unwrap_or(scrape.target.name);
+    Row { name, reading, gone, sent_rate: 0.0, received_rate: 0.0, behind: 0 }
+}
+
+fn causes_of(reading: &Reading) -> Vec<String> {
+    let samples = reading.metrics.keys();
+    let mut causes: Vec<String> = samples
+        .filter(|series| series.name == "laconic_messages_sent_total")
+        .filter_map(|series| series.label("cause").map(str::to_owned))
+        .collect();
+    causes.sort();
+    causes.dedup();
+    causes
+}
+
+/// What has grown since the look before.
+struct Rate<'a> {
+    before: &'a [Row],
+    elapsed: f64,
+}
+
+impl Rate<'_> {
+    /// A second, of the samples of `name` with these labels; 0 at the first look, and after a
+    /// restart, whose counts begin anew.
+    fn of(&self, place: usize, now: &Reading, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let then = self.before.get(place).and_then(|row| row.reading.as_ref());
+        let Some(then) = then.filter(|_| self.elapsed > 0.0) else {
+            return 0.0;
+        };
+        let sum = |reading: &Reading| {
+            reading.sum(name, |series| {
+                labels.iter().all(|(label, value)| series.label(label) == Some(value))
+            })
+        };
+        ((sum(now) - sum(then)) / self.elapsed).max(0.0)
+    }
+}

@@ -1,0 +1,241 @@
+//! The clients' process: a slice for each request, from its creation to its answer, within it one
+//! for its way to the replica and one for the answer, and the arrows between clients and replicas.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+
+use super::sheet::{Arrow, CLIENTS, Loss, Place, Sheet, Slice, Span, Tip};
+use crate::interface::Address;
+use crate::raft::Micros;
+use crate::record::{AnswerKind, RequestId};
+
+/// The lanes of a client whose order matters.
+const MOST_LANES: u32 = 1_000;
+
+/// A line of a run's `history.jsonl`: one attempt of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ClientRequest {
+    /// Who asked.
+    pub client: Address,
+    /// The attempt's MID.
+    pub mid: String,
+    /// Its name in the records.
+    #[serde(deserialize_with = "from_hex")]
+    pub request: RequestId,
+    /// `put` or `get`.
+    pub operation: String,
+    /// Key asked for.
+    pub key: String,
+    /// When it was created, in microseconds of the run.
+    pub invoked_at_us: u64,
+    /// When the first answer came; `None`: it is unanswered.
+    pub answered_at_us: Option<u64>,
+    /// What that said.
+    pub answer: Option<String>,
+}
+
+fn from_hex<'de, D: Deserializer<'de>>(from: D) -> Result<RequestId, D::Error> {
+    let text = String::deserialize(from)?;
+    RequestId::from_str_radix(&text, 16).map_err(serde::de::Error::custom)
+}
+
+/// A line that is none of a history.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub struct BadHistory {
+    /// Which, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl ClientRequest {
+    /// Reads the lines of a `history.jsonl`.
+    ///
+    /// # Errors
+    /// The first line that cannot be read.
+    pub fn read_all(lines: impl BufRead) -> Result<Vec<ClientRequest>, BadHistory> {
+        let read = |(line, text): (usize, std::io::Result<String>)| {
+            let bad = |reason| BadHistory { line, reason };
+            let text = text.map_err(|error| bad(error.to_string()))?;
+            serde_json::from_str(&text).map_err(|error| bad(error.to_string()))
+        };
+        (1..).zip(lines.lines()).map(read).collect()
+    }
+
+    fn invoked_at(&self) -> Micros {
+        Micros(self.invoked_at_us)
+    }
+
+    fn answered_at(&self) -> Option<Micros> {
+        self.answered_at_us.map(Micros)
+    }
+}
+
+/// An answer on its way.
+#[derive(Debug)]
+struct Answer {
+    arrow: Arrow,
+    sent_at: Micros,
+}
+
+/// What is known of a request besides what its client knows.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Its arrow from the client, once somebody has taken it in, and when that was.
+    asked: Option<(Arrow, Micros)>,
+    /// The answer that the client may have taken.
+    answer: Option<Answer>,
+}
+
+/// All requests.
+#[derive(Debug)]
+pub(super) struct Clients {
+    requests: Vec<(ClientRequest, Progress)>,
+    places: BTreeMap<RequestId, usize>,
+}
+
+impl Clients {
+    /// With all that they will ask.
+    pub fn new(mut requests: Vec<ClientRequest>) -> Clients {
+        requests.sort_by_key(|request| request.invoked_at_us);
+        let places = requests.iter().map(|request| request.request).zip(0..).collect();
+        let requests = requests.into_iter().map(|request| (request, Progress::default()));
+        Clients { requests: requests.collect(), places }
+    }
+
+    fn find(&mut self, request: RequestId) -> Option<&mut (ClientRequest, Progress)> {
+        let place = *self.places.get(&request)?;
+        self.requests.get_mut(place)
+    }
+
+    /// A replica has taken in a request: the arrow from its client ends in that slice.
+    pub fn on_asked<W: Write>(
+        &mut self,
+        at: Micros,
+        request: RequestId,
+        slice: &mut Slice,
+        sheet: &mut Sheet<W>,
+    ) {
+        let Some((request, progress)) = self.find(request) else {
+            return;
+        };
+        if progress.asked.is_some() {
+            return;
+        }
+        let arrow = sheet.new_arrow("request", request.mid.clone());
+        progress.asked = Some((arrow.clone(), at));
+        match request.invoked_at() < at {
+            true => slice.tips.push(Tip { arrow, starts: false }),
+            false => sheet.lose(Loss::AgainstTheClock, request.invoked_at(), at, arrow),
+        }
+    }
+
+    /// A replica answers: an arrow starts in that slice. The client has taken the last that was sent
+    /// before it had its answer.
+    pub fn on_answered<W: Write>(
+        &mut self,
+        at: Micros,
+        request: RequestId,
+        outcome: AnswerKind,
+        slice: &mut Slice,
+        sheet: &mut Sheet<W>,
+    ) {
+        let arrow = sheet.new_arrow("answer", outcome.name());
+        slice.tips.push(Tip { arrow: arrow.clone(), starts: true });
+        let found = self.find(request);
+        let in_time = found.filter(|(request, _)| request.answered_at().is_some_and(|by| at < by));
+        match in_time {
+            Some((_, progress)) => {
+                let answer = Answer { arrow, sent_at: at };
+                if let Some(Answer { arrow, sent_at }) = progress.answer.replace(answer) {
+                    sheet.lose(Loss::Answer, sent_at, at, arrow);
+                }
+            }
+            None => sheet.lose(Loss::Answer, at, at, arrow),
+        }
+    }
+
+    /// Draws all requests, those without an answer up to the run's `end`.
+    pub fn finish<W: Write>(self, end: Micros, sheet: &mut Sheet<W>) {
+        let mut lanes = Lanes::default();
+        let mut changes: BTreeMap<Micros, i64> = BTreeMap::new();
+        for (request, progress) in self.requests {
+            let begin = request.invoked_at();
+            // The answer has a slice of its own at the end.
+            let over = request.answered_at().unwrap_or(end.max(begin)) + Micros(1);
+            *changes.entry(begin).or_default() += 1;
+            *changes.entry(over).or_default() -= 1;
+            let place = lanes.place(request.client, begin, over, sheet);
+            draw_request(&request, progress, (begin, over), place, sheet);
+        }
+        let mut waiting = 0;
+        for (at, change) in changes {
+            waiting += change;
+            sheet.counter(at, CLIENTS, "requests in flight", waiting.max(0) as u64);
+        }
+    }
+}
+
+fn draw_request<W: Write>(
+    request: &ClientRequest,
+    progress: Progress,
+    (begin, over): (Micros, Micros),
+    place: Place,
+    sheet: &mut Sheet<W>,
+) {
+    let (arrow, taken_in_at) = progress.asked.unwrap_or_else(|| {
+        let arrow = sheet.new_arrow("request", request.mid.clone());
+        sheet.lose(Loss::Request, begin, begin, arrow.clone());
+        (arrow, begin)
+    });
+    let answer = request.answer.as_deref().unwrap_or("unanswered");
+    let details = json!({
+        "key": request.key, "mid": request.mid, "request": format!("{:016x}", request.request),
+        "answer": answer,
+    });
+    let span =
+        |from: Micros, to: Micros| Span { begin: from.0 * 1_000, width: (to - from).0 * 1_000 };
+    let name = format!("{} {answer}", request.operation);
+    sheet.slice(place, span(begin, over), &Slice { name, details, tips: Vec::new() });
+    // Stages within: an arrow is shown from the end of its slice, so the way to the replica is one.
+    let mut stage = |name: &str, from, to, tips| {
+        let (name, details) = (name.to_owned(), json!({}));
+        sheet.slice(place, span(from, to), &Slice { name, details, tips });
+    };
+    let last = request.answered_at().unwrap_or(over);
+    let on_its_way = taken_in_at.min(last).max(begin + Micros(1));
+    stage("on its way", begin, on_its_way, vec![Tip { arrow, starts: true }]);
+    if let Some(at) = request.answered_at() {
+        let tip = progress.answer.map(|answer| Tip { arrow: answer.arrow, starts: false });
+        stage(answer, at, over, tip.into_iter().collect());
+    }
+}
+
+/// Tracks of the clients, as many each as it has requests at a time.
+#[derive(Default)]
+struct Lanes(BTreeMap<Address, Vec<(Place, Micros)>>);
+
+impl Lanes {
+    /// A place that is free from `begin` on, taken until `over`.
+    fn place<W: Write>(
+        &mut self,
+        client: Address,
+        begin: Micros,
+        over: Micros,
+        sheet: &mut Sheet<W>,
+    ) -> Place {
+        let lanes = self.0.entry(client).or_default();
+        if let Some((place, free_from)) = lanes.iter_mut().find(|(_, free)| *free < begin) {
+            *free_from = over;
+            return *place;
+        }
+        let order = u32::from(client.0) * MOST_LANES + (lanes.len() as u32).min(MOST_LANES - 1);
+        let place = sheet.new_place_at(order, CLIENTS, &format!("client {client}"));
+        lanes.push((place, over));
+        place
+    }
+}

@@ -1,0 +1,203 @@
+//! The cluster trace: a run as one Chrome trace file for Perfetto (ui.perfetto.dev) or
+//! chrome://tracing, a fold over its records and the history of its clients.
+//!
+//! Every replica and the clients are processes. A slice is a *handling*: what one datagram or one
+//! wake-up made a replica do. An arrow is a message to one receiver; a lost one ends in a slice of
+//! the network's, on the track that says how it was lost. So a request can be followed: from its
+//! client's slice (`request`) to the leader's, where its entry waits for a batch (`batch`), through
+//! the followers (`message`) and back to the handling that commits it, and to the client (`answer`).
+//! Where the answers to a later batch were faster, `wait` leads from the request to that handling; of
+//! a put that was held it leads to where it came into the log, and on.
+//!
+//! - `sheet`: the events of the format, slices laid out on tracks, and where what is lost ends;
+//! - `handling`: which records are one handling;
+//! - `messages`: from their sending to their end;
+//! - `clients`: requests and answers;
+//! - `replica`: a replica's tracks and counters, and what waits within it;
+//! - `partition`: the periods of partitions.
+//!
+//! What Perfetto demands, and drops silently or counts as an error otherwise: slices on one track
+//! nest; both ends of an arrow lie within slices; IDs are unique in the file; no arrow ends before
+//! it starts, and none ends in a slice that began before the one it starts in (Perfetto would turn it
+//! round). Records tell when a handling began and not how long it took: a slice is drawn up to
+//! the next of its track and at most 10 µs wide, and handlings of one microsecond share it, in their
+//! order.
+//!
+//! Times compare because the tellers of a run share a clock: the virtual one, or the machine's
+//! monotonic clock. Of a run over several machines the offsets of their clocks would have to be
+//! measured first (half a round trip is how well that can be done); until then arrows that seem to
+//! end before they begin are ended on the network's track `against the clock`, as are those of
+//! virtual runs whose clocks drift.
+
+mod clients;
+mod handling;
+mod messages;
+mod partition;
+mod replica;
+mod sheet;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::raft::Micros;
+use crate::record::{Fact, Record, SIMULATOR};
+use clients::Clients;
+use handling::{Handling, Handlings};
+use messages::Messages;
+use partition::Partition;
+use replica::ReplicaTracks;
+use sheet::Sheet;
+
+pub use clients::{BadHistory, ClientRequest};
+
+/// Messages by how their arrows end, one for each receiver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Arrows {
+    /// In a handling of their receiver.
+    pub taken_in: u64,
+    /// Forwarded by the simulator to a replica that never took them in: it was killed, or the run
+    /// ended.
+    pub not_taken_in: u64,
+    /// Lost by the dice.
+    pub dropped: u64,
+    /// Lost to a partition.
+    pub cut_off: u64,
+    /// Sent to the dead.
+    pub dead: u64,
+    /// Refused by a full socket.
+    pub blocked: u64,
+    /// Taken in, by clocks that disagree, no later than they were sent.
+    pub against_the_clock: u64,
+    /// Never read by the simulator: left in a socket when it was closed, or lost by the kernel. The
+    /// simulator has not counted these.
+    pub unread: u64,
+}
+
+impl Arrows {
+    /// Those that the simulator counted.
+    pub fn counted(&self) -> u64 {
+        self.taken_in
+            + self.not_taken_in
+            + self.dropped
+            + self.cut_off
+            + self.dead
+            + self.blocked
+            + self.against_the_clock
+    }
+}
+
+/// Draws a run of `replicas` replicas into `out`: its `records` on the run's clock, in the order of
+/// time and then of tellers, the simulator last, and what its clients asked, in any order.
+///
+/// # Errors
+/// If `out` cannot be written.
+pub fn draw(
+    records: impl IntoIterator<Item = Record>,
+    replicas: u8,
+    requests: Vec<ClientRequest>,
+    out: impl Write,
+) -> io::Result<Arrows> {
+    let mut drawing = Drawing::new(replicas, requests, out);
+    records.into_iter().for_each(|record| drawing.take_in(&record));
+    drawing.finish()
+}
+
+/// A trace being drawn.
+struct Drawing<W: Write> {
+    sheet: Sheet<W>,
+    handlings: Handlings,
+    replicas: Vec<ReplicaTracks>,
+    clients: Clients,
+    messages: Messages,
+    partition: Partition,
+    end: Micros,
+}
+
+impl<W: Write> Drawing<W> {
+    fn new(replicas: u8, requests: Vec<ClientRequest>, out: W) -> Drawing<W> {
+        let mut sheet = Sheet::begin(out);
+        Drawing {
+            replicas: (0..replicas).map(|rank| ReplicaTracks::begin(rank, &mut sheet)).collect(),
+            handlings: Handlings::default(),
+            messages: Messages::new(replicas),
+            clients: Clients::new(requests),
+            partition: Partition::default(),
+            sheet,
+            end: Micros(0),
+        }
+    }
+
+    fn take_in(&mut self, record: &Record) {
+        self.end = self.end.max(record.at);
+        let over = match record.teller {
+            SIMULATOR => self.handlings.finish(),
+            _ => self.handlings.take_in(record),
+        };
+        if let Some(handling) = over {
+            self.on_handling(&handling);
+        }
+        if record.teller == SIMULATOR {
+            self.on_simulators(record);
+        }
+    }
+
+    /// A handling is over: its slice, and all arrows that begin or end in it.
+    fn on_handling(&mut self, handling: &Handling) {
+        let Drawing { sheet, replicas, clients, messages, .. } = self;
+        let Some(replica) = replicas.get_mut(handling.teller.rank()) else {
+            return;
+        };
+        let mut slice = handling.slice();
+        for record in &handling.records {
+            match record.fact {
+                Fact::Sent { .. } => messages.on_sent(record, &mut slice, sheet),
+                Fact::Received { .. } => messages.on_received(record, &mut slice, sheet),
+                Fact::Asked { request, .. } => {
+                    clients.on_asked(record.at, request, &mut slice, sheet);
+                }
+                Fact::Answered { request, outcome, .. } => {
+                    clients.on_answered(record.at, request, outcome, &mut slice, sheet);
+                }
+                _ => {}
+            }
+        }
+        replica.on_handling(handling, slice, sheet);
+        sheet.count(handling.at, "messages in flight", messages.in_flight());
+    }
+
+    fn on_simulators(&mut self, record: &Record) {
+        let Drawing { sheet, replicas, messages, .. } = self;
+        match record.fact {
+            Fact::Routed { .. } => {
+                messages.on_routed(record, sheet);
+                sheet.count(record.at, "messages in flight", messages.in_flight());
+            }
+            Fact::Killed { member, by_itself } => {
+                messages.on_killed(record.at, member);
+                if let Some(replica) = replicas.get_mut(member.rank()) {
+                    replica.on_killed(record.at, by_itself, sheet);
+                }
+            }
+            Fact::Partitioned { majority } => {
+                self.partition.on_partitioned(record.at, majority, sheet);
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(mut self) -> io::Result<Arrows> {
+        if let Some(handling) = self.handlings.finish() {
+            self.on_handling(&handling);
+        }
+        let Drawing { mut sheet, replicas, clients, messages, partition, end, .. } = self;
+        let arrows = messages.finish(end, &mut sheet);
+        replicas.into_iter().for_each(|replica| replica.finish(end, &mut sheet));
+        clients.finish(end, &mut sheet);
+        partition.finish(end, &mut sheet);
+        sheet.finish(&arrows)?;
+        Ok(arrows)
+    }
+}

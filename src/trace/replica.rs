@@ -1,0 +1,209 @@
+//! A replica's process: the tracks of its handlings and of its roles, its counters, and what waits
+//! in it, for a batch or for an answer.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Write;
+
+use serde_json::json;
+
+use super::handling::Handling;
+use super::sheet::{Arrow, Loss, Place, Sheet, Slice, Span, Tip, Track, replica_process};
+use crate::interface::Address;
+use crate::raft::{Event, Index, Micros, RoleName, Term};
+use crate::record::{Fact, RequestId};
+
+/// What waits within a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Waiting {
+    /// An entry for the batch that carries it.
+    Entry(Index),
+    /// A request for its answer.
+    Request(Address, RequestId),
+}
+
+/// The tracks of one replica.
+#[derive(Debug)]
+pub(super) struct ReplicaTracks {
+    rank: u8,
+    handlings: Track,
+    roles: Place,
+    /// Its role, its term, and since when.
+    role: (RoleName, Term, Micros),
+    dead: bool,
+    counters: BTreeMap<&'static str, u64>,
+    waiting: BTreeMap<Waiting, (Micros, Arrow)>,
+    /// Puts that are neither in the log nor answered, in the order of their coming.
+    held_puts: VecDeque<(Address, RequestId)>,
+}
+
+impl ReplicaTracks {
+    /// The process of the replica of rank `rank`.
+    pub fn begin<W: Write>(rank: u8, sheet: &mut Sheet<W>) -> ReplicaTracks {
+        let pid = replica_process(rank);
+        sheet.name_process(pid, &format!("replica {rank:04X}"));
+        let roles = sheet.new_place(pid, "role");
+        ReplicaTracks {
+            rank,
+            handlings: Track::new(sheet.new_place(pid, "handling")),
+            roles,
+            role: (RoleName::Follower, 0, Micros(0)),
+            dead: false,
+            counters: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            held_puts: VecDeque::new(),
+        }
+    }
+
+    /// Draws a handling of its, with all of its arrows.
+    pub fn on_handling<W: Write>(
+        &mut self,
+        handling: &Handling,
+        mut slice: Slice,
+        sheet: &mut Sheet<W>,
+    ) {
+        // What begins to wait here, unless it is over before the handling is.
+        let mut begun: Vec<Waiting> = Vec::new();
+        let mut elected = false;
+        for record in &handling.records {
+            let opens_term = std::mem::take(&mut elected);
+            match record.fact {
+                Fact::State(event) => {
+                    elected = matches!(event, Event::BecameLeader { .. });
+                    self.on_event(handling.at, event, sheet);
+                    match event {
+                        Event::Appended { first, last, .. } if !opens_term && self.leads() => {
+                            begun.extend((first..=last).map(Waiting::Entry));
+                            begun.extend(self.take_held_put(handling, &mut slice));
+                        }
+                        Event::BatchSent { last, .. } => {
+                            let carried = |of: &Waiting| matches!(of, Waiting::Entry(index) if *index <= last);
+                            begun.retain(|waiting| !carried(waiting));
+                            self.end_waiting(carried, &mut slice);
+                        }
+                        _ => {}
+                    }
+                }
+                Fact::Asked { client, request, put } => {
+                    begun.push(Waiting::Request(client, request));
+                    self.held_puts.extend(put.then_some((client, request)));
+                }
+                Fact::Answered { client, request, .. } => {
+                    let answered = |of: &Waiting| *of == Waiting::Request(client, request);
+                    self.held_puts.retain(|put| *put != (client, request));
+                    begun.retain(|waiting| !answered(waiting));
+                    self.end_waiting(answered, &mut slice);
+                }
+                _ => {}
+            }
+        }
+        for waiting in begun {
+            self.begin_waiting(handling.at, waiting, &mut slice, sheet);
+        }
+        self.handlings.add(handling.at, slice, sheet);
+    }
+
+    /// An entry of this leader's own is that of the request of its handling, or of the first put that
+    /// was held: this one has waited until here, and goes on waiting.
+    fn take_held_put(&mut self, handling: &Handling, slice: &mut Slice) -> Option<Waiting> {
+        if let Fact::Asked { client, request, .. } = handling.records[0].fact {
+            self.held_puts.retain(|put| *put != (client, request));
+            return None;
+        }
+        let (client, request) = self.held_puts.pop_front()?;
+        let put = Waiting::Request(client, request);
+        self.end_waiting(|waiting| *waiting == put, slice);
+        Some(put)
+    }
+
+    fn leads(&self) -> bool {
+        self.role.0 == RoleName::Leader
+    }
+
+    fn begin_waiting<W: Write>(
+        &mut self,
+        at: Micros,
+        waiting: Waiting,
+        slice: &mut Slice,
+        sheet: &mut Sheet<W>,
+    ) {
+        let arrow = match waiting {
+            Waiting::Entry(index) => sheet.new_arrow("batch", format!("entry {index}")),
+            Waiting::Request(_, request) => sheet.new_arrow("wait", format!("{request:016x}")),
+        };
+        slice.tips.push(Tip { arrow: arrow.clone(), starts: true });
+        // An entry of an earlier term of its own stood there, and was dropped.
+        if let Some((since, dropped)) = self.waiting.insert(waiting, (at, arrow)) {
+            sheet.lose(Loss::Waiting, since, at, dropped);
+        }
+    }
+
+    fn end_waiting(&mut self, ended: impl Fn(&Waiting) -> bool, slice: &mut Slice) {
+        self.waiting.retain(|waiting, (_, arrow)| {
+            if ended(waiting) {
+                slice.tips.push(Tip { arrow: arrow.clone(), starts: false });
+            }
+            !ended(waiting)
+        });
+    }
+
+    fn on_event<W: Write>(&mut self, at: Micros, event: Event, sheet: &mut Sheet<W>) {
+        let (role, term) = match event {
+            Event::Committed { through } => return self.count(at, "commit index", through, sheet),
+            Event::TermStarted { term }
+            | Event::LeaderHeard { term, .. }
+            | Event::SteppedDown { term, .. } => (RoleName::Follower, term),
+            Event::BecamePreCandidate { .. } => (RoleName::PreCandidate, self.role.1),
+            Event::BecameCandidate { term } => (RoleName::Candidate, term),
+            Event::BecameLeader { term, .. } => {
+                let name = format!("replica {:04X} leads term {term}", self.rank);
+                sheet.moment(at, &name);
+                (RoleName::Leader, term)
+            }
+            _ => return,
+        };
+        self.count(at, "term", term, sheet);
+        if self.role.0 != role || self.role.1 != term {
+            self.draw_role(at, sheet);
+            self.role = (role, term, at);
+        }
+    }
+
+    fn count<W: Write>(
+        &mut self,
+        at: Micros,
+        name: &'static str,
+        value: u64,
+        sheet: &mut Sheet<W>,
+    ) {
+        if self.counters.insert(name, value) != Some(value) {
+            sheet.counter(at, replica_process(self.rank), name, value);
+        }
+    }
+
+    /// The slice of the role that it had until `at`.
+    fn draw_role<W: Write>(&self, at: Micros, sheet: &mut Sheet<W>) {
+        let (role, term, since) = self.role;
+        if at > since && !self.dead {
+            let name = format!("{} of term {term}", role.name());
+            let span = Span { begin: since.0 * 1_000, width: at.since(since).0 * 1_000 };
+            sheet.slice(self.roles, span, &Slice { name, details: json!({}), tips: Vec::new() });
+        }
+    }
+
+    /// It is dead.
+    pub fn on_killed<W: Write>(&mut self, at: Micros, by_itself: bool, sheet: &mut Sheet<W>) {
+        let how = if by_itself { "ended by itself" } else { "killed" };
+        sheet.moment(at, &format!("replica {:04X} {how}", self.rank));
+        self.draw_role(at, sheet);
+        self.dead = true;
+    }
+
+    /// The run ends.
+    pub fn finish<W: Write>(mut self, end: Micros, sheet: &mut Sheet<W>) {
+        self.draw_role(end, sheet);
+        self.handlings.lay_out(None, sheet);
+        for (_, (since, arrow)) in std::mem::take(&mut self.waiting) {
+            sheet.lose(Loss::Waiting, since, end, arrow);
+        }
+    }
+}

