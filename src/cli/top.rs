@@ -43,8 +43,8 @@ mod with_terminal {
     use std::io::{IsTerminal, stdout};
     use std::time::{Duration, Instant};
 
-    use rayon::prelude::*;
     use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+    use rayon::prelude::*;
 
     use super::{Failure, Status, TopArguments};
     use crate::top::{Target, View, draw, scrape, targets_of};

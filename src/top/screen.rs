@@ -9,7 +9,8 @@ use ratatui::widgets::{Block, Cell, Paragraph, Row as TableRow, Table};
 use super::view::{Row, View};
 
 /// Bars are drawn in eighths of a column.
-const EIGHTHS: [&str; 8] = ["", "\u{258F}", "\u{258E}", "\u{258D}", "\u{258C}", "\u{258B}", "\u{258A}", "\u{2589}"];
+const EIGHTHS: [&str; 8] =
+    ["", "\u{258F}", "\u{258E}", "\u{258D}", "\u{258C}", "\u{258B}", "\u{258A}", "\u{2589}"];
 
 /// Draws `view` over the whole frame.
 pub fn draw(frame: &mut Frame<'_>, view: &View) {
