@@ -1,11 +1,13 @@
 //! What metrics cost, as ratios within one run: replicas in one thread (core, store, records kept
-//! in a ring) with metrics on against off, and an increment of a counter.
+//! in a ring) with metrics, and with metrics and black box, against neither; and an increment of a
+//! counter.
 //! With `-- --real` also real runs whose replicas are scraped every 100 ms against runs that nobody
 //! scrapes, in two minutes. `cargo bench --bench metrics`. Aims are printed beside the results.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use laconic::budget::Limits;
@@ -13,6 +15,7 @@ use laconic::interface::{Address, Operation, Request};
 use laconic::metrics::MetricsSink;
 use laconic::raft::{Kind, Member, Micros, To, Tuning, Why};
 use laconic::record::{Fact, Record, Sink};
+use laconic::recorder::{BlackBox, BoxHeader};
 use laconic::replica::{Arrival, Replica};
 use laconic::sim::real::{self, RealOptions};
 use laconic::sim::scenario::Scenario;
@@ -50,12 +53,22 @@ impl Sink for Ring {
 struct Lenses {
     ring: Ring,
     metrics: Option<MetricsSink>,
+    black_box: Option<BlackBox>,
+}
+
+/// What is on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum On {
+    Nothing,
+    Metrics,
+    Both,
 }
 
 impl Sink for Lenses {
     fn record(&mut self, record: Record) {
         self.ring.record(record);
         self.metrics.record(record);
+        self.black_box.record(record);
     }
 }
 
@@ -71,12 +84,23 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn new(metrics: bool, tuning: &Tuning) -> Cluster {
+    fn new(on: On, tuning: &Tuning, folder: &Path) -> Cluster {
         let replica = |rank: u16| {
             let others: Vec<Address> = (0..MEMBERS).filter(|id| *id != rank).map(Address).collect();
             let members = Membership::new(Address(rank), &others).expect("a cluster");
             let sink = || MetricsSink::new(&members, tuning, &Limits::default());
-            let lenses = Lenses { ring: Ring::new(), metrics: metrics.then(sink) };
+            let header = BoxHeader {
+                teller: Member(rank as u8),
+                replicas: MEMBERS as u8,
+                clock_start_us: 0,
+            };
+            let black_box =
+                || BlackBox::create(&folder.join(format!("{rank}.box")), header).expect("a box");
+            let lenses = Lenses {
+                ring: Ring::new(),
+                metrics: (on != On::Nothing).then(sink),
+                black_box: (on == On::Both).then(black_box),
+            };
             (Replica::new(members.clone(), tuning.clone(), 1, Micros(0)), lenses)
         };
         let mut cluster = Cluster {
@@ -180,14 +204,16 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// On against off, in turns.
-fn compare(in_flight: u64, tuning: &Tuning) {
-    let mut clusters = [Cluster::new(false, tuning), Cluster::new(true, tuning)];
+fn compare(on: On, in_flight: u64, tuning: &Tuning) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fresh = || [On::Nothing, on].map(|on| Cluster::new(on, tuning, folder.path()));
+    let mut clusters = fresh();
     let mut pairs = Vec::new();
     let mut records = 0.0;
     for pair in 0..PAIRS {
         // Logs are kept whole: new clusters keep them short. The order of a pair alternates.
         if pair % 8 == 7 {
-            clusters = [Cluster::new(false, tuning), Cluster::new(true, tuning)];
+            clusters = fresh();
         }
         let mut took = [0.0; 2];
         for place in [pair % 2, 1 - pair % 2] {
@@ -199,9 +225,10 @@ fn compare(in_flight: u64, tuning: &Tuning) {
     let extra = median(pairs.iter().map(|(off, on)| (on - off) / records).collect());
     let off = median(pairs.iter().map(|(off, _)| *off).collect());
     let aim = if in_flight == 1 { "aim 80 ns a record" } else { "aim 0.95" };
+    let what = if on == On::Both { "metrics and black box" } else { "metrics" };
     println!(
-        "{in_flight:>3} in flight: on/off {ratio:.3}, {extra:.0} ns a record more; \
-         off {off:.0} ns a put, {records:.2} records a put ({aim})"
+        "{what}, {in_flight} in flight: {ratio:.3} of the puts without, {extra:.0} ns a record \
+         more; without {off:.0} ns a put, {records:.2} records a put ({aim} for both)"
     );
 }
 
@@ -261,7 +288,7 @@ fn real_run(seed: u64, scraped: bool) -> Micros {
     run.conclusion.median_latency.expect("answers")
 }
 
-fn scrape_all(discovery: &std::path::Path) {
+fn scrape_all(discovery: &Path) {
     let text = std::fs::read_to_string(discovery).unwrap_or_default();
     let groups: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     for group in groups.as_array().into_iter().flatten() {
@@ -291,8 +318,10 @@ fn main() {
     let mut tuning = tuning_file::load("course").expect("an embedded profile").tuning;
     tuning.startup_silence_us = 0;
     increments();
-    compare(64, &tuning);
-    compare(1, &tuning);
+    for on in [On::Metrics, On::Both] {
+        compare(on, 64, &tuning);
+        compare(on, 1, &tuning);
+    }
     if std::env::args().any(|argument| argument == "--real") {
         real_runs();
     }

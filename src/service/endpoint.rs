@@ -14,7 +14,7 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -22,7 +22,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 const MOST_REQUEST_BYTES: usize = 8_192;
 /// Most headers of a request.
 const MOST_HEADERS: usize = 32;
-/// How long a request's headers may take, and a connection may be idle.
+/// How long a connection may take, from the first byte of its one request to the last of the answer.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 /// Most connections at a time; more wait to be accepted.
 const MOST_CONNECTIONS: usize = 16;
@@ -116,13 +116,14 @@ impl Endpoint {
             tokio::spawn(async move {
                 let service = service_fn(|request| endpoint.answer(request));
                 let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(REQUEST_PATIENCE)
+                    .keep_alive(false)
                     .max_buf_size(MOST_REQUEST_BYTES)
                     .max_headers(MOST_HEADERS)
                     .serve_connection(TokioIo::new(stream), service);
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection to the metrics endpoint");
+                match tokio::time::timeout(REQUEST_PATIENCE, connection).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::debug!(%error, "a request for metrics"),
+                    Err(_) => tracing::debug!("a request for metrics took too long"),
                 }
                 drop(place);
             });

@@ -121,6 +121,8 @@ fn a_replica_whose_socket_the_simulator_has_closed_steps_no_more() {
         assert!(start.elapsed() < Duration::from_secs(20));
         std::thread::sleep(Duration::from_millis(50));
     }
+    // On a busy machine not before it asks again, some milliseconds later.
+    std::thread::sleep(Duration::from_millis(500));
     let (last, role) = (sent(), get(&announced(out.path()), "/status").unwrap());
     // Two election timeouts, and more.
     std::thread::sleep(Duration::from_millis(4_500));
