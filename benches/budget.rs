@@ -79,16 +79,9 @@ fn keep(folder: &Path, name: &str) {
         delays: Delays::embedded(),
         records: Keep::Folder(folder.to_owned()),
     };
-    let run = run(&scenario, &options).expect("a run");
+    let (evidence, _) = Evidence::of_virtual(run(&scenario, &options).expect("a run"));
     let setup =
         Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
-    let evidence = Evidence {
-        conclusion: run.conclusion,
-        fold: run.fold,
-        balances: run.balances,
-        invariants: None,
-        by_type: Vec::new(),
-    };
     let outcome = judge(&scenario, setup, evidence);
     let tuned = Tuned { tuning: Some(&profile.tuning), budget: &profile.budget };
     let json = run_json(&scenario, tuned, &outcome);

@@ -6,7 +6,7 @@ use laconic::sim::delays::Delays;
 use laconic::sim::outcome::{Evidence, Outcome, Setup, judge};
 use laconic::sim::report::Report;
 use laconic::sim::scenario::Scenario;
-use laconic::sim::virtual_time::{Keep, VirtualOptions, VirtualRun, run};
+use laconic::sim::virtual_time::{Keep, VirtualOptions, run};
 use laconic::tuning_file;
 
 const AIMS: &str = "
@@ -19,11 +19,9 @@ fn main() {
 
 fn judged(scenario: &Scenario, options: &VirtualOptions) -> Outcome {
     let run = run(scenario, options).expect("no files to write");
-    let VirtualRun { conclusion, fold, balances, broken, .. } = run;
     let setup =
         Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
-    let invariants = Some(broken);
-    judge(scenario, setup, Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() })
+    judge(scenario, setup, Evidence::of_virtual(run).0)
 }
 
 #[divan::bench(args = ["simple-2", "advanced-4"])]

@@ -27,11 +27,9 @@ fn scenario(name: &str) -> Scenario {
 }
 
 fn judged(scenario: &Scenario, run: VirtualRun) -> Outcome {
-    let VirtualRun { conclusion, fold, balances, broken, .. } = run;
     let setup =
         Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
-    let invariants = Some(broken);
-    judge(scenario, setup, Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() })
+    judge(scenario, setup, Evidence::of_virtual(run).0)
 }
 
 fn run_judged(scenario: &Scenario, options: &VirtualOptions) -> Outcome {

@@ -3,7 +3,7 @@
 use super::bounds;
 use super::evidence::Evidence;
 use super::facts::{ClientRequest, RunFacts};
-use super::figures;
+use super::figures::{self, OwnFloor};
 use super::findings;
 use super::latency::Requests;
 use super::ledger::{Closed, Ledger};
@@ -11,7 +11,7 @@ use super::limits::Spent;
 use super::phases::{Phase, Phases};
 use super::reigns::{Reigned, Reigns};
 use super::report::{
-    Books, EventRow, LatencyRow, LinkRow, Report, RunSummary, SCHEMA, SpaceTime, Story,
+    Books, EventRow, LatencyRow, LingerPoint, LinkRow, Report, RunSummary, SCHEMA, SpaceTime, Story,
 };
 use crate::raft::{Cause, Event, Member, Micros};
 use crate::record::{AnswerKind, Fact, Record, SIMULATOR, Sink, deposed_name};
@@ -48,6 +48,10 @@ pub struct Gathered {
     pub ledger: Closed,
     /// What the leaders did.
     pub reigned: Reigned,
+    /// The least that its puts could have cost.
+    pub floor: OwnFloor,
+    /// What waiting longer for company would have merged.
+    pub linger: Vec<LingerPoint>,
     /// What else was seen.
     pub evidence: Evidence,
     /// Puts answered, reads answered.
@@ -169,6 +173,12 @@ impl Analysis {
         }
     }
 
+    /// Takes in all `records` of a run, which may come in the order in which they were told.
+    pub fn take_in(&mut self, mut records: Vec<Record>) {
+        records.sort_by_key(|record| (record.at, record.teller));
+        records.into_iter().for_each(|record| self.record(record));
+    }
+
     /// The report, with what the clients saw and what could not be read.
     pub fn finish(mut self, requests: &[ClientRequest], mut problems: Vec<String>) -> Report {
         let end = self.facts.ended_at.max(self.newest);
@@ -186,8 +196,12 @@ impl Analysis {
         let is_idle = |second: &usize| !self.busy_seconds.get(*second).copied().unwrap_or(false);
         let dropped = ledger.count(|cell| cell.fate == super::message::Fate::Dropped);
         let counted = ledger.count(|cell| cell.fate.is_counted());
+        let reigned = self.reigns.finish(end);
+        let a_batch = figures::messages_a_batch(&ledger, &reigned);
         let gathered = Gathered {
-            reigned: self.reigns.finish(end),
+            floor: OwnFloor::of(&self.facts, &reigned),
+            linger: figures::linger(&self.facts.tuning, &reigned, a_batch),
+            reigned,
             evidence: self.evidence,
             puts: self.puts,
             reads: self.reads,
@@ -266,6 +280,7 @@ impl Gathered {
         let limits: Vec<_> =
             self.facts.limits.iter().flat_map(|(by, limits)| limits.rows(*by, &spent)).collect();
         findings.push(findings::exceeded(&limits));
+        let space_time = self.space_time();
         Report {
             schema: SCHEMA,
             laconic_version: env!("CARGO_PKG_VERSION"),
@@ -283,10 +298,10 @@ impl Gathered {
             latency,
             story,
             trade_off: figures::trade_off(&self),
-            linger: figures::linger(&self),
+            linger: self.linger,
             findings,
             limits,
-            space_time: self.space_time(),
+            space_time,
             verification: None,
         }
     }
@@ -362,7 +377,7 @@ impl Gathered {
         let messages = self.ledger.ended.iter().map(|ended| {
             let cell = &ended.cell;
             let lost = u8::from(!cell.fate.is_received());
-            let cause = super::message::charged_to(cell.why) as u8;
+            let cause = cell.why.cause() as u8;
             (ended.sent_at.0, cell.from.0, cell.to.0, ended.last_seen_at.0, lost, cause)
         });
         SpaceTime { messages: messages.collect(), left_out: self.ledger.left_out }

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::ledger::Delivery;
-use super::message::{Hop, charged_to};
+use super::message::{Hop, last_index};
 use super::phases::{Phase, Phases};
 use super::reigns::Reigns;
 use super::rhythm::{Different, Rhythm};
-use crate::raft::{Cause, Deposed, Event, Index, Kind, Member, Micros, Term, To, Tuning, Why};
+use crate::raft::{Cause, Deposed, Event, Index, Kind, Member, Micros, Term, Tuning, Why};
 use crate::record::{Fact, Record};
 
 /// A resend is settled after so long: whatever was under way has come.
@@ -160,13 +160,9 @@ impl Evidence {
     pub fn record(&mut self, record: &Record, phases: &Phases) {
         match record.fact {
             Fact::Sent { to, number, kind: Kind::Append, why, term, first, entries, .. } => {
-                let receivers = match to {
-                    To::Member(member) => member.0..member.0 + 1,
-                    To::Everyone => 0..self.replicas as u8,
-                };
-                let through = (first + Index::from(entries)).saturating_sub(1);
+                let through = last_index(Kind::Append, first, entries);
                 let append = Append { number, why, term, through, entries };
-                for to in receivers.map(Member).filter(|to| *to != record.teller) {
+                for to in to.receivers(record.teller, self.replicas).iter() {
                     self.on_append(record.at, (record.teller, to), &append, phases.now());
                 }
             }
@@ -217,7 +213,7 @@ impl Evidence {
             *before = through.max(*before);
         }
         if why != Why::Own(Cause::Heartbeat) {
-            let cause = charged_to(why);
+            let cause = why.cause();
             self.rhythms.each(|rhythm| rhythm.append(at, (from, to), term, cause));
         }
     }

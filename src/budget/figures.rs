@@ -4,43 +4,53 @@ use std::collections::BTreeMap;
 
 use super::analysis::Gathered;
 use super::bounds::{self, Demand};
-use super::message::{Fate, charged_to};
+use super::facts::RunFacts;
+use super::ledger::Closed;
+use super::message::Fate;
 use super::phases::Phase;
+use super::reigns::Reigned;
 use super::report::{
     CauseShare, FateRow, Figure, LingerPoint, PhaseRow, Reference, TableRow, TradeOff,
 };
-use crate::raft::{Cause, Micros};
+use crate::raft::{Cause, Micros, Tuning};
 use crate::record::why_name;
 
 /// Lingers that the curve shows, in microseconds.
 pub const LINGERS_US: [u64; 9] = [0, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000];
 
-/// The run's own patience: how long 99 % of the puts that were committed waited for their batch at
-/// most, and when those came. The others are left out of the floor, so that it stays one.
-fn patience(run: &Gathered) -> (Micros, Vec<Micros>) {
-    let committed = || run.reigned.arrivals.iter().filter(|arrival| arrival.committed);
-    let mut waits: Vec<Micros> = committed().filter_map(|arrival| arrival.wait).collect();
-    waits.sort_unstable();
-    let place = (waits.len() * 99 / 100).min(waits.len().saturating_sub(1));
-    let wait = waits.get(place).copied().unwrap_or_default();
-    let patient = committed().filter(|arrival| arrival.wait.is_some_and(|own| own <= wait));
-    (wait, patient.map(|arrival| arrival.at).collect())
+/// floor(D) at the run's own waiting time (design §6).
+#[derive(Clone, Copy, Debug)]
+pub struct OwnFloor {
+    /// D: how long 99 % of the puts that were committed waited for their batch at most. The others
+    /// are left out, so that the floor stays one.
+    wait: Micros,
+    /// The fewest batches.
+    batches: u64,
+    /// The fewest messages.
+    messages: u64,
 }
 
-/// floor(D) at the run's own waiting time: D and the messages (design §6).
-fn floor_at_own_wait(run: &Gathered) -> (Micros, u64, u64) {
-    let (wait, arrivals) = patience(run);
-    let tuning = &run.facts.tuning;
-    let demand = Demand {
-        replicas: run.facts.replicas as u64,
-        reigns: &run.reigned.spans,
-        detection: tuning.election_timeout_min(),
-        arrivals: &arrivals,
-        wait,
-        most_entries: Some(tuning.batch_most_entries),
-    };
-    let batches = bounds::fewest_batches(&arrivals, wait, demand.most_entries);
-    (wait, bounds::fewest_messages(&demand), batches)
+impl OwnFloor {
+    /// Of a run that was done like `facts` say.
+    pub fn of(facts: &RunFacts, reigned: &Reigned) -> OwnFloor {
+        let committed = || reigned.arrivals.iter().filter(|arrival| arrival.committed);
+        let mut waits: Vec<Micros> = committed().filter_map(|arrival| arrival.wait).collect();
+        waits.sort_unstable();
+        let place = (waits.len() * 99 / 100).min(waits.len().saturating_sub(1));
+        let wait = waits.get(place).copied().unwrap_or_default();
+        let patient = committed().filter(|arrival| arrival.wait.is_some_and(|own| own <= wait));
+        let arrivals: Vec<Micros> = patient.map(|arrival| arrival.at).collect();
+        let demand = Demand {
+            replicas: facts.replicas as u64,
+            reigns: &reigned.spans,
+            detection: facts.tuning.election_timeout_min(),
+            arrivals: &arrivals,
+            wait,
+            most_entries: Some(facts.tuning.batch_most_entries),
+        };
+        let batches = bounds::fewest_batches(&arrivals, wait, demand.most_entries);
+        OwnFloor { wait, batches, messages: bounds::fewest_messages(&demand) }
+    }
 }
 
 /// The three published figures.
@@ -67,7 +77,7 @@ impl Figure {
 }
 
 fn a_commit(run: &Gathered) -> Figure {
-    let (wait, floor, batches) = floor_at_own_wait(run);
+    let OwnFloor { wait, batches, messages: floor } = run.floor;
     let means = format!(
         "the fewest batches of the same puts, none waiting longer than {} us in the leader, at {} \
          messages each, and failures noticed within {} ms",
@@ -135,7 +145,7 @@ fn idle(run: &Gathered) -> Figure {
 pub fn references(run: &Gathered) -> Vec<Reference> {
     let facts = &run.facts;
     let (replicas, others_needed) = (facts.replicas as u64, facts.others_needed());
-    let (wait, floor, batches) = floor_at_own_wait(run);
+    let OwnFloor { wait, batches, messages: floor } = run.floor;
     let at_own_delay = run.reigned.batches.iter().map(|batch| {
         bounds::messages_per_batch(others_needed, batch.delays.unwrap_or(others_needed + 1))
     });
@@ -188,7 +198,7 @@ pub fn references(run: &Gathered) -> Vec<Reference> {
 pub fn table(run: &Gathered) -> Vec<TableRow> {
     let mut rows: BTreeMap<_, (u64, u64)> = BTreeMap::new();
     for (cell, tally) in &run.ledger.cells {
-        let row = rows.entry((cell.kind, charged_to(cell.why), cell.why)).or_default();
+        let row = rows.entry((cell.kind, cell.why.cause(), cell.why)).or_default();
         *row = (row.0 + tally.count, row.1 + tally.bytes);
     }
     let all: u64 = rows.values().map(|(count, _)| count).sum();
@@ -250,16 +260,16 @@ pub fn trade_off(run: &Gathered) -> TradeOff {
     }
 }
 
-/// Messages that a batch of the run cost, its resends not counted.
-pub fn messages_a_batch(run: &Gathered) -> f64 {
-    run.ledger.charged(Cause::Replicate) as f64 / run.reigned.batches.len().max(1) as f64
+/// Messages that a batch cost, its resends not counted.
+pub fn messages_a_batch(ledger: &Closed, reigned: &Reigned) -> f64 {
+    ledger.charged(Cause::Replicate) as f64 / reigned.batches.len().max(1) as f64
 }
 
-/// What waiting longer for company would have merged.
-pub fn linger(run: &Gathered) -> Vec<LingerPoint> {
-    let arrivals: Vec<Micros> = run.reigned.arrivals.iter().map(|arrival| arrival.at).collect();
-    let most = Some(run.facts.tuning.batch_most_entries);
-    let (sent, each) = (run.reigned.batches.len() as f64, messages_a_batch(run));
+/// What waiting longer for company would have merged, with so many messages `each` batch.
+pub fn linger(tuning: &Tuning, reigned: &Reigned, each: f64) -> Vec<LingerPoint> {
+    let arrivals: Vec<Micros> = reigned.arrivals.iter().map(|arrival| arrival.at).collect();
+    let most = Some(tuning.batch_most_entries);
+    let sent = reigned.batches.len() as f64;
     let point = |linger_us| {
         let lingered = bounds::batches_by_linger(&arrivals, Micros(linger_us), most);
         LingerPoint {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use super::message::{Fate, Hop, Sending, charged_to};
+use super::message::{Fate, Hop, Sending};
 use super::phases::Phase;
 use crate::raft::{Cause, Disposition, Kind, Member, MemberSet, Micros, To, Why};
 use crate::record::{self, Fact, Record, SIMULATOR};
@@ -146,16 +146,13 @@ impl Ledger {
     }
 
     fn on_sent(&mut self, from: Member, to: To, sending: Sending) {
-        let addressed = match to {
-            To::Member(member) => MemberSet::only(member),
-            To::Everyone => others(from, self.senders.len()),
-        };
+        let addressed = to.receivers(from, self.senders.len());
         let receivers = addressed.len() as u64;
         let second = (sending.at.0 / 1_000_000) as usize;
         if self.seconds.len() <= second {
             self.seconds.resize(second + 1, Default::default());
         }
-        self.seconds[second][charged_to(sending.why) as usize] += receivers;
+        self.seconds[second][sending.why.cause() as usize] += receivers;
         let sender = &mut self.senders[from.rank()];
         let told = sender.told + receivers;
         sender.told = sending.number;
@@ -338,14 +335,14 @@ impl Closed {
 
     /// Messages that are charged to `cause`.
     pub fn charged(&self, cause: Cause) -> u64 {
-        self.count(|cell| charged_to(cell.why) == cause)
+        self.count(|cell| cell.why.cause() == cause)
     }
 
     /// The same by cause, of those that `which` picks, in the order of [`Cause::ALL`].
     pub fn by_cause(&self, which: impl Fn(&Cell) -> bool) -> Vec<u64> {
         Cause::ALL
             .into_iter()
-            .map(|cause| self.count(|cell| charged_to(cell.why) == cause && which(cell)))
+            .map(|cause| self.count(|cell| cell.why.cause() == cause && which(cell)))
             .collect()
     }
 }
@@ -402,14 +399,6 @@ impl Sender {
         });
         slot.legs.get_mut(place)
     }
-}
-
-/// All of `replicas` replicas but `member`.
-fn others(member: Member, replicas: usize) -> MemberSet {
-    let mut others = MemberSet::EMPTY;
-    (0..replicas as u8).for_each(|rank| others.insert(Member(rank)));
-    others.remove(member);
-    others
 }
 
 /// How far ahead of what is known a number may be.

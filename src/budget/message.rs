@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::raft::{Cause, Index, Kind, Member, Micros, Term, Why};
+use crate::raft::{Index, Kind, Member, Micros, Term, Why};
 
 use super::phases::Phase;
 
@@ -78,10 +78,12 @@ impl Fate {
     }
 }
 
-/// The cause that a message is charged to: an answer's is what it answers.
-pub const fn charged_to(why: Why) -> Cause {
-    match why {
-        Why::Own(cause) | Why::Relay(cause) | Why::Ack(cause) | Why::Reject(cause) => cause,
+/// The last index that a message speaks of, of what its sender records: an append's last entry, and
+/// of an answer the index that it names.
+pub const fn last_index(kind: Kind, first: Index, entries: u32) -> Index {
+    match kind {
+        Kind::Append => (first + entries as Index).saturating_sub(1),
+        _ => first,
     }
 }
 
@@ -111,10 +113,7 @@ pub struct Sending {
 impl Sending {
     /// The last index that it speaks of.
     pub const fn through(&self) -> Index {
-        match self.kind {
-            Kind::Append => (self.first + self.entries as Index).saturating_sub(1),
-            _ => self.first,
-        }
+        last_index(self.kind, self.first, self.entries)
     }
 }
 

@@ -61,10 +61,8 @@ pub struct Phases {
 impl Phases {
     /// Of a cluster of `replicas` that all live.
     pub fn new(replicas: usize) -> Phases {
-        let mut living = MemberSet::EMPTY;
-        (0..replicas).for_each(|rank| living.insert(Member(rank as u8)));
         Phases {
-            living,
+            living: MemberSet::all(replicas),
             leaders: MemberSet::EMPTY,
             committed: vec![0; replicas],
             partitioned: false,

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use super::bounds::Reign as Span;
-use super::message::Hop;
-use crate::raft::{Cause, Event, Index, Kind, Member, MemberSet, Micros, Term, To, Why};
+use super::message::{Hop, last_index};
+use crate::raft::{Cause, Event, Index, Member, MemberSet, Micros, Term, Why};
 use crate::record::{Fact, Record};
 
 /// Entries and batches of a reign that are remembered behind its commit index: late answers still
@@ -97,9 +97,7 @@ pub struct PutArrival {
 impl Reigns {
     /// Of `replicas` replicas that all live.
     pub fn new(replicas: usize) -> Reigns {
-        let mut living = MemberSet::EMPTY;
-        (0..replicas as u8).for_each(|rank| living.insert(Member(rank)));
-        Reigns { reach: vec![(Micros(0), living, 0)], ..Reigns::default() }
+        Reigns { reach: vec![(Micros(0), MemberSet::all(replicas), 0)], ..Reigns::default() }
     }
 
     /// Takes in a record of a replica.
@@ -107,14 +105,8 @@ impl Reigns {
         match record.fact {
             Fact::State(event) => self.on_state(record.at, record.teller, event),
             Fact::Sent { to, kind, why, term, first, entries, .. } => {
-                let receivers = match to {
-                    To::Member(_) => 1,
-                    To::Everyone => replicas as u64 - 1,
-                };
-                let through = match kind {
-                    Kind::Append => (first + Index::from(entries)).saturating_sub(1),
-                    _ => first,
-                };
+                let receivers = to.receivers(record.teller, replicas).len() as u64;
+                let through = last_index(kind, first, entries);
                 self.on_sent(why, term, through, receivers);
             }
             Fact::Killed { member, .. } => {

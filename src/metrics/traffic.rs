@@ -6,12 +6,12 @@ use super::exporter::Exporter;
 use super::family::{
     DATAGRAMS_DROPPED, MESSAGES_HANDLED, MESSAGES_RECEIVED, MESSAGES_SENT, SENT_BYTES,
 };
-use crate::raft::{Cause, Disposition, Kind, Member, Micros, To, Why};
+use crate::raft::{Cause, Disposition, Form, Kind, Member, Micros, To, Why};
 use crate::wire::{Garbage, Membership};
 
 const KINDS: usize = Kind::ALL.len();
 const CAUSES: usize = Cause::ALL.len();
-const FORMS: usize = 4;
+const FORMS: usize = Form::COUNT;
 
 const DISPOSITIONS: [Disposition; 5] = [
     Disposition::Accepted,
@@ -20,16 +20,6 @@ const DISPOSITIONS: [Disposition; 5] = [
     Disposition::Duplicate,
     Disposition::Implausible,
 ];
-
-/// Form of a message, and the cause that it is charged to.
-const fn form(why: Why) -> (usize, &'static str, Cause) {
-    match why {
-        Why::Own(cause) => (0, "own", cause),
-        Why::Relay(cause) => (1, "relay", cause),
-        Why::Ack(cause) => (2, "ack", cause),
-        Why::Reject(cause) => (3, "reject", cause),
-    }
-}
 
 /// Handles of one kind, form, cause and peer.
 #[derive(Clone)]
@@ -72,14 +62,8 @@ impl Traffic {
         members: &Membership,
         exporter: &Exporter,
     ) {
-        match to {
-            To::Member(peer) => self.count_sent(kind, why, bytes, peer, members, exporter),
-            To::Everyone => {
-                let all = (0..members.count() as u8).map(Member);
-                for peer in all.filter(|peer| *peer != members.me()) {
-                    self.count_sent(kind, why, bytes, peer, members, exporter);
-                }
-            }
+        for peer in to.receivers(members.me(), members.count()).iter() {
+            self.count_sent(kind, why, bytes, peer, members, exporter);
         }
     }
 
@@ -130,13 +114,12 @@ impl Traffic {
 }
 
 fn place(peer: Member, kind: Kind, why: Why) -> usize {
-    let (form, _, cause) = form(why);
-    ((peer.rank() * KINDS + kind as usize) * FORMS + form) * CAUSES + cause as usize
+    let (form, cause) = (why.form() as usize, why.cause() as usize);
+    ((peer.rank() * KINDS + kind as usize) * FORMS + form) * CAUSES + cause
 }
 
 fn labels(kind: Kind, why: Why, peer: &str) -> [&str; 4] {
-    let (_, form, cause) = form(why);
-    [kind.name(), form, cause.name(), peer]
+    [kind.name(), why.form().name(), why.cause().name(), peer]
 }
 
 /// The messages that this replica sent or took in: as a leader it sees all but those that its
@@ -170,8 +153,7 @@ impl Seen {
         if self.leads {
             self.leading += 1;
             self.idle.messages_in_second += 1;
-            let (_, _, cause) = form(why);
-            self.for_reads += u64::from(cause == Cause::Confirm);
+            self.for_reads += u64::from(why.cause() == Cause::Confirm);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::message::{Message, Why};
 use super::tuning::Tuning;
-use super::types::{Index, Member, Term};
+use super::types::{Index, Member, MemberSet, Term};
 
 /// The caller's name for a proposal or a read.
 pub type Ticket = u64;
@@ -44,6 +44,21 @@ pub enum To {
     Member(Member),
     /// Every other member, in one datagram.
     Everyone,
+}
+
+impl To {
+    /// Whom a message of `sender` reaches, in a cluster of `count`: one message each, as the
+    /// simulator counts (interface §4).
+    pub fn receivers(self, sender: Member, count: usize) -> MemberSet {
+        match self {
+            To::Member(member) => MemberSet::only(member),
+            To::Everyone => {
+                let mut others = MemberSet::all(count);
+                others.remove(sender);
+                others
+            }
+        }
+    }
 }
 
 /// What the core tells the caller, in the order in which it is to be done.

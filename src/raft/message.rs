@@ -77,6 +77,54 @@ pub enum Why {
     Reject(Cause),
 }
 
+/// In what form a message serves its cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Form {
+    /// As [`Why::Own`].
+    Own = 0,
+    /// As [`Why::Relay`].
+    Relay = 1,
+    /// As [`Why::Ack`].
+    Ack = 2,
+    /// As [`Why::Reject`].
+    Reject = 3,
+}
+
+impl Form {
+    /// How many there are.
+    pub const COUNT: usize = 4;
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Form::Own => "own",
+            Form::Relay => "relay",
+            Form::Ack => "ack",
+            Form::Reject => "reject",
+        }
+    }
+}
+
+impl Why {
+    /// The cause that the message is charged to: an answer's is what it answers.
+    pub const fn cause(self) -> Cause {
+        match self {
+            Why::Own(cause) | Why::Relay(cause) | Why::Ack(cause) | Why::Reject(cause) => cause,
+        }
+    }
+
+    /// In what form it serves that cause.
+    pub const fn form(self) -> Form {
+        match self {
+            Why::Own(_) => Form::Own,
+            Why::Relay(_) => Form::Relay,
+            Why::Ack(_) => Form::Ack,
+            Why::Reject(_) => Form::Reject,
+        }
+    }
+}
+
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

@@ -83,7 +83,7 @@ pub mod tuning;
 mod types;
 
 pub use event::{Deposed, Disposition, Event, Input, Output, Ticket, To};
-pub use message::{Cause, Kind, Message, Why};
+pub use message::{Cause, Form, Kind, Message, Why};
 pub use status::{FollowerStatus, RoleName, Status};
 pub use step::Raft;
 pub use tuning::Tuning;

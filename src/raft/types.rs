@@ -92,6 +92,13 @@ impl MemberSet {
         MemberSet(1 << member.0)
     }
 
+    /// All of a cluster of `count`.
+    pub fn all(count: usize) -> MemberSet {
+        let mut all = MemberSet::EMPTY;
+        (0..count as u8).for_each(|rank| all.insert(Member(rank)));
+        all
+    }
+
     /// Adds `member`.
     pub fn insert(&mut self, member: Member) {
         self.0 |= 1 << member.0;

@@ -83,12 +83,12 @@ fn lay_out(fact: &Fact) -> Cells {
                 To::Member(member) => member.0,
                 To::Everyone => EVERYONE,
             };
-            let (form, cause) = why_cells(why);
+            let (form, cause) = (why.form() as u8, why.cause() as u8);
             let words = [number, term, first, entries.into()];
             cells(1, &[to, kind as u8, form, cause], bytes, &words)
         }
         Fact::Received { from, number, kind, why, term, disposition } => {
-            let (form, cause) = why_cells(why);
+            let (form, cause) = (why.form() as u8, why.cause() as u8);
             let small = [from.0, kind as u8, disposition as u8, form, cause];
             cells(2, &small, 0, &[number, term])
         }
@@ -136,15 +136,6 @@ fn state_cells(event: Event) -> Cells {
     cells.small[..3].copy_from_slice(&small);
     cells.words[..3].copy_from_slice(&words);
     cells
-}
-
-const fn why_cells(why: Why) -> (u8, u8) {
-    match why {
-        Why::Own(cause) => (0, cause as u8),
-        Why::Relay(cause) => (1, cause as u8),
-        Why::Ack(cause) => (2, cause as u8),
-        Why::Reject(cause) => (3, cause as u8),
-    }
 }
 
 fn read(cells: &Cells) -> Option<Fact> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::raft::{Kind, Member, To, Why};
+use crate::raft::{Kind, Member, Why};
 use crate::record::{Fact, Fate, Record};
 
 /// What was sent longer before is not on its way any more: no datagram takes a second.
@@ -92,7 +92,7 @@ impl Flights {
         match record.fact {
             Fact::Sent { to, number, kind, why, .. } if !self.closed => {
                 let flight = Flight { kind, why, sent_us: at_us, landing: self.untold };
-                for to in self.receivers(record.teller, to) {
+                for to in to.receivers(record.teller, self.replicas.into()).iter() {
                     self.open.insert(FlightKey { from: record.teller, number, to }, flight);
                 }
             }
@@ -126,13 +126,6 @@ impl Flights {
             let recent = flight.sent_us + LONGEST_FLIGHT_US >= at_us;
             recent && (taken_in || key.number > newest)
         })
-    }
-
-    fn receivers(&self, from: Member, to: To) -> Vec<Member> {
-        match to {
-            To::Member(member) => vec![member],
-            To::Everyone => (0..self.replicas).map(Member).filter(|to| *to != from).collect(),
-        }
     }
 
     fn note(&mut self, key: FlightKey, landing: Landing) {

@@ -221,10 +221,7 @@ impl Replica {
 
     /// Sends to replicas, numbered (design §5).
     fn send(&mut self, to: To, message: Message, why: Why, desk: &mut Desk<'_, impl Sink>) {
-        self.number += match to {
-            To::Member(_) => 1,
-            To::Everyone => self.members.count() as u64 - 1,
-        };
+        self.number += to.receivers(desk.me, self.members.count()).len() as u64;
         let (first, entries) = match &message {
             Message::Append(append) => (append.previous.index + 1, append.entries.len()),
             Message::AppendReply(reply) => (reply.through, 0),

@@ -2,12 +2,12 @@
 //! the one stream of records, used by both engines.
 
 use crate::interface::Address;
-use crate::raft::{Cause, Event, Index, Kind, Member, Micros, Term, To, Why};
+use crate::raft::{Cause, Event, Form, Index, Kind, Member, Micros, Term, Why};
 use crate::record::{AnswerKind, Fact, Record, RequestId, SIMULATOR, Sink};
 
 const KINDS: usize = Kind::ALL.len();
 const CAUSES: usize = Cause::ALL.len();
-const FORMS: usize = 4;
+const FORMS: usize = Form::COUNT;
 
 /// Messages by kind and cause, a datagram to everyone counted once for each receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,25 +21,14 @@ impl Default for MessageTable {
     }
 }
 
-const fn form(why: Why) -> (usize, Cause) {
-    match why {
-        Why::Own(cause) => (0, cause),
-        Why::Relay(cause) => (1, cause),
-        Why::Ack(cause) => (2, cause),
-        Why::Reject(cause) => (3, cause),
-    }
-}
-
 impl MessageTable {
     fn add(&mut self, kind: Kind, why: Why, messages: u64) {
-        let (form, cause) = form(why);
-        self.counts[kind as usize][form][cause as usize] += messages;
+        self.counts[kind as usize][why.form() as usize][why.cause() as usize] += messages;
     }
 
     /// How many of this kind for this reason.
     pub fn count(&self, kind: Kind, why: Why) -> u64 {
-        let (form, cause) = form(why);
-        self.counts[kind as usize][form][cause as usize]
+        self.counts[kind as usize][why.form() as usize][why.cause() as usize]
     }
 
     /// All that occurred, in the order of kinds and causes: own sends, relays, acks, rejects.
@@ -166,10 +155,7 @@ impl Sink for RunFold {
         }
         match record.fact {
             Fact::Sent { to, kind, why, .. } => {
-                let receivers = match to {
-                    To::Member(_) => 1,
-                    To::Everyone => self.logs.len() as u64 - 1,
-                };
+                let receivers = to.receivers(record.teller, self.logs.len()).len() as u64;
                 self.table.add(kind, why, receivers);
                 self.sent_by[record.teller.rank()] += receivers;
             }

@@ -9,9 +9,10 @@ use super::fold::RunFold;
 use super::history::{self, Fault, Verdict};
 use super::instant;
 use super::scenario::Scenario;
+use super::virtual_time::VirtualRun;
 use crate::raft::invariants::Broken;
 use crate::raft::{Cause, Kind, Micros, Why};
-use crate::record::why_name;
+use crate::record::{Record, why_name};
 
 /// Version of the JSON form.
 pub const SCHEMA: u32 = 1;
@@ -104,6 +105,15 @@ pub struct Evidence {
     pub invariants: Option<Option<(Micros, Broken)>>,
     /// For foreign replicas: messages by their `type`.
     pub by_type: Vec<(String, u64)>,
+}
+
+impl Evidence {
+    /// What a virtual run hands over, and its records, if they were kept in memory.
+    pub fn of_virtual(run: VirtualRun) -> (Evidence, Vec<Record>) {
+        let VirtualRun { conclusion, fold, balances, broken, records, .. } = run;
+        let invariants = Some(broken);
+        (Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() }, records)
+    }
 }
 
 /// Judges a run.

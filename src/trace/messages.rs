@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::Arrows;
 use super::sheet::{Arrow, Loss, Sheet, Slice, Tip};
-use crate::raft::{Member, Micros, To};
+use crate::raft::{Member, Micros};
 use crate::record::{Fact, Fate, Record, why_name};
 
 /// A message to one receiver: sender, the sender's count, receiver.
@@ -58,11 +58,7 @@ impl Messages {
         };
         let from = record.teller;
         self.newest.insert(from, number);
-        let receivers: Vec<Member> = match to {
-            To::Member(member) => vec![member],
-            To::Everyone => (0..self.replicas).map(Member).filter(|to| *to != from).collect(),
-        };
-        for to in receivers {
+        for to in to.receivers(from, self.replicas.into()).iter() {
             let arrow = sheet.new_arrow("message", format!("{} {}", kind.name(), why_name(why)));
             slice.tips.push(Tip { arrow: arrow.clone(), starts: true });
             if self.early.remove(&(from, number, to)) {

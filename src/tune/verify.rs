@@ -6,12 +6,12 @@ use rayon::prelude::*;
 use crate::budget::report::{Change, Report, Spread, Verification, VerifiedRow};
 use crate::budget::{Analysis, RunFacts, apply};
 use crate::raft::Tuning;
-use crate::record::{RecordFileError, Sink};
+use crate::record::RecordFileError;
 use crate::sim::delays::Delays;
 use crate::sim::folder::{Tuned, client_requests, run_json};
 use crate::sim::outcome::{Evidence, Setup, judge};
 use crate::sim::scenario::Scenario;
-use crate::sim::virtual_time::{self, Keep, VirtualOptions, VirtualRun};
+use crate::sim::virtual_time::{self, Keep, VirtualOptions};
 
 /// What is run again, and how.
 #[derive(Clone, Debug)]
@@ -52,22 +52,19 @@ impl Experiment {
             records: Keep::Memory,
         };
         let run = virtual_time::run(&self.scenario, &options)?;
-        let VirtualRun { conclusion, fold, balances, broken, mut records, .. } = run;
+        let (evidence, records) = Evidence::of_virtual(run);
         let setup = Setup {
             engine: "virtual",
             timing: if self.precise { "precise" } else { "course" },
             profile: String::new(),
             foreign: false,
         };
-        let invariants = Some(broken);
-        let evidence = Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() };
         let outcome = judge(&self.scenario, setup, evidence);
         let tuned = Tuned { tuning: Some(tuning), budget: &Default::default() };
         let facts = RunFacts::from_json(&run_json(&self.scenario, tuned, &outcome))
             .map_err(VerifyError::Facts)?;
         let mut analysis = Analysis::new(facts);
-        records.sort_by_key(|record| (record.at, record.teller));
-        records.into_iter().for_each(|record| analysis.record(record));
+        analysis.take_in(records);
         let requests = client_requests(&outcome.conclusion.history);
         let report = analysis.finish(&requests, Vec::new());
         Ok(Rerun { report, passed: outcome.passed || outcome.failed_by_dice_alone })

@@ -63,18 +63,10 @@ fn records(scenario: &Scenario, seed: u64) -> (Vec<Record>, Outcome) {
         delays: Delays::embedded(),
         records: Keep::Memory,
     };
-    let mut run = run(scenario, &options).unwrap();
-    let mut records = std::mem::take(&mut run.records);
+    let (evidence, mut records) = Evidence::of_virtual(run(scenario, &options).unwrap());
     records.sort_by_key(|record| (record.at, record.teller));
     let setup =
         Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
-    let evidence = Evidence {
-        conclusion: run.conclusion,
-        fold: run.fold,
-        balances: run.balances,
-        invariants: Some(run.broken),
-        by_type: Vec::new(),
-    };
     (records, judge(scenario, setup, evidence))
 }
 

@@ -23,14 +23,8 @@ use laconic::sim::scenario::Scenario;
 type Place = (&'static str, String, String, String, String);
 
 fn place(direction: &'static str, kind: &str, why: Why, peer: Member) -> Place {
-    let (form, cause) = match why {
-        Why::Own(cause) => ("own", cause),
-        Why::Relay(cause) => ("relay", cause),
-        Why::Ack(cause) => ("ack", cause),
-        Why::Reject(cause) => ("reject", cause),
-    };
     let peer = format!("{:04X}", peer.0);
-    (direction, kind.into(), form.into(), cause.name().into(), peer)
+    (direction, kind.into(), why.form().name().into(), why.cause().name().into(), peer)
 }
 
 /// What `teller`'s records say of its messages, in a cluster of `replicas`.

@@ -121,7 +121,7 @@ impl Check for SmallBatches {
         let merged = bounds::fewest_batches(&arrivals, linger, Some(AMPLE_ENTRIES));
         let limited = bounds::fewest_batches(&arrivals, linger, Some(tuning.batch_most_entries));
         let spared = limited.saturating_sub(merged);
-        let saving = spared as f64 * figures::messages_a_batch(run);
+        let saving = spared as f64 * figures::messages_a_batch(&run.ledger, &run.reigned);
         let summary = format!(
             "{spared} batches held entries that came together with those of the batch before; at \
              most {} may share one",
@@ -147,8 +147,7 @@ impl Check for ShortLinger {
         if let Some(found) = too_few(run) {
             return found;
         }
-        let curve = figures::linger(run);
-        let allowed = curve.iter().filter(|point| {
+        let allowed = run.linger.iter().filter(|point| {
             point.linger_us > tuning.linger_us && point.linger_us <= LONGEST_LINGER_US
         });
         let most = allowed.clone().map(|point| point.messages_saved).fold(0.0, f64::max);

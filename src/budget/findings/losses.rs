@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::analysis::Gathered;
-use super::super::message::{Fate, charged_to};
+use super::super::message::Fate;
 use super::{Check, Found, is_worth_a_word, longest_heartbeat_us, turn};
 use crate::raft::tuning::ResendFrom;
 use crate::raft::{Cause, Why};
@@ -80,7 +80,7 @@ impl Check for DeadLetters {
         }
         let is_in_vain = |fate| matches!(fate, Fate::Dead | Fate::CutOff);
         let by_interval = run.ledger.count(|cell| {
-            let cause = charged_to(cell.why);
+            let cause = cell.why.cause();
             is_in_vain(cell.fate) && matches!(cause, Cause::Probe | Cause::Heartbeat)
         });
         let longest_us = longest_heartbeat_us(tuning);

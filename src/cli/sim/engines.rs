@@ -125,9 +125,7 @@ impl Engine {
             Some(path) => self.run_measured(job, &options, path)?,
             None => virtual_time::run(&job.scenario, &options).map_err(Failure::environment)?,
         };
-        let VirtualRun { conclusion, fold, balances, broken, records, .. } = run;
-        let invariants = Some(broken);
-        Ok((Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() }, records))
+        Ok(Evidence::of_virtual(run))
     }
 
     fn run_measured(
@@ -157,7 +155,7 @@ impl Observer for OpenMetrics {
 /// them down, those in its folder. What could not be read comes back.
 fn feed(
     analysis: &mut Analysis,
-    mut records: Vec<Record>,
+    records: Vec<Record>,
     out: Option<&Path>,
 ) -> Result<Vec<String>, Failure> {
     if let Some(out) = out.filter(|_| records.is_empty()) {
@@ -165,8 +163,7 @@ fn feed(
         records.by_ref().for_each(|record| analysis.record(record));
         return Ok(records.problems().to_vec());
     }
-    records.sort_by_key(|record| (record.at, record.teller));
-    records.into_iter().for_each(|record| analysis.record(record));
+    analysis.take_in(records);
     Ok(Vec::new())
 }
 
