@@ -93,7 +93,7 @@ fn analyse(folder: &Path) -> Report {
     let requests = read_requests(folder).expect("history.jsonl");
     let mut records = RunRecords::open(folder).expect("records");
     let mut analysis = Analysis::new(facts);
-    records.by_ref().for_each(|record| analysis.record(record));
+    records.by_ref().for_each(|record| analysis.record(&record));
     assert!(records.problems().is_empty(), "{:?}", records.problems());
     analysis.finish(&requests, Vec::new())
 }
@@ -132,7 +132,7 @@ fn repeat(records: &[Record], folder: &Path) -> u64 {
             if let Fact::Sent { number, .. } = &mut record.fact {
                 *number += copy * numbers[record.teller.rank()];
             }
-            files[record.teller.rank().min(21)].record(record);
+            files[record.teller.rank().min(21)].record(&record);
         }
     }
     files.iter_mut().for_each(|file| file.flush().expect("written"));

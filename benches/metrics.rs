@@ -1,6 +1,6 @@
-//! What metrics cost, as ratios within one run: replicas in one thread (core, store, records kept
-//! in a ring) with metrics, and with metrics and black box, against neither; and an increment of a
-//! counter.
+//! What metrics and the black box cost, as ratios within one run: replicas in one thread (core,
+//! store, records kept in a ring) with metrics, the black box and both against neither; the same
+//! without the replicas; and an increment of a counter.
 //! With `-- --real` also real runs whose replicas are scraped every 100 ms against runs that nobody
 //! scrapes, in two minutes. `cargo bench --bench metrics`. Aims are printed beside the results.
 
@@ -24,9 +24,9 @@ use laconic::wire::{Datagram, Membership, Payload};
 
 const MEMBERS: u16 = 5;
 /// Pairs of turns; the median of their ratios counts.
-const PAIRS: usize = 41;
+const PAIRS: usize = 81;
 /// How long one turn lasts.
-const TURN: Duration = Duration::from_millis(60);
+const TURN: Duration = Duration::from_millis(30);
 
 /// What takes records in every turn: the last of them in a ring, as a recorder would.
 struct Ring {
@@ -42,9 +42,10 @@ impl Ring {
 }
 
 impl Sink for Ring {
-    fn record(&mut self, record: Record) {
+    #[inline(always)]
+    fn record(&mut self, record: &Record) {
         let place = self.told % self.records.len();
-        self.records[place] = record;
+        self.records[place] = *record;
         self.told += 1;
     }
 }
@@ -61,11 +62,13 @@ struct Lenses {
 enum On {
     Nothing,
     Metrics,
+    BlackBox,
     Both,
 }
 
 impl Sink for Lenses {
-    fn record(&mut self, record: Record) {
+    #[inline(always)]
+    fn record(&mut self, record: &Record) {
         self.ring.record(record);
         self.metrics.record(record);
         self.black_box.record(record);
@@ -98,8 +101,8 @@ impl Cluster {
                 || BlackBox::create(&folder.join(format!("{rank}.box")), header).expect("a box");
             let lenses = Lenses {
                 ring: Ring::new(),
-                metrics: (on != On::Nothing).then(sink),
-                black_box: (on == On::Both).then(black_box),
+                metrics: (on == On::Metrics || on == On::Both).then(sink),
+                black_box: (on == On::BlackBox || on == On::Both).then(black_box),
             };
             (Replica::new(members.clone(), tuning.clone(), 1, Micros(0)), lenses)
         };
@@ -190,10 +193,6 @@ impl Cluster {
             puts += 16 * in_flight;
         }
         let elapsed = start.elapsed().as_nanos() as f64;
-        for (_, lenses) in &mut self.replicas {
-            // As the thread beside the loop does.
-            lenses.metrics.iter().for_each(|metrics| metrics.handle().run_upkeep());
-        }
         (elapsed / puts as f64, (told(self) - before) as f64 / puts as f64)
     }
 }
@@ -212,7 +211,7 @@ fn compare(on: On, in_flight: u64, tuning: &Tuning) {
     let mut records = 0.0;
     for pair in 0..PAIRS {
         // Logs are kept whole: new clusters keep them short. The order of a pair alternates.
-        if pair % 8 == 7 {
+        if pair % 16 == 15 {
             clusters = fresh();
         }
         let mut took = [0.0; 2];
@@ -224,11 +223,15 @@ fn compare(on: On, in_flight: u64, tuning: &Tuning) {
     let ratio = median(pairs.iter().map(|(off, on)| off / on).collect());
     let extra = median(pairs.iter().map(|(off, on)| (on - off) / records).collect());
     let off = median(pairs.iter().map(|(off, _)| *off).collect());
-    let aim = if in_flight == 1 { "aim 80 ns a record" } else { "aim 0.95" };
-    let what = if on == On::Both { "metrics and black box" } else { "metrics" };
+    let aim = if in_flight == 1 { " (aim 80 ns a record)" } else { " (aim 0.95)" };
+    let (what, aim) = match on {
+        On::Both => ("metrics and black box", aim),
+        On::BlackBox => ("black box", ""),
+        On::Nothing | On::Metrics => ("metrics", ""),
+    };
     println!(
         "{what}, {in_flight} in flight: {ratio:.3} of the puts without, {extra:.0} ns a record \
-         more; without {off:.0} ns a put, {records:.2} records a put ({aim} for both)"
+         more; without {off:.0} ns a put, {records:.2} records a put{aim}"
     );
 }
 
@@ -251,14 +254,47 @@ fn increments() {
     };
     let record = Record { at: Micros(1), teller: Member(0), fact };
     let start = Instant::now();
-    (0..TIMES).for_each(|_| sink.record(black_box(record)));
+    (0..TIMES).for_each(|_| sink.record(black_box(&record)));
     let sent = start.elapsed().as_nanos() as f64 / TIMES as f64;
     let held = Record { fact: Fact::Held { client: Address(9), request: 1 }, ..record };
     let start = Instant::now();
-    (0..TIMES).for_each(|_| sink.record(black_box(held)));
+    (0..TIMES).for_each(|_| sink.record(black_box(&held)));
     let one = start.elapsed().as_nanos() as f64 / TIMES as f64;
     println!("a record that is one increment: {one:.1} ns (aim 20 ns)");
     println!("a message sent, two increments: {sent:.1} ns");
+}
+
+/// What the lenses take for a record, without the replica: the leader's latest records, again and
+/// again.
+fn replay(in_flight: u64, tuning: &Tuning) {
+    const LAPS: usize = 300;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut cluster = Cluster::new(On::Nothing, tuning, folder.path());
+    (0..200).for_each(|_| cluster.commit(in_flight));
+    let (replica, lenses) = &cluster.replicas[cluster.leader];
+    let records = &lenses.ring.records;
+    let time = |sink: &mut dyn FnMut(&Record)| {
+        let laps = (0..LAPS).map(|_| {
+            let start = Instant::now();
+            records.iter().for_each(|record| sink(black_box(record)));
+            start.elapsed().as_nanos() as f64 / records.len() as f64
+        });
+        median(laps.collect())
+    };
+    let members = replica.members();
+    let mut metrics = MetricsSink::new(members, tuning, &Limits::default());
+    let header = BoxHeader { teller: members.me(), replicas: MEMBERS as u8, clock_start_us: 0 };
+    let mut ring = BlackBox::create(&folder.path().join("a.box"), header).expect("a box");
+    let nothing = time(&mut |record| {
+        black_box(record);
+    });
+    let folded = time(&mut |record| metrics.record(record));
+    let boxed = time(&mut |record| ring.record(record));
+    println!(
+        "a leader's records, {in_flight} in flight: metrics {:.1}, black box {:.1} ns a record",
+        folded - nothing,
+        boxed - nothing
+    );
 }
 
 /// A real run's median latency, with its replicas scraped or not.
@@ -318,9 +354,11 @@ fn main() {
     let mut tuning = tuning_file::load("course").expect("an embedded profile").tuning;
     tuning.startup_silence_us = 0;
     increments();
-    for on in [On::Metrics, On::Both] {
-        compare(on, 64, &tuning);
-        compare(on, 1, &tuning);
+    for in_flight in [64, 1] {
+        replay(in_flight, &tuning);
+        for on in [On::Metrics, On::BlackBox, On::Both] {
+            compare(on, in_flight, &tuning);
+        }
     }
     if std::env::args().any(|argument| argument == "--real") {
         real_runs();

@@ -4,7 +4,7 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use laconic::raft::{Cause, Kind, Member, Micros, To, Why};
-use laconic::record::frame::encode_numbered;
+use laconic::record::frame::{FRAME_BYTES, encode_into};
 use laconic::record::{Fact, Record, Sink};
 use laconic::recorder::{BlackBox, BoxHeader};
 
@@ -36,15 +36,16 @@ fn into_the_box(bencher: Bencher) {
     let mut ring = BlackBox::create(&folder.join("0000.box"), header).expect("a box");
     bencher
         .counter(ItemsCount::new(RECORDS))
-        .bench_local(|| (0..RECORDS).for_each(|number| ring.record(record(number))));
+        .bench_local(|| (0..RECORDS).for_each(|number| ring.record(&record(number))));
     std::fs::remove_dir_all(&folder).expect("the folder just made");
 }
 
 #[divan::bench]
 fn frame_alone(bencher: Bencher) {
     bencher.counter(ItemsCount::new(RECORDS)).bench(|| {
+        let mut frame = [0; FRAME_BYTES];
         (0..RECORDS).for_each(|number| {
-            divan::black_box(encode_numbered(&record(number), number));
+            encode_into(divan::black_box(&mut frame), &record(number), number);
         });
     });
 }

@@ -257,19 +257,67 @@ fn the_courses_names_need_no_subcommand() {
     }
 }
 
+/// Lenses that a replica lost, by variable, from a line of each.
+fn lost_lenses(printed: &str) -> Vec<&str> {
+    let mut lost = Vec::new();
+    for line in printed.lines() {
+        let words = line.strip_prefix("laconic replica: ").and_then(|rest| rest.split_once(": "));
+        let Some((variable, reason)) = words else { panic!("{printed}") };
+        assert!(reason.ends_with("; serving on without it"), "{line}");
+        lost.push(variable);
+    }
+    lost
+}
+
+/// The folder is not to be had: records and last figures are lost, which is said once.
 #[test]
-fn bad_arguments_and_environments_are_one_line_and_a_status() {
+fn without_its_folder_a_replica_serves_on_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "no folder").unwrap();
-    let (file, nothing) = (file.to_str().unwrap(), ("LACONIC_OUT", ""));
+    let replica = Running::start(&[("LACONIC_OUT", &file), ("LACONIC_BLACK_BOX", &file)]);
+    (1..=100).for_each(|term| replica.assert_serves(term));
+    let (status, printed) = replica.stop(Signal::TERM);
+    assert_eq!(lost_lenses(&printed), ["LACONIC_OUT", "LACONIC_BLACK_BOX"]);
+    assert!(printed.lines().all(|line| line.contains(file.to_str().unwrap())), "{printed}");
+    assert_eq!(status.code(), Some(4), "records that were asked for are missing");
+}
+
+/// A disk of 256 KiB is too small for the black box at once, for records and spans in time, and for
+/// the last figures in the end: four lenses, four lines.
+#[test]
+#[ignore = "needs unshare and mount (Linux, util-linux, root): it mounts a small disk of its own"]
+fn on_a_disk_that_is_full_a_replica_serves_on_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=256k none \"$LACONIC_OUT\" && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh", PROGRAM, "replica"]);
+    command.env("LACONIC_SPANS", "1");
+    let out = folder.path();
+    let boxes = out.join("boxes");
+    let replica = Running::launch(command, &[("LACONIC_OUT", out), ("LACONIC_BLACK_BOX", &boxes)]);
+    (1..=3_000).for_each(|term| replica.assert_serves(term));
+    let (status, printed) = replica.stop(Signal::TERM);
+    let full = |line: &str| line.contains("No space left on device");
+    assert!(printed.lines().all(full), "{printed}");
+    let mut lost = lost_lenses(&printed);
+    assert_eq!(lost[0], "LACONIC_BLACK_BOX", "at once");
+    assert!(printed.lines().last().unwrap().contains("0001.prom"), "in the end: {printed}");
+    lost.sort_unstable();
+    assert_eq!(lost, ["LACONIC_BLACK_BOX", "LACONIC_OUT", "LACONIC_OUT", "LACONIC_SPANS"]);
+    assert_eq!(status.code(), Some(4), "records that were asked for are missing");
+    assert_eq!(std::fs::read_dir(out).unwrap().count(), 0, "the disk was its own");
+}
+
+#[test]
+fn bad_arguments_and_environments_are_one_line_and_a_status() {
+    let nothing = ("LACONIC_OUT", "");
     for (arguments, variable, status, words) in [
         ("99999 0000 0001", nothing, 2, "PORT"),
         ("4000 0000 1", nothing, 2, "four hex digits"),
         ("4000 0000 0000", nothing, 2, "twice"),
         ("4000 0000 0001", ("LACONIC_PROFILE", "no-such"), 2, "no-such"),
         ("4000 0000 0001", ("LACONIC_LOG", "a=b=c"), 2, "LACONIC_LOG"),
-        ("4000 0000 0001", ("LACONIC_OUT", file), 4, file),
     ] {
         let mut command = Command::new(PROGRAM);
         command.arg("replica").args(arguments.split(' ')).env(variable.0, variable.1);

@@ -176,7 +176,7 @@ impl Analysis {
     /// Takes in all `records` of a run, which may come in the order in which they were told.
     pub fn take_in(&mut self, mut records: Vec<Record>) {
         records.sort_by_key(|record| (record.at, record.teller));
-        records.into_iter().for_each(|record| self.record(record));
+        records.into_iter().for_each(|record| self.record(&record));
     }
 
     /// The report, with what the clients saw and what could not be read.
@@ -216,20 +216,20 @@ impl Analysis {
 }
 
 impl Sink for Analysis {
-    fn record(&mut self, record: Record) {
-        if !self.is_of_run(&record) {
+    fn record(&mut self, record: &Record) {
+        if !self.is_of_run(record) {
             return;
         }
         let before = self.phases.now();
-        self.phases.record(&record);
-        self.mark(&record, before);
-        self.on_event(&record);
+        self.phases.record(record);
+        self.mark(record, before);
+        self.on_event(record);
         let told_by_replica = record.teller != SIMULATOR;
         if told_by_replica || matches!(record.fact, Fact::Killed { .. } | Fact::Partitioned { .. })
         {
-            self.reigns.record(&record, self.facts.replicas);
+            self.reigns.record(record, self.facts.replicas);
         }
-        let delivery = self.ledger.record(&record, self.phases.now());
+        let delivery = self.ledger.record(record, self.phases.now());
         if !told_by_replica {
             return;
         }
@@ -237,13 +237,13 @@ impl Sink for Analysis {
             self.reigns.on_delivery(&delivery.hop);
             self.evidence.on_delivery(delivery, &self.reigns);
         }
-        self.evidence.record(&record, &self.phases);
+        self.evidence.record(record, &self.phases);
         let new_step = matches!(record.fact, Fact::Received { .. } | Fact::Asked { .. });
         if new_step || self.requests.answered_before(record.teller, record.at) {
             let hop = delivery.as_ref().map(|delivery| &delivery.hop);
             self.requests.on_step(record.teller, hop, &self.reigns);
         }
-        self.requests.record(&record);
+        self.requests.record(record);
         if let Fact::Answered { outcome, index, .. } = record.fact {
             self.on_answered(outcome, index);
         }

@@ -152,7 +152,7 @@ pub(super) fn analyse(folder: &Path) -> Result<Report, Failure> {
         Vec::new()
     });
     let mut analysis = Analysis::new(facts);
-    records.by_ref().for_each(|record| analysis.record(record));
+    records.by_ref().for_each(|record| analysis.record(&record));
     problems.extend_from_slice(records.problems());
     if missing > 0 && problems.is_empty() {
         problems.push(format!("{}: {missing} record files are missing", folder.display()));

@@ -2,19 +2,20 @@
 
 use std::collections::VecDeque;
 
-use metrics::{Counter, Histogram};
 use rustc_hash::FxHashMap;
 
 use super::exporter::Exporter;
 use super::family::{
     BATCH_ENTRIES, CLIENT_REQUESTS, COMMIT_FLOOR, COMMIT_LATENCY, REQUEST_DURATION, REQUESTS_HELD,
 };
+use super::tally::{Observations, Tally};
 use crate::budget::bounds;
 use crate::raft::tuning::FanOut;
 use crate::raft::{Index, Micros, Tuning};
 use crate::record::{AnswerKind, RequestId};
 
-/// Most requests whose arrival is remembered: a bound on memory, far above what can be waiting.
+/// Most requests whose arrival is remembered, in each place: a bound on memory, far above what can be
+/// waiting.
 const MOST_WAITING: usize = 65_536;
 const OPERATIONS: [&str; 2] = ["get", "put"];
 const OUTCOMES: [AnswerKind; 3] = [AnswerKind::Ok, AnswerKind::Fail, AnswerKind::Redirect];
@@ -22,9 +23,9 @@ const OUTCOMES: [AnswerKind; 3] = [AnswerKind::Ok, AnswerKind::Fail, AnswerKind:
 /// Requests of clients, from arrival to answer.
 pub(super) struct Requests {
     /// By operation and outcome.
-    answered: [[(Counter, Histogram); OUTCOMES.len()]; OPERATIONS.len()],
-    held: Counter,
-    waiting: FxHashMap<RequestId, (Micros, bool)>,
+    answered: [[(Tally, Observations); OUTCOMES.len()]; OPERATIONS.len()],
+    held: Tally,
+    waiting: Waiting,
     /// Gets answered ok.
     pub reads: u64,
     /// Puts answered ok.
@@ -44,7 +45,7 @@ impl Requests {
         Requests {
             answered: OPERATIONS.map(handles),
             held: exporter.counter(&REQUESTS_HELD, &[]),
-            waiting: FxHashMap::default(),
+            waiting: Waiting::default(),
             reads: 0,
             writes: 0,
         }
@@ -52,14 +53,12 @@ impl Requests {
 
     /// A request came in.
     pub fn on_asked(&mut self, now: Micros, request: RequestId, put: bool) {
-        if self.waiting.len() < MOST_WAITING {
-            self.waiting.insert(request, (now, put));
-        }
+        self.waiting.add(Asked { request, at: now, put });
     }
 
     /// It has to wait until a leader is known.
-    pub fn on_held(&self) {
-        self.held.increment(1);
+    pub fn on_held(&mut self) {
+        self.held.add(1);
     }
 
     /// It was answered; `index` is where a put stands that was answered ok.
@@ -70,17 +69,64 @@ impl Requests {
         outcome: AnswerKind,
         index: Index,
     ) {
-        let asked = self.waiting.remove(&request);
+        let asked = self.waiting.take(request);
         // A new leader answers puts that were asked of an earlier one (rule R3).
-        let put = asked.map_or(index > 0, |(_, put)| put);
-        let (count, duration) = &self.answered[usize::from(put)][outcome as usize];
-        count.increment(1);
-        if let Some((since, _)) = asked {
-            duration.record(now.since(since).as_seconds());
+        let put = asked.map_or(index > 0, |asked| asked.put);
+        let (count, duration) = &mut self.answered[usize::from(put)][outcome as usize];
+        count.add(1);
+        if let Some(asked) = asked {
+            duration.observe_duration(now.since(asked.at));
         }
         if outcome == AnswerKind::Ok {
             *if put { &mut self.writes } else { &mut self.reads } += 1;
         }
+    }
+}
+
+/// A request that came in.
+#[derive(Clone, Copy)]
+struct Asked {
+    request: RequestId,
+    at: Micros,
+    put: bool,
+}
+
+/// Requests that are not answered. Most answers come in the order of the requests, or at once, and
+/// find theirs at an end of the queue; which is why it is one, and only what answers have passed by
+/// has to be looked up.
+#[derive(Default)]
+struct Waiting {
+    queue: VecDeque<Asked>,
+    passed_by: FxHashMap<RequestId, Asked>,
+}
+
+impl Waiting {
+    fn add(&mut self, asked: Asked) {
+        if self.passed_by.len() >= MOST_WAITING {
+            // What another leader has answered (rule R3) is never answered here.
+            self.passed_by.clear();
+        }
+        if self.queue.len() >= MOST_WAITING {
+            self.queue.pop_front();
+        }
+        self.queue.push_back(asked);
+    }
+
+    fn take(&mut self, request: RequestId) -> Option<Asked> {
+        let is_it = |asked: &mut Asked| asked.request == request;
+        let at_an_end = self.queue.pop_back_if(is_it).or_else(|| self.queue.pop_front_if(is_it));
+        at_an_end.or_else(|| self.passed_by.remove(&request)).or_else(|| self.pass_by(request))
+    }
+
+    /// Looks for `request` from the front on, and remembers whom it passes by.
+    fn pass_by(&mut self, request: RequestId) -> Option<Asked> {
+        while let Some(asked) = self.queue.pop_front() {
+            if asked.request == request {
+                return Some(asked);
+            }
+            self.passed_by.insert(asked.request, asked);
+        }
+        None
     }
 }
 
@@ -94,16 +140,16 @@ struct Batch {
 
 /// The commits of this replica as a leader.
 pub(super) struct Commits {
-    batched: Histogram,
-    quorum: Histogram,
-    total: Histogram,
-    entries: Histogram,
-    floor: Counter,
+    batched: Observations,
+    quorum: Observations,
+    total: Observations,
+    entries: Observations,
+    floor: Tally,
     /// What a batch must cost at the least.
     floor_of_batch: u64,
     /// The sum of that.
     pub floor_sum: u64,
-    /// In the log, in no batch: index and when.
+    /// In the log, in no batch: the last of those that were taken in at a moment, and when.
     taken: VecDeque<(Index, Micros)>,
     under_way: VecDeque<Batch>,
 }
@@ -138,32 +184,34 @@ impl Commits {
 
     /// This leader took in entries through `last`.
     pub fn on_taken(&mut self, now: Micros, last: Index) {
-        self.taken.push_back((last, now));
+        match self.taken.back_mut() {
+            Some((index, since)) if *since == now => *index = last,
+            _ => self.taken.push_back((last, now)),
+        }
     }
 
     /// A batch of the entries `first` to `last` went out.
     pub fn on_batch_sent(&mut self, now: Micros, first: Index, last: Index) {
-        let mut oldest = None;
-        while let Some((index, since)) = self.taken.front().copied().filter(|(i, _)| *i <= last) {
-            self.taken.pop_front();
-            // The entry that opens the term travels with the first heartbeat, not in a batch.
-            if index >= first {
-                oldest = oldest.or(Some(since));
-            }
-        }
-        let oldest = oldest.unwrap_or(now);
-        self.batched.record(now.since(oldest).as_seconds());
-        self.entries.record((last + 1).saturating_sub(first) as f64);
-        self.floor.increment(self.floor_of_batch);
+        // The entry that opens the term travels with the first heartbeat, not in a batch.
+        self.drop_taken(first.saturating_sub(1));
+        let oldest = self.taken.front().map_or(now, |(_, since)| *since);
+        self.drop_taken(last);
+        self.batched.observe_duration(now.since(oldest));
+        self.entries.observe((last + 1).saturating_sub(first));
+        self.floor.add(self.floor_of_batch);
         self.floor_sum += self.floor_of_batch;
         self.under_way.push_back(Batch { last, oldest, sent: now });
+    }
+
+    fn drop_taken(&mut self, through: Index) {
+        while self.taken.pop_front_if(|(last, _)| *last <= through).is_some() {}
     }
 
     /// The commit index rose.
     pub fn on_committed(&mut self, now: Micros, through: Index) {
         while let Some(batch) = self.under_way.front().filter(|batch| batch.last <= through) {
-            self.quorum.record(now.since(batch.sent).as_seconds());
-            self.total.record(now.since(batch.oldest).as_seconds());
+            self.quorum.observe_duration(now.since(batch.sent));
+            self.total.observe_duration(now.since(batch.oldest));
             self.under_way.pop_front();
         }
     }
@@ -178,4 +226,62 @@ fn floor_of_batch(tuning: &Tuning, replicas: u64) -> u64 {
         _ => 2,
     };
     bounds::messages_per_batch(others, delays)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(request: RequestId) -> Asked {
+        Asked { request, at: Micros(request), put: true }
+    }
+
+    #[test]
+    fn a_request_is_found_once_wherever_it_waits() {
+        let mut waiting = Waiting::default();
+        (1..=9).for_each(|request| waiting.add(asked(request)));
+        for request in [1, 9, 4, 2, 8, 3, 5, 7, 6] {
+            assert_eq!(waiting.take(request).map(|asked| asked.at), Some(Micros(request)));
+            assert!(waiting.take(request).is_none(), "{request} is gone");
+            assert!(waiting.take(77).is_none(), "nobody asked that");
+        }
+        assert!(waiting.queue.is_empty() && waiting.passed_by.is_empty());
+    }
+
+    #[test]
+    fn what_is_never_answered_takes_bounded_room_and_later_requests_are_found() {
+        let mut waiting = Waiting::default();
+        for request in 0..5 * MOST_WAITING as u64 {
+            waiting.add(asked(request));
+            // Every other request is answered, late.
+            if request % 2 == 0 && request >= 100 {
+                assert!(waiting.take(request - 100).is_some(), "{request}");
+            }
+            assert!(waiting.queue.len() <= MOST_WAITING);
+            assert!(waiting.passed_by.len() <= MOST_WAITING + 100);
+        }
+    }
+
+    #[test]
+    fn a_batch_is_as_old_as_its_oldest_entry() {
+        let exporter = Exporter::new();
+        let mut commits = Commits::new(&exporter);
+        // The opening entry, three at one moment, two at another: batches of 2 and 3.
+        for (at, last) in [(1, 1), (10, 2), (10, 3), (10, 4), (20, 5), (20, 6)] {
+            commits.on_taken(Micros(at), last);
+        }
+        commits.on_batch_sent(Micros(50), 2, 3);
+        commits.on_batch_sent(Micros(60), 4, 6);
+        commits.on_committed(Micros(70), 6);
+        let text = exporter.handle().render();
+        for sum in [
+            // 40 and 50, 20 and 10, and their sum.
+            "laconic_commit_latency_seconds_sum{stage=\"batched\"} 0.00009\n",
+            "laconic_commit_latency_seconds_sum{stage=\"quorum\"} 0.00003\n",
+            "laconic_commit_latency_seconds_sum{stage=\"total\"} 0.00012\n",
+            "laconic_batch_entries_sum 5\n",
+        ] {
+            assert!(text.contains(sum), "{sum} in {text}");
+        }
+    }
 }

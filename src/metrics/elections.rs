@@ -1,9 +1,8 @@
 //! Candidacies, and who is known to lead since when.
 
-use metrics::Counter;
-
 use super::exporter::Exporter;
 use super::family::{ELECTIONS, LEADER_CHANGES, STEPPED_DOWN};
+use super::tally::Tally;
 use crate::raft::{Deposed, Event, Member, Micros};
 use crate::record::deposed_name;
 
@@ -16,11 +15,11 @@ enum Candidacy {
 
 /// The fold over changes of role and leader.
 pub(super) struct Elections {
-    won: Counter,
-    lost: Counter,
-    given_up: Counter,
-    changes: Counter,
-    ended: [Counter; 2],
+    won: Tally,
+    lost: Tally,
+    given_up: Tally,
+    changes: Tally,
+    ended: [Tally; 2],
     candidacy: Option<Candidacy>,
     /// The latest leader known, dead or alive.
     latest: Option<Member>,
@@ -60,7 +59,7 @@ impl Elections {
             }
             Event::BecameLeader { .. } => {
                 self.candidacy = None;
-                self.won.increment(1);
+                self.won.add(1);
                 self.know_leader(now, me);
             }
             Event::LeaderHeard { leader, .. } => {
@@ -75,7 +74,7 @@ impl Elections {
                 self.lose_leader(now);
             }
             Event::SteppedDown { reason, .. } => {
-                self.ended[reason as usize].increment(1);
+                self.ended[reason as usize].add(1);
                 self.lose_leader(now);
             }
             _ => {}
@@ -100,15 +99,15 @@ impl Elections {
 
     fn end_candidacy(&mut self) {
         match self.candidacy.take() {
-            Some(Candidacy::PreVote) => self.given_up.increment(1),
-            Some(Candidacy::Vote) => self.lost.increment(1),
+            Some(Candidacy::PreVote) => self.given_up.add(1),
+            Some(Candidacy::Vote) => self.lost.add(1),
             None => {}
         }
     }
 
     fn know_leader(&mut self, now: Micros, leader: Member) {
         if self.latest.replace(leader) != Some(leader) {
-            self.changes.increment(1);
+            self.changes.add(1);
         }
         if let Some(since) = self.leaderless_since.take() {
             self.leaderless += now.since(since);

@@ -1,60 +1,77 @@
 //! One replica's own recorder of metrics: several replicas share a process in virtual runs and
 //! tests, so none is installed process-wide.
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{
-    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::family::{FAMILIES, Family, FamilyKind};
+use super::tally::{Observations, ObservationsReader, Tally, TallyReader};
 
-/// Makes the handles through which values are told. A handle is made once and kept: looking one up
-/// costs a hundred times as much as using it.
-pub(super) struct Exporter(PrometheusRecorder);
+/// Makes what values are told to: once for each series, which is then kept. Gauges go straight to
+/// the library's recorder; counts and observations are read when somebody asks for them.
+pub(super) struct Exporter {
+    recorder: PrometheusRecorder,
+    told: Arc<Told>,
+}
+
+/// What the fold tells, for those who read it.
+#[derive(Default)]
+struct Told {
+    counters: Mutex<Vec<(TallyReader, Counter)>>,
+    /// Series of a family stand together.
+    histograms: Mutex<Vec<ObservationsReader>>,
+}
 
 const METADATA: Metadata<'static> = Metadata::new("laconic", Level::INFO, None);
 
 impl Exporter {
     /// With every family described, and nothing told.
     pub fn new() -> Exporter {
-        let mut builder = PrometheusBuilder::new();
-        for family in FAMILIES.iter().filter(|family| !family.buckets.is_empty()) {
-            let matcher = Matcher::Full(family.name.to_owned());
-            builder = match builder.set_buckets_for_metric(matcher, family.buckets) {
-                Ok(builder) => builder,
-                Err(_) => unreachable!("only a list without buckets is refused"),
-            };
-        }
-        let recorder = builder.build_recorder();
+        let recorder = PrometheusBuilder::new().build_recorder();
         for family in FAMILIES {
             let (name, help) = (family.name.into(), family.help.into());
             match family.kind {
                 FamilyKind::Counter => recorder.describe_counter(name, None, help),
                 FamilyKind::Gauge => recorder.describe_gauge(name, None, help),
-                FamilyKind::Histogram => recorder.describe_histogram(name, None, help),
+                FamilyKind::Histogram => {}
             }
         }
-        Exporter(recorder)
+        Exporter { recorder, told: Arc::default() }
     }
 
     /// What renders everything told so far, from any thread.
-    pub fn handle(&self) -> PrometheusHandle {
-        self.0.handle()
+    pub fn handle(&self) -> MetricsHandle {
+        MetricsHandle { gauges: self.recorder.handle(), told: self.told.clone() }
     }
 
     /// The series of `family` with these values of its labels, in the registry's order.
-    pub fn counter(&self, family: &Family, values: &[&str]) -> Counter {
-        self.0.register_counter(&key(family, values), &METADATA)
+    pub fn counter(&self, family: &Family, values: &[&str]) -> Tally {
+        let tally = Tally::default();
+        let counter = self.recorder.register_counter(&key(family, values), &METADATA);
+        let mut counters = self.told.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.push((tally.reader(), counter));
+        tally
     }
 
     /// As [`Exporter::counter`].
     pub fn gauge(&self, family: &Family, values: &[&str]) -> Gauge {
-        self.0.register_gauge(&key(family, values), &METADATA)
+        self.recorder.register_gauge(&key(family, values), &METADATA)
     }
 
     /// As [`Exporter::counter`].
-    pub fn histogram(&self, family: &Family, values: &[&str]) -> Histogram {
-        self.0.register_histogram(&key(family, values), &METADATA)
+    pub fn histogram(&self, family: &'static Family, values: &[&str]) -> Observations {
+        let observations = Observations::new(family);
+        let pairs = family.labels.iter().zip(values);
+        let labels: Vec<String> =
+            pairs.map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+        let reader = observations.reader(labels.join(","));
+        let mut histograms = self.told.histograms.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = histograms.partition_point(|other| other.family().name <= family.name);
+        histograms.insert(place, reader);
+        observations
     }
 }
 
@@ -62,4 +79,32 @@ fn key(family: &Family, values: &[&str]) -> Key {
     let labels = family.labels.iter().zip(values);
     let labels = labels.map(|(name, value)| Label::new(*name, (*value).to_owned()));
     Key::from_parts(family.name, labels.collect::<Vec<_>>())
+}
+
+/// Renders what a replica's fold has been told, from any thread, while it goes on.
+#[derive(Clone)]
+pub struct MetricsHandle {
+    gauges: PrometheusHandle,
+    told: Arc<Told>,
+}
+
+impl MetricsHandle {
+    /// Everything in Prometheus's text format.
+    pub fn render(&self) -> String {
+        for (tally, counter) in &*self.told.counters.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            counter.absolute(tally.count());
+        }
+        let mut text = self.gauges.render();
+        let mut family = "";
+        for series in &*self.told.histograms.lock().unwrap_or_else(PoisonError::into_inner) {
+            let Family { name, help, .. } = series.family();
+            if family != *name {
+                family = name;
+                let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} histogram");
+            }
+            series.render(&mut text);
+        }
+        text
+    }
 }

@@ -180,6 +180,7 @@ pub fn markdown_table() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::tally::MOST_BOUNDS;
 
     #[test]
     fn names_follow_the_rules_of_prometheus() {
@@ -202,7 +203,7 @@ mod tests {
             }
             assert!(family.help.ends_with('.') && !family.help.contains('\n'), "{name}");
             assert_eq!(!family.buckets.is_empty(), family.kind == FamilyKind::Histogram, "{name}");
-            assert!(family.buckets.is_sorted(), "{name}");
+            assert!(family.buckets.is_sorted() && family.buckets.len() <= MOST_BOUNDS, "{name}");
         }
     }
 }

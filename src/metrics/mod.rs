@@ -2,7 +2,8 @@
 //! status when they are published (design §6a).
 //!
 //! - [`family`]: the registry, from which all names, helps, units and tables come;
-//! - `exporter`: a replica's own recorder, and handles made once;
+//! - `tally`: counts and observations that one thread tells and others read;
+//! - `exporter`: a replica's own recorder, and what is told to it, made once for each series;
 //! - `traffic`, `commits`, `elections`: the parts of the fold;
 //! - `gauges`: what is read from the replica when a scrape asks;
 //! - [`MetricsSink`]: all of these as one sink;
@@ -20,8 +21,10 @@ mod gauges;
 mod open_metrics;
 mod sink;
 mod status;
+mod tally;
 mod traffic;
 
+pub use exporter::MetricsHandle;
 pub use open_metrics::{EPOCH_SECONDS, OpenMetrics};
 pub use sink::MetricsSink;
 pub use status::status_json;

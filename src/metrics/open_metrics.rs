@@ -99,7 +99,7 @@ impl OpenMetrics {
 }
 
 impl Sink for OpenMetrics {
-    fn record(&mut self, record: Record) {
+    fn record(&mut self, record: &Record) {
         if let Some((_, sink)) = self.replicas.get_mut(record.teller.rank()) {
             sink.record(record);
         }

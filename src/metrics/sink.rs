@@ -1,16 +1,16 @@
 //! The fold as a whole.
 
-use metrics::{Counter, Gauge};
-use metrics_exporter_prometheus::PrometheusHandle;
+use metrics::Gauge;
 
 use super::commits::{Commits, Requests};
 use super::elections::Elections;
-use super::exporter::Exporter;
+use super::exporter::{Exporter, MetricsHandle};
 use super::family::{
     BUDGET_SPENT, LEADERLESS, MESSAGES_PER_COMMIT, MESSAGES_PER_COMMIT_FLOOR, MESSAGES_PER_READ,
     MESSAGES_PER_READ_FLOOR, RESEND_TIMEOUTS, TELEMETRY_COST, TRUNCATED_ENTRIES,
 };
 use super::gauges::{StateGauges, TuningGauges, publish_limits, ratio};
+use super::tally::Tally;
 use super::traffic::Traffic;
 use crate::budget::Limits;
 use crate::raft::{Disposition, Event, Kind, Member, Micros, Tuning};
@@ -26,8 +26,8 @@ pub struct MetricsSink {
     requests: Requests,
     commits: Commits,
     elections: Elections,
-    resend_timeouts: Vec<Option<Counter>>,
-    truncated: Counter,
+    resend_timeouts: Vec<Option<Tally>>,
+    truncated: Tally,
     state: StateGauges,
     tuning: TuningGauges,
     economy: Economy,
@@ -61,7 +61,7 @@ impl MetricsSink {
     }
 
     /// What renders all that has been told, from any thread.
-    pub fn handle(&self) -> PrometheusHandle {
+    pub fn handle(&self) -> MetricsHandle {
         self.exporter.handle()
     }
 
@@ -89,12 +89,12 @@ impl MetricsSink {
             Event::BatchSent { first, last } => self.commits.on_batch_sent(now, first, last),
             Event::Committed { through } => self.commits.on_committed(now, through),
             Event::ResendTimeout { member, .. } => {
-                if let Some(Some(timeouts)) = self.resend_timeouts.get(member.rank()) {
-                    timeouts.increment(1);
+                if let Some(Some(timeouts)) = self.resend_timeouts.get_mut(member.rank()) {
+                    timeouts.add(1);
                 }
             }
             Event::Truncated { first, last } => {
-                self.truncated.increment((last + 1).saturating_sub(first));
+                self.truncated.add((last + 1).saturating_sub(first));
             }
             Event::BecameLeader { .. } | Event::SteppedDown { .. } => {
                 self.commits.clear();
@@ -108,7 +108,9 @@ impl MetricsSink {
 }
 
 impl Sink for MetricsSink {
-    fn record(&mut self, record: Record) {
+    // Where a replica tells a fact, it is known which: what follows from that is worked out there.
+    #[inline(always)]
+    fn record(&mut self, record: &Record) {
         let now = record.at;
         self.traffic.seen.advance(now);
         match record.fact {

@@ -1,11 +1,10 @@
 //! Messages between replicas, and what a leader sees of their cost.
 
-use metrics::Counter;
-
 use super::exporter::Exporter;
 use super::family::{
     DATAGRAMS_DROPPED, MESSAGES_HANDLED, MESSAGES_RECEIVED, MESSAGES_SENT, SENT_BYTES,
 };
+use super::tally::Tally;
 use crate::raft::{Cause, Disposition, Form, Kind, Member, Micros, To, Why};
 use crate::wire::{Garbage, Membership};
 
@@ -22,18 +21,17 @@ const DISPOSITIONS: [Disposition; 5] = [
 ];
 
 /// Handles of one kind, form, cause and peer.
-#[derive(Clone)]
 struct Sent {
-    messages: Counter,
-    bytes: Counter,
+    messages: Tally,
+    bytes: Tally,
 }
 
 /// The counters of messages, each made when it is first needed.
 pub(super) struct Traffic {
     sent: Vec<Option<Sent>>,
-    received: Vec<Option<Counter>>,
-    handled: [Counter; DISPOSITIONS.len()],
-    dropped: [Counter; Garbage::ALL.len()],
+    received: Vec<Option<Tally>>,
+    handled: [Tally; DISPOSITIONS.len()],
+    dropped: [Tally; Garbage::ALL.len()],
     /// What this replica saw.
     pub seen: Seen,
 }
@@ -46,8 +44,8 @@ impl Traffic {
             |disposition: Disposition| exporter.counter(&MESSAGES_HANDLED, &[disposition.name()]);
         let dropped = |reason: Garbage| exporter.counter(&DATAGRAMS_DROPPED, &[reason.name()]);
         Traffic {
-            sent: vec![None; places],
-            received: vec![None; places],
+            sent: (0..places).map(|_| None).collect(),
+            received: (0..places).map(|_| None).collect(),
             handled: DISPOSITIONS.map(handled),
             dropped: Garbage::ALL.map(dropped),
             seen: Seen::default(),
@@ -85,8 +83,8 @@ impl Traffic {
                 bytes: exporter.counter(&SENT_BYTES, &labels),
             }
         });
-        sent.messages.increment(1);
-        sent.bytes.increment(bytes.into());
+        sent.messages.add(1);
+        sent.bytes.add(bytes.into());
         self.seen.count(why);
     }
 
@@ -102,14 +100,14 @@ impl Traffic {
             let peer = members.address(from).to_string();
             exporter.counter(&MESSAGES_RECEIVED, &labels(kind, why, &peer))
         });
-        received.increment(1);
-        self.handled[disposition as usize].increment(1);
+        received.add(1);
+        self.handled[disposition as usize].add(1);
         self.seen.count(why);
     }
 
     /// A datagram could not be used.
-    pub fn on_dropped(&self, reason: Garbage) {
-        self.dropped[reason as usize].increment(1);
+    pub fn on_dropped(&mut self, reason: Garbage) {
+        self.dropped[reason as usize].add(1);
     }
 }
 

@@ -74,6 +74,11 @@ impl RecordFile {
         Ok(RecordFile { out, path: path.to_owned(), failed: None })
     }
 
+    /// Whether a write has failed: no record is taken any more, and [`RecordFile::flush`] says why.
+    pub const fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
     /// Writes out what is buffered.
     ///
     /// # Errors
@@ -85,9 +90,9 @@ impl RecordFile {
 }
 
 impl Sink for RecordFile {
-    fn record(&mut self, record: Record) {
+    fn record(&mut self, record: &Record) {
         if self.failed.is_none() {
-            self.failed = self.out.write_all(&frame::encode(&record)).err();
+            self.failed = self.out.write_all(&frame::encode(record)).err();
         }
     }
 }
@@ -290,7 +295,7 @@ mod tests {
             .zip(one_of_each())
             .map(|(at, fact)| Record { at: Micros(at), teller: Member(2), fact })
             .collect();
-        records.iter().for_each(|record| file.record(*record));
+        records.iter().for_each(|record| file.record(record));
         file.flush().unwrap();
         let read = read_records(&path).unwrap();
         assert_eq!((read.header, read.records, read.unread_bytes), (header, records.clone(), 0));
@@ -320,7 +325,7 @@ mod tests {
         let mut file = RecordFile::create(&path, header).unwrap();
         for at in 0..3 {
             let fact = Fact::Killed { member: Member(1), by_itself: false };
-            file.record(Record { at: Micros(at), teller: Member(0), fact });
+            file.record(&Record { at: Micros(at), teller: Member(0), fact });
         }
         file.flush().unwrap();
         let whole = std::fs::read(&path).unwrap();

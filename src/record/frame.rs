@@ -1,6 +1,10 @@
-//! A record as 64 bytes on disk: time, five words, one half word, tag, teller, six small numbers
-//! and a CRC-32 of all that, little-endian throughout. No fact needs the fifth word: it numbers the
-//! frames of a ring, where their places do not tell the order.
+//! A record as 64 bytes on disk: time, four words of its fact, a number, one half word, tag, teller,
+//! six small numbers and 32 bits of an XXH3 of all that, little-endian throughout. The number is that
+//! of a frame in a ring, where places do not tell the order; in files it is 0.
+
+use std::ops::Range;
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{AnswerKind, Fact, Fate, Record};
 use crate::interface::Address;
@@ -13,16 +17,30 @@ pub const FRAME_BYTES: usize = 64;
 /// Stands for "everyone" where a receiver's rank would.
 const EVERYONE: u8 = 255;
 
-/// Which of a frame's words is its number.
-const NUMBER_WORD: usize = 4;
+/// Where in a frame its number stands.
+const NUMBER: Range<usize> = 40..48;
+/// Where its checksum stands.
+const CHECKSUM: Range<usize> = 60..64;
 
-/// A fact, laid out.
-#[derive(Default)]
+/// A fact, laid out. Small numbers are packed where they are known: what is stored byte by byte and
+/// read as a word at once has the processor wait.
 struct Cells {
     tag: u8,
-    small: [u8; 6],
+    /// Six bytes, the first lowest.
+    small: u64,
     half: u32,
-    words: [u64; 5],
+    words: [u64; 4],
+}
+
+/// Small numbers as one word.
+const fn pack<const COUNT: usize>(small: [u8; COUNT]) -> u64 {
+    let mut packed = 0;
+    let mut place = COUNT;
+    while place > 0 {
+        place -= 1;
+        packed = packed << 8 | small[place] as u64;
+    }
+    packed
 }
 
 /// The frame of `record` in a file whose frames are in order.
@@ -32,51 +50,69 @@ pub fn encode(record: &Record) -> [u8; FRAME_BYTES] {
 
 /// The frame of `record` as number `number` of its teller's.
 pub fn encode_numbered(record: &Record, number: u64) -> [u8; FRAME_BYTES] {
-    let mut cells = lay_out(&record.fact);
-    cells.words[NUMBER_WORD] = number;
-    let mut frame = [0u8; FRAME_BYTES];
-    frame[..8].copy_from_slice(&record.at.0.to_le_bytes());
-    for (place, word) in cells.words.iter().enumerate() {
-        frame[8 + place * 8..16 + place * 8].copy_from_slice(&word.to_le_bytes());
-    }
-    frame[48..52].copy_from_slice(&cells.half.to_le_bytes());
-    frame[52] = cells.tag;
-    frame[53] = record.teller.0;
-    frame[54..60].copy_from_slice(&cells.small);
-    let checksum = crc32fast::hash(&frame[..60]);
-    frame[60..].copy_from_slice(&checksum.to_le_bytes());
+    let mut frame = [0; FRAME_BYTES];
+    encode_into(&mut frame, record, number);
     frame
 }
 
-/// What [`encode_numbered`] numbered `frame` with.
+/// As [`encode_numbered`], to where the frame belongs.
+#[inline(always)]
+pub fn encode_into(frame: &mut [u8; FRAME_BYTES], record: &Record, number: u64) {
+    let Cells { tag, small, half, words } = lay_out(&record.fact);
+    let tail = pack([tag, record.teller.0]) << 32 | u64::from(half);
+    let [first, second, third, fourth] = words;
+    let words =
+        [record.at.0, first, second, third, fourth, number, tail | small << 48, small >> 16];
+    for (place, word) in words.into_iter().enumerate() {
+        frame[place * 8..place * 8 + 8].copy_from_slice(&word.to_le_bytes());
+    }
+    let checksum = checksum(frame);
+    frame[CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// Of a frame whose own checksum is still 0. Half of XXH3 will do: what it has to tell from a whole
+/// frame is a write that was broken off. It reads all 64 bytes, since a word that was stored as one
+/// is read at once, and the last 60 bytes would be read in other words than they were stored.
+fn checksum(frame: &[u8; FRAME_BYTES]) -> u32 {
+    xxh3_64(frame) as u32
+}
+
+/// What [`encode_into`] numbered `frame` with.
 pub fn number(frame: &[u8; FRAME_BYTES]) -> u64 {
-    let place = 8 + NUMBER_WORD * 8;
-    frame[place..place + 8].iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    frame[NUMBER].iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 /// The record in `frame`; `None` if its checksum is wrong or it makes no sense.
 pub fn decode(frame: &[u8; FRAME_BYTES]) -> Option<Record> {
     let word = |at: usize| frame[at..at + 8].try_into().map(u64::from_le_bytes).ok();
     let half = |at: usize| frame[at..at + 4].try_into().map(u32::from_le_bytes).ok();
-    if half(60)? != crc32fast::hash(&frame[..60]) {
+    let mut unsigned = *frame;
+    unsigned[CHECKSUM].fill(0);
+    if half(CHECKSUM.start)? != checksum(&unsigned) {
         return None;
     }
     let cells = Cells {
         tag: frame[52],
-        small: frame[54..60].try_into().ok()?,
+        small: word(52)? >> 16,
         half: half(48)?,
-        words: [word(8)?, word(16)?, word(24)?, word(32)?, word(40)?],
+        words: [word(8)?, word(16)?, word(24)?, word(32)?],
     };
     Some(Record { at: Micros(word(0)?), teller: Member(frame[53]), fact: read(&cells)? })
 }
 
+fn cells<const SMALL: usize, const WORDS: usize>(
+    tag: u8,
+    small: [u8; SMALL],
+    half: u32,
+    words: [u64; WORDS],
+) -> Cells {
+    let mut cells = Cells { tag, small: pack(small), half, words: [0; 4] };
+    cells.words[..WORDS].copy_from_slice(&words);
+    cells
+}
+
+#[inline(always)]
 fn lay_out(fact: &Fact) -> Cells {
-    let cells = |tag, small: &[u8], half, words: &[u64]| {
-        let mut cells = Cells { tag, half, ..Cells::default() };
-        cells.small[..small.len()].copy_from_slice(small);
-        cells.words[..words.len()].copy_from_slice(words);
-        cells
-    };
     match *fact {
         Fact::Sent { to, number, kind, why, term, first, entries, bytes } => {
             let to = match to {
@@ -85,33 +121,32 @@ fn lay_out(fact: &Fact) -> Cells {
             };
             let (form, cause) = (why.form() as u8, why.cause() as u8);
             let words = [number, term, first, entries.into()];
-            cells(1, &[to, kind as u8, form, cause], bytes, &words)
+            cells(1, [to, kind as u8, form, cause], bytes, words)
         }
         Fact::Received { from, number, kind, why, term, disposition } => {
             let (form, cause) = (why.form() as u8, why.cause() as u8);
             let small = [from.0, kind as u8, disposition as u8, form, cause];
-            cells(2, &small, 0, &[number, term])
+            cells(2, small, 0, [number, term])
         }
-        Fact::Garbage { reason, bytes } => cells(3, &[reason as u8], bytes, &[]),
-        Fact::Asked { client, request, put } => {
-            cells(4, &[put.into()], client.0.into(), &[request])
-        }
-        Fact::Held { client, request } => cells(5, &[], client.0.into(), &[request]),
+        Fact::Garbage { reason, bytes } => cells(3, [reason as u8], bytes, []),
+        Fact::Asked { client, request, put } => cells(4, [put.into()], client.0.into(), [request]),
+        Fact::Held { client, request } => cells(5, [], client.0.into(), [request]),
         Fact::Answered { client, request, outcome, index, term } => {
-            cells(6, &[outcome as u8], client.0.into(), &[request, index, term])
+            cells(6, [outcome as u8], client.0.into(), [request, index, term])
         }
         Fact::State(event) => state_cells(event),
         Fact::Routed { from, to, number, fate, bytes } => {
-            cells(7, &[from.0, to.0, fate as u8], bytes, &[number])
+            cells(7, [from.0, to.0, fate as u8], bytes, [number])
         }
-        Fact::Killed { member, by_itself } => cells(8, &[member.0, by_itself.into()], 0, &[]),
-        Fact::Partitioned { majority } => cells(9, &[], majority, &[]),
+        Fact::Killed { member, by_itself } => cells(8, [member.0, by_itself.into()], 0, []),
+        Fact::Partitioned { majority } => cells(9, [], majority, []),
     }
 }
 
 /// Tags of events start here.
 const FIRST_STATE: u8 = 32;
 
+#[inline(always)]
 fn state_cells(event: Event) -> Cells {
     let (tag, small, words): (u8, [u8; 3], [u64; 3]) = match event {
         Event::Handled(disposition) => (0, [disposition as u8, 0, 0], [0; 3]),
@@ -132,14 +167,11 @@ fn state_cells(event: Event) -> Cells {
         Event::Suspected { member } => (13, [member.0, 0, 0], [0; 3]),
         Event::Trusted { member } => (14, [member.0, 0, 0], [0; 3]),
     };
-    let mut cells = Cells { tag: FIRST_STATE + tag, ..Cells::default() };
-    cells.small[..3].copy_from_slice(&small);
-    cells.words[..3].copy_from_slice(&words);
-    cells
+    cells(FIRST_STATE + tag, small, 0, words)
 }
 
 fn read(cells: &Cells) -> Option<Fact> {
-    let (small, words) = (cells.small, cells.words);
+    let (small, words) = (cells.small.to_le_bytes(), cells.words);
     let client = Address(cells.half as u16);
     Some(match cells.tag {
         1 => Fact::Sent {
@@ -201,7 +233,7 @@ fn read_disposition(cell: u8) -> Option<Disposition> {
     [Accepted, Rejected, Stale, Duplicate, Implausible].get(usize::from(cell)).copied()
 }
 
-fn read_state(tag: u8, small: [u8; 6], words: [u64; 5]) -> Option<Event> {
+fn read_state(tag: u8, small: [u8; 8], words: [u64; 4]) -> Option<Event> {
     let (member, term) = (Member(small[0]), words[0]);
     Some(match tag {
         0 => Event::Handled(read_disposition(small[0])?),

@@ -16,7 +16,7 @@ use crate::raft::{Cause, Deposed, Disposition, Event, Index, Kind, Member, Micro
 use crate::wire::Garbage;
 
 /// Version of the schema and of the frames.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Something that happened, when and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,7 +226,7 @@ pub enum Work<'a> {
 /// Where records go.
 pub trait Sink {
     /// Takes one.
-    fn record(&mut self, record: Record);
+    fn record(&mut self, record: &Record);
 
     /// Some work of a step begins; one may contain another.
     fn begin(&mut self, _: Work<'_>) {}
@@ -236,18 +236,19 @@ pub trait Sink {
 }
 
 impl Sink for Vec<Record> {
-    fn record(&mut self, record: Record) {
-        self.push(record);
+    fn record(&mut self, record: &Record) {
+        self.push(*record);
     }
 }
 
 /// Nobody listens.
 impl Sink for () {
-    fn record(&mut self, _: Record) {}
+    fn record(&mut self, _: &Record) {}
 }
 
 impl<S: Sink> Sink for Option<S> {
-    fn record(&mut self, record: Record) {
+    #[inline(always)]
+    fn record(&mut self, record: &Record) {
         if let Some(sink) = self {
             sink.record(record);
         }

@@ -142,7 +142,7 @@ mod tests {
         let header = FileHeader { teller, clock_start_us };
         let mut file = RecordFile::create(path, header).unwrap();
         let fact = Fact::Killed { member: Member(0), by_itself: false };
-        times.iter().for_each(|at| file.record(Record { at: Micros(*at), teller, fact }));
+        times.iter().for_each(|at| file.record(&Record { at: Micros(*at), teller, fact }));
         file.flush().unwrap();
     }
 

@@ -5,9 +5,9 @@
 use std::fs::File;
 use std::io;
 
-use memmap2::{MmapMut, MmapOptions};
+use memmap2::MmapMut;
 
-/// Maps the whole of `file`, which must be open for reading and writing, with its pages present.
+/// Maps the whole of `file`, which must be open for reading and writing.
 ///
 /// A map is a promise that nobody else changes the bytes while Rust believes them its own, and that
 /// they stay there. Both are kept for a file that its process has just created under a name that
@@ -17,5 +17,5 @@ use memmap2::{MmapMut, MmapOptions};
 /// with SIGBUS; they could as well send it a signal.
 pub(super) fn map(file: &File) -> io::Result<MmapMut> {
     // SAFETY: the file is this process's own, as said above; plain bytes have no invalid values.
-    unsafe { MmapOptions::new().populate().map_mut(file) }
+    unsafe { MmapMut::map_mut(file) }
 }

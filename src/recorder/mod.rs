@@ -20,7 +20,7 @@ mod story;
 mod tests;
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use memmap2::MmapMut;
@@ -39,6 +39,9 @@ const MAGIC: &[u8; 8] = b"LACOBOX\n";
 
 /// How many records a box keeps.
 pub const SLOTS: u64 = 1 << 16;
+
+/// The header takes the place of a frame.
+const FIRST_SLOT: usize = 1;
 
 /// What a box says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +82,9 @@ pub enum BlackBoxError {
 #[derive(Debug)]
 pub struct BlackBox {
     map: MmapMut,
-    slots: u64,
-    /// Number of the next record.
+    /// Number of the next record, and where its frame goes.
     next: u64,
+    slot: usize,
 }
 
 impl BlackBox {
@@ -109,7 +112,7 @@ impl BlackBox {
         let file = File::options().read(true).write(true).create_new(true).open(path);
         let mapped = file.map_err(failed(path))?;
         match prepare(mapped, header, slots) {
-            Ok(map) => Ok(BlackBox { map, slots, next: 1 }),
+            Ok(map) => Ok(BlackBox { map, next: 1, slot: FIRST_SLOT }),
             Err(source) => {
                 // Half a box is of no use; that it stays is not worth a second complaint.
                 let _ = fs::remove_file(path);
@@ -119,12 +122,15 @@ impl BlackBox {
     }
 }
 
-/// Allocates the whole file, writes its header and maps it.
-fn prepare(mut file: File, header: BoxHeader, slots: u64) -> io::Result<MmapMut> {
+/// Allocates the whole file, maps it, and writes all of it once: the first write to a page of a
+/// mapped file is a fault that the file system answers, and no record shall wait for that.
+fn prepare(file: File, header: BoxHeader, slots: u64) -> io::Result<MmapMut> {
     let bytes = (FRAME_BYTES as u64).saturating_mul(slots.saturating_add(1));
     fallocate(&file, FallocateFlags::empty(), 0, bytes)?;
-    file.write_all(&encode_header(header, slots))?;
-    map::map(&file)
+    let mut map = map::map(&file)?;
+    map.fill(0);
+    map[..FRAME_BYTES].copy_from_slice(&encode_header(header, slots));
+    Ok(map)
 }
 
 fn encode_header(header: BoxHeader, slots: u64) -> [u8; FRAME_BYTES] {
@@ -139,12 +145,12 @@ fn encode_header(header: BoxHeader, slots: u64) -> [u8; FRAME_BYTES] {
 }
 
 impl Sink for BlackBox {
-    fn record(&mut self, record: Record) {
-        let slot = ((self.next - 1) % self.slots) as usize;
-        let place = FRAME_BYTES * (slot + 1);
-        let frame = frame::encode_numbered(&record, self.next);
-        self.map[place..place + FRAME_BYTES].copy_from_slice(&frame);
+    #[inline(always)]
+    fn record(&mut self, record: &Record) {
+        let (frames, _) = self.map.as_chunks_mut::<FRAME_BYTES>();
+        frame::encode_into(&mut frames[self.slot], record, self.next);
         self.next += 1;
+        self.slot = if self.slot + 1 < frames.len() { self.slot + 1 } else { FIRST_SLOT };
     }
 }
 

@@ -25,7 +25,7 @@ impl Bench {
     /// A box of `slots` slots after `records` records.
     fn fill(&self, slots: u64, records: u64) -> BlackBox {
         let mut ring = BlackBox::with_slots(&self.path(), HEADER, slots).unwrap();
-        (1..=records).for_each(|number| ring.record(record(number)));
+        (1..=records).for_each(|number| ring.record(&record(number)));
         ring
     }
 
@@ -102,7 +102,7 @@ fn a_box_is_begun_afresh_and_an_earlier_one_still_mapped_keeps_its_own() {
     let bench = Bench::new();
     let mut earlier = bench.fill(8, 5);
     let later = bench.fill(8, 1);
-    earlier.record(record(6));
+    earlier.record(&record(6));
     assert_eq!(bench.read().records, records(1..=1));
     drop(later);
     drop(bench.fill(8, 0));
@@ -137,7 +137,8 @@ fn what_is_no_box_of_ours_is_named() {
     drop(bench.fill(2, 1));
     bench.change(|bytes| bytes[8] = 99);
     let error = read_box(&bench.path()).unwrap_err();
-    assert!(error.to_string().ends_with("black box of version 99, this program reads 2"));
+    let wanted = format!("black box of version 99, this program reads {VERSION}");
+    assert!(error.to_string().ends_with(&wanted), "{error}");
     for foreign in [&b"LACONIC\n"[..], b"", &[0; 4_096]] {
         fs::write(bench.path(), foreign).unwrap();
         assert!(matches!(read_box(&bench.path()), Err(BlackBoxError::Foreign(_))));

@@ -15,8 +15,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::metrics::MetricsHandle;
 
 /// Most bytes of a request's line and headers.
 const MOST_REQUEST_BYTES: usize = 8_192;
@@ -28,8 +29,6 @@ const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 const MOST_CONNECTIONS: usize = 16;
 /// How long a scrape waits for fresh gauges.
 const PUBLISH_PATIENCE: Duration = Duration::from_millis(200);
-/// How often observations are folded into their histograms, so that they do not pile up.
-const UPKEEP: Duration = Duration::from_secs(5);
 
 /// What loop and endpoint share.
 pub(super) struct Bulletin {
@@ -69,39 +68,23 @@ impl Bulletin {
 /// What the thread serves, and where.
 pub(super) struct Endpoint {
     /// Renders the metrics.
-    pub metrics: PrometheusHandle,
+    pub metrics: MetricsHandle,
     /// Shared with the loop.
     pub bulletin: Arc<Bulletin>,
 }
 
 impl Endpoint {
-    /// Starts the thread, which serves on `listener`, if there is one, as long as the process
-    /// lives, and looks after the histograms.
+    /// Starts the thread, which serves on `listener` as long as the process lives.
     ///
     /// # Errors
     /// If the thread or its event loop cannot be had.
-    pub fn start(self, listener: Option<TcpListener>) -> io::Result<()> {
+    pub fn start(self, listener: TcpListener) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = match listener {
-            Some(listener) => {
-                let _context = runtime.enter();
-                Some(tokio::net::TcpListener::from_std(listener)?)
-            }
-            None => None,
-        };
-        let run = move || runtime.block_on(self.run(listener));
+        let context = runtime.enter();
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        drop(context);
+        let run = move || runtime.block_on(Arc::new(self).accept(listener));
         std::thread::Builder::new().name("metrics".into()).spawn(run).map(drop)
-    }
-
-    async fn run(self, listener: Option<tokio::net::TcpListener>) {
-        let metrics = self.metrics.clone();
-        if let Some(listener) = listener {
-            tokio::spawn(Arc::new(self).accept(listener));
-        }
-        loop {
-            tokio::time::sleep(UPKEEP).await;
-            metrics.run_upkeep();
-        }
     }
 
     async fn accept(self: Arc<Endpoint>, listener: tokio::net::TcpListener) {

@@ -1,6 +1,7 @@
 //! Where a replica's records go: to a file, to the black box, to the log and into metrics, all folds
 //! over the one stream.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use crate::raft::Micros;
 use crate::record::{
     Fact, FileHeader, Record, RecordFile, RecordFileError, Sink, Work, deposed_name, json_line,
 };
-use crate::recorder::{BlackBox, BoxHeader};
+use crate::recorder::{BlackBox, BlackBoxError, BoxHeader};
 use crate::replica::Replica;
 use crate::tuning_file::Profile;
 use crate::wire::{Garbage, Membership};
@@ -41,7 +42,7 @@ pub(super) fn log_to_stderr(
 
 /// All that listens to a replica's records.
 pub(super) struct Lenses {
-    file: Option<RecordFile>,
+    records: Records,
     black_box: Option<BlackBox>,
     garbage: GarbageLog,
     /// Where the time goes; the loop has its part in them.
@@ -50,21 +51,28 @@ pub(super) struct Lenses {
 }
 
 impl Lenses {
-    /// Opens the record file, the black box and the metrics, if the environment asks for them. A box
-    /// that cannot be had is a line on stderr: it is there for a bad day, not to make one.
+    /// Opens the record file, the black box and the metrics, if the environment asks for them. What
+    /// cannot be had is a line on stderr: lenses are there for a bad day, not to make one.
     pub fn open(
         environment: &Environment,
         members: &Membership,
         clock: &MonotonicClock,
         spans: Spans,
         profile: &Profile,
-    ) -> Result<Lenses, RecordFileError> {
-        let file = environment.out.as_deref().map(|out| open_records(out, members, clock));
+    ) -> Lenses {
+        let out = environment.out.as_deref();
+        let file =
+            out.and_then(|out| or_complain("LACONIC_OUT", open_records(out, members, clock)));
+        let missing = out.is_some() && file.is_none();
+        // A folder that is none is said once.
+        let out = out.filter(|out| out.is_dir());
         let folder = environment.black_box.as_deref();
-        let black_box = folder.and_then(|folder| open_black_box(folder, members, clock));
-        let file = file.transpose()?;
-        let telemetry = Telemetry::open(environment, members, profile);
-        Ok(Lenses { file, black_box, garbage: GarbageLog::default(), spans, telemetry })
+        let black_box = folder.and_then(|folder| {
+            or_complain("LACONIC_BLACK_BOX", open_black_box(folder, members, clock))
+        });
+        let telemetry = Telemetry::open(environment.metrics_address, out, members, profile);
+        let records = Records { file, missing };
+        Lenses { records, black_box, garbage: GarbageLog::default(), spans, telemetry }
     }
 
     /// Waits until somebody asks for fresh figures; without metrics nobody ever does.
@@ -83,28 +91,29 @@ impl Lenses {
     }
 
     /// Writes out what is buffered, the last figures, and the spans that can be written in time.
-    pub fn close(&mut self) -> Result<(), RecordFileError> {
+    /// Whether all records that were asked for are in their file.
+    pub fn close(&mut self) -> bool {
         if let Some(telemetry) = &self.telemetry {
             telemetry.write();
         }
-        let flushed = self.file.as_mut().map_or(Ok(()), RecordFile::flush);
+        self.records.flush();
         self.spans.finish();
-        flushed
+        !self.records.missing
     }
 
-    fn pass_on(&mut self, record: Record) {
-        self.file.record(record);
+    fn pass_on(&mut self, record: &Record) {
+        self.records.record(record);
         self.black_box.record(record);
         self.telemetry.record(record);
         match record.fact {
             Fact::Garbage { reason, .. } => self.garbage.on_garbage(record.at, reason),
-            fact => log(&record, fact),
+            fact => log(record, fact),
         }
     }
 }
 
 impl Sink for Lenses {
-    fn record(&mut self, record: Record) {
+    fn record(&mut self, record: &Record) {
         let sampled = self.telemetry.as_mut().is_some_and(Telemetry::samples_next);
         let start = sampled.then(Instant::now);
         self.pass_on(record);
@@ -135,17 +144,58 @@ fn open_records(
     RecordFile::create(&path, FileHeader { teller, clock_start_us: clock.start_us() })
 }
 
-fn open_black_box(folder: &Path, members: &Membership, clock: &MonotonicClock) -> Option<BlackBox> {
+fn open_black_box(
+    folder: &Path,
+    members: &Membership,
+    clock: &MonotonicClock,
+) -> Result<BlackBox, BlackBoxError> {
     let teller = members.me();
     let path = folder.join(format!("{}.box", members.address(teller)));
     let replicas = members.count() as u8;
     let header = BoxHeader { teller, replicas, clock_start_us: clock.start_us() };
-    let complain = |error| {
-        let line = format!("LACONIC_BLACK_BOX: {error}; serving on without it");
-        // With stderr closed there is nobody to tell.
-        let _ = writeln!(io::stderr(), "laconic replica: {line}");
-    };
-    BlackBox::create(&path, header).map_err(complain).ok()
+    BlackBox::create(&path, header)
+}
+
+/// Says in one line what a lens lacks; the replica serves on.
+pub(super) fn complain(words: &str) {
+    // With stderr closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "laconic replica: {words}; serving on without it");
+}
+
+/// What came of opening what `variable` asks for.
+fn or_complain<T>(variable: &str, opened: Result<T, impl Display>) -> Option<T> {
+    opened.map_err(|error| complain(&format!("{variable}: {error}"))).ok()
+}
+
+/// The record file, as long as it can be written.
+struct Records {
+    file: Option<RecordFile>,
+    /// Records that were asked for are in no file.
+    missing: bool,
+}
+
+impl Records {
+    fn flush(&mut self) {
+        let flushed = self.file.as_mut().map(RecordFile::flush);
+        if let Some(Err(error)) = flushed {
+            self.give_up(&error);
+        }
+    }
+
+    /// What has been written stays.
+    fn give_up(&mut self, error: &RecordFileError) {
+        complain(&format!("LACONIC_OUT: {error}"));
+        (self.file, self.missing) = (None, true);
+    }
+}
+
+impl Sink for Records {
+    fn record(&mut self, record: &Record) {
+        self.file.record(record);
+        if self.file.as_ref().is_some_and(RecordFile::has_failed) {
+            self.flush();
+        }
+    }
 }
 
 /// Who leads is worth a line at `info`; everything is one at `debug`.

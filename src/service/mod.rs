@@ -28,7 +28,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::clock::MonotonicClock;
-use crate::record::RecordFileError;
 use crate::replica::Replica;
 use crate::tuning_file::{self, TuningFileError};
 
@@ -46,8 +45,6 @@ enum ServiceError {
     Environment(#[from] BadEnvironment),
     #[error("LACONIC_PROFILE: {0}")]
     Profile(#[from] TuningFileError),
-    #[error("LACONIC_OUT: {0}")]
-    Records(#[from] RecordFileError),
     #[error("the simulator's port {port}: {source}")]
     Port { port: u16, source: io::Error },
     #[error("no event loop: {0}")]
@@ -61,17 +58,19 @@ impl ServiceError {
             ServiceError::Arguments(_)
             | ServiceError::Environment(_)
             | ServiceError::Profile(_) => 2,
-            ServiceError::Records(_) | ServiceError::Port { .. } | ServiceError::Runtime(_) => 4,
+            ServiceError::Port { .. } | ServiceError::Runtime(_) => 4,
         }
     }
 }
 
 /// Is a replica until it is told to stop: `arguments` are those of interface §1, without the
-/// program's name; the rest is taken from the process's [`Environment`]. The exit status is 0 after SIGTERM or SIGINT; 2 for bad arguments or a bad
-/// environment, 4 for a port or disk that fails, each with one line on stderr.
+/// program's name; the rest is taken from the process's [`Environment`]. The exit status is 0 after
+/// SIGTERM or SIGINT; 2 for bad arguments or a bad environment; 4 for a port that fails, and after
+/// SIGTERM or SIGINT if `LACONIC_OUT` took not all records, each with one line on stderr.
 pub fn run(arguments: &[OsString]) -> ExitCode {
     match try_run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(4),
         Err(error) => {
             // With stderr closed there is nobody to tell.
             let _ = writeln!(io::stderr(), "laconic replica: {error}");
@@ -80,7 +79,8 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
     }
 }
 
-fn try_run(arguments: &[OsString]) -> Result<(), ServiceError> {
+/// Whether all records that were asked for are in their file.
+fn try_run(arguments: &[OsString]) -> Result<bool, ServiceError> {
     let Arguments { port, members } = Arguments::parse(arguments)?;
     let environment = Environment::of_process()?;
     let (span_layer, spans) = Spans::open(&environment, &members)?;
@@ -88,7 +88,7 @@ fn try_run(arguments: &[OsString]) -> Result<(), ServiceError> {
     let profile = tuning_file::load(environment.profile.as_deref().unwrap_or("course"))?;
     let clock = MonotonicClock::start();
     spans.anchor(&clock);
-    let mut lenses = Lenses::open(&environment, &members, &clock, spans, &profile)?;
+    let mut lenses = Lenses::open(&environment, &members, &clock, spans, &profile);
     let seed = RandomState::new().hash_one(0);
     let mut replica = Replica::new(members, profile.tuning, seed, clock.now());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -99,5 +99,5 @@ fn try_run(arguments: &[OsString]) -> Result<(), ServiceError> {
         .block_on(serve::serve(port, &mut replica, clock, &mut lenses))
         .map_err(|source| ServiceError::Port { port, source })?;
     lenses.publish(clock.now(), &replica);
-    Ok(lenses.close()?)
+    Ok(lenses.close())
 }

@@ -28,6 +28,7 @@ use tracing_subscriber::{Layer, Registry};
 
 use super::environment::{BadEnvironment, Environment};
 use super::glance::{Glance, mid_of};
+use super::lenses::complain;
 use crate::clock::MonotonicClock;
 use crate::raft::{Index, Kind, Member, Message, Term};
 use crate::record::{Work, request_id};
@@ -364,7 +365,7 @@ impl SpanFile {
         match created {
             Ok(file) => Some(SpanFile { path, file: Some(file) }),
             Err(error) => {
-                complain(&path, &error);
+                say(&path, &error);
                 None
             }
         }
@@ -375,7 +376,7 @@ impl Write for SpanFile {
     /// Never fails: the thread that writes would panic. After a failure nothing is written.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(error) = self.file.as_mut().and_then(|file| file.write_all(bytes).err()) {
-            complain(&self.path, &error);
+            say(&self.path, &error);
             self.file = None;
         }
         Ok(bytes.len())
@@ -386,10 +387,8 @@ impl Write for SpanFile {
     }
 }
 
-fn complain(path: &Path, error: &io::Error) {
-    let line = format!("LACONIC_SPANS: {}: {error}; serving on without them", path.display());
-    // With stderr closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "laconic replica: {line}");
+fn say(path: &Path, error: &io::Error) {
+    complain(&format!("LACONIC_SPANS: {}: {error}", path.display()));
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! A replica's metrics as a lens: the fold, its endpoint, its last figures in a file, and what
 //! recording costs.
 
-use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::endpoint::{Bulletin, Endpoint, open};
-use super::environment::Environment;
+use super::lenses::complain;
 use crate::metrics::{MetricsSink, status_json};
 use crate::raft::Micros;
 use crate::record::{Record, Sink};
@@ -28,35 +28,30 @@ pub(super) struct Telemetry {
 }
 
 impl Telemetry {
-    /// If `environment` asks for an endpoint or a folder. What cannot be had is said in one line,
-    /// and the replica serves on without it.
+    /// If there is an `address` to serve at, or a folder `out` for the last figures. What cannot be
+    /// had is said in one line, and the replica serves on without it.
     pub fn open(
-        environment: &Environment,
+        address: Option<SocketAddr>,
+        out: Option<&Path>,
         members: &Membership,
         profile: &Profile,
     ) -> Option<Telemetry> {
-        let (address, out) = (environment.metrics_address, environment.out.as_deref());
         if address.is_none() && out.is_none() {
             return None;
         }
         let id = members.address(members.me());
         let sink = MetricsSink::new(members, &profile.tuning, &profile.budget);
         let bulletin = Bulletin::new();
-        let listener = address.and_then(|address| match open(address) {
-            Ok((listener, bound)) => {
-                tracing::info!(address = %bound, "metrics");
-                announce(out, &format!("{id}.address"), &format!("{bound}\n"));
-                Some(listener)
+        if let Some(address) = address {
+            let endpoint = Endpoint { metrics: sink.handle(), bulletin: bulletin.clone() };
+            match open(address).and_then(|(listener, bound)| Ok((endpoint.start(listener)?, bound)))
+            {
+                Ok(((), bound)) => {
+                    tracing::info!(address = %bound, "metrics");
+                    announce(out, &format!("{id}.address"), &format!("{bound}\n"));
+                }
+                Err(error) => complain(&format!("LACONIC_METRICS_ADDRESS: {address}: {error}")),
             }
-            Err(error) => {
-                warn(&format!("LACONIC_METRICS_ADDRESS: {address}: {error}"));
-                None
-            }
-        });
-        let endpoint = Endpoint { metrics: sink.handle(), bulletin: bulletin.clone() };
-        if let Err(error) = endpoint.start(listener) {
-            warn(&format!("no thread for metrics: {error}"));
-            return None;
         }
         let file = out.map(|out| out.join(format!("{id}.prom")));
         Some(Telemetry { sink, bulletin, file, cost: Cost::default() })
@@ -94,7 +89,7 @@ impl Telemetry {
 }
 
 impl Sink for Telemetry {
-    fn record(&mut self, record: Record) {
+    fn record(&mut self, record: &Record) {
         self.sink.record(record);
     }
 }
@@ -130,12 +125,8 @@ fn write(path: &Path, text: &str) {
     let draft = path.with_extension("draft");
     let written = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, path));
     if let Err(error) = written {
-        warn(&format!("LACONIC_OUT: {}: {error}", path.display()));
+        // A draft is of no use; that it stays is not worth a second complaint.
+        let _ = std::fs::remove_file(&draft);
+        complain(&format!("LACONIC_OUT: {}: {error}", path.display()));
     }
-}
-
-fn warn(words: &str) {
-    use io::Write;
-    // With stderr closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "laconic replica: {words}; serving on without it");
 }

@@ -149,7 +149,7 @@ impl RunFold {
 }
 
 impl Sink for RunFold {
-    fn record(&mut self, record: Record) {
+    fn record(&mut self, record: &Record) {
         if record.teller == SIMULATOR || record.teller.rank() >= self.logs.len() {
             return;
         }
@@ -160,7 +160,7 @@ impl Sink for RunFold {
                 self.sent_by[record.teller.rank()] += receivers;
             }
             Fact::Answered { outcome: AnswerKind::Ok, index, term, .. } if index > 0 => {
-                self.on_put_ok(&record, index, term);
+                self.on_put_ok(record, index, term);
             }
             Fact::State(event) => self.on_state(record.teller, event),
             Fact::Garbage { .. } => self.garbage += 1,

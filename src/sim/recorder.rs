@@ -50,10 +50,10 @@ impl Recorder {
 }
 
 impl Sink for Recorder {
-    fn record(&mut self, record: Record) {
+    fn record(&mut self, record: &Record) {
         match self {
             Recorder::Nothing => {}
-            Recorder::Memory(records) => records.push(record),
+            Recorder::Memory(records) => records.push(*record),
             Recorder::Files(files) => {
                 let place = record.teller.rank().min(files.len() - 1);
                 files[place].record(record);

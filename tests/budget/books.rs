@@ -75,7 +75,7 @@ fn report(scenario: &Scenario, records: &[Record], outcome: &Outcome) -> Report 
     let tuned = Tuned { tuning: Some(&tuning), budget: &Default::default() };
     let facts = RunFacts::from_json(&run_json(scenario, tuned, outcome)).unwrap();
     let mut analysis = Analysis::new(facts);
-    records.iter().for_each(|record| analysis.record(*record));
+    records.iter().for_each(|record| analysis.record(record));
     analysis.finish(&client_requests(&outcome.conclusion.history), Vec::new())
 }
 

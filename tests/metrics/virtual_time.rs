@@ -55,7 +55,7 @@ fn exposition(records: &[Record], rank: u16, replicas: u16, tuning: &Tuning) -> 
     let members = Membership::new(Address(rank), &others).unwrap();
     let mut sink = MetricsSink::new(&members, tuning, &Limits::default());
     let own = records.iter().filter(|record| record.teller == Member(rank as u8));
-    own.for_each(|record| sink.record(*record));
+    own.for_each(|record| sink.record(record));
     sink.handle().render()
 }
 

@@ -160,7 +160,7 @@ fn feed(
 ) -> Result<Vec<String>, Failure> {
     if let Some(out) = out.filter(|_| records.is_empty()) {
         let mut records = RunRecords::open(out).map_err(Failure::environment)?;
-        records.by_ref().for_each(|record| analysis.record(record));
+        records.by_ref().for_each(|record| analysis.record(&record));
         return Ok(records.problems().to_vec());
     }
     analysis.take_in(records);

@@ -94,7 +94,7 @@ impl Ledger {
     }
 
     fn record(&mut self, at: Micros, fact: Fact) {
-        self.file.record(Record { at, teller: SIMULATOR, fact });
+        self.file.record(&Record { at, teller: SIMULATOR, fact });
     }
 }
 

@@ -155,7 +155,7 @@ pub fn run(scenario: &Scenario, options: &RealOptions) -> Result<RealRun, RealEr
     discovery::forget(recordings.folder(), scenario.replicas);
     let records = recordings.read()?;
     let mut fold = RunFold::new(scenario.replicas);
-    records.iter().for_each(|record| fold.record(*record));
+    records.iter().for_each(|record| fold.record(record));
     let accounts = finished.accounts.into_iter();
     let balances = match options.foreign {
         true => Vec::new(),

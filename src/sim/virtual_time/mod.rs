@@ -129,7 +129,7 @@ struct Tap<'a> {
 }
 
 impl Sink for Tap<'_> {
-    fn record(&mut self, record: Record) {
+    fn record(&mut self, record: &Record) {
         if let Fact::State(event) = record.fact {
             self.events.push(event);
         }
@@ -411,7 +411,7 @@ impl<'a> Engine<'a> {
     }
 
     fn tell(&mut self, at: Micros, fact: Fact) {
-        self.tap.record(Record { at, teller: SIMULATOR, fact });
+        self.tap.record(&Record { at, teller: SIMULATOR, fact });
     }
 
     fn finish(mut self) -> Result<VirtualRun, RecordFileError> {
