@@ -22,11 +22,11 @@ const PANELS: [&str; 6] = ["row", "stat", "timeseries", "state-timeline", "barga
 /// Units that they use.
 const UNITS: [&str; 5] = ["short", "s", "ops", "percentunit", "Bps"];
 
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards")
 }
 
-fn boards() -> Vec<(String, Value)> {
+pub(super) fn boards() -> Vec<(String, Value)> {
     let files = fs::read_dir(folder().join("grafana")).unwrap();
     let mut boards: Vec<(String, Value)> = files
         .map(|file| {
@@ -44,7 +44,7 @@ fn panels(board: &Value) -> &Vec<Value> {
 }
 
 /// Queries of a board with their panels' titles and legends.
-fn queries(board: &Value) -> Vec<(String, String, String)> {
+pub(super) fn queries(board: &Value) -> Vec<(String, String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let of_panel = |panel: &Value| {
         let targets = panel["targets"].as_array().cloned().unwrap_or_default();

@@ -41,7 +41,9 @@ impl Running {
         command.env("LACONIC_METRICS_ADDRESS", address).env("LACONIC_OUT", out);
         let child = command.spawn().unwrap();
         let running = Running { child, socket: Some(socket) };
-        running.socket.as_ref().unwrap().recv(&mut [0; 1_000]).expect("a hello");
+        let socket = running.socket.as_ref().unwrap();
+        let (_, address) = socket.recv_from(&mut [0; 1_000]).expect("a hello");
+        socket.connect(address).unwrap();
         running
     }
 
@@ -101,6 +103,32 @@ fn a_scrape_sees_the_replica_as_it_is_now() {
     let first = uptime();
     std::thread::sleep(Duration::from_millis(100));
     assert!(uptime() >= first + 0.1);
+    replica.stop();
+}
+
+/// The one thing on the dashboards that no run of replicas shows.
+#[test]
+fn datagrams_that_cannot_be_used_are_counted_by_reason() {
+    let out = TempDir::new().unwrap();
+    let replica = Running::start("0", out.path());
+    let send = |bytes: &[u8]| replica.socket.as_ref().unwrap().send(bytes).unwrap();
+    (0..3).for_each(|_| drop(send(b"{")));
+    send(br#"{"src":"0009","dst":"0001","leader":"FFFF","type":"append"}"#);
+    let start = Instant::now();
+    let counted = loop {
+        let text = get(&announced(out.path()), "/metrics").unwrap();
+        let dropped = samples(&text).filter(|(series, count)| {
+            series.name == "laconic_datagrams_dropped_total" && *count > 0.0
+        });
+        let counted: Vec<(String, f64)> =
+            dropped.map(|(series, count)| (series.labels, count)).collect();
+        if counted.iter().map(|(_, count)| count).sum::<f64>() >= 4.0 {
+            break counted;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{counted:?}");
+    };
+    assert_eq!(counted.len(), 2, "{counted:?}");
+    assert!(counted.contains(&("reason=\"malformed\"".into(), 3.0)), "{counted:?}");
     replica.stop();
 }
 

@@ -3,6 +3,7 @@
 
 mod dashboards;
 mod endpoint;
+mod faults;
 mod prometheus;
 mod promtool;
 mod real;

@@ -6,7 +6,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use laconic::raft::Member;
 use laconic::sim::real::{RealOptions, run};
@@ -63,17 +63,30 @@ impl Prometheus {
 
     /// The labels and value of each series that `query` finds.
     pub fn query(&self, query: &str) -> Vec<(Value, f64)> {
+        let series = self.ask("query", query, "");
+        let value = |series: &Value| sample(&series["value"]);
+        series.iter().map(|series| (series["metric"].clone(), value(series))).collect()
+    }
+
+    /// The highest finite value that `query` had in the last so many seconds, in any series.
+    pub fn highest(&self, query: &str, seconds: u64) -> Option<f64> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        let range = format!("&start={}&end={now}&step=0.5", now - seconds as f64);
+        let series = self.ask("query_range", query, &range);
+        let values = series.iter().flat_map(|series| series["values"].as_array().unwrap());
+        values.map(sample).filter(|value| value.is_finite()).max_by(f64::total_cmp)
+    }
+
+    fn ask(&self, how: &str, query: &str, range: &str) -> Vec<Value> {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
         let escaped = query.bytes().map(|byte| match plain(&byte) {
             true => char::from(byte).to_string(),
             false => format!("%{byte:02X}"),
         });
-        let path = format!("/api/v1/query?query={}", escaped.collect::<String>());
+        let path = format!("/api/v1/{how}?query={}{range}", escaped.collect::<String>());
         let answer = get(&self.address, &path).unwrap_or_else(|| panic!("refused: {query}"));
         let answer: Value = serde_json::from_str(&answer).unwrap();
-        let series = answer["data"]["result"].as_array().unwrap().iter();
-        let value = |series: &Value| series["value"][1].as_str().unwrap().parse().unwrap();
-        series.map(|series| (series["metric"].clone(), value(series))).collect()
+        answer["data"]["result"].as_array().unwrap().clone()
     }
 
     /// By replica, what the newest samples say of its messages.
@@ -91,6 +104,11 @@ impl Prometheus {
         }
         ledgers
     }
+}
+
+/// Of a pair of time and value.
+fn sample(pair: &Value) -> f64 {
+    pair[1].as_str().unwrap().parse().unwrap()
 }
 
 #[test]

@@ -1,0 +1,73 @@
+//! Panels that tell of faults, in a run with these faults: what they draw leaves zero.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use laconic::raft::Micros;
+use laconic::sim::real::{RealOptions, run};
+use laconic::sim::scenario::{Event, EventKind};
+use tempfile::TempDir;
+
+use super::dashboards::{boards, folder, queries};
+use super::prometheus::Prometheus;
+use super::real::options;
+use super::short_scenario;
+
+/// A panel, and the fault in the run below that moves it.
+const MOVED: [(&str, &str); 13] = [
+    ("Elections", "the leader is cut off, later killed"),
+    ("Leader changes", "the leader is cut off, later killed"),
+    ("Leaderships lost", "the leader is cut off"),
+    ("Without a leader", "the leader is cut off, later killed"),
+    ("Requests kept for want of a leader", "the leader is cut off, later killed"),
+    ("Entries dropped at conflicts of terms", "the leader is cut off, with puts under way"),
+    ("Lag by follower", "the leader is cut off"),
+    ("Waste", "5 % of messages are lost"),
+    ("Resend timeouts", "5 % of messages are lost"),
+    ("Loss", "5 % of messages are lost"),
+    ("Lag", "the leader is cut off"),
+    ("What came of messages", "the leader is cut off: it rejects, and is rejected"),
+    ("Requests answered", "clients are sent on"),
+];
+
+/// As Grafana would ask it, of all replicas.
+fn substituted(query: &str) -> String {
+    let query = query.replace("$__rate_interval", "2s").replace("$__range", "8s");
+    query.replace("=\"$replica\"", "=~\".+\"").replace("$replica", ".+")
+}
+
+#[test]
+#[ignore = "needs prometheus (Debian package)"]
+fn panels_that_tell_of_faults_move_in_a_run_with_these_faults() {
+    let bench = TempDir::new().unwrap();
+    let discovery = bench.path().join("discovery.json");
+    let rules = folder().join("laconic.rules.yml");
+    let prometheus = Prometheus::start(bench.path(), &discovery, &[&rules]);
+    let options = RealOptions { discovery: Some(discovery), ..options(bench.path()) };
+    let mut scenario = short_scenario();
+    (scenario.drops, scenario.mix) = (0.05, 0.3);
+    scenario.lifetime = Micros::from_seconds(18);
+    // Some puts are under way whenever the leader is cut off.
+    scenario.requests = 5_400;
+    let event = |kind, seconds| Event { kind, at: Micros::from_seconds(seconds) };
+    scenario.events = vec![
+        event(EventKind::CutLeader, 3),
+        event(EventKind::PartEnd, 8),
+        event(EventKind::KillLeader, 12),
+    ];
+    let run = run(&scenario, &options).unwrap();
+    assert_eq!(run.conclusion.counts.killed, 1);
+    // The last scrapes are evaluated.
+    std::thread::sleep(Duration::from_secs(1));
+    let asked: Vec<(String, String, String)> =
+        boards().iter().flat_map(|(_, board)| queries(board)).collect();
+    let titles: BTreeSet<&str> = asked.iter().map(|(title, ..)| &**title).collect();
+    for (panel, fault) in MOVED {
+        assert!(titles.contains(panel), "no panel {panel}");
+        for (_, query, _) in asked.iter().filter(|(title, ..)| title == panel) {
+            let highest = prometheus.highest(&substituted(query), 60);
+            println!("{panel}: {highest:?}");
+            assert!(highest.is_some_and(|value| value > 0.0), "{panel}: {query}: {fault}");
+        }
+    }
+}
