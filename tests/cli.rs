@@ -416,3 +416,25 @@ fn the_readme_shows_what_the_program_prints() {
         assert!(printed.contains(line), "not printed any more: {line}");
     }
 }
+
+/// A lens looks on: with all of them on, a seed leaves the same records, to the bit.
+#[test]
+fn every_lens_on_or_off_leaves_the_same_records() {
+    let desk = Desk::new();
+    let lenses = "--trace t.json --open-metrics m.om --report r.html";
+    for scenario in ["simple-2", "crash-4", "advanced-4"] {
+        let plain = desk.run(&format!("sim {scenario} --seed 5 --out plain"));
+        let watched = desk.run(&format!("sim {scenario} --seed 5 --out watched {lenses}"));
+        assert_eq!(plain.status, watched.status, "{}", watched.err);
+        for lens in ["t.json", "m.om", "r.html"] {
+            assert!(fs::metadata(desk.path().join(lens)).unwrap().len() > 10_000, "{lens}");
+            fs::remove_file(desk.path().join(lens)).unwrap();
+        }
+        let replicas = (0..5).map(|rank| format!("records/{rank:04X}.bin"));
+        for name in replicas.chain(["simulator.bin".into(), "history.jsonl".into()]) {
+            let [one, other] = ["plain", "watched"]
+                .map(|run| fs::read(desk.path().join(run).join(&name)).unwrap());
+            assert!(one == other && one.len() > 64, "{scenario}: {name}");
+        }
+    }
+}

@@ -286,12 +286,12 @@ fn without_its_folder_a_replica_serves_on_and_says_so() {
 /// A disk of 256 KiB is too small for the black box at once, for records and spans in time, and for
 /// the last figures in the end: four lenses, four lines.
 #[test]
-#[ignore = "needs unshare and mount (Linux, util-linux, root): it mounts a small disk of its own"]
+#[ignore = "needs a kernel that lets it mount a small disk of its own (unshare, of util-linux)"]
 fn on_a_disk_that_is_full_a_replica_serves_on_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let script = "mount -t tmpfs -o size=256k none \"$LACONIC_OUT\" && exec \"$@\"";
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script, "sh", PROGRAM, "replica"]);
+    command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh", PROGRAM, "replica"]);
     command.env("LACONIC_SPANS", "1");
     let out = folder.path();
     let boxes = out.join("boxes");

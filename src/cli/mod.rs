@@ -114,6 +114,7 @@ Environment (nothing set: no files, only warnings printed, profile course):
   LACONIC_METRICS_ADDRESS
                      PORT on 127.0.0.1, or IP:PORT, that serves /metrics, /status
                      and /healthz; 0 is any free port, then named in ID.address
+What of these cannot be had is said in one line, and the replica serves on without it.
 
 Example:
   LACONIC_LOG=info laconic replica 4000 0000 0001 0002")]
