@@ -111,9 +111,10 @@ fn a_scrape_sees_the_replica_as_it_is_now() {
 fn datagrams_that_cannot_be_used_are_counted_by_reason() {
     let out = TempDir::new().unwrap();
     let replica = Running::start("0", out.path());
-    let send = |bytes: &[u8]| replica.socket.as_ref().unwrap().send(bytes).unwrap();
-    (0..3).for_each(|_| drop(send(b"{")));
-    send(br#"{"src":"0009","dst":"0001","leader":"FFFF","type":"append"}"#);
+    let stranger = &br#"{"src":"0009","dst":"0001","leader":"FFFF","type":"append"}"#[..];
+    for bytes in [b"{", b"{", b"{", stranger] {
+        replica.socket.as_ref().unwrap().send(bytes).unwrap();
+    }
     let start = Instant::now();
     let counted = loop {
         let text = get(&announced(out.path()), "/metrics").unwrap();
