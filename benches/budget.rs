@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
-use laconic::budget::{Analysis, Report, RunFacts, read_requests, read_run};
+use laconic::budget::{Analysis, Report, RunFacts, read_run};
 use laconic::raft::{Event, Micros};
 use laconic::record::{
     Fact, FileHeader, Record, RecordFile, RunRecords, SIMULATOR, Sink, json_line,
@@ -90,7 +90,7 @@ fn keep(folder: &Path, name: &str) {
 
 fn analyse(folder: &Path) -> Report {
     let facts = RunFacts::from_json(&read_run(folder).expect("run.json")).expect("facts");
-    let requests = read_requests(folder).expect("history.jsonl");
+    let requests = laconic::record::read_history(folder).expect("history.jsonl");
     let mut records = RunRecords::open(folder).expect("records");
     let mut analysis = Analysis::new(facts);
     records.by_ref().for_each(|record| analysis.record(&record));

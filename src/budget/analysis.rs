@@ -2,7 +2,7 @@
 
 use super::bounds;
 use super::evidence::Evidence;
-use super::facts::{ClientRequest, RunFacts};
+use super::facts::RunFacts;
 use super::figures::{self, OwnFloor};
 use super::findings;
 use super::latency::Requests;
@@ -14,7 +14,7 @@ use super::report::{
     Books, EventRow, LatencyRow, LingerPoint, LinkRow, Report, RunSummary, SCHEMA, SpaceTime, Story,
 };
 use crate::raft::{Cause, Event, Member, Micros};
-use crate::record::{AnswerKind, Fact, Record, SIMULATOR, Sink, deposed_name};
+use crate::record::{AnswerKind, ClientRequest, Fact, Record, SIMULATOR, Sink, deposed_name};
 
 /// Messages that are kept one by one, for the space-time diagram.
 const MOST_MESSAGES_KEPT: usize = 40_000;

@@ -1,5 +1,5 @@
-//! What a run's folder says besides its records: how the run was done, what the simulator counted,
-//! what each client asked and was told.
+//! What a run's folder says besides its records and history: how the run was done, and what the
+//! simulator counted.
 
 use std::path::{Path, PathBuf};
 
@@ -7,27 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::limits::{Limits, StatedBy};
-use crate::interface::Address;
 use crate::raft::{Micros, Tuning};
-use crate::record::{AnswerKind, RequestId};
-
-/// How a client's request was answered.
-pub type ClientAnswer = AnswerKind;
-
-/// A request, as its client saw it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientRequest {
-    /// Its name in the records.
-    pub request: RequestId,
-    /// Who asked.
-    pub client: Address,
-    /// Whether it is a put.
-    pub put: bool,
-    /// When it was sent.
-    pub invoked_at: Micros,
-    /// When its first answer was read, and what it was.
-    pub answered: Option<(Micros, ClientAnswer)>,
-}
 
 /// How a run was done, and what the simulator says of it.
 #[derive(Clone, Debug)]
@@ -173,56 +153,6 @@ pub fn read_run(folder: &Path) -> Result<Value, FactsError> {
         .map_err(|error| FactsError::Malformed { path, reason: error.to_string() })
 }
 
-/// The requests in `folder/history.jsonl`, in the order in which they were sent.
-///
-/// # Errors
-/// If the file cannot be read, or a line is none of ours.
-pub fn read_requests(folder: &Path) -> Result<Vec<ClientRequest>, FactsError> {
-    let path = folder.join("history.jsonl");
-    let text = read(&path)?;
-    let lines = text.lines().zip(1..);
-    let parsed = lines.map(|(line, number)| {
-        request_of(line).map_err(|reason| FactsError::Malformed {
-            path: path.clone(),
-            reason: format!("line {number}: {reason}"),
-        })
-    });
-    parsed.collect()
-}
-
 fn read(path: &Path) -> Result<String, FactsError> {
     std::fs::read_to_string(path).map_err(|source| FactsError::Io { path: path.to_owned(), source })
-}
-
-/// A line of `history.jsonl`.
-#[derive(Deserialize)]
-struct HistoryLine<'a> {
-    client: &'a str,
-    request: &'a str,
-    operation: &'a str,
-    invoked_at_us: u64,
-    answered_at_us: Option<u64>,
-    answer: Option<&'a str>,
-}
-
-fn request_of(line: &str) -> Result<ClientRequest, String> {
-    let line: HistoryLine<'_> = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    let hexadecimal = |key: &str, text: &str| {
-        u64::from_str_radix(text, 16)
-            .map_err(|_| format!("{key} {text:?} is no hexadecimal number"))
-    };
-    let answer = match line.answer {
-        None => None,
-        Some("ok") => Some(AnswerKind::Ok),
-        Some("redirect") => Some(AnswerKind::Redirect),
-        Some("fail") => Some(AnswerKind::Fail),
-        Some(other) => return Err(format!("answer {other:?} is none of ok, redirect, fail")),
-    };
-    Ok(ClientRequest {
-        request: hexadecimal("request", line.request)?,
-        client: Address(hexadecimal("client", line.client)? as u16),
-        put: line.operation == "put",
-        invoked_at: Micros(line.invoked_at_us),
-        answered: line.answered_at_us.map(Micros).zip(answer),
-    })
 }

@@ -13,12 +13,11 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use super::facts::{ClientAnswer, ClientRequest};
 use super::message::Hop;
 use super::reigns::Reigns;
 use super::report::{Distribution, LatencyRow, StageRow, Story};
 use crate::raft::{Index, Kind, Member, Micros, Term};
-use crate::record::{AnswerKind, Fact, Record, RequestId, why_name};
+use crate::record::{AnswerKind, ClientRequest, Fact, Record, RequestId, why_name};
 
 /// What replicas recorded of one request and its answer.
 #[derive(Clone, Debug)]
@@ -128,15 +127,15 @@ impl Requests {
         let mut told = Vec::new();
         let mut untraced = 0;
         for request in requests {
-            let Some((answered_at, answer)) = request.answered else {
+            let Some((answered_at, answer)) = request.answered() else {
                 continue;
             };
             match self.trace(request, answered_at, answer) {
                 Some(trace) => told.push(Told {
                     request,
                     trace,
-                    stages: Stages::of(request.invoked_at, trace, answered_at),
-                    latency: answered_at.since(request.invoked_at),
+                    stages: Stages::of(request.invoked_at(), trace, answered_at),
+                    latency: answered_at.since(request.invoked_at()),
                 }),
                 None => untraced += 1,
             }
@@ -150,7 +149,7 @@ impl Requests {
     }
 
     /// The answer that the client read: the latest that had been given by then.
-    fn trace(&self, request: &ClientRequest, by: Micros, answer: ClientAnswer) -> Option<&Trace> {
+    fn trace(&self, request: &ClientRequest, by: Micros, answer: AnswerKind) -> Option<&Trace> {
         let traces = self.traces.get(&request.request)?;
         let fits = |trace: &&Trace| trace.outcome == answer && trace.answered_at <= by;
         traces.iter().rev().find(fits).or(traces.last())
@@ -222,22 +221,21 @@ struct Told<'a> {
 
 impl Told<'_> {
     fn kind(&self) -> &'static str {
-        match (self.trace.outcome, self.request.put) {
-            (AnswerKind::Ok, true) => "put",
-            (AnswerKind::Ok, false) => "get",
+        match self.trace.outcome {
+            AnswerKind::Ok => self.request.operation.name(),
             _ => "sent on",
         }
     }
 
     fn story(&self) -> Story {
         let Told { request, trace, stages, latency } = self;
-        let what = if request.put { "put" } else { "get" };
+        let what = request.operation.name();
         let mut lines = vec![
             format!(
                 "Client {} sent the {what} {:016x} at {} s and had its {} after {} us.",
                 request.client,
                 request.request,
-                request.invoked_at,
+                request.invoked_at(),
                 trace.outcome.name(),
                 latency.0
             ),

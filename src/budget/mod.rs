@@ -40,7 +40,7 @@ mod text;
 pub use analysis::Analysis;
 pub use diff::{Difference, diff};
 pub use document::{Block, document, summary};
-pub use facts::{ClientAnswer, ClientRequest, FactsError, RunFacts, read_requests, read_run};
+pub use facts::{FactsError, RunFacts, read_run};
 pub use findings::apply;
 pub use html::html;
 pub use limits::{Limits, StatedBy};

@@ -8,10 +8,8 @@ use serde::Serialize;
 use super::output::{print, print_styled, write};
 use super::{Failure, Status};
 use crate::budget::report::Verification;
-use crate::budget::{
-    self, Analysis, Report, RunFacts, document, html, markdown, read_requests, read_run, text,
-};
-use crate::record::{RunRecords, Sink};
+use crate::budget::{self, Analysis, Report, RunFacts, document, html, markdown, read_run, text};
+use crate::record::{RunRecords, Sink, read_history};
 use crate::sim::scenario::Scenario;
 use crate::tune::{Experiment, verify};
 
@@ -147,7 +145,7 @@ pub(super) fn analyse(folder: &Path) -> Result<Report, Failure> {
     let mut records = RunRecords::open(folder).map_err(Failure::input)?;
     let missing = (facts.replicas + 1).saturating_sub(records.files());
     let mut problems = Vec::new();
-    let requests = read_requests(folder).unwrap_or_else(|error| {
+    let requests = read_history(folder).unwrap_or_else(|error| {
         problems.push(error.to_string());
         Vec::new()
     });

@@ -8,8 +8,8 @@ use clap::Args;
 
 use super::output::print;
 use super::{Failure, Status};
-use crate::record::{RunRecords, SIMULATOR};
-use crate::trace::{Arrows, ClientRequest, SpanFile, draw};
+use crate::record::{RunRecords, SIMULATOR, read_history};
+use crate::trace::{Arrows, SpanFile, draw};
 
 /// Draw a kept run as one Chrome trace file, for ui.perfetto.dev or chrome://tracing: every replica
 /// and the clients as processes, an arrow for each message
@@ -68,8 +68,8 @@ pub(super) fn draw_run(run: &Path, output: &Path) -> Result<(Arrows, Vec<String>
     let mut problems = Vec::new();
     let spans = open_spans(&run.join("spans"), records.start_us(), &mut problems);
     let highest = spans.iter().map(SpanFile::rank).fold(highest, u8::max);
-    let requests = read_history(&run.join("history.jsonl")).unwrap_or_else(|problem| {
-        problems.push(problem);
+    let requests = read_history(run).unwrap_or_else(|problem| {
+        problems.push(problem.to_string());
         Vec::new()
     });
     let failed = |error| Failure::environment(format!("{}: {error}", output.display()));
@@ -101,12 +101,6 @@ fn open_spans(folder: &Path, run_start_us: u64, problems: &mut Vec<String>) -> V
         }
     }
     files
-}
-
-fn read_history(path: &Path) -> Result<Vec<ClientRequest>, String> {
-    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let read = ClientRequest::read_all(BufReader::new(file));
-    read.map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn summary(arrows: &Arrows) -> String {

@@ -44,7 +44,7 @@ impl Exporter {
 
     /// What renders everything told so far, from any thread.
     pub fn handle(&self) -> MetricsHandle {
-        MetricsHandle { gauges: self.recorder.handle(), told: self.told.clone() }
+        MetricsHandle { recorder: self.recorder.handle(), told: self.told.clone() }
     }
 
     /// The series of `family` with these values of its labels, in the registry's order.
@@ -84,18 +84,19 @@ fn key(family: &Family, values: &[&str]) -> Key {
 /// Renders what a replica's fold has been told, from any thread, while it goes on.
 #[derive(Clone)]
 pub struct MetricsHandle {
-    gauges: PrometheusHandle,
+    recorder: PrometheusHandle,
     told: Arc<Told>,
 }
 
 impl MetricsHandle {
-    /// Everything in Prometheus's text format.
+    /// Everything in Prometheus's text format. The library renders what it keeps; histograms, which
+    /// it would keep as lists of observations, are ours (see [`super::tally`]).
     pub fn render(&self) -> String {
         for (tally, counter) in &*self.told.counters.lock().unwrap_or_else(PoisonError::into_inner)
         {
             counter.absolute(tally.count());
         }
-        let mut text = self.gauges.render();
+        let mut text = self.recorder.render();
         let mut family = "";
         for series in &*self.told.histograms.lock().unwrap_or_else(PoisonError::into_inner) {
             let Family { name, help, .. } = series.family();

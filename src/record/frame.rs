@@ -55,7 +55,7 @@ pub fn encode_numbered(record: &Record, number: u64) -> [u8; FRAME_BYTES] {
     frame
 }
 
-/// As [`encode_numbered`], to where the frame belongs.
+/// As [`encode_numbered`], to where the frame belongs. Inlined where it is known what fact it is.
 #[inline(always)]
 pub fn encode_into(frame: &mut [u8; FRAME_BYTES], record: &Record, number: u64) {
     let Cells { tag, small, half, words } = lay_out(&record.fact);
@@ -86,9 +86,9 @@ pub fn number(frame: &[u8; FRAME_BYTES]) -> u64 {
 pub fn decode(frame: &[u8; FRAME_BYTES]) -> Option<Record> {
     let word = |at: usize| frame[at..at + 8].try_into().map(u64::from_le_bytes).ok();
     let half = |at: usize| frame[at..at + 4].try_into().map(u32::from_le_bytes).ok();
-    let mut unsigned = *frame;
-    unsigned[CHECKSUM].fill(0);
-    if half(CHECKSUM.start)? != checksum(&unsigned) {
+    let mut without = *frame;
+    without[CHECKSUM].fill(0);
+    if half(CHECKSUM.start)? != checksum(&without) {
         return None;
     }
     let cells = Cells {

@@ -1,13 +1,16 @@
 //! Records: the one schema of facts (design §5). Replica and simulator emit each fact once; tables,
 //! traces, metrics and checks are folds over the stream. On disk a record is a frame of 64 bytes
-//! with a checksum; `laconic records` prints them as JSON lines.
+//! with a checksum; `laconic records` prints them as JSON lines. Beside them stands what clients saw,
+//! which no replica knows: [`ClientRequest`].
 
 mod file;
 pub mod frame;
+mod history;
 mod json;
 mod run;
 
 pub use file::{FileHeader, ReadRecords, RecordFile, RecordFileError, RecordReader, read_records};
+pub use history::{ClientRequest, HistoryError, OperationKind, read_history};
 pub use json::{fact_json, json_line};
 pub use run::RunRecords;
 
@@ -43,7 +46,10 @@ pub fn request_id(mid: &str) -> RequestId {
 }
 
 /// How a client was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum AnswerKind {
     /// It took effect.

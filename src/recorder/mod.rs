@@ -128,8 +128,8 @@ fn prepare(file: File, header: BoxHeader, slots: u64) -> io::Result<MmapMut> {
     let bytes = (FRAME_BYTES as u64).saturating_mul(slots.saturating_add(1));
     fallocate(&file, FallocateFlags::empty(), 0, bytes)?;
     let mut map = map::map(&file)?;
-    map.fill(0);
     map[..FRAME_BYTES].copy_from_slice(&encode_header(header, slots));
+    map[FRAME_BYTES..].fill(0);
     Ok(map)
 }
 

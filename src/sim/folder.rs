@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::history::{Action, Ending, Operation};
 use super::outcome::Outcome;
 use super::scenario::Scenario;
-use crate::budget::{ClientRequest, Limits};
+use crate::budget::Limits;
 use crate::raft::Tuning;
-use crate::record::{AnswerKind, request_id};
+use crate::record::{AnswerKind, ClientRequest, OperationKind, request_id};
 
 /// A file of the folder could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -81,53 +81,35 @@ pub fn write(out: &Path, run: &Value, history: &[Operation]) -> Result<(), Folde
     };
     std::fs::create_dir_all(out).map_err(|source| FolderError { path: out.to_owned(), source })?;
     put("run.json", format!("{run:#}\n"))?;
-    let lines = history.iter().map(|operation| {
-        let mut line = operation_json(operation).to_string();
-        line.push('\n');
-        line
-    });
+    let requests = client_requests(history);
+    let lines = requests.iter().map(|request| request.json_line() + "\n");
     put("history.jsonl", lines.collect())
 }
 
-/// The requests of a run, as the analysis of its budget knows them.
+/// The requests of a run, as its folder tells them.
 pub fn client_requests(history: &[Operation]) -> Vec<ClientRequest> {
-    let request = |operation: &Operation| ClientRequest {
-        request: request_id(&operation.mid),
-        client: operation.client,
-        put: matches!(operation.action, Action::Put { .. }),
-        invoked_at: operation.invoked_at,
-        answered: operation.answered.map(|(at, ending)| {
-            let answer = match ending {
-                Ending::Ok => AnswerKind::Ok,
-                Ending::Redirect => AnswerKind::Redirect,
-                Ending::Fail => AnswerKind::Fail,
-            };
-            (at, answer)
-        }),
-    };
-    history.iter().map(request).collect()
+    history.iter().map(client_request).collect()
 }
 
-/// One attempt of a client; `request` is its name in the records.
-fn operation_json(operation: &Operation) -> Value {
+fn client_request(operation: &Operation) -> ClientRequest {
     let (kind, value) = match &operation.action {
-        Action::Put { value } => ("put", Some(value)),
-        Action::Get { value } => ("get", value.as_ref()),
+        Action::Put { value } => (OperationKind::Put, Some(value)),
+        Action::Get { value } => (OperationKind::Get, value.as_ref()),
     };
-    let ending = operation.answered.map(|(_, ending)| match ending {
-        Ending::Ok => "ok",
-        Ending::Redirect => "redirect",
-        Ending::Fail => "fail",
+    let answer = operation.answered.map(|(_, ending)| match ending {
+        Ending::Ok => AnswerKind::Ok,
+        Ending::Redirect => AnswerKind::Redirect,
+        Ending::Fail => AnswerKind::Fail,
     });
-    json!({
-        "client": operation.client.to_string(),
-        "mid": &*operation.mid,
-        "request": format!("{:016x}", request_id(&operation.mid)),
-        "operation": kind,
-        "key": &*operation.key,
-        "value": value.map(|value| &**value),
-        "invoked_at_us": operation.invoked_at.0,
-        "answered_at_us": operation.answered.map(|(at, _)| at.0),
-        "answer": ending,
-    })
+    ClientRequest {
+        client: operation.client,
+        mid: operation.mid.clone(),
+        request: request_id(&operation.mid),
+        operation: kind,
+        key: operation.key.clone(),
+        value: value.cloned(),
+        invoked_at_us: operation.invoked_at.0,
+        answered_at_us: operation.answered.map(|(at, _)| at.0),
+        answer,
+    }
 }

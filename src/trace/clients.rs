@@ -2,78 +2,17 @@
 //! for its way to the replica and one for the answer, and the arrows between clients and replicas.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, Write};
+use std::io::Write;
 
-use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use super::sheet::{Arrow, CLIENTS, Loss, Place, Sheet, Slice, Span, Tip};
 use crate::interface::Address;
 use crate::raft::Micros;
-use crate::record::{AnswerKind, RequestId};
+use crate::record::{AnswerKind, ClientRequest, RequestId};
 
 /// The lanes of a client whose order matters.
 const MOST_LANES: u32 = 1_000;
-
-/// A line of a run's `history.jsonl`: one attempt of a client.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct ClientRequest {
-    /// Who asked.
-    pub client: Address,
-    /// The attempt's MID.
-    pub mid: String,
-    /// Its name in the records.
-    #[serde(deserialize_with = "from_hex")]
-    pub request: RequestId,
-    /// `put` or `get`.
-    pub operation: String,
-    /// Key asked for.
-    pub key: String,
-    /// When it was created, in microseconds of the run.
-    pub invoked_at_us: u64,
-    /// When the first answer came; `None`: it is unanswered.
-    pub answered_at_us: Option<u64>,
-    /// What that said.
-    pub answer: Option<String>,
-}
-
-fn from_hex<'de, D: Deserializer<'de>>(from: D) -> Result<RequestId, D::Error> {
-    let text = String::deserialize(from)?;
-    RequestId::from_str_radix(&text, 16).map_err(serde::de::Error::custom)
-}
-
-/// A line that is none of a history.
-#[derive(Debug, thiserror::Error)]
-#[error("line {line}: {reason}")]
-pub struct BadHistory {
-    /// Which, from 1.
-    pub line: usize,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl ClientRequest {
-    /// Reads the lines of a `history.jsonl`.
-    ///
-    /// # Errors
-    /// The first line that cannot be read.
-    pub fn read_all(lines: impl BufRead) -> Result<Vec<ClientRequest>, BadHistory> {
-        let read = |(line, text): (usize, std::io::Result<String>)| {
-            let bad = |reason| BadHistory { line, reason };
-            let text = text.map_err(|error| bad(error.to_string()))?;
-            serde_json::from_str(&text).map_err(|error| bad(error.to_string()))
-        };
-        (1..).zip(lines.lines()).map(read).collect()
-    }
-
-    fn invoked_at(&self) -> Micros {
-        Micros(self.invoked_at_us)
-    }
-
-    fn answered_at(&self) -> Option<Micros> {
-        self.answered_at_us.map(Micros)
-    }
-}
 
 /// An answer on its way.
 #[derive(Debug)]
@@ -126,7 +65,7 @@ impl Clients {
         if progress.asked.is_some() {
             return;
         }
-        let arrow = sheet.new_arrow("request", request.mid.clone());
+        let arrow = sheet.new_arrow("request", &*request.mid);
         progress.asked = Some((arrow.clone(), at));
         match request.invoked_at() < at {
             true => slice.tips.push(Tip { arrow, starts: false }),
@@ -147,7 +86,8 @@ impl Clients {
         let arrow = sheet.new_arrow("answer", outcome.name());
         slice.tips.push(Tip { arrow: arrow.clone(), starts: true });
         let found = self.find(request);
-        let in_time = found.filter(|(request, _)| request.answered_at().is_some_and(|by| at < by));
+        let in_time =
+            found.filter(|(request, _)| request.answered().is_some_and(|(by, _)| at < by));
         match in_time {
             Some((_, progress)) => {
                 let answer = Answer { arrow, sent_at: at };
@@ -166,7 +106,8 @@ impl Clients {
         for (request, progress) in self.requests {
             let begin = request.invoked_at();
             // The answer has a slice of its own at the end.
-            let over = request.answered_at().unwrap_or(end.max(begin)) + Micros(1);
+            let answered_at = request.answered().map(|(at, _)| at);
+            let over = answered_at.unwrap_or(end.max(begin)) + Micros(1);
             *changes.entry(begin).or_default() += 1;
             *changes.entry(over).or_default() -= 1;
             let place = lanes.place(request.client, begin, over, sheet);
@@ -188,28 +129,29 @@ fn draw_request<W: Write>(
     sheet: &mut Sheet<W>,
 ) {
     let (arrow, taken_in_at) = progress.asked.unwrap_or_else(|| {
-        let arrow = sheet.new_arrow("request", request.mid.clone());
+        let arrow = sheet.new_arrow("request", &*request.mid);
         sheet.lose(Loss::Request, begin, begin, arrow.clone());
         (arrow, begin)
     });
-    let answer = request.answer.as_deref().unwrap_or("unanswered");
+    let answer = request.answer.map_or("unanswered", AnswerKind::name);
     let details = json!({
-        "key": request.key, "mid": request.mid, "request": format!("{:016x}", request.request),
+        "key": &*request.key, "mid": &*request.mid, "request": format!("{:016x}", request.request),
         "answer": answer,
     });
     let span =
         |from: Micros, to: Micros| Span { begin: from.0 * 1_000, width: (to - from).0 * 1_000 };
-    let name = format!("{} {answer}", request.operation);
+    let name = format!("{} {answer}", request.operation.name());
     sheet.slice(place, span(begin, over), &Slice { name, details, tips: Vec::new() });
     // Stages within: an arrow is shown from the end of its slice, so the way to the replica is one.
     let mut stage = |name: &str, from, to, tips| {
         let (name, details) = (name.to_owned(), json!({}));
         sheet.slice(place, span(from, to), &Slice { name, details, tips });
     };
-    let last = request.answered_at().unwrap_or(over);
+    let answered_at = request.answered().map(|(at, _)| at);
+    let last = answered_at.unwrap_or(over);
     let on_its_way = taken_in_at.min(last).max(begin + Micros(1));
     stage("on its way", begin, on_its_way, vec![Tip { arrow, starts: true }]);
-    if let Some(at) = request.answered_at() {
+    if let Some(at) = answered_at {
         let tip = progress.answer.map(|answer| Tip { arrow: answer.arrow, starts: false });
         stage(answer, at, over, tip.into_iter().collect());
     }

@@ -45,7 +45,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::raft::Micros;
-use crate::record::{Fact, Record, SIMULATOR};
+use crate::record::{ClientRequest, Fact, Record, SIMULATOR};
 use clients::Clients;
 use handling::{Handling, Handlings};
 use messages::Messages;
@@ -53,7 +53,6 @@ use partition::Partition;
 use replica::ReplicaTracks;
 use sheet::Sheet;
 
-pub use clients::{BadHistory, ClientRequest};
 pub use spans::{BadSpans, SpanFile};
 
 /// Messages by how their arrows end, one for each receiver.
