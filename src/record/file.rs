@@ -318,6 +318,19 @@ mod tests {
     }
 
     #[test]
+    fn a_bit_that_flips_anywhere_in_a_frame_is_noticed() {
+        for fact in one_of_each() {
+            let record = Record { at: Micros(5), teller: Member(2), fact };
+            let frame = frame::encode_numbered(&record, 7);
+            for bit in 0..8 * frame.len() {
+                let mut flipped = frame;
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(frame::decode(&flipped), None, "bit {bit} of {fact:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_torn_or_damaged_end_is_told_apart_from_whole_records() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("0.bin");
