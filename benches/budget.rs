@@ -8,10 +8,10 @@ use std::time::Instant;
 use laconic::budget::{Analysis, Report, RunFacts, read_run};
 use laconic::raft::{Event, Micros};
 use laconic::record::{
-    Fact, FileHeader, Record, RecordFile, RunRecords, SIMULATOR, Sink, json_line,
+    Fact, FileHeader, Record, RecordFile, RunRecords, SIMULATOR, Sink, json_line, read_history,
 };
 use laconic::sim::delays::Delays;
-use laconic::sim::folder::{Tuned, run_json, write};
+use laconic::sim::folder::{Tuned, client_requests, run_json, write};
 use laconic::sim::outcome::{Evidence, Setup, judge};
 use laconic::sim::scenario::Scenario;
 use laconic::sim::virtual_time::{Keep, VirtualOptions, run};
@@ -85,12 +85,12 @@ fn keep(folder: &Path, name: &str) {
     let outcome = judge(&scenario, setup, evidence);
     let tuned = Tuned { tuning: Some(&profile.tuning), budget: &profile.budget };
     let json = run_json(&scenario, tuned, &outcome);
-    write(folder, &json, &outcome.conclusion.history).expect("a folder");
+    write(folder, &json, &client_requests(&outcome.conclusion.history)).expect("a folder");
 }
 
 fn analyse(folder: &Path) -> Report {
     let facts = RunFacts::from_json(&read_run(folder).expect("run.json")).expect("facts");
-    let requests = laconic::record::read_history(folder).expect("history.jsonl");
+    let requests = read_history(folder).expect("history.jsonl");
     let mut records = RunRecords::open(folder).expect("records");
     let mut analysis = Analysis::new(facts);
     records.by_ref().for_each(|record| analysis.record(&record));

@@ -2,7 +2,7 @@
 //! tests, so none is installed process-wide.
 
 use std::fmt::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -51,8 +51,7 @@ impl Exporter {
     pub fn counter(&self, family: &Family, values: &[&str]) -> Tally {
         let tally = Tally::default();
         let counter = self.recorder.register_counter(&key(family, values), &METADATA);
-        let mut counters = self.told.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        counters.push((tally.reader(), counter));
+        lock(&self.told.counters).push((tally.reader(), counter));
         tally
     }
 
@@ -68,11 +67,16 @@ impl Exporter {
         let labels: Vec<String> =
             pairs.map(|(name, value)| format!("{name}=\"{value}\"")).collect();
         let reader = observations.reader(labels.join(","));
-        let mut histograms = self.told.histograms.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut histograms = lock(&self.told.histograms);
         let place = histograms.partition_point(|other| other.family().name <= family.name);
         histograms.insert(place, reader);
         observations
     }
+}
+
+/// A panic while it was held has left the list whole: it is read, or one more is put into it.
+fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn key(family: &Family, values: &[&str]) -> Key {
@@ -92,13 +96,12 @@ impl MetricsHandle {
     /// Everything in Prometheus's text format. The library renders what it keeps; histograms, which
     /// it would keep as lists of observations, are ours (see [`super::tally`]).
     pub fn render(&self) -> String {
-        for (tally, counter) in &*self.told.counters.lock().unwrap_or_else(PoisonError::into_inner)
-        {
+        for (tally, counter) in &*lock(&self.told.counters) {
             counter.absolute(tally.count());
         }
         let mut text = self.recorder.render();
         let mut family = "";
-        for series in &*self.told.histograms.lock().unwrap_or_else(PoisonError::into_inner) {
+        for series in &*lock(&self.told.histograms) {
             let Family { name, help, .. } = series.family();
             if family != *name {
                 family = name;

@@ -60,9 +60,14 @@ impl ClientRequest {
         Micros(self.invoked_at_us)
     }
 
+    /// When its first answer was read.
+    pub fn answered_at(&self) -> Option<Micros> {
+        self.answered_at_us.map(Micros)
+    }
+
     /// When its first answer was read, and what that said.
     pub fn answered(&self) -> Option<(Micros, AnswerKind)> {
-        self.answered_at_us.map(Micros).zip(self.answer)
+        self.answered_at().zip(self.answer)
     }
 
     /// As a line of `history.jsonl`, without its end.

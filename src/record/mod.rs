@@ -14,7 +14,7 @@ pub use history::{ClientRequest, HistoryError, OperationKind, read_history};
 pub use json::{fact_json, json_line};
 pub use run::RunRecords;
 
-use crate::interface::Address;
+use crate::interface::{Address, Outcome};
 use crate::raft::{Cause, Deposed, Disposition, Event, Index, Kind, Member, Micros, Term, To, Why};
 use crate::wire::Garbage;
 
@@ -61,6 +61,15 @@ pub enum AnswerKind {
 }
 
 impl AnswerKind {
+    /// That of an answer that says `outcome`.
+    pub const fn of(outcome: &Outcome) -> AnswerKind {
+        match outcome {
+            Outcome::Ok(_) => AnswerKind::Ok,
+            Outcome::Fail => AnswerKind::Fail,
+            Outcome::Redirect => AnswerKind::Redirect,
+        }
+    }
+
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {

@@ -326,11 +326,7 @@ impl Replica {
         place: Option<(Index, Term)>,
         desk: &mut Desk<'_, impl Sink>,
     ) {
-        let kind = match outcome {
-            Outcome::Ok(_) => AnswerKind::Ok,
-            Outcome::Fail => AnswerKind::Fail,
-            Outcome::Redirect => AnswerKind::Redirect,
-        };
+        let kind = AnswerKind::of(&outcome);
         let (index, term) = place.unwrap_or_default();
         desk.sink.begin(Work::Answer { index, term, mid: &mid, outcome: kind });
         let request = request_id(&mid);

@@ -61,9 +61,7 @@ impl Lenses {
         profile: &Profile,
     ) -> Lenses {
         let out = environment.out.as_deref();
-        let file =
-            out.and_then(|out| or_complain("LACONIC_OUT", open_records(out, members, clock)));
-        let missing = out.is_some() && file.is_none();
+        let records = Records::open(out, members, clock);
         // A folder that is none is said once.
         let out = out.filter(|out| out.is_dir());
         let folder = environment.black_box.as_deref();
@@ -71,7 +69,6 @@ impl Lenses {
             or_complain("LACONIC_BLACK_BOX", open_black_box(folder, members, clock))
         });
         let telemetry = Telemetry::open(environment.metrics_address, out, members, profile);
-        let records = Records { file, missing };
         Lenses { records, black_box, garbage: GarbageLog::default(), spans, telemetry }
     }
 
@@ -162,9 +159,9 @@ pub(super) fn complain(words: &str) {
     let _ = writeln!(io::stderr(), "laconic replica: {words}; serving on without it");
 }
 
-/// What came of opening what `variable` asks for.
-fn or_complain<T>(variable: &str, opened: Result<T, impl Display>) -> Option<T> {
-    opened.map_err(|error| complain(&format!("{variable}: {error}"))).ok()
+/// What came of opening or writing what `variable` asks for.
+fn or_complain<T>(variable: &str, done: Result<T, impl Display>) -> Option<T> {
+    done.map_err(|error| complain(&format!("{variable}: {error}"))).ok()
 }
 
 /// The record file, as long as it can be written.
@@ -175,17 +172,19 @@ struct Records {
 }
 
 impl Records {
-    fn flush(&mut self) {
-        let flushed = self.file.as_mut().map(RecordFile::flush);
-        if let Some(Err(error)) = flushed {
-            self.give_up(&error);
-        }
+    /// Below `out`, if it is asked for.
+    fn open(out: Option<&Path>, members: &Membership, clock: &MonotonicClock) -> Records {
+        let open = |out| or_complain("LACONIC_OUT", open_records(out, members, clock));
+        let file = out.and_then(open);
+        Records { missing: out.is_some() && file.is_none(), file }
     }
 
-    /// What has been written stays.
-    fn give_up(&mut self, error: &RecordFileError) {
-        complain(&format!("LACONIC_OUT: {error}"));
-        (self.file, self.missing) = (None, true);
+    /// Gives the file up if it cannot be written; what has been written stays.
+    fn flush(&mut self) {
+        let flushed = self.file.as_mut().map(RecordFile::flush);
+        if flushed.is_some_and(|flushed| or_complain("LACONIC_OUT", flushed).is_none()) {
+            (self.file, self.missing) = (None, true);
+        }
     }
 }
 

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-use super::history::{Action, Ending, Operation};
+use super::history::{Action, Operation};
 use super::outcome::Outcome;
 use super::scenario::Scenario;
 use crate::budget::Limits;
 use crate::raft::Tuning;
-use crate::record::{AnswerKind, ClientRequest, OperationKind, request_id};
+use crate::record::{ClientRequest, OperationKind, request_id};
 
 /// A file of the folder could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -74,14 +74,13 @@ pub fn run_json(scenario: &Scenario, tuned: Tuned<'_>, outcome: &Outcome) -> Val
 ///
 /// # Errors
 /// If the folder or a file cannot be written.
-pub fn write(out: &Path, run: &Value, history: &[Operation]) -> Result<(), FolderError> {
+pub fn write(out: &Path, run: &Value, requests: &[ClientRequest]) -> Result<(), FolderError> {
     let put = |name: &str, text: String| {
         let path = out.join(name);
         std::fs::write(&path, text).map_err(|source| FolderError { path, source })
     };
     std::fs::create_dir_all(out).map_err(|source| FolderError { path: out.to_owned(), source })?;
     put("run.json", format!("{run:#}\n"))?;
-    let requests = client_requests(history);
     let lines = requests.iter().map(|request| request.json_line() + "\n");
     put("history.jsonl", lines.collect())
 }
@@ -96,11 +95,6 @@ fn client_request(operation: &Operation) -> ClientRequest {
         Action::Put { value } => (OperationKind::Put, Some(value)),
         Action::Get { value } => (OperationKind::Get, value.as_ref()),
     };
-    let answer = operation.answered.map(|(_, ending)| match ending {
-        Ending::Ok => AnswerKind::Ok,
-        Ending::Redirect => AnswerKind::Redirect,
-        Ending::Fail => AnswerKind::Fail,
-    });
     ClientRequest {
         client: operation.client,
         mid: operation.mid.clone(),
@@ -110,6 +104,6 @@ fn client_request(operation: &Operation) -> ClientRequest {
         value: value.cloned(),
         invoked_at_us: operation.invoked_at.0,
         answered_at_us: operation.answered.map(|(at, _)| at.0),
-        answer,
+        answer: operation.answered.map(|(_, answer)| answer),
     }
 }

@@ -86,8 +86,7 @@ impl Clients {
         let arrow = sheet.new_arrow("answer", outcome.name());
         slice.tips.push(Tip { arrow: arrow.clone(), starts: true });
         let found = self.find(request);
-        let in_time =
-            found.filter(|(request, _)| request.answered().is_some_and(|(by, _)| at < by));
+        let in_time = found.filter(|(request, _)| request.answered_at().is_some_and(|by| at < by));
         match in_time {
             Some((_, progress)) => {
                 let answer = Answer { arrow, sent_at: at };
@@ -106,8 +105,7 @@ impl Clients {
         for (request, progress) in self.requests {
             let begin = request.invoked_at();
             // The answer has a slice of its own at the end.
-            let answered_at = request.answered().map(|(at, _)| at);
-            let over = answered_at.unwrap_or(end.max(begin)) + Micros(1);
+            let over = request.answered_at().unwrap_or(end.max(begin)) + Micros(1);
             *changes.entry(begin).or_default() += 1;
             *changes.entry(over).or_default() -= 1;
             let place = lanes.place(request.client, begin, over, sheet);
@@ -147,11 +145,10 @@ fn draw_request<W: Write>(
         let (name, details) = (name.to_owned(), json!({}));
         sheet.slice(place, span(from, to), &Slice { name, details, tips });
     };
-    let answered_at = request.answered().map(|(at, _)| at);
-    let last = answered_at.unwrap_or(over);
+    let last = request.answered_at().unwrap_or(over);
     let on_its_way = taken_in_at.min(last).max(begin + Micros(1));
     stage("on its way", begin, on_its_way, vec![Tip { arrow, starts: true }]);
-    if let Some(at) = answered_at {
+    if let Some(at) = request.answered_at() {
         let tip = progress.answer.map(|answer| Tip { arrow: answer.arrow, starts: false });
         stage(answer, at, over, tip.into_iter().collect());
     }

@@ -159,7 +159,7 @@ fn dashboards_are_well_formed() {
 }
 
 /// As Grafana would ask it.
-fn substituted(query: &str, replica: &str) -> String {
+pub(super) fn substituted(query: &str, replica: &str) -> String {
     query
         .replace("$__rate_interval", "3s")
         .replace("$__range", "8s")

@@ -94,9 +94,9 @@ impl Engine {
             return Ok(Done { outcome, budget: None });
         }
         let run = folder::run_json(&job.scenario, tuned, &outcome);
-        let history = &outcome.conclusion.history;
+        let requests = folder::client_requests(&outcome.conclusion.history);
         if let Some(out) = &job.out {
-            folder::write(out, &run, history).map_err(Failure::environment)?;
+            folder::write(out, &run, &requests).map_err(Failure::environment)?;
         }
         if !analyses {
             return Ok(Done { outcome, budget: None });
@@ -104,7 +104,7 @@ impl Engine {
         let facts = RunFacts::from_json(&run).map_err(Failure::environment)?;
         let mut analysis = Analysis::new(facts);
         let problems = feed(&mut analysis, records, job.out.as_deref())?;
-        let report = analysis.finish(&folder::client_requests(history), problems);
+        let report = analysis.finish(&requests, problems);
         Ok(Done { outcome, budget: Some(report) })
     }
 

@@ -5,8 +5,9 @@
 use super::arrived::{CLIENTS, Incorrect, client_address, client_at, excerpt};
 use crate::interface::{self, Address, Answer, Outcome, Request, Text};
 use crate::raft::{Member, MemberSet, Micros};
+use crate::record::AnswerKind;
 use crate::sim::dice::{Dice, Probability, scramble};
-use crate::sim::history::{Action, Ending, Operation};
+use crate::sim::history::{Action, Operation};
 use crate::sim::scenario::Scenario;
 use md5::{Digest, Md5};
 use rustc_hash::FxHashMap;
@@ -155,13 +156,13 @@ impl Clients {
         let number = number.ok_or_else(not_waited_for)?;
         match attempt.operation.answered {
             None => {}
-            Some((_, Ending::Ok)) => {
+            Some((_, AnswerKind::Ok)) => {
                 self.second_answers.push(SecondAnswer { attempt: index, at: now, by: from });
                 return Ok(None);
             }
-            Some((_, Ending::Redirect | Ending::Fail)) => return Err(not_waited_for()),
+            Some((_, AnswerKind::Redirect | AnswerKind::Fail)) => return Err(not_waited_for()),
         }
-        attempt.operation.answered = Some((now, ending_of(&answer.outcome)));
+        attempt.operation.answered = Some((now, AnswerKind::of(&answer.outcome)));
         attempt.answered_by = Some(from);
         self.latencies.push(now.since(attempt.operation.invoked_at));
         self.clients[number].leader = leader;
@@ -314,14 +315,6 @@ fn asked(key: &Text, action: &Action) -> interface::Operation {
         Action::Put { value } => {
             interface::Operation::Put { key: key.clone(), value: value.clone() }
         }
-    }
-}
-
-fn ending_of(outcome: &Outcome) -> Ending {
-    match outcome {
-        Outcome::Ok(_) => Ending::Ok,
-        Outcome::Redirect => Ending::Redirect,
-        Outcome::Fail => Ending::Fail,
     }
 }
 

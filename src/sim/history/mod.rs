@@ -24,6 +24,7 @@ use register::{Refused, Register};
 
 use crate::interface::{Address, Text};
 use crate::raft::Micros;
+use crate::record::AnswerKind;
 
 /// What an operation did, as its client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,17 +41,6 @@ pub enum Action {
     },
 }
 
-/// How an operation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// `ok`: it took effect between invocation and answer.
-    Ok,
-    /// `redirect`: it must never take effect (rule R1).
-    Redirect,
-    /// `fail`: the same.
-    Fail,
-}
-
 /// One attempt of a client at an operation; a redirected request that is sent again is another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
@@ -64,8 +54,9 @@ pub struct Operation {
     pub action: Action,
     /// When the request was created.
     pub invoked_at: Micros,
-    /// When the first answer came and what it said; `None`: unanswered, may have taken effect or not.
-    pub answered: Option<(Micros, Ending)>,
+    /// When the first answer came and what it said: after `ok` it took effect in between, after
+    /// `redirect` and `fail` it must never (rule R1). `None`: unanswered, may have taken effect or not.
+    pub answered: Option<(Micros, AnswerKind)>,
 }
 
 impl fmt::Display for Operation {
@@ -77,9 +68,9 @@ impl fmt::Display for Operation {
         }
         write!(f, " (client {}, {} to ", self.client, self.invoked_at)?;
         match &self.answered {
-            Some((at, Ending::Ok)) => write!(f, "{at})"),
-            Some((at, Ending::Redirect)) => write!(f, "{at}, redirected)"),
-            Some((at, Ending::Fail)) => write!(f, "{at}, failed)"),
+            Some((at, AnswerKind::Ok)) => write!(f, "{at})"),
+            Some((at, AnswerKind::Redirect)) => write!(f, "{at}, redirected)"),
+            Some((at, AnswerKind::Fail)) => write!(f, "{at}, failed)"),
             None => write!(f, "no answer)"),
         }
     }
@@ -233,7 +224,7 @@ fn refused_took_effect(operations: &[&Operation]) -> Option<Fault> {
 
 impl Operation {
     fn is_refused_put(&self) -> bool {
-        matches!(self.answered, Some((_, Ending::Redirect | Ending::Fail)))
+        matches!(self.answered, Some((_, AnswerKind::Redirect | AnswerKind::Fail)))
             && matches!(self.action, Action::Put { .. })
     }
 }

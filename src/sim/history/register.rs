@@ -3,8 +3,9 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Action, Ending, Operation};
+use super::{Action, Operation};
 use crate::raft::Micros;
+use crate::record::AnswerKind;
 
 /// What is assumed of puts that were answered `redirect` or `fail`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl<'a> Register<'a> {
                 answered_at: Micros::NEVER,
             };
             match operation.answered {
-                Some((answered_at, Ending::Ok)) => {
+                Some((answered_at, AnswerKind::Ok)) => {
                     register.required.push(Step { answered_at, ..step });
                 }
                 None if is_put => register.optional.push(step),

@@ -8,10 +8,16 @@ use rand_pcg::Pcg64Mcg;
 
 use super::*;
 
-const OK: Option<Ending> = Some(Ending::Ok);
+const OK: Option<AnswerKind> = Some(AnswerKind::Ok);
 
 /// An operation by client 16, from millisecond `from` to `to`; `ending` `None`: unanswered.
-fn operation(mid: &str, action: Action, from: u64, to: u64, ending: Option<Ending>) -> Operation {
+fn operation(
+    mid: &str,
+    action: Action,
+    from: u64,
+    to: u64,
+    ending: Option<AnswerKind>,
+) -> Operation {
     Operation {
         client: Address(16),
         mid: mid.into(),
@@ -92,7 +98,7 @@ fn a_stale_read_among_repeated_values_is_found() {
 
 #[test]
 fn r1_a_read_of_a_redirected_put_is_reported_apart() {
-    for ending in [Ending::Redirect, Ending::Fail] {
+    for ending in [AnswerKind::Redirect, AnswerKind::Fail] {
         let mut history = vec![
             put("P1", "a", 0, 10),
             operation("P2", Action::Put { value: "b".into() }, 20, 30, Some(ending)),
@@ -155,7 +161,7 @@ fn class(operations: &[Operation]) -> Class {
 }
 
 fn class_by_brute_force(operations: &[Operation]) -> Class {
-    let ok = |operation: &&Operation| matches!(operation.answered, Some((_, Ending::Ok)));
+    let ok = |operation: &&Operation| matches!(operation.answered, Some((_, AnswerKind::Ok)));
     let is_put = |operation: &&Operation| matches!(operation.action, Action::Put { .. });
     let (required, rest): (Vec<&Operation>, Vec<&Operation>) = operations.iter().partition(ok);
     let puts = rest.into_iter().filter(is_put);
@@ -203,7 +209,7 @@ fn explains(order: &[&Operation]) -> bool {
             Action::Get { .. } => {}
         }
         let ended_before = |later: &&Operation| match later.answered {
-            Some((at, Ending::Ok)) => at < operation.invoked_at,
+            Some((at, AnswerKind::Ok)) => at < operation.invoked_at,
             _ => false,
         };
         if order[index + 1..].iter().any(ended_before) {
@@ -241,7 +247,7 @@ fn correct_history(shape: &Shape, random: &mut Pcg64Mcg) -> Vec<Operation> {
         let dice = random.random_range(0..100);
         let ending = match is_put {
             true if dice < shape.unanswered => None,
-            true if dice < shape.unanswered + shape.refused => Some(Ending::Redirect),
+            true if dice < shape.unanswered + shape.refused => Some(AnswerKind::Redirect),
             _ => OK,
         };
         let takes_effect = ending == OK || (ending.is_none() && random.random_bool(0.5));
@@ -372,7 +378,7 @@ fn written(value: &str) -> Action {
 
 /// An answered put early in a history.
 fn some_put(history: &[Operation]) -> &Operation {
-    let is_ok = |operation: &&Operation| matches!(operation.answered, Some((_, Ending::Ok)));
+    let is_ok = |operation: &&Operation| matches!(operation.answered, Some((_, AnswerKind::Ok)));
     let is_put = |operation: &&Operation| matches!(operation.action, Action::Put { .. });
     history[history.len() / 10..].iter().filter(is_ok).find(is_put).unwrap()
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::interface::Address;
-use crate::sim::history::{Action, Ending};
+use crate::record::AnswerKind;
+use crate::sim::history::Action;
 use std::collections::BTreeSet;
 
 /// A long run, half of it gets.
@@ -435,8 +436,8 @@ fn the_history_holds_every_attempt_with_what_its_client_was_told() {
     run.answer(&get, "ok", "0002");
     run.request();
     let history = run.conclude().history;
-    assert_eq!(history[0].answered.map(|(_, ending)| ending), Some(Ending::Redirect));
-    assert_eq!(history[1].answered, Some((history[1].invoked_at + Micros(5), Ending::Ok)));
+    assert_eq!(history[0].answered.map(|(_, ending)| ending), Some(AnswerKind::Redirect));
+    assert_eq!(history[1].answered, Some((history[1].invoked_at + Micros(5), AnswerKind::Ok)));
     assert_eq!(history[0].action, history[1].action);
     let [.., read, open] = &history[..] else { panic!("{history:?}") };
     assert!(matches!(&read.action, Action::Get { value: Some(value) } if value.len() == 32));
