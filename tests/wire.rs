@@ -93,9 +93,11 @@ fn any_message() -> impl Strategy<Value = Message> {
         told.prop_map(|(term, campaign_term, granted, cause)| {
             Message::PreVoteReply(PreVoteReply { term, campaign_term, granted, cause })
         }),
-        (any::<u64>(), any::<bool>(), any_cause()).prop_map(|(term, granted, cause)| {
-            Message::VoteReply(VoteReply { term, granted, cause })
-        }),
+        (any::<u64>(), any::<u64>(), any::<bool>(), any_cause()).prop_map(
+            |(term, heard_commit, granted, cause)| {
+                Message::VoteReply(VoteReply { term, granted, heard_commit, cause })
+            }
+        ),
     ]
 }
 

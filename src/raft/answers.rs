@@ -5,7 +5,7 @@ use super::event::{Disposition, Event, Output};
 use super::leader::Leader;
 use super::message::{AppendReply, Cause, Refusal};
 use super::progress::SentRound;
-use super::types::{Index, Member, MemberSet, Micros};
+use super::types::{Index, Member, Micros};
 
 impl Leader {
     /// An answer of the current term. Rule R13: its round must be known, its members must be ones
@@ -24,6 +24,11 @@ impl Leader {
         let known = round.members.contains(from) && reply.members.is_subset_of(round.members);
         if !known || reply.through > core.log.last_index() {
             return Disposition::Implausible;
+        }
+        if round.number > self.progress[from.rank()].heard_round {
+            for member in reply.members.iter().chain([from]) {
+                core.round_trips[member.rank()].sample(round.at, now, round.hops + 1);
+            }
         }
         let moved = self.accept(now, &round, reply, out);
         let refused = reply
@@ -56,33 +61,18 @@ impl Leader {
             let was_suspect = progress.suspect;
             if round.number > progress.answered_round {
                 moved = true;
-                progress.measure(now.since(round.at));
+                progress.loss.arrived(2);
             }
             moved |= progress.accept(round, reply.through, now);
-            if was_suspect {
+            if was_suspect && !progress.suspect {
                 out.push(Output::Event(Event::Trusted { member }));
             }
         }
         if moved {
-            self.measure(now, round, reply.members);
+            // One message a member, and the answer.
+            self.loss.arrived(reply.members.len() + 1);
         }
         moved
-    }
-
-    /// Round trip (RFC 6298) and loss, from an answer that came: one message a member, and itself.
-    fn measure(&mut self, now: Micros, round: &SentRound, members: MemberSet) {
-        let sample = now.since(round.at);
-        let (smoothed, deviation) = self.round_trip;
-        self.round_trip = match smoothed.0 {
-            0 => (sample, Micros(sample.0 / 2)),
-            _ => (
-                Micros((smoothed.0 * 7 + sample.0) / 8),
-                Micros((deviation.0 * 3 + smoothed.0.abs_diff(sample.0)) / 4),
-            ),
-        };
-        for _ in 0..=members.len() {
-            self.loss_ppm -= self.loss_ppm / 64;
-        }
     }
 
     /// The log check failed at `from`: continue where the hint says that the logs agree, or look
@@ -103,7 +93,7 @@ impl Leader {
         let guess = hint.first.saturating_sub(1).min(refusal.refused - 1);
         progress.refuse(round.number, core.log.agreement(hint), guess, now);
         progress.settled_round = self.rounds.newest + 1;
-        if was_suspect {
+        if was_suspect && !progress.suspect {
             out.push(Output::Event(Event::Trusted { member: from }));
         }
         self.send_where_it_agrees(core, now, from, out);

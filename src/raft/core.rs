@@ -1,12 +1,13 @@
 //! What a replica holds whatever its role, and the roles.
 
+use super::estimate::RoundTrip;
 use super::event::{Event, Output, To};
 use super::leader::Leader;
 use super::log::Log;
 use super::message::{Message, Why};
 use super::random::Random;
-use super::tuning::Tuning;
-use super::types::{Index, Member, MemberSet, Micros, Term};
+use super::tuning::{ResendFrom, Tuning};
+use super::types::{Index, Member, MemberSet, Micros, Round, Term};
 
 /// State that outlives a change of role.
 #[derive(Debug)]
@@ -27,8 +28,12 @@ pub(super) struct Core {
     pub leader: Option<Member>,
     /// When `leader` was last heard.
     pub heard_at: Micros,
-    /// Counts appends heard from leaders: tells whether one was heard since (rule R5).
+    /// Counts news from leaders: tells whether any was heard since (rule R5).
     pub times_heard: u64,
+    /// Newest round heard in `term`: only a newer one is news (rule R21).
+    pub heard_round: Round,
+    /// Newest round accepted in `term`: its promise, and that of all before, has been given.
+    pub promised_round: Round,
     /// The log.
     pub log: Log,
     /// Highest index known to be committed and held here.
@@ -39,8 +44,13 @@ pub(super) struct Core {
     pub promise_until: Micros,
     /// When to campaign, unless a leader is heard before.
     pub election_at: Micros,
+    /// When to campaign before that, because a member whose log is shorter has tried (rule R18),
+    /// unless another is heard to stand first.
+    pub early_candidacy_at: Option<Micros>,
     /// No candidacy before this time.
     pub silent_until: Micros,
+    /// How long the others take to answer, by rank, whoever leads.
+    pub round_trips: Vec<RoundTrip>,
 }
 
 impl Core {
@@ -54,11 +64,35 @@ impl Core {
         MemberSet(((1u64 << self.count) - 1) as u32 & !MemberSet::only(self.me).0)
     }
 
+    /// How long to wait for a direct answer of `member`: by its own round trip, so that neither a
+    /// long way nor a slow network is taken for silence.
+    pub fn resend_timeout(&self, member: Member) -> Micros {
+        let fixed = self.tuning.resend_timeout();
+        match self.tuning.resend_from {
+            ResendFrom::Fixed => fixed,
+            ResendFrom::RoundTrip => self.round_trips[member.rank()]
+                .timeout()
+                .map_or(fixed, |timeout| timeout.clamp(fixed, self.tuning.heartbeat_interval())),
+        }
+    }
+
     /// Draws when to campaign if nothing is heard from now on.
     pub fn reset_election(&mut self, now: Micros) {
+        self.early_candidacy_at = None;
         let (low, high) =
             (self.tuning.election_timeout_min_us, self.tuning.election_timeout_max_us);
         self.election_at = now + Micros(self.random.between(low, high));
+    }
+
+    /// Leaves others the time for an election before an own one (rule R25).
+    pub fn defer_election(&mut self, now: Micros) {
+        self.early_candidacy_at = None;
+        self.election_at = self.election_at.max(now + Micros(self.tuning.resend_timeout_us * 2));
+    }
+
+    /// When to campaign.
+    pub fn candidacy_at(&self) -> Micros {
+        self.election_at.min(self.early_candidacy_at.unwrap_or(Micros::NEVER))
     }
 
     /// Whether a promise to a leader is in force.
@@ -76,6 +110,7 @@ impl Core {
         self.term = term;
         self.voted_for = None;
         self.leader = None;
+        (self.heard_round, self.promised_round) = (0, 0);
         out.push(Output::Event(Event::TermStarted { term }));
     }
 
@@ -99,7 +134,9 @@ pub(super) struct Campaign {
     pub granted: MemberSet,
     /// Who said anything.
     pub heard: MemberSet,
-    /// When to ask the silent ones again; `None`: not any more.
+    /// When it began: an answer that comes before anyone is asked again tells a round trip.
+    pub began_at: Micros,
+    /// When to ask those who have not answered again; `None`: not any more.
     pub retry_at: Option<Micros>,
     /// How often they were.
     pub retries: u8,

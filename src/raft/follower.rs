@@ -23,7 +23,10 @@ pub(super) fn on_append(
     if !store(core, &append, out) {
         return Disposition::Implausible;
     }
-    core.promise(now, append.promise);
+    if append.round > core.promised_round {
+        core.promised_round = append.round;
+        core.promise(now, append.promise);
+    }
     // Rule R11: only what this append has checked is known to agree with the leader.
     core.commit_through(append.commit.min(append.through()), out);
     let entries = append.entries.len();
@@ -35,16 +38,21 @@ pub(super) fn on_append(
     }
 }
 
-/// A leader lives: name it, wait for it, note how far it has committed.
+/// A leader lives: name it, wait for it, note how far it has committed. A round that is no newer
+/// than one heard before shows nothing of that: the network repeats what dead leaders once said
+/// (rule R21).
 fn hear(core: &mut Core, now: Micros, append: &Append, out: &mut Vec<Output>) {
     if core.leader != Some(append.leader) {
         core.leader = Some(append.leader);
         out.push(Output::Event(Event::LeaderHeard { leader: append.leader, term: append.term }));
     }
-    core.heard_at = now;
-    core.times_heard += 1;
     core.heard_commit = core.heard_commit.max(append.commit);
-    core.reset_election(now);
+    if append.round > core.heard_round {
+        core.heard_round = append.round;
+        core.heard_at = now;
+        core.times_heard += 1;
+        core.reset_election(now);
+    }
 }
 
 /// Puts the entries that are new into the log. An entry that is there already stays; only a real

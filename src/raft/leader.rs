@@ -4,11 +4,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::core::Core;
+use super::estimate::Loss;
 use super::event::{Event, Output, Ticket};
 use super::message::Cause;
 use super::progress::{Progress, Rounds};
 use super::tuning::ResendFrom;
 use super::types::{Entry, Index, Member, MemberSet, Micros, Round};
+
+/// How many resends in a row go out four timeouts apart while requests wait and too few can be
+/// counted on (see [`Leader::overdue_at`]).
+const STEADY_ATTEMPTS: u8 = 8;
 
 /// State of a leader for one term.
 #[derive(Debug)]
@@ -42,10 +47,8 @@ pub(super) struct Leader {
     pub asked_round: Round,
     /// Since when a quorum owes an answer (rule R6).
     pub unheard_since: Option<Micros>,
-    /// Estimated loss, in parts per million messages (rule R16).
-    pub loss_ppm: u64,
-    /// Smoothed round trip and its deviation (RFC 6298); 0 before the first.
-    pub round_trip: (Micros, Micros),
+    /// Loss of messages between this leader and the living (rule R16).
+    pub loss: Loss,
     /// Next tick of `heartbeat_always`.
     pub tick_at: Micros,
     /// The commit index is news that no message carried (only with `eager_commit`).
@@ -73,8 +76,7 @@ impl Leader {
             lease_from: 1,
             asked_round: 0,
             unheard_since: None,
-            loss_ppm: 0,
-            round_trip: (Micros(0), Micros(0)),
+            loss: Loss::default(),
             tick_at: now + core.tuning.heartbeat_interval(),
             commit_untold: false,
         };
@@ -151,8 +153,13 @@ impl Leader {
 
     /// Whether a quorum answered lately, or was not asked (rule R6).
     pub fn is_in_touch(&self, core: &Core, now: Micros) -> bool {
-        let patience = self.resend_timeout(core).0 * 2;
-        self.unheard_since.is_none_or(|since| now < since + Micros(patience))
+        let Some(since) = self.unheard_since else {
+            return true;
+        };
+        let prompt = self.prompt(core);
+        let timeouts = prompt.iter().map(|member| core.resend_timeout(member).0);
+        let patience = timeouts.max().unwrap_or(core.tuning.resend_timeout_us) * 2;
+        now < since + Micros(patience)
     }
 
     /// Check-quorum (§6.2 of the dissertation).
@@ -177,27 +184,33 @@ impl Leader {
 
     /// Whether messages are lost so often that silence is taken for loss, not for death.
     pub fn is_lossy(&self, core: &Core) -> bool {
-        self.loss_ppm > core.tuning.silence_is_loss_above_per_mille * 1_000
-    }
-
-    /// How long to wait for an answer.
-    pub fn resend_timeout(&self, core: &Core) -> Micros {
-        let fixed = core.tuning.resend_timeout_us;
-        let (smoothed, deviation) = self.round_trip;
-        match core.tuning.resend_from {
-            ResendFrom::RoundTrip if smoothed.0 > 0 => {
-                Micros((smoothed.0 + 4 * deviation.0).clamp(fixed, 8 * fixed))
-            }
-            _ => Micros(fixed),
-        }
+        self.loss.parts_per_million() > core.tuning.silence_is_loss_above_per_mille * 1_000
     }
 
     /// When the answer that `member` owes is overdue: later after each timeout in a row, at most
-    /// by a heartbeat interval.
-    pub fn overdue_at(&self, core: &Core, member: Member) -> Option<Micros> {
+    /// by a heartbeat interval. While the leader `is_starved` the wait stays at four timeouts for a
+    /// while: a long row of them is a cut, a short one is loss.
+    pub fn overdue_at(&self, core: &Core, member: Member, is_starved: bool) -> Option<Micros> {
         let awaiting = self.progress[member.rank()].awaiting?;
-        let backoff = self.resend_timeout(core).0 << awaiting.attempts.min(10);
-        Some(awaiting.since + Micros(backoff.min(core.tuning.heartbeat_interval_us)))
+        let timeout = core.resend_timeout(member).0;
+        // A chain of two hops takes half as long again as a direct round trip.
+        let way = match core.tuning.resend_from {
+            ResendFrom::Fixed => timeout,
+            ResendFrom::RoundTrip => (timeout * (awaiting.hops as u64 + 1)).div_ceil(2),
+        };
+        let doublings = match awaiting.attempts {
+            attempts if is_starved => attempts.min(2).max(attempts.saturating_sub(STEADY_ATTEMPTS)),
+            attempts => attempts,
+        };
+        let backoff = (way << doublings.min(10)).min(core.tuning.heartbeat_interval_us.max(way));
+        Some(awaiting.since + Micros(backoff))
+    }
+
+    /// Whether something waits for an answer and fewer followers than a quorum needs can be counted
+    /// on: whoever answers first is needed.
+    pub fn is_starved(&self, core: &Core) -> bool {
+        let waits = core.commit < core.log.last_index() || !self.reads.is_empty();
+        waits && self.healthy(core).len() < core.others_needed()
     }
 
     /// When `member` must hear from this leader again.
@@ -213,24 +226,36 @@ impl Leader {
         if self.is_confirm_due(core) || self.commit_untold {
             return Micros(0);
         }
+        let is_starved = self.is_starved(core);
         let mut deadline = self.flush_at.unwrap_or(Micros::NEVER);
         if core.tuning.check_quorum {
             deadline = deadline.min(self.quorum_lost_at(core));
         }
         for member in core.others().iter() {
             deadline = deadline.min(self.heartbeat_at(core, member));
-            deadline = deadline.min(self.overdue_at(core, member).unwrap_or(Micros::NEVER));
+            deadline =
+                deadline.min(self.overdue_at(core, member, is_starved).unwrap_or(Micros::NEVER));
         }
         deadline
     }
 
     /// The followers that can be counted on.
     pub fn healthy(&self, core: &Core) -> MemberSet {
-        let mut healthy = MemberSet::EMPTY;
-        for member in core.others().iter().filter(|m| self.progress[m.rank()].is_healthy()) {
-            healthy.insert(member);
-        }
-        healthy
+        core.others().iter().filter(|member| self.progress[member.rank()].is_healthy()).collect()
+    }
+
+    /// Those of them who answer in time (rule R26): within twice the round trip of the f-th fastest,
+    /// and half of what a round trip usually takes. There are always f, if f can be counted on.
+    pub fn prompt(&self, core: &Core) -> MemberSet {
+        let healthy = self.healthy(core);
+        let trip = |member: Member| core.round_trips[member.rank()].smoothed();
+        let mut trips: Vec<Micros> = healthy.iter().filter_map(trip).collect();
+        trips.sort_unstable();
+        let Some(typical) = trips.get(core.others_needed() - 1) else {
+            return healthy;
+        };
+        let most = Micros(typical.0 * 2 + core.tuning.resend_timeout_us / 20);
+        healthy.iter().filter(|member| trip(*member).is_none_or(|trip| trip <= most)).collect()
     }
 }
 

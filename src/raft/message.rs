@@ -25,7 +25,7 @@ pub enum Cause {
     Commit = 6,
     /// An election, first try.
     Campaign = 7,
-    /// The same election again, to those who were silent.
+    /// The same election again, to all who have not answered.
     Retry = 8,
 }
 
@@ -250,11 +250,7 @@ impl Route {
 
     /// The hops as a set.
     pub fn members(&self) -> MemberSet {
-        let mut members = MemberSet::EMPTY;
-        for hop in self.iter() {
-            members.insert(hop);
-        }
-        members
+        self.iter().collect()
     }
 }
 
@@ -372,6 +368,9 @@ pub struct VoteReply {
     pub term: Term,
     /// Whether the vote was given.
     pub granted: bool,
+    /// Highest commit index that the answerer has heard of: what lies at or below it has been
+    /// answered, so the new leader does not answer it again (rule R3).
+    pub heard_commit: Index,
     /// Cause of the request.
     pub cause: Cause,
 }

@@ -66,6 +66,7 @@
 mod answers;
 mod core;
 mod election;
+mod estimate;
 mod event;
 mod follower;
 pub mod invariants;

@@ -32,7 +32,8 @@ pub(super) fn is_plausible(core: &Core, from: Member, message: &Message) -> bool
         Message::Vote(request) => {
             request.last.index <= reachable && request.last.term < request.term
         }
-        Message::PreVoteReply(_) | Message::VoteReply(_) => true,
+        Message::VoteReply(reply) => reply.heard_commit <= reachable,
+        Message::PreVoteReply(_) => true,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a leader knows of one follower: tiny state, verbs that say whether anything moved.
 
+use super::estimate::Loss;
 use super::types::{Index, MemberSet, Micros, Round};
 
 /// An answer that is being waited for.
@@ -7,10 +8,16 @@ use super::types::{Index, MemberSet, Micros, Round};
 pub struct Awaiting {
     /// Newest round that wants an answer; it settles all before.
     pub round: Round,
+    /// How many members that round visits, one after the other; the last of them answers.
+    pub hops: usize,
     /// When the wait began, or began anew.
     pub since: Micros,
-    /// How many timeouts in a row.
+    /// How many timeouts in a row. Only an answer to the latest resend, or to what came after it,
+    /// ends the row: an answer to an earlier round says that the member lives, not that it answers
+    /// in time (rule R26, and Karn's for round trips).
     pub attempts: u8,
+    /// The round of the latest resend; 0 before the first.
+    pub resent: Round,
     /// First entry sent since the last answer: a resend starts there.
     pub first: Index,
 }
@@ -24,6 +31,8 @@ pub struct Progress {
     pub next: Index,
     /// It has answered in this term, and may join quorums (rule R15).
     pub answered: bool,
+    /// Newest round that it answered, yes or no. An answer to an older one says nothing new.
+    pub heard_round: Round,
     /// Newest round that it accepted.
     pub answered_round: Round,
     /// When that round began, by the leader's clock (rule R9).
@@ -41,10 +50,8 @@ pub struct Progress {
     pub told_commit: Index,
     /// The answer waited for, if any.
     pub awaiting: Option<Awaiting>,
-    /// Smoothed round trip (RFC 6298), for observers; 0 before the first.
-    pub round_trip: Micros,
-    /// Estimated loss on the way there and back, in parts per million, for observers.
-    pub loss_ppm: u64,
+    /// Loss on the way there and back, for observers.
+    pub loss: Loss,
 }
 
 impl Progress {
@@ -54,6 +61,7 @@ impl Progress {
             matched: 0,
             next,
             answered: false,
+            heard_round: 0,
             answered_round: 0,
             answered_at: Micros(0),
             addressed_at: now,
@@ -62,25 +70,8 @@ impl Progress {
             settled_round: 0,
             told_commit: 0,
             awaiting: None,
-            round_trip: Micros(0),
-            loss_ppm: 0,
+            loss: Loss::default(),
         }
-    }
-
-    /// An answer to a round came `sample` after it began: one message there, one back.
-    pub fn measure(&mut self, sample: Micros) {
-        self.round_trip = match self.round_trip.0 {
-            0 => sample,
-            smoothed => Micros((smoothed * 7 + sample.0) / 8),
-        };
-        for _ in 0..2 {
-            self.loss_ppm -= self.loss_ppm / 64;
-        }
-    }
-
-    /// An answer did not come in time.
-    pub fn miss(&mut self) {
-        self.loss_ppm += (1_000_000 - self.loss_ppm.min(1_000_000)) / 64;
     }
 
     /// Whether it can be counted on for a quorum.
@@ -119,11 +110,18 @@ impl Progress {
         }
     }
 
-    /// An answer to `round` came: it is no suspect, and nothing before is waited for.
+    /// An answer to `round` came: it lives, and nothing before is waited for. A copy of an old
+    /// answer shows neither.
     fn settle(&mut self, round: Round, now: Micros) {
+        if round <= self.heard_round {
+            return;
+        }
+        self.heard_round = round;
         self.suspect = false;
         if let Some(awaiting) = &mut self.awaiting {
-            awaiting.attempts = 0;
+            if round >= awaiting.resent {
+                awaiting.attempts = 0;
+            }
             awaiting.since = now;
             awaiting.first = awaiting.first.max(self.matched + 1);
             if round >= awaiting.round {
@@ -132,9 +130,15 @@ impl Progress {
         }
     }
 
-    /// An append of `round` that it should hear of has been sent.
-    /// `first` is its first entry.
-    pub fn sent(&mut self, round: Round, first: Index, wants_answer: bool, now: Micros) {
+    /// An append of `round` that it should hear of has been sent over `hops` members, it among
+    /// them. `first` is its first entry.
+    pub fn sent(
+        &mut self,
+        (round, hops): (Round, usize),
+        first: Index,
+        wants_answer: bool,
+        now: Micros,
+    ) {
         self.addressed_at = now;
         if !wants_answer {
             return;
@@ -142,9 +146,13 @@ impl Progress {
         match &mut self.awaiting {
             Some(awaiting) => {
                 awaiting.round = round;
+                awaiting.hops = hops;
                 awaiting.first = awaiting.first.min(first);
             }
-            None => self.awaiting = Some(Awaiting { round, since: now, attempts: 0, first }),
+            None => {
+                let (since, attempts, resent) = (now, 0, 0);
+                self.awaiting = Some(Awaiting { round, hops, since, attempts, resent, first });
+            }
         }
     }
 }
@@ -158,6 +166,8 @@ pub struct SentRound {
     pub at: Micros,
     /// Whom it was sent to (rule R13).
     pub members: MemberSet,
+    /// How many of them it visits one after the other: 1 if it goes to each directly.
+    pub hops: usize,
 }
 
 /// The latest rounds of a leader.
@@ -177,23 +187,17 @@ impl Rounds {
         Rounds { ring: vec![SentRound::default(); ROUNDS_KEPT], newest: 0 }
     }
 
-    /// Begins a round.
-    pub fn begin(&mut self, at: Micros) -> Round {
+    /// Begins a round that goes to `members`, over `hops` of them in a row.
+    pub fn begin(&mut self, at: Micros, members: MemberSet, hops: usize) -> Round {
         self.newest += 1;
         let place = self.newest as usize % ROUNDS_KEPT;
-        self.ring[place] = SentRound { number: self.newest, at, members: Default::default() };
+        self.ring[place] = SentRound { number: self.newest, at, members, hops };
         self.newest
     }
 
     /// The round of that number, if it is remembered.
     pub fn get(&self, number: Round) -> Option<&SentRound> {
         Some(&self.ring[number as usize % ROUNDS_KEPT])
-            .filter(|round| round.number == number && number > 0)
-    }
-
-    /// The round of that number, to note whom it goes to.
-    pub fn get_mut(&mut self, number: Round) -> Option<&mut SentRound> {
-        Some(&mut self.ring[number as usize % ROUNDS_KEPT])
             .filter(|round| round.number == number && number > 0)
     }
 }

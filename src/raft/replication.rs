@@ -43,15 +43,13 @@ impl Leader {
             false => first - 1,
         };
         let members = if route.is_empty() { core.others() } else { route.members() };
-        let round = self.rounds.begin(now);
-        if let Some(sent) = self.rounds.get_mut(round) {
-            sent.members = members;
-        }
+        let hops = route.len().max(1);
+        let round = self.rounds.begin(now, members, hops);
         for member in members.iter() {
             let progress = &mut self.progress[member.rank()];
             // What a suspect is sent with entries in it, with all others, is not waited for.
             let awaited = wants_answer && (first > last || !progress.suspect);
-            progress.sent(round, first, awaited, now);
+            progress.sent((round, hops), first, awaited, now);
             progress.told_commit = core.commit;
             if first <= progress.next {
                 progress.next = progress.next.max(last + 1);
@@ -111,13 +109,19 @@ impl Leader {
                 }
             }
         }
-        self.expect_quorum(next, now);
+        self.asked_round = next;
+        self.unheard_since.get_or_insert(now);
     }
 
-    /// A quorum was asked to answer rounds from `first` on (rule R6).
-    pub fn expect_quorum(&mut self, first: Round, now: Micros) {
-        self.asked_round = first;
-        self.unheard_since.get_or_insert(now);
+    /// `asked` were asked to answer rounds from `first` on. A quorum owes an answer from then on only
+    /// if f of them can be counted on to give it in time (rule R23): what is sent to the dead starts
+    /// nothing.
+    pub fn expect_answers(&mut self, core: &Core, (first, asked): (Round, MemberSet), now: Micros) {
+        let prompt = self.prompt(core);
+        if MemberSet(asked.0 & prompt.0).len() >= core.others_needed() {
+            self.asked_round = first;
+            self.unheard_since.get_or_insert(now);
+        }
     }
 
     /// Sends what waits, once its linger is over or the batch is full, as far as the window allows.
@@ -172,7 +176,7 @@ impl Leader {
             };
             self.ship(core, now, what, out);
         }
-        self.expect_quorum(round, now);
+        self.expect_answers(core, (round, quorum.into_iter().collect()), now);
         true
     }
 
@@ -194,9 +198,10 @@ impl Leader {
     }
 
     /// Whom the batch up to `end` goes to: by the rotation (rule R17) the f that have gone longest
-    /// without hearing; by `star` and `broadcast` everyone who can be counted on. Who lacks more
-    /// than an append carries is left to catch up.
+    /// without hearing, of those that answer in time (rule R26); by `star` and `broadcast` everyone
+    /// who can be counted on. Who lacks more than an append carries is left to catch up.
     fn choose_quorum(&self, core: &Core, end: Index) -> Vec<Member> {
+        let prompt = self.prompt(core);
         let mut quorum: Vec<Member> = self
             .healthy(core)
             .iter()
@@ -206,11 +211,17 @@ impl Leader {
                     || core.log.encoded_bytes(next, end) <= core.tuning.batch_most_bytes
             })
             .collect();
-        quorum.sort_by_key(|member| (self.progress[member.rank()].addressed_at, *member));
+        quorum.sort_by_key(|member| self.turn(prompt, *member));
         if matches!(core.tuning.fan_out, FanOut::Thrifty | FanOut::Chain) {
             quorum.truncate(core.others_needed());
         }
         quorum
+    }
+
+    /// Orders followers by whose turn it is to be sent something: the prompt before the slow, then
+    /// who has gone longest without hearing.
+    pub fn turn(&self, prompt: MemberSet, member: Member) -> (bool, Micros, Member) {
+        (!prompt.contains(member), self.progress[member.rank()].addressed_at, member)
     }
 
     /// How many followers a chain has: one, if messages are lost so often that a long one would
@@ -247,12 +258,12 @@ impl Leader {
             for member in core.others().iter() {
                 self.probe(core, now, member, Cause::Confirm, out);
             }
-        } else {
-            for member in asked {
-                self.ship_to(core, now, member, (Cause::Confirm, true), out);
-            }
+            return;
         }
-        self.expect_quorum(round, now);
+        for member in &asked {
+            self.ship_to(core, now, *member, (Cause::Confirm, true), out);
+        }
+        self.expect_answers(core, (round, asked.into_iter().collect()), now);
     }
 
     /// With `eager_commit`, what etcd does: a message to each for a commit index alone.
@@ -302,7 +313,8 @@ impl Leader {
         let missing = core.others_needed().saturating_sub(covered);
         let mut spare: Vec<Member> =
             healthy.iter().filter(|member| !holds(&self.progress[member.rank()])).collect();
-        spare.sort_by_key(|member| (self.progress[member.rank()].addressed_at, *member));
+        let prompt = self.prompt(core);
+        spare.sort_by_key(|member| self.turn(prompt, *member));
         for member in spare.into_iter().take(missing) {
             self.ship_to(core, now, member, (Cause::Replicate, true), out);
         }

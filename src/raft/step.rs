@@ -1,6 +1,7 @@
 //! The one place that branches: what comes in, and who handles it.
 
 use super::core::{Core, Role, send};
+use super::estimate::RoundTrip;
 use super::event::{Deposed, Disposition, Event, Input, Output};
 use super::follower;
 use super::leader::Leader;
@@ -37,12 +38,16 @@ impl Raft {
             leader: None,
             heard_at: now,
             times_heard: 0,
+            heard_round: 0,
+            promised_round: 0,
             log: Log::default(),
             commit: 0,
             heard_commit: 0,
             promise_until: now,
             election_at: silent_until + Micros(first),
             silent_until,
+            early_candidacy_at: None,
+            round_trips: vec![RoundTrip::default(); count],
             tuning,
         };
         Raft { core, role: Role::Follower }
@@ -80,7 +85,7 @@ impl Raft {
     /// When to call `step` with `Wake`.
     pub fn deadline(&self) -> Micros {
         match &self.role {
-            Role::Follower => self.core.election_at,
+            Role::Follower => self.core.candidacy_at(),
             Role::PreCandidate(campaign) | Role::Candidate(campaign) => {
                 self.core.election_at.min(campaign.retry_at.unwrap_or(Micros::NEVER))
             }
@@ -97,7 +102,7 @@ impl Raft {
                     leader.on_wake(&mut self.core, now, out);
                 }
             }
-            _ if now >= self.core.election_at => self.campaign(now, out),
+            _ if now >= self.core.candidacy_at() => self.campaign(now, out),
             Role::PreCandidate(campaign) | Role::Candidate(campaign)
                 if campaign.retry_at.is_some_and(|at| now >= at) =>
             {
@@ -166,7 +171,9 @@ impl Raft {
         if matches!(self.role, Role::Leader(_)) {
             return Disposition::Implausible;
         }
-        self.role = Role::Follower;
+        if append.round > self.core.heard_round {
+            self.role = Role::Follower;
+        }
         follower::on_append(&mut self.core, now, append, out)
     }
 
@@ -293,8 +300,8 @@ impl Raft {
                 FollowerStatus {
                     member,
                     matched: progress.matched,
-                    round_trip: Some(progress.round_trip).filter(|trip| trip.0 > 0),
-                    loss_ppm: progress.loss_ppm,
+                    round_trip: self.core.round_trips[member.rank()].smoothed(),
+                    loss_ppm: progress.loss.parts_per_million(),
                     suspect: progress.suspect,
                 }
             })
@@ -307,7 +314,8 @@ impl Raft {
         cause: Cause,
         out: &mut Vec<Output>,
     ) -> Disposition {
-        let reply = VoteReply { term: self.core.term, granted: false, cause };
+        let (term, heard_commit) = (self.core.term, self.core.heard_commit);
+        let reply = VoteReply { term, granted: false, heard_commit, cause };
         send(out, from, Message::VoteReply(reply), Why::Reject(cause));
         Disposition::Rejected
     }

@@ -15,8 +15,9 @@ impl Leader {
     /// losses explain the silence better.
     pub fn resend_overdue(&mut self, core: &mut Core, now: Micros, out: &mut Vec<Output>) {
         let mut substitute_wanted = false;
+        let is_starved = self.is_starved(core);
         for member in core.others().iter() {
-            if self.overdue_at(core, member).is_some_and(|at| now >= at) {
+            if self.overdue_at(core, member, is_starved).is_some_and(|at| now >= at) {
                 substitute_wanted |= self.on_overdue(core, now, member, out);
             }
         }
@@ -42,12 +43,13 @@ impl Leader {
         };
         awaiting.attempts = awaiting.attempts.saturating_add(1);
         awaiting.since = now;
+        awaiting.resent = self.rounds.newest + 1;
         let (attempt, first) = (awaiting.attempts, awaiting.first);
         let waits = !self.batches.is_empty() && progress.matched < oldest && progress.next > oldest;
         if !progress.suspect {
             // The silence of a suspect says nothing about the links to the others.
-            self.loss_ppm += (1_000_000 - self.loss_ppm.min(1_000_000)) / 64;
-            progress.miss();
+            self.loss.lost();
+            progress.loss.lost();
         }
         out.push(Output::Event(Event::ResendTimeout { member, attempt, batch_waits: waits }));
         if attempt == 1 && !progress.suspect {
@@ -60,12 +62,32 @@ impl Leader {
         if !std::mem::replace(&mut progress.suspect, true) {
             out.push(Output::Event(Event::Suspected { member }));
         }
-        match needed {
-            true => self.probe(core, now, member, Cause::Probe, out),
+        if !needed {
             // Nothing hangs on it: its next heartbeat asks again.
-            false => progress.awaiting = None,
+            progress.awaiting = None;
+        } else if !progress.probing && self.is_starved(core) {
+            self.resend_oldest(core, now, member, out);
+        } else {
+            self.probe(core, now, member, Cause::Probe, out);
         }
         false
+    }
+
+    /// The batch that waits longest, to a silent member whose answer would commit it. It is one
+    /// batch at most, not the backlog (rule R19), and a probe would cost another round trip.
+    fn resend_oldest(
+        &mut self,
+        core: &mut Core,
+        now: Micros,
+        member: Member,
+        out: &mut Vec<Output>,
+    ) {
+        let progress = &self.progress[member.rank()];
+        let oldest = self.batches.front().copied().unwrap_or(progress.matched);
+        let first = progress.next.min(core.commit.max(progress.matched) + 1);
+        let (route, last) = (Route::direct(member), oldest.min(progress.next - 1));
+        let cause = if first <= last { Cause::Resend } else { Cause::Probe };
+        self.ship(core, now, Shipment { route, first, last, cause, wants_answer: true }, out);
     }
 
     /// An empty append at the end of what `member` has been sent: its answer tells both that it
@@ -85,11 +107,12 @@ impl Leader {
 
     /// One follower more, of those that nothing is awaited from.
     fn maybe_substitute(&mut self, core: &mut Core, now: Micros, out: &mut Vec<Output>) {
+        let prompt = self.prompt(core);
         let spare = self
             .healthy(core)
             .iter()
             .filter(|member| self.progress[member.rank()].awaiting.is_none())
-            .min_by_key(|member| (self.progress[member.rank()].addressed_at, *member));
+            .min_by_key(|member| self.turn(prompt, *member));
         if let Some(member) = spare {
             let lacks = self.progress[member.rank()].next <= self.batched_through;
             let cause = if lacks { Cause::Replicate } else { Cause::Confirm };
@@ -121,9 +144,7 @@ impl Leader {
                 self.ship_to(core, now, member, (Cause::Heartbeat, wants_answer), out);
             }
         }
-        if answering.len() >= core.others_needed() {
-            self.expect_quorum(round, now);
-        }
+        self.expect_answers(core, (round, answering), now);
     }
 
     /// Who of those due is asked to answer.
@@ -136,7 +157,10 @@ impl Leader {
             .filter(|member| self.progress[member.rank()].is_healthy())
             .filter(|_| everyone || !fresh)
             .collect();
-        in_turn.sort_by_key(|member| (self.progress[member.rank()].answered_round, *member));
+        let prompt = self.prompt(core);
+        in_turn.sort_by_key(|member| {
+            (!prompt.contains(*member), self.progress[member.rank()].answered_round, *member)
+        });
         if !everyone {
             in_turn.truncate(core.others_needed());
         }

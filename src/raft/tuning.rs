@@ -44,8 +44,8 @@ pub enum HeartbeatAnswers {
 pub enum ResendFrom {
     /// `resend_timeout_us`, always.
     Fixed,
-    /// The measured round trip and four deviations (RFC 6298), at least `resend_timeout_us` and at
-    /// most eight times that.
+    /// Each follower's own measured round trip and four deviations (RFC 6298), at least
+    /// `resend_timeout_us` and at most a heartbeat interval.
     RoundTrip,
 }
 
@@ -167,6 +167,10 @@ impl Tuning {
                 ),
             );
         }
+        if self.promise_us > 0 && !self.check_quorum {
+            // Rule R24: a leader that reaches some and no quorum would forbid them to elect for ever.
+            return fail("promise_us", "must be 0 without check_quorum".into());
+        }
         if self.pre_vote && self.promise_us < self.heartbeat_interval_us {
             let rule = "must be at least heartbeat_interval_us with pre_vote, or it lapses between";
             return fail("promise_us", rule.into());
@@ -191,6 +195,11 @@ impl Tuning {
     /// `election_timeout_min_us` as a span.
     pub const fn election_timeout_min(&self) -> Micros {
         Micros(self.election_timeout_min_us)
+    }
+
+    /// `resend_timeout_us` as a span: ten round trips, so that a tenth of it is about one.
+    pub const fn resend_timeout(&self) -> Micros {
+        Micros(self.resend_timeout_us)
     }
 
     /// `promise_us` as a span.

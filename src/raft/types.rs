@@ -94,9 +94,7 @@ impl MemberSet {
 
     /// All of a cluster of `count`.
     pub fn all(count: usize) -> MemberSet {
-        let mut all = MemberSet::EMPTY;
-        (0..count as u8).for_each(|rank| all.insert(Member(rank)));
-        all
+        (0..count as u8).map(Member).collect()
     }
 
     /// Adds `member`.
@@ -132,6 +130,14 @@ impl MemberSet {
     /// The members, in order of rank.
     pub fn iter(self) -> impl Iterator<Item = Member> {
         (0..32).filter(move |rank| self.0 & (1 << rank) != 0).map(Member)
+    }
+}
+
+impl FromIterator<Member> for MemberSet {
+    fn from_iter<T: IntoIterator<Item = Member>>(members: T) -> MemberSet {
+        let mut set = MemberSet::EMPTY;
+        members.into_iter().for_each(|member| set.insert(member));
+        set
     }
 }
 

@@ -174,9 +174,12 @@ fn decode_message(
             granted: granted()?,
             cause: cause()?,
         }),
-        "vote_reply" => {
-            Message::VoteReply(VoteReply { term: term()?, granted: granted()?, cause: cause()? })
-        }
+        "vote_reply" => Message::VoteReply(VoteReply {
+            term: term()?,
+            granted: granted()?,
+            heard_commit: need(raw.commit)?,
+            cause: cause()?,
+        }),
         _ => return Err(Garbage::UnknownType),
     })
 }

@@ -148,7 +148,11 @@ fn write_peer(members: &Membership, number: u64, message: &Message, out: &mut im
             out.number(reply.campaign_term);
             write_granted(reply.granted, reply.cause.name(), out);
         }
-        Message::VoteReply(reply) => write_granted(reply.granted, reply.cause.name(), out),
+        Message::VoteReply(reply) => {
+            write_granted(reply.granted, reply.cause.name(), out);
+            out.raw(b",\"commit\":");
+            out.number(reply.heard_commit);
+        }
     }
 }
 

@@ -52,6 +52,17 @@ pub fn course() -> Tuning {
     }
 }
 
+/// The same without check-quorum, and so without all that rests on promises (rule R24).
+pub fn without_check_quorum() -> Tuning {
+    Tuning {
+        check_quorum: false,
+        pre_vote: false,
+        promise_us: 0,
+        reads: Reads::Confirm,
+        ..course()
+    }
+}
+
 /// Milliseconds, for short.
 pub const fn ms(milliseconds: u64) -> Micros {
     Micros::from_millis(milliseconds)

@@ -4,9 +4,11 @@
 mod checks;
 mod cluster;
 mod costs;
+mod fails;
 mod inspect;
 mod random;
 mod rules_answers;
+mod rules_liveness;
 mod rules_logs;
 mod rules_promises;
 mod rules_quorums;

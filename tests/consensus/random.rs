@@ -10,7 +10,7 @@ use laconic::raft::tuning::{FanOut, HeartbeatAnswers, Reads, ResendFrom};
 use laconic::raft::{Member, Micros, Tuning};
 use laconic::sim::dice::{Dice, Probability};
 
-use crate::cluster::{CLIENT, Cluster, Fate, Name, ONE_WAY, course, ms};
+use crate::cluster::{CLIENT, Cluster, Fate, Name, ONE_WAY, course, ms, without_check_quorum};
 
 const SCHEDULES: u64 = 300;
 const KEYS: u64 = 4;
@@ -20,34 +20,40 @@ fn tuning_of(dice: &mut Dice) -> Tuning {
     let one_in = |dice: &mut Dice, n| dice.below(n) == 0;
     let among = |dice: &mut Dice, from: &[u64]| from[dice.below(from.len() as u64) as usize];
     let pre_vote = !one_in(dice, 6);
+    // Rule R24: without check-quorum nothing that rests on promises.
+    let base =
+        if one_in(dice, 6) { without_check_quorum() } else { Tuning { pre_vote, ..course() } };
+    let reads = match base.check_quorum && !one_in(dice, 3) {
+        true => Reads::Lease,
+        false => Reads::Confirm,
+    };
     Tuning {
         fan_out: fan_outs[dice.below(4) as usize],
         chain_length: dice.below(4),
         silence_is_loss_above_per_mille: among(dice, &[0, 100, 1_000]),
-        reads: if one_in(dice, 3) { Reads::Confirm } else { Reads::Lease },
+        reads,
         heartbeat_always: one_in(dice, 5),
         heartbeat_answers: match one_in(dice, 4) {
             true => HeartbeatAnswers::Everyone,
             false => HeartbeatAnswers::Quorum,
         },
         resend_from: if one_in(dice, 3) { ResendFrom::RoundTrip } else { ResendFrom::Fixed },
-        pre_vote,
-        check_quorum: !one_in(dice, 6),
         linger_us: among(dice, &[0, 0, 1_000, 10_000]),
         batch_most_entries: among(dice, &[1, 2, 16, 256]),
         batch_most_bytes: among(dice, &[1_000, 1_000, 60_000]),
         pipeline_window: among(dice, &[1, 2, 16]),
         lag_most_entries: among(dice, &[1, 8, 64]),
         eager_commit: one_in(dice, 5),
-        ..course()
+        ..base
     }
 }
 
-/// Loss, duplicates, and delays that overtake each other.
+/// Loss, duplicates, delays that overtake each other, and copies of what was said long ago.
 fn weather(mut dice: Dice) -> impl FnMut(&crate::cluster::Flight) -> Fate {
     let loss = Probability::of([0.0, 0.02, 0.1, 0.3][dice.below(4) as usize]);
     let twice = Probability::of([0.0, 0.05, 0.2][dice.below(3) as usize]);
     let late = Probability::of([0.0, 0.01, 0.1][dice.below(3) as usize]);
+    let stale = Probability::of([0.0, 0.0, 0.05, 0.3][dice.below(4) as usize]);
     let spread = [1, 400, 8_000][dice.below(3) as usize];
     move |_| {
         if dice.chance(loss) {
@@ -56,6 +62,8 @@ fn weather(mut dice: Dice) -> impl FnMut(&crate::cluster::Flight) -> Fate {
             Fate::After(Micros(dice.below(4_000_000)))
         } else if dice.chance(twice) {
             Fate::Twice(Micros(dice.below(1_000_000)))
+        } else if dice.chance(stale) {
+            Fate::Twice(Micros(dice.below(30_000_000)))
         } else {
             Fate::After(ONE_WAY + Micros(dice.below(spread)))
         }

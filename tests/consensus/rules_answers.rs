@@ -96,11 +96,11 @@ fn r02_pending_reads_are_released_at_a_step_down() {
     assert_eq!(answers(&solo.get("k", "read")), []);
     solo.put("k", "P");
     solo.get("k", "behind P");
-    let next = Message::Append(append(1, term + 1, (term, last), &[term + 1]));
-    let mut out = answers(&solo.hear(1, next.clone()));
+    let next = append(1, term + 1, (term, last), &[term + 1]);
+    let mut out = answers(&solo.hear(1, Message::Append(next.clone())));
     // One client, so the second redirect waits until the leader is heard again (rule R5).
     assert_eq!(out.len(), 1);
-    out.extend(answers(&solo.hear(1, next)));
+    out.extend(answers(&solo.hear(1, Message::Append(Append { round: 2, ..next }))));
     let redirect = |mid: &str| (mid.to_owned(), Outcome::Redirect, Address(1));
     assert_eq!(out, [redirect("behind P"), redirect("read")]);
 }
@@ -169,7 +169,7 @@ fn r05_a_client_is_redirected_to_a_silent_leader_once() {
     assert_eq!(answers(&solo.get("k", "back again")), [], "kept until the leader is heard");
     let other = Operation::Get { key: "k".into() };
     assert_eq!(answers(&solo.ask(Address(0x200), "other", other)), [redirect("other")]);
-    let out = solo.hear(1, Message::Append(append(1, 1, (1, 1), &[])));
+    let out = solo.hear(1, Message::Append(Append { round: 2, ..append(1, 1, (1, 1), &[]) }));
     assert_eq!(answers(&out), [redirect("back again")]);
 }
 

@@ -271,5 +271,5 @@ pub fn pre_vote_reply(term: Term, campaign_term: Term, granted: bool) -> Message
 
 /// A vote given or refused.
 pub fn vote_reply(term: Term, granted: bool) -> Message {
-    Message::VoteReply(VoteReply { term, granted, cause: Cause::Campaign })
+    Message::VoteReply(VoteReply { term, granted, heard_commit: 0, cause: Cause::Campaign })
 }

@@ -7,7 +7,7 @@ use laconic::interface::Outcome;
 use laconic::raft::tuning::{FanOut, Reads};
 use laconic::raft::{Cause, Event, Member, Message, Micros, RoleName, Tuning, Why};
 
-use crate::cluster::{Cluster, Fate, Flight, ONE_WAY, course, ms};
+use crate::cluster::{Cluster, Fate, Flight, ONE_WAY, course, ms, without_check_quorum};
 
 const OK: Outcome = Outcome::Ok(None);
 
@@ -86,10 +86,9 @@ fn several_candidates_at_once() {
 /// Section 8: an old leader alone must not answer from what it had, lease or none.
 #[test]
 fn an_old_leader_cut_off_from_its_quorum_answers_no_reads() {
-    for (reads, check_quorum) in
-        [(Reads::Lease, true), (Reads::Lease, false), (Reads::Confirm, false)]
-    {
-        let mut cluster = Cluster::new(5, 1, Tuning { reads, check_quorum, ..course() });
+    let confirm = Tuning { reads: Reads::Confirm, ..course() };
+    for tuning in [course(), confirm, without_check_quorum()] {
+        let mut cluster = Cluster::new(5, 1, tuning);
         let old = cluster.elect();
         cluster.put(old, "k", "old");
         cluster.run_for(ms(10));
@@ -116,7 +115,8 @@ fn an_old_leader_cut_off_from_its_quorum_answers_no_reads() {
         assert_eq!(late.iter().filter(|name| told(name)).count(), 0);
         let early = gets.iter().filter(|name| told(name)).count();
         // 10 ms apart: as many as the lease has room for, none without one.
-        assert!(if reads == Reads::Lease { (60..=75).contains(&early) } else { early == 0 });
+        let leases = cluster.raft(new).tuning().reads == Reads::Lease;
+        assert!(if leases { (60..=75).contains(&early) } else { early == 0 });
         cluster.heal();
         cluster.run_for(ms(3_000));
         for name in late {
@@ -201,7 +201,6 @@ fn tight(lease_margin_us: u64) -> Tuning {
         startup_silence_us: 10_000,
         promise_us: 800_000,
         lease_margin_us,
-        check_quorum: false,
         ..course()
     }
 }
@@ -267,7 +266,8 @@ fn pre_vote_keeps_a_returning_member_from_deposing_the_leader() {
 #[test]
 fn check_quorum_ends_a_leader_that_nobody_hears() {
     for check_quorum in [true, false] {
-        let mut cluster = Cluster::new(5, 1, Tuning { check_quorum, ..course() });
+        let tuning = if check_quorum { course() } else { without_check_quorum() };
+        let mut cluster = Cluster::new(5, 1, tuning);
         let old = cluster.elect();
         cluster.cut(&[&cluster.others(old), &[old]]);
         cluster.run_for(ms(1_000));

@@ -1,0 +1,151 @@
+//! What is measured of one link: its round trip and its loss. Tiny types whose verbs take samples.
+
+use super::types::Micros;
+
+/// Samples that the median is taken of.
+const WINDOW: usize = 3;
+
+/// Smoothed round trip and its deviation (RFC 6298). Each append is a round with a number, so an
+/// answer always tells which send it answers, and Karn's rule holds by itself.
+///
+/// Two things keep a pause of the network from passing for a long way: samples do not overlap, so
+/// that all answers held up by one pause are one sample, and what is smoothed is the median of the
+/// latest three.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RoundTrip {
+    recent: [Micros; WINDOW],
+    samples: usize,
+    /// When the latest sample came: the next one must begin later.
+    sampled_at: Micros,
+    smoothed: Micros,
+    deviation: Micros,
+}
+
+impl RoundTrip {
+    /// What was sent at `began` was answered at `now`, `hops` messages there and back; a direct
+    /// answer takes two.
+    pub fn sample(&mut self, began: Micros, now: Micros, hops: usize) {
+        if self.samples > 0 && began < self.sampled_at {
+            return;
+        }
+        let took = Micros(now.since(began).0 * 2 / hops.max(1) as u64).max(Micros(1));
+        self.sampled_at = now;
+        self.recent[self.samples % WINDOW] = took;
+        self.samples += 1;
+        let sample = self.typical();
+        if self.samples < WINDOW {
+            (self.smoothed, self.deviation) = (sample, Micros(sample.0 / 2));
+        } else {
+            let off = self.smoothed.0.abs_diff(sample.0);
+            self.deviation = Micros((self.deviation.0 * 3 + off) / 4);
+            self.smoothed = Micros((self.smoothed.0 * 7 + sample.0) / 8);
+        }
+    }
+
+    /// The median of the latest samples; of the first two, the smaller one.
+    fn typical(&self) -> Micros {
+        let mut recent = self.recent;
+        let known = &mut recent[..self.samples.min(WINDOW)];
+        known.sort_unstable();
+        known[(known.len() - 1) / 2]
+    }
+
+    /// The smoothed round trip; `None` before the first sample.
+    pub fn smoothed(&self) -> Option<Micros> {
+        (self.samples > 0).then_some(self.smoothed)
+    }
+
+    /// How long to wait for an answer (RFC 6298, section 2): four deviations above the smoothed
+    /// round trip, and at least half of it. `None` before the first sample.
+    pub fn timeout(&self) -> Option<Micros> {
+        let margin = (self.deviation.0 * 4).max(self.smoothed.0 / 2);
+        self.smoothed().map(|smoothed| smoothed + Micros(margin))
+    }
+}
+
+/// The share of messages that are lost, as an exponential average over some 64 of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Loss {
+    parts_per_million: u64,
+}
+
+impl Loss {
+    /// So many messages arrived.
+    pub fn arrived(&mut self, messages: usize) {
+        for _ in 0..messages {
+            self.parts_per_million -= self.parts_per_million / 64;
+        }
+    }
+
+    /// A message was lost.
+    pub fn lost(&mut self) {
+        self.parts_per_million += (1_000_000 - self.parts_per_million.min(1_000_000)) / 64;
+    }
+
+    /// The estimate.
+    pub const fn parts_per_million(&self) -> u64 {
+        self.parts_per_million
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sampled(samples: &[u64]) -> RoundTrip {
+        let mut trip = RoundTrip::default();
+        let mut now = Micros(0);
+        for sample in samples {
+            trip.sample(now, now + Micros(*sample), 2);
+            now += Micros(sample + 1);
+        }
+        trip
+    }
+
+    #[test]
+    fn one_pause_is_no_long_way_but_three_in_a_row_are() {
+        let steady = sampled(&[500; 20]).timeout();
+        assert_eq!(sampled(&[500; 20]).smoothed(), Some(Micros(500)));
+        let mut paused = [500; 20];
+        paused[10] = 100_000;
+        assert_eq!(sampled(&paused).timeout(), steady);
+        paused[11..14].fill(100_000);
+        assert!(sampled(&paused[..14]).timeout() > Some(Micros(30_000)));
+        // Not even a pause at the very beginning is believed for long.
+        assert_eq!(sampled(&[100_000, 500]).smoothed(), Some(Micros(500)));
+    }
+
+    #[test]
+    fn answers_held_up_together_are_one_sample() {
+        let mut trip = sampled(&[500; 10]);
+        let before = trip.timeout();
+        let begun = Micros(100_000);
+        for late in 0..20 {
+            trip.sample(begun + Micros(late), Micros(300_000 + late), 2);
+        }
+        assert_eq!(trip.timeout(), before);
+    }
+
+    #[test]
+    fn a_chain_of_hops_is_measured_as_what_a_direct_answer_would_take() {
+        let mut trip = RoundTrip::default();
+        trip.sample(Micros(0), Micros(900), 3);
+        assert_eq!(trip.smoothed(), Some(Micros(600)));
+    }
+
+    #[test]
+    fn the_timeout_of_a_steady_link_stays_above_its_round_trip() {
+        let trip = sampled(&[150_000; 200]);
+        assert_eq!(trip.smoothed(), Some(Micros(150_000)));
+        assert_eq!(trip.timeout(), Some(Micros(225_000)));
+    }
+
+    #[test]
+    fn loss_follows_what_is_lost() {
+        let mut loss = Loss::default();
+        for message in 0..2_000 {
+            if message % 5 == 0 { loss.lost() } else { loss.arrived(1) }
+        }
+        assert!((150_000..250_000).contains(&loss.parts_per_million()), "{loss:?}");
+    }
+}
