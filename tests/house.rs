@@ -169,6 +169,8 @@ const CITING: &[&str] = &[
     "profiles",
     ".ci",
     "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "Cargo.toml",
     "Makefile",
 ];
@@ -213,9 +215,8 @@ fn names_document(word: &str, document: &str) -> bool {
 /// `§2 to §5`, `section 3`.
 fn sections<'a>(words: &[&'a str]) -> Vec<&'a str> {
     let mut found = Vec::new();
-    let mut words = words.iter();
     let mut numbers_follow = false;
-    while let Some(word) = words.next() {
+    for word in words {
         let bare = word.trim_start_matches(['(', '[', '"']);
         let number = match bare.strip_prefix('§') {
             Some(rest) => section_number(rest),
