@@ -1,5 +1,5 @@
-//! Tables of the documents are held to the code: knobs with their limits and values, scenario keys,
-//! limits, environment, exit statuses, dependencies, causes; and every link leads to a file.
+//! Tables of the documents are held to the code: knobs with their limits and values, scenarios and
+//! their keys, limits, environment, exit statuses, dependencies, causes; and every link leads to a file.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use laconic::budget::Limits;
 use laconic::cli::Status;
 use laconic::raft::{Cause, Kind};
-use laconic::sim::scenario::Scenario;
+use laconic::sim::scenario::{COURSE, Scenario};
 use laconic::tuning_file::{self, EMBEDDED};
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ fn written(knobs: &toml::Table, knob: &str) -> String {
 fn with_commas(number: i64) -> String {
     let digits = number.to_string();
     let first = digits.len() % 3;
-    let groups = digits[first..].as_bytes().chunks(3).map(|group| str::from_utf8(group).unwrap());
+    let groups = digits.as_bytes()[first..].chunks(3).map(|group| str::from_utf8(group).unwrap());
     let groups = (first > 0).then_some(&digits[..first]).into_iter().chain(groups);
     groups.collect::<Vec<_>>().join(",")
 }
@@ -132,6 +132,52 @@ fn the_page_on_scenarios_has_every_key_and_every_event() {
     let events = refusal.split_once("must be ").unwrap().1.split_once(", not ").unwrap().0;
     for event in events.replace(" or ", ", ").split(", ") {
         assert!(page.contains(&format!("`{event}`")), "{event} is not in docs/scenarios.md");
+    }
+}
+
+/// The events of a row of interface section 6, as in `part_easy@5, end@10, kill_leader@12, @20`.
+fn events_of(cell: &str) -> Vec<(String, f64)> {
+    let mut last = String::new();
+    let mut events = Vec::new();
+    for event in cell.split(", ").filter(|event| event.contains('@')) {
+        let (kind, at) = event.split_once('@').unwrap();
+        match kind {
+            "" => {}
+            "end" => last = "part_end".to_owned(),
+            other => last = other.to_owned(),
+        }
+        events.push((last.clone(), at.parse().unwrap()));
+    }
+    events
+}
+
+#[test]
+fn the_page_on_the_interface_has_the_seventeen_scenarios_as_they_are() {
+    let rows = table(&read("docs/interface.md"), "name");
+    let names: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(names, COURSE);
+    for row in &rows {
+        let scenario = Scenario::load(&row[0]).unwrap().to_json();
+        let number = |cell: &str| cell.parse::<f64>().unwrap();
+        for (key, cell) in ["requests", "mix", "drops", "end_wait"].into_iter().zip(&row[1..]) {
+            assert_eq!(scenario[key].as_f64(), Some(number(cell)), "{}: {key}", row[0]);
+        }
+        assert_eq!((&scenario["replicas"], &scenario["lifetime"]), (&5.into(), &30.into()));
+        let event = |event: &Value| {
+            (event["type"].as_str().unwrap().to_owned(), event["time"].as_f64().unwrap())
+        };
+        let events: Vec<_> = scenario["events"].as_array().unwrap().iter().map(event).collect();
+        assert_eq!(events, events_of(&row[5]), "{}", row[0]);
+        let benchmarks = ["total_msgs", "failures", "duplicates", "median_latency"];
+        for (benchmark, cell) in benchmarks.into_iter().zip(&row[6..]) {
+            let unit = if benchmark == "median_latency" { 1e3 } else { 1.0 };
+            let shown: Vec<f64> = cell.split('/').map(number).collect();
+            let thresholds = scenario["tests"]["benchmarks"][benchmark].as_array().unwrap();
+            let held: Vec<f64> =
+                thresholds.iter().map(|value| value.as_f64().unwrap() * unit).collect();
+            let same = held.iter().zip(&shown).all(|(one, other)| (one - other).abs() < 1e-9);
+            assert!(same && shown.len() == 3, "{} {benchmark}: {held:?}, {shown:?}", row[0]);
+        }
     }
 }
 

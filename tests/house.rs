@@ -338,6 +338,28 @@ fn what_is_cited_is_there_to_be_read() {
     assert!(count > 250, "only {count} citations were found");
 }
 
+/// Within a document a section without a document's name is one of its own; those of the paper have
+/// a point in their number.
+#[test]
+fn documents_name_their_own_sections() {
+    for name in ["design.md", "interface.md"] {
+        let text = document(name);
+        let own = headings(&text);
+        let cited = citations(&text);
+        let bare = words(&text).into_iter().filter_map(|word| word.split_once('§'));
+        let numbers = bare.filter_map(|(_, rest)| section_number(rest));
+        let mut count = 0;
+        for number in numbers.filter(|number| !number.contains('.')) {
+            count += 1;
+            let number = number.to_owned();
+            let of_other = cited.contains(&Citation::Design(number.clone()))
+                || cited.contains(&Citation::Interface(number.clone()));
+            assert!(own.contains(&number) || of_other, "{name}: §{number}");
+        }
+        assert!(count >= 5, "{name}: only {count} sections are named");
+    }
+}
+
 /// The names of all tests that guard a rule, by its number.
 fn tests_of_rules() -> BTreeMap<u32, BTreeSet<String>> {
     let mut tests: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
