@@ -407,13 +407,17 @@ fn under_the_courses_names_the_program_is_a_replica() {
 }
 
 #[test]
-fn the_readme_shows_what_the_program_prints() {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let sample = readme.split("```").nth(1).unwrap();
+fn the_documents_show_what_the_program_prints() {
     let run = Command::new(PROGRAM).args(["sim", "simple-2", "--seed", "1"]).output().unwrap();
     let printed = String::from_utf8(run.stdout).unwrap();
-    for line in sample.lines().filter(|line| line.trim() != "...") {
-        assert!(printed.contains(line), "not printed any more: {line}");
+    for (name, samples) in [("README.md", 1), ("docs/reports.md", 2)] {
+        let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+        let shown: Vec<&str> = page.split("```").skip(1).step_by(2).collect();
+        assert_eq!(shown.len(), samples, "{name}");
+        for line in shown.iter().flat_map(|sample| sample.lines()) {
+            let there = line.trim() == "..." || printed.contains(line);
+            assert!(there, "{name}: not printed any more: {line}");
+        }
     }
 }
 

@@ -1,4 +1,6 @@
-//! The house's own rules, held by a test: who imports whom, and how long a file may be.
+//! The house's own rules, held by a test: who imports whom, how long a file may be, that what the
+//! code cites is there to be read, and that every rule of the protocol has a test. `UPDATE=1 cargo test
+//! --test house` writes the tests' names into `docs/rules.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -59,26 +61,40 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Most lines of a source file.
 const MOST_LINES: usize = 520;
 
-fn sources() -> Vec<PathBuf> {
-    fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, files);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
-                files.push(path);
+fn house() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below `places`, which are files or folders of the house.
+fn files_below(places: &[&str]) -> Vec<PathBuf> {
+    fn walk(place: PathBuf, files: &mut Vec<PathBuf>) {
+        if place.is_dir() {
+            for entry in fs::read_dir(place).unwrap() {
+                walk(entry.unwrap().path(), files);
             }
+        } else {
+            files.push(place);
         }
     }
     let mut files = Vec::new();
-    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    for place in places {
+        walk(house().join(place), &mut files);
+    }
     files.sort();
     files
 }
 
+fn is_rust(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "rs")
+}
+
+fn sources() -> Vec<PathBuf> {
+    files_below(&["src"]).into_iter().filter(|path| is_rust(path)).collect()
+}
+
 /// The top-level module that a file belongs to.
 fn module_of(path: &Path) -> String {
-    let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    let below = path.strip_prefix(house().join("src")).unwrap();
     let first = below.components().next().unwrap().as_os_str().to_string_lossy();
     first.trim_end_matches(".rs").to_owned()
 }
@@ -141,4 +157,269 @@ fn files_are_of_a_length_that_can_be_read() {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
         assert!(lines <= MOST_LINES, "{}: {lines} lines", path.display());
     }
+}
+
+/// Where citations are looked for.
+const CITING: &[&str] = &[
+    "src",
+    "tests",
+    "benches",
+    "docs",
+    "dashboards",
+    "profiles",
+    ".ci",
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Cargo.toml",
+    "Makefile",
+];
+
+/// A section or a rule that a text names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Citation {
+    /// A section of `docs/design.md`.
+    Design(String),
+    /// A section of `docs/interface.md`.
+    Interface(String),
+    /// A rule of `docs/rules.md`, by its number.
+    Rule(u32),
+}
+
+/// The words of a text, without what starts a line of a comment, so that a citation may go over the
+/// end of a line.
+fn words(text: &str) -> Vec<&str> {
+    let lines = text.lines().map(|line| {
+        let line = line.trim_start();
+        let marks = ["//!", "///", "//", "#"];
+        marks.iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line)
+    });
+    lines.flat_map(str::split_whitespace).collect()
+}
+
+/// The number of a section at the start of `text`, as in `6a),` or `5.4.2`.
+fn section_number(text: &str) -> Option<&str> {
+    let end = text.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.');
+    let number = text[..end.unwrap_or(text.len())].trim_end_matches('.');
+    number.starts_with(|letter: char| letter.is_ascii_digit()).then_some(number)
+}
+
+/// Whether `word` names `document`: alone, after an opening bracket, or as its file.
+fn names_document(word: &str, document: &str) -> bool {
+    let word = word.trim_matches(|letter: char| !letter.is_alphanumeric()).to_lowercase();
+    let file = format!("{document}.md");
+    word == document || word.ends_with(&file)
+}
+
+/// The sections named in `words`, which follow the name of their document: `§1`, `§2 and §4`,
+/// `§2 to §5`, `section 3`.
+fn sections<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    let mut numbers_follow = false;
+    for word in words {
+        let bare = word.trim_start_matches(['(', '[', '"']);
+        let number = match bare.strip_prefix('§') {
+            Some(rest) => section_number(rest),
+            None if numbers_follow => section_number(bare),
+            None => None,
+        };
+        let joins = ["and", "to", "or"].contains(&bare) && !found.is_empty();
+        match number {
+            Some(number) => found.push(number),
+            None if ["section", "sections"].contains(&bare) => numbers_follow = true,
+            None if joins => {}
+            None => break,
+        }
+        // Behind a full stop or a closing bracket the next sentence begins.
+        if number.is_some() && word.ends_with(['.', ')', ':', ';']) {
+            break;
+        }
+    }
+    found
+}
+
+/// The numbers of the rules in `word`: `R7`, `(R3)`, `R1-R4`.
+fn rules_in(word: &str) -> Vec<u32> {
+    let parts = word.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let number = |part: &str| part.strip_prefix('R').and_then(|digits| digits.parse().ok());
+    parts.filter_map(number).collect()
+}
+
+/// All that a text cites.
+fn citations(text: &str) -> Vec<Citation> {
+    let words = words(text);
+    let mut found = Vec::new();
+    for (place, word) in words.iter().enumerate() {
+        let after = &words[place + 1..];
+        if names_document(word, "design") {
+            found.extend(sections(after).into_iter().map(|n| Citation::Design(n.to_owned())));
+        } else if names_document(word, "interface") {
+            found.extend(sections(after).into_iter().map(|n| Citation::Interface(n.to_owned())));
+        }
+        found.extend(rules_in(word).into_iter().map(Citation::Rule));
+    }
+    found
+}
+
+fn document(name: &str) -> String {
+    fs::read_to_string(house().join("docs").join(name)).unwrap()
+}
+
+/// What stands before the first full stop of each heading of a document: `6a`, `R7`.
+fn headings(text: &str) -> Vec<String> {
+    let titles = text.lines().filter_map(|line| line.strip_prefix("## "));
+    titles.filter_map(|title| Some(title.split_once(". ")?.0.to_owned())).collect()
+}
+
+/// All that can be cited.
+fn citable() -> BTreeSet<Citation> {
+    let design = headings(&document("design.md")).into_iter().map(Citation::Design);
+    let interface = headings(&document("interface.md")).into_iter().map(Citation::Interface);
+    let rules = rule_numbers().into_iter().map(Citation::Rule);
+    design.chain(interface).chain(rules).collect()
+}
+
+/// The rules of `docs/rules.md`, in their order.
+fn rule_numbers() -> Vec<u32> {
+    let headings = headings(&document("rules.md"));
+    headings.iter().filter_map(|heading| heading.strip_prefix('R')?.parse().ok()).collect()
+}
+
+#[test]
+fn citations_are_found_in_every_form_that_they_have() {
+    let design = |number: &str| Citation::Design(number.into());
+    let interface = |number: &str| Citation::Interface(number.into());
+    let rule = Citation::Rule;
+    let cases = [
+        ("//! as told (design §6a).", vec![design("6a")]),
+        (
+            "/// bound (design §3 and §6, simulator\n/// interface §5).",
+            vec![design("3"), design("6"), interface("5")],
+        ),
+        ("//! Facts from the interface, §1 and §2.", vec![interface("1"), interface("2")]),
+        ("Interface §2, §3 and §4: what is sent", ["2", "3", "4"].map(interface).into()),
+        ("what interface §2 to §5 demand", vec![interface("2"), interface("5")]),
+        ("in design section 4 and rules R1 to R3", vec![design("4"), rule(1), rule(3)]),
+        ("the rules of interface\n    /// §3, \"Events\"", vec![interface("3")]),
+        ("[design §11](design.md#11-glossary)", vec![design("11")]),
+        ("see docs/design.md §5", vec![design("5")]),
+        ("kept apart (R3); R1-R4, R16.", [3, 1, 4, 16].map(rule).into()),
+        ("By the paper (§5.4.2), dissertation §6.4", vec![]),
+        ("by design (§5.4.2)", vec![design("5.4.2")]),
+        ("the design (§6) and §5.1 of the paper", vec![design("6")]),
+        ("the interface has 2 sections", vec![]),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(citations(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_cited_is_there_to_be_read() {
+    let citable = citable();
+    let mut count = 0;
+    for path in files_below(CITING) {
+        // This file's own examples are none; what is packed by others is not ours.
+        let name = path.strip_prefix(house()).unwrap().display().to_string();
+        if name == "tests/house.rs" || name.ends_with(".min.js") {
+            continue;
+        }
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
+        for citation in citations(&text) {
+            count += 1;
+            assert!(
+                citable.contains(&citation),
+                "{name} cites {citation:?}, which is not in docs/"
+            );
+        }
+    }
+    assert!(count > 250, "only {count} citations were found");
+}
+
+/// Within a document a section without a document's name is one of its own; those of the paper have
+/// a point in their number.
+#[test]
+fn documents_name_their_own_sections() {
+    for name in ["design.md", "interface.md"] {
+        let text = document(name);
+        let own = headings(&text);
+        let cited = citations(&text);
+        let bare = words(&text).into_iter().filter_map(|word| word.split_once('§'));
+        let numbers = bare.filter_map(|(_, rest)| section_number(rest));
+        let mut count = 0;
+        for number in numbers.filter(|number| !number.contains('.')) {
+            count += 1;
+            let number = number.to_owned();
+            let of_other = cited.contains(&Citation::Design(number.clone()))
+                || cited.contains(&Citation::Interface(number.clone()));
+            assert!(own.contains(&number) || of_other, "{name}: §{number}");
+        }
+        assert!(count >= 5, "{name}: only {count} sections are named");
+    }
+}
+
+/// The names of all tests that guard a rule, by its number.
+fn tests_of_rules() -> BTreeMap<u32, BTreeSet<String>> {
+    let mut tests: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
+    for path in files_below(&["src", "tests"]).into_iter().filter(|path| is_rust(path)) {
+        let text = fs::read_to_string(&path).unwrap();
+        let mut is_test = false;
+        for line in text.lines().map(str::trim) {
+            let name = line.strip_prefix("fn ").and_then(|rest| rest.split('(').next());
+            let digits = name.and_then(|name| Some(name.strip_prefix('r')?.split_once('_')?.0));
+            let rule = digits.filter(|digits| digits.len() == 2).and_then(|two| two.parse().ok());
+            if let (true, Some(rule), Some(name)) = (is_test, rule, name) {
+                tests.entry(rule).or_default().insert(name.to_owned());
+            }
+            // Other attributes and comments may stand between.
+            is_test = line == "#[test]" || is_test && line.starts_with(['#', '/']);
+        }
+    }
+    tests
+}
+
+#[test]
+fn every_rule_has_a_test_and_every_such_test_a_rule() {
+    let rules = rule_numbers();
+    assert_eq!(rules, (1..=27).collect::<Vec<u32>>());
+    let tests = tests_of_rules();
+    let without: Vec<String> = rules
+        .iter()
+        .filter(|rule| !tests.contains_key(rule))
+        .map(|rule| format!("R{rule}"))
+        .collect();
+    assert!(without.is_empty(), "rules without a test (fn r07_...): {}", without.join(", "));
+    let unknown: Vec<&u32> = tests.keys().filter(|rule| !rules.contains(rule)).collect();
+    assert!(unknown.is_empty(), "tests of rules that docs/rules.md lacks: {unknown:?}");
+}
+
+/// `docs/rules.md` with the names of the tests behind each rule.
+fn rules_with_tests(text: &str) -> String {
+    let tests = tests_of_rules();
+    let (head, rules) = text.split_once("\n## ").unwrap();
+    let mut whole = head.to_owned();
+    for rule in rules.split("\n## ") {
+        let (number, _) = rule.strip_prefix('R').and_then(|rest| rest.split_once(". ")).unwrap();
+        let (body, _) = rule.split_once("\nTests:\n").expect("a rule ends with its tests");
+        let tests = tests.get(&number.parse().unwrap()).into_iter().flatten();
+        let list: String = tests.map(|name| format!("- `{name}`\n")).collect();
+        let gap = if list.is_empty() { "" } else { "\n" };
+        whole += &format!("\n## {body}\nTests:\n{gap}{list}");
+    }
+    whole
+}
+
+#[test]
+fn the_rules_name_their_tests() {
+    let text = document("rules.md");
+    let wanted = rules_with_tests(&text);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(house().join("docs/rules.md"), &wanted).unwrap();
+        return;
+    }
+    let missing = wanted.lines().find(|line| line.starts_with("- `") && !text.contains(line));
+    let hint = "UPDATE=1 cargo test --test house writes the names of tests into docs/rules.md";
+    assert!(text == wanted, "{hint}; the first that is missing: {missing:?}");
 }

@@ -94,7 +94,7 @@ pub struct MetricsHandle {
 
 impl MetricsHandle {
     /// Everything in Prometheus's text format. The library renders what it keeps; histograms, which
-    /// it would keep as lists of observations, are ours (see [`super::tally`]).
+    /// it would keep as lists of observations, are ours (see `tally`).
     pub fn render(&self) -> String {
         for (tally, counter) in &*lock(&self.told.counters) {
             counter.absolute(tally.count());

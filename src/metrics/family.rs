@@ -1,5 +1,5 @@
-//! The registry: every family of metrics as data. Endpoint, OpenMetrics files, the README's table
-//! and dashboards derive from it or are held to it.
+//! The registry: every family of metrics as data. Endpoint, OpenMetrics files, the table of
+//! `docs/metrics.md` and dashboards derive from it or are held to it.
 
 /// What a family's values are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +164,7 @@ families! {
         Always &[], "1, with the version of the program.";
 }
 
-/// The registry as a Markdown table, for the README.
+/// The registry as a Markdown table, for `docs/metrics.md`.
 pub fn markdown_table() -> String {
     let mut table =
         "| family | type | labels | what it says |\n| --- | --- | --- | --- |\n".to_owned();

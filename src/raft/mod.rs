@@ -13,7 +13,7 @@
 //!
 //! "§" is a section of *In Search of an Understandable Consensus Algorithm* (Ongaro, Ousterhout,
 //! extended version); "dissertation" is Ongaro's; "rule R…" is this project's list of where chains,
-//! thrifty quorums, leases and answers to clients meet Raft.
+//! thrifty quorums, leases and answers to clients meet Raft: `docs/rules.md`.
 //!
 //! # The protocol as built
 //!

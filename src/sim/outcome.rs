@@ -1,5 +1,5 @@
 //! A run, judged in full: the course's checks and those of our own, the message table and the
-//! books. What `--json` prints and `run.json` holds; README documents it.
+//! books. What `--json` prints and `run.json` holds; `laconic sim --help` lists the keys.
 
 use serde::Serialize;
 

@@ -97,7 +97,7 @@ fn a_stale_read_among_repeated_values_is_found() {
 }
 
 #[test]
-fn r1_a_read_of_a_redirected_put_is_reported_apart() {
+fn r01_a_read_of_a_redirected_put_is_reported_apart() {
     for ending in [AnswerKind::Redirect, AnswerKind::Fail] {
         let mut history = vec![
             put("P1", "a", 0, 10),
