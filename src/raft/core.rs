@@ -64,16 +64,19 @@ impl Core {
         MemberSet(((1u64 << self.count) - 1) as u32 & !MemberSet::only(self.me).0)
     }
 
-    /// How long to wait for a direct answer of `member`: by its own round trip, so that neither a
-    /// long way nor a slow network is taken for silence.
-    pub fn resend_timeout(&self, member: Member) -> Micros {
+    /// How long to wait for an answer of `member` to what visits `hops` members in a row: by its own
+    /// round trip, so that neither a long way nor a slow network is taken for silence.
+    pub fn resend_timeout(&self, member: Member, hops: usize) -> Micros {
         let fixed = self.tuning.resend_timeout();
-        match self.tuning.resend_from {
-            ResendFrom::Fixed => fixed,
-            ResendFrom::RoundTrip => self.round_trips[member.rank()]
-                .timeout()
-                .map_or(fixed, |timeout| timeout.clamp(fixed, self.tuning.heartbeat_interval())),
-        }
+        let measured = match self.tuning.resend_from {
+            ResendFrom::Fixed => None,
+            ResendFrom::RoundTrip => self.round_trips[member.rank()].timeout(),
+        };
+        // Two messages a round trip, one more for each further hop.
+        let over_hops = |timeout: Micros| Micros((timeout.0 * (hops as u64 + 1)).div_ceil(2));
+        measured.map_or(fixed, |timeout| {
+            over_hops(timeout).clamp(fixed, self.tuning.heartbeat_interval())
+        })
     }
 
     /// Draws when to campaign if nothing is heard from now on.

@@ -56,7 +56,7 @@ impl Raft {
     }
 
     fn new_campaign(&self, now: Micros, asked: MemberSet) -> Campaign {
-        let timeout = asked.iter().map(|member| self.core.resend_timeout(member)).max();
+        let timeout = asked.iter().map(|member| self.core.resend_timeout(member, 1)).max();
         Campaign {
             granted: MemberSet::only(self.core.me),
             heard: MemberSet::only(self.core.me),

@@ -10,7 +10,7 @@ const WINDOW: usize = 3;
 ///
 /// Two things keep a pause of the network from passing for a long way: samples do not overlap, so
 /// that all answers held up by one pause are one sample, and what is smoothed is the median of the
-/// latest three.
+/// latest three. That median is so sure that a shift by a factor of two is followed at once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RoundTrip {
     recent: [Micros; WINDOW],
@@ -33,7 +33,9 @@ impl RoundTrip {
         self.recent[self.samples % WINDOW] = took;
         self.samples += 1;
         let sample = self.typical();
-        if self.samples < WINDOW {
+        let has_shifted =
+            sample > Micros(self.smoothed.0 * 2) || self.smoothed > Micros(sample.0 * 2);
+        if self.samples < WINDOW || has_shifted {
             (self.smoothed, self.deviation) = (sample, Micros(sample.0 / 2));
         } else {
             let off = self.smoothed.0.abs_diff(sample.0);
@@ -109,8 +111,9 @@ mod tests {
         let mut paused = [500; 20];
         paused[10] = 100_000;
         assert_eq!(sampled(&paused).timeout(), steady);
-        paused[11..14].fill(100_000);
-        assert!(sampled(&paused[..14]).timeout() > Some(Micros(30_000)));
+        paused[11..13].fill(100_000);
+        assert_eq!(sampled(&paused[..12]).smoothed(), Some(Micros(100_000)), "two in three");
+        assert_eq!(sampled(&paused[..15]).smoothed(), Some(Micros(500)), "and back");
         // Not even a pause at the very beginning is believed for long.
         assert_eq!(sampled(&[100_000, 500]).smoothed(), Some(Micros(500)));
     }

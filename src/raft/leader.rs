@@ -8,11 +8,10 @@ use super::estimate::Loss;
 use super::event::{Event, Output, Ticket};
 use super::message::Cause;
 use super::progress::{Progress, Rounds};
-use super::tuning::ResendFrom;
 use super::types::{Entry, Index, Member, MemberSet, Micros, Round};
 
-/// How many resends in a row go out four timeouts apart while requests wait and too few can be
-/// counted on (see [`Leader::overdue_at`]).
+/// How many resends in a row go out one timeout apart while requests wait and too few followers can
+/// be counted on (see [`Leader::overdue_at`]).
 const STEADY_ATTEMPTS: u8 = 8;
 
 /// State of a leader for one term.
@@ -157,7 +156,7 @@ impl Leader {
             return true;
         };
         let prompt = self.prompt(core);
-        let timeouts = prompt.iter().map(|member| core.resend_timeout(member).0);
+        let timeouts = prompt.iter().map(|member| core.resend_timeout(member, 1).0);
         let patience = timeouts.max().unwrap_or(core.tuning.resend_timeout_us) * 2;
         now < since + Micros(patience)
     }
@@ -188,21 +187,14 @@ impl Leader {
     }
 
     /// When the answer that `member` owes is overdue: later after each timeout in a row, at most
-    /// by a heartbeat interval. While the leader `is_starved` the wait stays at four timeouts for a
-    /// while: a long row of them is a cut, a short one is loss.
+    /// by a heartbeat interval. While the leader `is_starved` the first ones all come one timeout
+    /// apart: a short row of them is loss, and only a long one is a cut.
     pub fn overdue_at(&self, core: &Core, member: Member, is_starved: bool) -> Option<Micros> {
         let awaiting = self.progress[member.rank()].awaiting?;
-        let timeout = core.resend_timeout(member).0;
-        // A chain of two hops takes half as long again as a direct round trip.
-        let way = match core.tuning.resend_from {
-            ResendFrom::Fixed => timeout,
-            ResendFrom::RoundTrip => (timeout * (awaiting.hops as u64 + 1)).div_ceil(2),
-        };
-        let doublings = match awaiting.attempts {
-            attempts if is_starved => attempts.min(2).max(attempts.saturating_sub(STEADY_ATTEMPTS)),
-            attempts => attempts,
-        };
-        let backoff = (way << doublings.min(10)).min(core.tuning.heartbeat_interval_us.max(way));
+        let way = core.resend_timeout(member, awaiting.hops).0;
+        let steady = if is_starved { STEADY_ATTEMPTS } else { 0 };
+        let doublings = awaiting.attempts.saturating_sub(steady);
+        let backoff = (way << doublings.min(10)).min(core.tuning.heartbeat_interval_us);
         Some(awaiting.since + Micros(backoff))
     }
 

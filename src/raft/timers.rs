@@ -166,7 +166,11 @@ impl Leader {
         }
         let mut answering = MemberSet::EMPTY;
         in_turn.into_iter().for_each(|member| answering.insert(member));
-        for member in due.iter().filter(|m| !self.progress[m.rank()].answered) {
+        // Who has not answered yet, and who was slow, is asked to show how it is now.
+        for member in due.iter().filter(|m| {
+            let progress = &self.progress[m.rank()];
+            !progress.answered || (progress.is_healthy() && !prompt.contains(*m))
+        }) {
             answering.insert(member);
         }
         answering

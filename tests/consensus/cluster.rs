@@ -42,7 +42,7 @@ pub fn course() -> Tuning {
         batch_most_bytes: 60_000,
         pipeline_window: 16,
         resend_timeout_us: 10_000,
-        resend_from: ResendFrom::Fixed,
+        resend_from: ResendFrom::RoundTrip,
         fan_out: FanOut::Thrifty,
         chain_length: 0,
         silence_is_loss_above_per_mille: 100,

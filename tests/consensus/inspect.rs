@@ -71,6 +71,15 @@ impl Cluster {
         self.since(mark).iter().map(cost).sum()
     }
 
+    /// Messages since `mark` to one member, for reasons that match.
+    pub fn sent_to(&self, mark: usize, member: Member, matches: impl Fn(Why) -> bool) -> usize {
+        let is_one = |record: &&Record| match record.fact {
+            Fact::Sent { to, why, .. } => to == To::Member(member) && matches(why),
+            _ => false,
+        };
+        self.since(mark).iter().filter(is_one).count()
+    }
+
     /// All messages since `mark`.
     pub fn messages(&self, mark: usize) -> usize {
         self.count(mark, |_, _| true)

@@ -1,10 +1,9 @@
 //! The consensus core and the replica under a network and clocks that the tests drive: the rules
-//! R1 to R20, the stories that Raft is told by, what fan-outs cost, and random faults.
+//! R1 to R27, the stories that Raft is told by, what fan-outs cost, and random faults.
 
 mod checks;
 mod cluster;
 mod costs;
-mod fails;
 mod inspect;
 mod random;
 mod rules_answers;
