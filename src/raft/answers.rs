@@ -1,7 +1,7 @@
 //! What a leader makes of answers: matches, commits, leases (§5.3, §5.4.2, rules R9, R13).
 
-use super::core::Core;
-use super::event::{Disposition, Event, Output};
+use super::core::{Context, Core};
+use super::event::{Disposition, Event};
 use super::leader::Leader;
 use super::message::{AppendReply, Cause, Refusal};
 use super::progress::SentRound;
@@ -12,33 +12,31 @@ impl Leader {
     /// that the round went to, and it cannot speak of entries that this log does not hold.
     pub fn on_append_reply(
         &mut self,
-        core: &mut Core,
-        now: Micros,
+        context: &mut Context<'_>,
         from: Member,
         reply: &AppendReply,
-        out: &mut Vec<Output>,
     ) -> Disposition {
         let Some(round) = self.rounds.get(reply.round).copied() else {
             return Disposition::Stale;
         };
         let known = round.members.contains(from) && reply.members.is_subset_of(round.members);
-        if !known || reply.through > core.log.last_index() {
+        if !known || reply.through > context.core.log.last_index() {
             return Disposition::Implausible;
         }
         if round.number > self.progress[from.rank()].heard_round {
             for member in reply.members.iter().chain([from]) {
-                core.round_trips[member.rank()].sample(round.at, now, round.hops + 1);
+                let trip = &mut context.core.round_trips[member.rank()];
+                trip.sample(round.at, context.now, round.hops + 1);
             }
         }
-        let moved = self.accept(now, &round, reply, out);
-        let refused = reply
-            .refusal
-            .is_some_and(|refusal| self.on_refusal(core, now, (from, &round, refusal), out));
-        self.advance_quorum(core, now, out);
-        self.maybe_widen(core, now, out);
-        self.maybe_catch_up(core, now, out);
-        if self.flush_at.is_none() && self.batched_through < core.log.last_index() {
-            self.flush_at = Some(now);
+        let moved = self.accept(context, &round, reply);
+        let refused =
+            reply.refusal.is_some_and(|refusal| self.on_refusal(context, from, &round, refusal));
+        self.advance_quorum(context);
+        self.maybe_widen(context);
+        self.maybe_catch_up(context);
+        if self.flush_at.is_none() && self.batched_through < context.core.log.last_index() {
+            self.flush_at = Some(context.now);
         }
         match (reply.refusal.is_some(), moved || refused) {
             (true, true) => Disposition::Rejected,
@@ -50,10 +48,9 @@ impl Leader {
     /// Notes what `reply.members` hold. Whether that was news.
     fn accept(
         &mut self,
-        now: Micros,
+        context: &mut Context<'_>,
         round: &SentRound,
         reply: &AppendReply,
-        out: &mut Vec<Output>,
     ) -> bool {
         let mut moved = false;
         for member in reply.members.iter() {
@@ -63,9 +60,9 @@ impl Leader {
                 moved = true;
                 progress.loss.arrived(2);
             }
-            moved |= progress.accept(round, reply.through, now);
+            moved |= progress.accept(round, reply.through, context.now);
             if was_suspect && !progress.suspect {
-                out.push(Output::Event(Event::Trusted { member }));
+                context.tell(Event::Trusted { member });
             }
         }
         if moved {
@@ -79,10 +76,10 @@ impl Leader {
     /// further down. Whether it was news.
     fn on_refusal(
         &mut self,
-        core: &mut Core,
-        now: Micros,
-        (from, round, refusal): (Member, &SentRound, Refusal),
-        out: &mut Vec<Output>,
+        context: &mut Context<'_>,
+        from: Member,
+        round: &SentRound,
+        refusal: Refusal,
     ) -> bool {
         let progress = &mut self.progress[from.rank()];
         if round.number < progress.settled_round || refusal.refused <= progress.matched {
@@ -91,54 +88,43 @@ impl Leader {
         let was_suspect = progress.suspect;
         let hint = refusal.hint;
         let guess = hint.first.saturating_sub(1).min(refusal.refused - 1);
-        progress.refuse(round.number, core.log.agreement(hint), guess, now);
+        progress.refuse(round.number, context.core.log.agreement(hint), guess, context.now);
         progress.settled_round = self.rounds.newest + 1;
         if was_suspect && !progress.suspect {
-            out.push(Output::Event(Event::Trusted { member: from }));
+            context.tell(Event::Trusted { member: from });
         }
-        self.send_where_it_agrees(core, now, from, out);
+        if progress.probing {
+            // Where the logs agree is not known yet: no entries.
+            self.probe(context, from, Cause::Probe);
+        } else {
+            self.ship_to(context, from, Cause::CatchUp, true);
+        }
         true
     }
 
-    /// Entries for a follower that refused; an empty probe while it is not known where it agrees.
-    fn send_where_it_agrees(
-        &mut self,
-        core: &mut Core,
-        now: Micros,
-        member: Member,
-        out: &mut Vec<Output>,
-    ) {
-        match self.progress[member.rank()].probing {
-            true => self.probe(core, now, member, Cause::Probe, out),
-            false => self.ship_to(core, now, member, (Cause::CatchUp, true), out),
-        }
-    }
-
     /// Commit index, lease and reads after an answer. Reads are released last (rule R2).
-    fn advance_quorum(&mut self, core: &mut Core, now: Micros, out: &mut Vec<Output>) {
+    fn advance_quorum(&mut self, context: &mut Context<'_>) {
+        let core = &context.core;
         let needed = core.others_needed();
         let round = kth_largest(core, needed, |m| self.progress[m.rank()].answered_round);
-        if round > self.quorum_round {
-            self.quorum_round = round;
-            let at = kth_largest(core, needed, |m| self.progress[m.rank()].answered_at.0);
-            self.quorum_at = Micros(at);
-            self.unheard_since = (round < self.asked_round).then_some(now);
-        }
+        let began_at = kth_largest(core, needed, |m| self.progress[m.rank()].answered_at.0);
         let matched = kth_largest(core, needed, |m| self.progress[m.rank()].matched);
-        self.maybe_commit(core, matched, out);
-        self.release_reads(core, now, out);
+        self.lease.renew(round, Micros(began_at), context.now);
+        self.maybe_commit(context, matched);
+        self.release_reads(context);
     }
 
     /// Commits what a quorum holds, if it ends in an entry of the own term: older ones are never
     /// committed by counting (§5.4.2, figure 8).
-    fn maybe_commit(&mut self, core: &mut Core, matched: Index, out: &mut Vec<Output>) {
-        if core.log.term_at(matched) != Some(core.term) || !core.commit_through(matched, out) {
+    fn maybe_commit(&mut self, context: &mut Context<'_>, matched: Index) {
+        let own_term = context.core.log.term_at(matched) == Some(context.core.term);
+        if !own_term || !context.commit_through(matched) {
             return;
         }
         while self.batches.front().is_some_and(|last| *last <= matched) {
             self.batches.pop_front();
         }
-        self.commit_untold = core.tuning.eager_commit;
+        self.commit_untold = context.core.tuning.eager_commit;
     }
 }
 

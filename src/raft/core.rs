@@ -1,8 +1,7 @@
-//! What a replica holds whatever its role, and the roles.
+//! What a replica holds whatever its role, and what a step of it works with.
 
 use super::estimate::RoundTrip;
 use super::event::{Event, Output, To};
-use super::leader::Leader;
 use super::log::Log;
 use super::message::{Message, Why};
 use super::random::Random;
@@ -107,58 +106,47 @@ impl Core {
     pub fn promise(&mut self, now: Micros, length: Micros) {
         self.promise_until = self.promise_until.max(now + length);
     }
+}
+
+/// What a step works with: the state, the time, and what is to be done.
+pub(super) struct Context<'a> {
+    /// State that outlives a change of role.
+    pub core: &'a mut Core,
+    /// When the step happens.
+    pub now: Micros,
+    /// What is to be done, in this order.
+    pub out: &'a mut Vec<Output>,
+}
+
+impl Context<'_> {
+    /// Sends `message` to one member.
+    pub fn send(&mut self, to: Member, message: Message, why: Why) {
+        self.out.push(Output::Send { to: To::Member(to), message, why });
+    }
+
+    /// Tells of a change of state.
+    pub fn tell(&mut self, event: Event) {
+        self.out.push(Output::Event(event));
+    }
 
     /// Enters a higher term (§5.1).
-    pub fn start_term(&mut self, term: Term, out: &mut Vec<Output>) {
-        self.term = term;
-        self.voted_for = None;
-        self.leader = None;
-        (self.heard_round, self.promised_round) = (0, 0);
-        out.push(Output::Event(Event::TermStarted { term }));
+    pub fn start_term(&mut self, term: Term) {
+        self.core.term = term;
+        self.core.voted_for = None;
+        self.core.leader = None;
+        (self.core.heard_round, self.core.promised_round) = (0, 0);
+        self.tell(Event::TermStarted { term });
     }
 
     /// Raises the commit index; the caller applies. Whether it rose.
-    pub fn commit_through(&mut self, through: Index, out: &mut Vec<Output>) -> bool {
-        if through <= self.commit {
+    pub fn commit_through(&mut self, through: Index) -> bool {
+        if through <= self.core.commit {
             return false;
         }
-        self.commit = through;
-        self.heard_commit = self.heard_commit.max(through);
-        out.push(Output::Commit { through });
-        out.push(Output::Event(Event::Committed { through }));
+        self.core.commit = through;
+        self.core.heard_commit = self.core.heard_commit.max(through);
+        self.out.push(Output::Commit { through });
+        self.tell(Event::Committed { through });
         true
     }
-}
-
-/// An election under way at this replica.
-#[derive(Debug)]
-pub(super) struct Campaign {
-    /// Who said yes, this replica included.
-    pub granted: MemberSet,
-    /// Who said anything.
-    pub heard: MemberSet,
-    /// When it began: an answer that comes before anyone is asked again tells a round trip.
-    pub began_at: Micros,
-    /// When to ask those who have not answered again; `None`: not any more.
-    pub retry_at: Option<Micros>,
-    /// How often they were.
-    pub retries: u8,
-}
-
-/// What a replica is, with what only that role has.
-#[derive(Debug)]
-pub(super) enum Role {
-    /// Listens.
-    Follower,
-    /// Asks whether it would be voted for (§9.6 of the dissertation).
-    PreCandidate(Campaign),
-    /// Asks for votes (§5.2).
-    Candidate(Campaign),
-    /// Leads.
-    Leader(Box<Leader>),
-}
-
-/// Shorthand for a send.
-pub(super) fn send(out: &mut Vec<Output>, to: Member, message: Message, why: Why) {
-    out.push(Output::Send { to: To::Member(to), message, why });
 }

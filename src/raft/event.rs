@@ -135,8 +135,6 @@ pub enum Deposed {
 /// A change of state of the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A message has been handled.
-    Handled(Disposition),
     /// A new term began here, as a follower.
     TermStarted {
         /// The term.

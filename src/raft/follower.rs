@@ -1,64 +1,61 @@
 //! What a follower does with an append (§5.3), and what a hop of a chain does (rule R14).
 
-use super::core::{Core, send};
-use super::event::{Disposition, Event, Output};
+use super::core::Context;
+use super::event::{Disposition, Event};
 use super::message::{Append, AppendReply, Message, Refusal, Why};
-use super::types::{Index, Micros};
+use super::types::Index;
 
 /// Handles an append of the current term. The caller has made this replica a follower.
-pub(super) fn on_append(
-    core: &mut Core,
-    now: Micros,
-    mut append: Append,
-    out: &mut Vec<Output>,
-) -> Disposition {
-    hear(core, now, &append, out);
+pub(super) fn on_append(context: &mut Context<'_>, mut append: Append) -> Disposition {
+    hear(context, &append);
+    let core = &mut context.core;
     let before = (core.log.last(), core.commit);
     // At or below the commit index logs agree (§5.4.3), so nothing there needs to be checked.
     let fits = append.previous.index <= core.commit || core.log.holds(append.previous);
     if !fits {
-        refuse(core, &append, out);
+        refuse(context, &append);
         return Disposition::Rejected;
     }
-    if !store(core, &append, out) {
+    if !store(context, &append) {
         return Disposition::Implausible;
     }
+    let core = &mut context.core;
     if append.round > core.promised_round {
         core.promised_round = append.round;
-        core.promise(now, append.promise);
+        core.promise(context.now, append.promise);
     }
-    // Rule R11: only what this append has checked is known to agree with the leader.
-    core.commit_through(append.commit.min(append.through()), out);
-    let entries = append.entries.len();
     append.accepted.insert(core.me);
-    pass_on(core, append, out);
-    match entries > 0 && before == (core.log.last(), core.commit) {
-        true => Disposition::Duplicate,
-        false => Disposition::Accepted,
-    }
+    // Rule R11: only what this append has checked is known to agree with the leader.
+    context.commit_through(append.commit.min(append.through()));
+    let is_news = before != (context.core.log.last(), context.core.commit);
+    let is_duplicate = !append.entries.is_empty() && !is_news;
+    pass_on(context, append);
+    if is_duplicate { Disposition::Duplicate } else { Disposition::Accepted }
 }
 
 /// A leader lives: name it, wait for it, note how far it has committed. A round that is no newer
 /// than one heard before shows nothing of that: the network repeats what dead leaders once said
 /// (rule R21).
-fn hear(core: &mut Core, now: Micros, append: &Append, out: &mut Vec<Output>) {
-    if core.leader != Some(append.leader) {
-        core.leader = Some(append.leader);
-        out.push(Output::Event(Event::LeaderHeard { leader: append.leader, term: append.term }));
+fn hear(context: &mut Context<'_>, append: &Append) {
+    if context.core.leader != Some(append.leader) {
+        context.core.leader = Some(append.leader);
+        context.tell(Event::LeaderHeard { leader: append.leader, term: append.term });
     }
+    let Context { core, now, .. } = context;
     core.heard_commit = core.heard_commit.max(append.commit);
     if append.round > core.heard_round {
         core.heard_round = append.round;
-        core.heard_at = now;
+        core.heard_at = *now;
         core.times_heard += 1;
-        core.reset_election(now);
+        core.reset_election(*now);
     }
 }
 
 /// Puts the entries that are new into the log. An entry that is there already stays; only a real
 /// conflict of terms truncates, and never below the commit index (rule R12). False if the append
 /// contradicts what is committed, which no leader does.
-fn store(core: &mut Core, append: &Append, out: &mut Vec<Output>) -> bool {
+fn store(context: &mut Context<'_>, append: &Append) -> bool {
+    let core = &mut context.core;
     let first = append.previous.index + 1;
     let known = append
         .entries
@@ -76,49 +73,49 @@ fn store(core: &mut Core, append: &Append, out: &mut Vec<Output>) -> bool {
             return false;
         }
         core.log.truncate_from(index);
-        out.push(Output::Event(Event::Truncated { first: index, last }));
+        context.tell(Event::Truncated { first: index, last });
     }
     for run in append.entries[known..].chunk_by(|one, next| one.term == next.term) {
         let through = index + run.len() as Index - 1;
-        out.push(Output::Event(Event::Appended { first: index, last: through, term: run[0].term }));
-        run.iter().for_each(|entry| core.log.push(entry.clone()));
+        context.tell(Event::Appended { first: index, last: through, term: run[0].term });
+        run.iter().for_each(|entry| context.core.log.push(entry.clone()));
         index = through + 1;
     }
     true
 }
 
 /// Relays to the next hop, verbatim (rule R14), or answers if this was the last.
-fn pass_on(core: &Core, append: Append, out: &mut Vec<Output>) {
+fn pass_on(context: &mut Context<'_>, append: Append) {
     let rest = append.route.rest();
     if let Some(next) = rest.first() {
         let why = Why::Relay(append.cause);
         let relayed = Append { route: rest, ..append };
-        return send(out, next, Message::Append(relayed), why);
+        return context.send(next, Message::Append(relayed), why);
     }
     if append.wants_answer {
-        answer(core, &append, None, out);
+        answer(context, &append, None);
     }
 }
 
 /// Answers no, to the leader, with where to look and who had accepted before (rules R13, R14).
-pub(super) fn refuse(core: &Core, append: &Append, out: &mut Vec<Output>) {
+pub(super) fn refuse(context: &mut Context<'_>, append: &Append) {
     let refused = append.previous.index;
-    let hint = core.log.hint_below(refused);
-    answer(core, append, Some(Refusal { refused, hint }), out);
+    let hint = context.core.log.hint_below(refused);
+    answer(context, append, Some(Refusal { refused, hint }));
 }
 
-fn answer(core: &Core, append: &Append, refusal: Option<Refusal>, out: &mut Vec<Output>) {
+fn answer(context: &mut Context<'_>, append: &Append, refusal: Option<Refusal>) {
     let why = match refusal {
         None => Why::Ack(append.cause),
         Some(_) => Why::Reject(append.cause),
     };
     let reply = AppendReply {
-        term: core.term,
+        term: context.core.term,
         round: append.round,
         cause: append.cause,
         through: append.through(),
         members: append.accepted,
         refusal,
     };
-    send(out, append.leader, Message::AppendReply(reply), why);
+    context.send(append.leader, Message::AppendReply(reply), why);
 }

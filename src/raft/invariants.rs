@@ -87,7 +87,7 @@ impl Invariants {
     /// # Errors
     /// The invariant that is broken.
     pub fn observe(&mut self, raft: &Raft, event: &Event) -> Result<(), Broken> {
-        let member = raft.core.me;
+        let member = raft.member();
         match *event {
             Event::BecameLeader { term, .. } => self.on_leader(member, term, raft.log()),
             Event::Appended { first, last, .. } => {
@@ -137,7 +137,7 @@ impl Invariants {
     }
 
     fn on_commit(&mut self, raft: &Raft, through: Index) -> Result<(), Broken> {
-        let (member, log) = (raft.core.me, raft.log());
+        let (member, log) = (raft.member(), raft.log());
         let from = self.commits[member.rank()] + 1;
         self.commits[member.rank()] = through;
         for index in from..=through {
@@ -176,21 +176,21 @@ pub fn check_all(rafts: &[&Raft]) -> Result<(), Broken> {
     let leading = || rafts.iter().filter(|raft| raft.is_leader());
     for (place, one) in rafts.iter().enumerate() {
         for other in &rafts[place + 1..] {
-            let term = one.core.term;
-            if one.is_leader() && other.is_leader() && other.core.term == term {
-                let (one, other) = (one.core.me, other.core.me);
+            let term = one.term();
+            if one.is_leader() && other.is_leader() && other.term() == term {
+                let (one, other) = (one.member(), other.member());
                 return Err(Broken::TwoLeaders { term, one, other });
             }
             check_pair(one, other)?;
         }
     }
-    let Some(newest) = leading().max_by_key(|raft| raft.core.term) else {
+    let Some(newest) = leading().max_by_key(|raft| raft.term()) else {
         return Ok(());
     };
-    for raft in rafts.iter().filter(|raft| raft.core.term <= newest.core.term) {
+    for raft in rafts.iter().filter(|raft| raft.term() <= newest.term()) {
         let lacks = |index: &Index| newest.log().term_at(*index) != raft.log().term_at(*index);
         if let Some(index) = (1..=raft.commit()).find(lacks) {
-            let (leader, term) = (newest.core.me, newest.core.term);
+            let (leader, term) = (newest.member(), newest.term());
             return Err(Broken::LeaderCompleteness { leader, term, index });
         }
     }
@@ -213,7 +213,7 @@ fn check_pair(one: &Raft, other: &Raft) -> Result<(), Broken> {
             return Err(Broken::LogMatching { index, term: pair.0.term });
         }
         if index <= one.commit().min(other.commit()) {
-            return Err(Broken::StateMachineSafety { member: other.core.me, index });
+            return Err(Broken::StateMachineSafety { member: other.member(), index });
         }
     }
     Ok(())

@@ -1,13 +1,15 @@
-//! A leader: what it knows of its followers, what is under way, and when it must act next.
+//! A leader: what it knows of its followers and of what is under way, and what follows from that.
+//! Nothing here sends; `sending` does, when `waking` or `answers` says so.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::core::Core;
+use super::core::{Context, Core};
 use super::estimate::Loss;
 use super::event::{Event, Output, Ticket};
-use super::message::Cause;
+use super::lease::Lease;
 use super::progress::{Progress, Rounds};
+use super::tuning::FanOut;
 use super::types::{Entry, Index, Member, MemberSet, Micros, Round};
 
 /// How many resends in a row go out one timeout apart while requests wait and too few followers can
@@ -21,8 +23,8 @@ pub(super) struct Leader {
     pub progress: Vec<Progress>,
     /// Rounds begun (rule R9).
     pub rounds: Rounds,
-    /// When the election was won: check-quorum counts from there.
-    pub elected_at: Micros,
+    /// What the quorum has answered, and owes.
+    pub lease: Lease,
     /// The empty entry that opens the term (§8): nothing is read before it is committed.
     pub opened: Index,
     /// Entries up to here have gone out in a batch.
@@ -36,16 +38,6 @@ pub(super) struct Leader {
     pub reads: VecDeque<(Ticket, Round)>,
     /// A read waits for a round that has not begun.
     pub confirm_wanted: bool,
-    /// Newest round that a quorum accepted, and when it began.
-    pub quorum_round: Round,
-    /// When it began; the lease counts from there.
-    pub quorum_at: Micros,
-    /// First round whose promises are of the tuning in force.
-    pub lease_from: Round,
-    /// The first round of the latest that a quorum was asked to answer.
-    pub asked_round: Round,
-    /// Since when a quorum owes an answer (rule R6).
-    pub unheard_since: Option<Micros>,
     /// Loss of messages between this leader and the living (rule R16).
     pub loss: Loss,
     /// Next tick of `heartbeat_always`.
@@ -55,70 +47,57 @@ pub(super) struct Leader {
 }
 
 impl Leader {
-    /// Opens the term with an empty entry, which the first heartbeat carries to everyone directly
-    /// (rule R15).
-    pub fn open(core: &mut Core, now: Micros, out: &mut Vec<Output>) -> Leader {
-        let opened = core.log.last_index() + 1;
-        append(core, Arc::default(), out);
-        let mut leader = Leader {
+    /// A leader whose term opens with an empty entry, which is in the log already and has been sent
+    /// to nobody.
+    pub fn new(core: &Core, now: Micros) -> Leader {
+        let opened = core.log.last_index();
+        Leader {
             progress: vec![Progress::new(opened, now); core.count],
             rounds: Rounds::new(),
-            elected_at: now,
+            lease: Lease::new(now),
             opened,
             batched_through: opened,
             batches: VecDeque::from([opened]),
             flush_at: None,
             reads: VecDeque::new(),
             confirm_wanted: false,
-            quorum_round: 0,
-            quorum_at: Micros(0),
-            lease_from: 1,
-            asked_round: 0,
-            unheard_since: None,
             loss: Loss::default(),
             tick_at: now + core.tuning.heartbeat_interval(),
             commit_untold: false,
-        };
-        leader.send_to_all(core, now, Cause::Heartbeat, out);
-        leader
+        }
     }
 
     /// Takes a command into the log; it goes out with the next batch.
-    pub fn propose(
-        &mut self,
-        core: &mut Core,
-        now: Micros,
-        command: Arc<[u8]>,
-        out: &mut Vec<Output>,
-    ) -> Index {
-        let index = append(core, command, out);
-        if self.flush_at.is_none() && !self.is_window_full(core) {
-            self.flush_at = Some(now + Micros(core.tuning.linger_us));
+    pub fn propose(&mut self, context: &mut Context<'_>, command: Arc<[u8]>) -> Index {
+        let index = append(context, command);
+        if self.flush_at.is_none() && !self.is_window_full(context.core) {
+            self.flush_at = Some(context.now + Micros(context.core.tuning.linger_us));
         }
         index
     }
 
     /// Answers a read under the lease, or keeps it for a round that begins after it came (rule R9).
-    pub fn read(&mut self, core: &Core, now: Micros, ticket: Ticket, out: &mut Vec<Output>) {
-        if core.commit >= self.opened && self.has_lease(core, now) {
-            return out.push(Output::ReadReady(ticket));
+    pub fn read(&mut self, context: &mut Context<'_>, ticket: Ticket) {
+        let core = &context.core;
+        if core.commit >= self.opened && self.has_lease(core, context.now) {
+            return context.out.push(Output::ReadReady(ticket));
         }
         self.reads.push_back((ticket, self.rounds.newest + 1));
         self.confirm_wanted = true;
     }
 
     /// Releases the reads that a lease or a round has proved, as of now (rule R10).
-    pub fn release_reads(&mut self, core: &Core, now: Micros, out: &mut Vec<Output>) {
-        if core.commit < self.opened {
+    pub fn release_reads(&mut self, context: &mut Context<'_>) {
+        if context.core.commit < self.opened {
             return;
         }
-        let lease = self.has_lease(core, now);
+        let has_lease = self.has_lease(context.core, context.now);
         while let Some((ticket, round)) = self.reads.front().copied() {
-            if !lease && round > self.quorum_round {
+            if !has_lease && !self.lease.covers(round) {
                 return;
             }
             self.reads.pop_front();
-            out.push(Output::ReadReady(ticket));
+            context.out.push(Output::ReadReady(ticket));
         }
         self.confirm_wanted = false;
     }
@@ -134,31 +113,20 @@ impl Leader {
         self.reads.iter().map(|(ticket, _)| *ticket)
     }
 
-    /// Until when reads need no round: a quorum has promised to follow nobody else for so long
-    /// from when that round began, by this leader's clock, less the margin (rules R7 to R9).
+    /// Until when reads need no round, less the margin (rules R7 to R9).
     pub fn lease_until(&self, core: &Core) -> Option<Micros> {
-        (self.quorum_round >= self.lease_from).then(|| self.quorum_at + core.tuning.lease())
-    }
-
-    /// Promises asked for so far may be shorter than those of a new tuning: no lease before a
-    /// quorum has answered a round that begins after now.
-    pub fn suspend_lease(&mut self) {
-        self.lease_from = self.rounds.newest + 1;
+        self.lease.until(core.tuning.lease())
     }
 
     fn has_lease(&self, core: &Core, now: Micros) -> bool {
         self.lease_until(core).is_some_and(|until| now < until)
     }
 
-    /// Whether a quorum answered lately, or was not asked (rule R6).
+    /// Whether a quorum answered within two resend timeouts, or was not asked (rule R6).
     pub fn is_in_touch(&self, core: &Core, now: Micros) -> bool {
-        let Some(since) = self.unheard_since else {
-            return true;
-        };
-        let prompt = self.prompt(core);
-        let timeouts = prompt.iter().map(|member| core.resend_timeout(member, 1).0);
-        let patience = timeouts.max().unwrap_or(core.tuning.resend_timeout_us) * 2;
-        now < since + Micros(patience)
+        let timeouts = self.prompt(core).iter().map(|member| core.resend_timeout(member, 1).0);
+        let timeout = timeouts.max().unwrap_or(core.tuning.resend_timeout_us);
+        self.lease.is_in_touch(now, Micros(timeout * 2))
     }
 
     /// Check-quorum (§6.2 of the dissertation).
@@ -167,7 +135,7 @@ impl Leader {
     }
 
     fn quorum_lost_at(&self, core: &Core) -> Micros {
-        self.elected_at.max(self.quorum_at) + core.tuning.election_timeout_min()
+        self.lease.renewed_at() + core.tuning.election_timeout_min()
     }
 
     /// Whether no more batches may go out before one is committed.
@@ -177,7 +145,7 @@ impl Leader {
 
     /// Whether something here cannot go on without an answer: silent members are asked again.
     pub fn needs_answers(&self, core: &Core, now: Micros) -> bool {
-        let stale = self.elected_at.max(self.quorum_at) + core.tuning.heartbeat_interval();
+        let stale = self.lease.renewed_at() + core.tuning.heartbeat_interval();
         core.commit < core.log.last_index() || !self.reads.is_empty() || now > stale
     }
 
@@ -191,10 +159,10 @@ impl Leader {
     /// apart: a short row of them is loss, and only a long one is a cut.
     pub fn overdue_at(&self, core: &Core, member: Member, is_starved: bool) -> Option<Micros> {
         let awaiting = self.progress[member.rank()].awaiting?;
-        let way = core.resend_timeout(member, awaiting.hops).0;
+        let timeout = core.resend_timeout(member, awaiting.hops).0;
         let steady = if is_starved { STEADY_ATTEMPTS } else { 0 };
         let doublings = awaiting.attempts.saturating_sub(steady);
-        let backoff = (way << doublings.min(10)).min(core.tuning.heartbeat_interval_us);
+        let backoff = (timeout << doublings.min(10)).min(core.tuning.heartbeat_interval_us);
         Some(awaiting.since + Micros(backoff))
     }
 
@@ -207,10 +175,10 @@ impl Leader {
 
     /// When `member` must hear from this leader again.
     pub fn heartbeat_at(&self, core: &Core, member: Member) -> Micros {
-        match core.tuning.heartbeat_always {
-            true => self.tick_at,
-            false => self.progress[member.rank()].addressed_at + core.tuning.heartbeat_interval(),
+        if core.tuning.heartbeat_always {
+            return self.tick_at;
         }
+        self.progress[member.rank()].addressed_at + core.tuning.heartbeat_interval()
     }
 
     /// When to wake this leader.
@@ -224,9 +192,9 @@ impl Leader {
             deadline = deadline.min(self.quorum_lost_at(core));
         }
         for member in core.others().iter() {
+            let overdue = self.overdue_at(core, member, is_starved);
             deadline = deadline.min(self.heartbeat_at(core, member));
-            deadline =
-                deadline.min(self.overdue_at(core, member, is_starved).unwrap_or(Micros::NEVER));
+            deadline = deadline.min(overdue.unwrap_or(Micros::NEVER));
         }
         deadline
     }
@@ -249,13 +217,59 @@ impl Leader {
         let most = Micros(typical.0 * 2 + core.tuning.resend_timeout_us / 20);
         healthy.iter().filter(|member| trip(*member).is_none_or(|trip| trip <= most)).collect()
     }
+
+    /// Orders followers by whose turn it is to be sent something: the prompt before the slow, then
+    /// who has gone longest without hearing.
+    pub fn turn(&self, prompt: MemberSet, member: Member) -> (bool, Micros, Member) {
+        (!prompt.contains(member), self.progress[member.rank()].addressed_at, member)
+    }
+
+    /// Whom the batch up to `end` goes to: by the rotation (rule R17) the f that have gone longest
+    /// without hearing, of those that answer in time (rule R26); by `star` and `broadcast` everyone
+    /// who can be counted on. Who lacks more than an append carries is left to catch up.
+    pub fn choose_quorum(&self, core: &Core, end: Index) -> Vec<Member> {
+        let fits = |member: &Member| {
+            let next = self.progress[member.rank()].next;
+            next > self.batched_through
+                || core.log.encoded_bytes(next, end) <= core.tuning.batch_most_bytes
+        };
+        let mut quorum: Vec<Member> = self.healthy(core).iter().filter(fits).collect();
+        let prompt = self.prompt(core);
+        quorum.sort_by_key(|member| self.turn(prompt, *member));
+        if core.tuning.fan_out.is_to_a_quorum() {
+            quorum.truncate(core.others_needed());
+        }
+        quorum
+    }
+
+    /// How many followers a chain has: one, if messages are lost so often that a long one would
+    /// seldom get through (rule R16).
+    pub fn chain_length(&self, core: &Core) -> usize {
+        if core.tuning.fan_out != FanOut::Chain || self.is_lossy(core) {
+            return 1;
+        }
+        match core.tuning.chain_length as usize {
+            0 => core.others_needed(),
+            length => length.min(core.others_needed()),
+        }
+    }
+
+    /// Whether `member`, outside the quorums, lags so far that it is sent what it lacks.
+    pub fn lags(&self, core: &Core, member: Member) -> bool {
+        let next = self.progress[member.rank()].next;
+        let lag = (self.batched_through + 1).saturating_sub(next);
+        lag > core.tuning.lag_most_entries
+            || (lag > 0
+                && core.log.encoded_bytes(next, self.batched_through)
+                    > core.tuning.batch_most_bytes / 2)
+    }
 }
 
 /// Puts a command of the current term at the end of the log.
-fn append(core: &mut Core, command: Arc<[u8]>, out: &mut Vec<Output>) -> Index {
-    let term = core.term;
-    core.log.push(Entry { term, command });
-    let index = core.log.last_index();
-    out.push(Output::Event(Event::Appended { first: index, last: index, term }));
+pub(super) fn append(context: &mut Context<'_>, command: Arc<[u8]>) -> Index {
+    let term = context.core.term;
+    context.core.log.push(Entry { term, command });
+    let index = context.core.log.last_index();
+    context.tell(Event::Appended { first: index, last: index, term });
     index
 }

@@ -1,23 +1,23 @@
 //! The one place that branches: what comes in, and who handles it.
 
-use super::core::{Core, Role, send};
+use super::core::{Context, Core};
 use super::estimate::RoundTrip;
-use super::event::{Deposed, Disposition, Event, Input, Output};
-use super::follower;
-use super::leader::Leader;
+use super::event::{Deposed, Disposition, Event, Input, Output, Ticket};
 use super::log::Log;
-use super::message::{Append, AppendReply, Cause, Message, VoteReply, Why};
+use super::message::{Append, Message};
 use super::plausible::is_plausible;
 use super::random::Random;
+use super::role::Role;
 use super::status::{FollowerStatus, RoleName, Status};
 use super::tuning::Tuning;
 use super::types::{Index, Member, Micros, Term};
+use super::{election, follower};
 
 /// A member of a Raft cluster: the protocol's state, and nothing else.
 #[derive(Debug)]
 pub struct Raft {
-    pub(super) core: Core,
-    pub(super) role: Role,
+    core: Core,
+    role: Role,
 }
 
 impl Raft {
@@ -54,32 +54,39 @@ impl Raft {
     }
 
     /// Handles one input at `now`, which never runs backwards. Outputs are appended to `out` in the
-    /// order in which they are to be done.
-    pub fn step(&mut self, now: Micros, input: Input, out: &mut Vec<Output>) {
+    /// order in which they are to be done. What came of a message is returned.
+    pub fn step(
+        &mut self,
+        now: Micros,
+        input: Input,
+        out: &mut Vec<Output>,
+    ) -> Option<Disposition> {
+        let Raft { core, role } = self;
+        let mut context = Context { core, now, out };
         match input {
-            Input::Wake => self.on_wake(now, out),
+            Input::Wake => on_wake(role, &mut context),
             Input::Message { from, message } => {
-                let disposition = self.on_message(now, from, message, out);
-                out.push(Output::Event(Event::Handled(disposition)));
+                return Some(on_message(role, &mut context, from, message));
             }
-            Input::Propose { ticket, command } => match &mut self.role {
-                Role::Leader(leader) if leader.is_in_touch(&self.core, now) => {
-                    let index = leader.propose(&mut self.core, now, command, out);
-                    out.push(Output::Taken { ticket, index });
+            Input::Propose { ticket, command } => match role {
+                Role::Leader(leader) if leader.is_in_touch(context.core, now) => {
+                    let index = leader.propose(&mut context, command);
+                    context.out.push(Output::Taken { ticket, index });
                 }
-                _ => out.push(Output::Refused(ticket, self.core.leader)),
+                _ => context.out.push(Output::Refused(ticket, context.core.leader)),
             },
-            Input::Read { ticket } => match &mut self.role {
-                Role::Leader(leader) => leader.read(&self.core, now, ticket, out),
-                _ => out.push(Output::Refused(ticket, self.core.leader)),
+            Input::Read { ticket } => match role {
+                Role::Leader(leader) => leader.read(&mut context, ticket),
+                _ => context.out.push(Output::Refused(ticket, context.core.leader)),
             },
             Input::Retune(tuning) => {
-                if let Role::Leader(leader) = &mut self.role {
-                    leader.suspend_lease();
+                if let Role::Leader(leader) = role {
+                    leader.lease.suspend(leader.rounds.newest + 1);
                 }
-                self.core.tuning = tuning;
+                context.core.tuning = tuning;
             }
         }
+        None
     }
 
     /// When to call `step` with `Wake`.
@@ -91,130 +98,6 @@ impl Raft {
             }
             Role::Leader(leader) => leader.deadline(&self.core),
         }
-    }
-
-    fn on_wake(&mut self, now: Micros, out: &mut Vec<Output>) {
-        match &mut self.role {
-            Role::Leader(leader) => {
-                if leader.has_lost_its_quorum(&self.core, now) {
-                    self.step_down(now, Deposed::NoQuorum, out);
-                } else {
-                    leader.on_wake(&mut self.core, now, out);
-                }
-            }
-            _ if now >= self.core.candidacy_at() => self.campaign(now, out),
-            Role::PreCandidate(campaign) | Role::Candidate(campaign)
-                if campaign.retry_at.is_some_and(|at| now >= at) =>
-            {
-                self.ask_again(now, out)
-            }
-            _ => {}
-        }
-    }
-
-    /// The term check stands here, once (§5.1), behind the promise (rule R7): a vote request that
-    /// is refused for a promise raises no term, and a pre-vote request never does.
-    fn on_message(
-        &mut self,
-        now: Micros,
-        from: Member,
-        message: Message,
-        out: &mut Vec<Output>,
-    ) -> Disposition {
-        if !is_plausible(&self.core, from, &message) {
-            return Disposition::Implausible;
-        }
-        match &message {
-            Message::PreVote(request) => return self.on_pre_vote(now, from, *request, out),
-            Message::Vote(request) if self.core.is_promised(now) => {
-                return self.refuse_vote(from, request.cause, out);
-            }
-            // The answerer has taken on no term, so a yes comes from any below.
-            Message::PreVoteReply(reply) if reply.term <= self.core.term => {
-                return self.on_pre_vote_reply(now, from, *reply, out);
-            }
-            _ => {}
-        }
-        if message.term() > self.core.term {
-            self.become_follower(now, message.term(), out);
-        } else if message.term() < self.core.term {
-            return self.on_lower_term(from, &message, out);
-        }
-        match message {
-            Message::Append(append) => self.on_append(now, append, out),
-            Message::AppendReply(reply) => self.on_append_reply(now, from, reply, out),
-            Message::Vote(request) => self.on_vote(now, from, request, out),
-            Message::VoteReply(reply) => self.on_vote_reply(now, from, reply, out),
-            // A pre-vote was handled above, and an answer that raises the term ends the campaign.
-            Message::PreVote(_) | Message::PreVoteReply(_) => Disposition::Stale,
-        }
-    }
-
-    /// A sender that is behind learns of the term, or it would stay stuck (rule R7).
-    fn on_lower_term(
-        &mut self,
-        from: Member,
-        message: &Message,
-        out: &mut Vec<Output>,
-    ) -> Disposition {
-        match message {
-            Message::Append(append) => {
-                follower::refuse(&self.core, append, out);
-                Disposition::Rejected
-            }
-            Message::Vote(request) => self.refuse_vote(from, request.cause, out),
-            _ => Disposition::Stale,
-        }
-    }
-
-    fn on_append(&mut self, now: Micros, append: Append, out: &mut Vec<Output>) -> Disposition {
-        if matches!(self.role, Role::Leader(_)) {
-            return Disposition::Implausible;
-        }
-        if append.round > self.core.heard_round {
-            self.role = Role::Follower;
-        }
-        follower::on_append(&mut self.core, now, append, out)
-    }
-
-    fn on_append_reply(
-        &mut self,
-        now: Micros,
-        from: Member,
-        reply: AppendReply,
-        out: &mut Vec<Output>,
-    ) -> Disposition {
-        match &mut self.role {
-            Role::Leader(leader) => leader.on_append_reply(&mut self.core, now, from, &reply, out),
-            _ => Disposition::Stale,
-        }
-    }
-
-    /// Enters `term` as a follower (§5.1). A leader steps down.
-    pub(super) fn become_follower(&mut self, now: Micros, term: Term, out: &mut Vec<Output>) {
-        if matches!(self.role, Role::Leader(_)) {
-            self.step_down(now, Deposed::HigherTerm, out);
-        }
-        self.role = Role::Follower;
-        self.core.start_term(term, out);
-    }
-
-    /// Ceases to lead; reads that waited are released at once (rule R2).
-    fn step_down(&mut self, now: Micros, reason: Deposed, out: &mut Vec<Output>) {
-        let Role::Leader(leader) = std::mem::replace(&mut self.role, Role::Follower) else {
-            return;
-        };
-        self.core.leader = None;
-        self.core.reset_election(now);
-        out.push(Output::Event(Event::SteppedDown { term: self.core.term, reason }));
-        out.extend(leader.waiting_reads().map(|ticket| Output::Refused(ticket, None)));
-    }
-
-    pub(super) fn lead(&mut self, now: Micros, out: &mut Vec<Output>) {
-        let heard_commit = self.core.heard_commit;
-        out.push(Output::Event(Event::BecameLeader { term: self.core.term, heard_commit }));
-        self.core.leader = Some(self.core.me);
-        self.role = Role::Leader(Box::new(Leader::open(&mut self.core, now, out)));
     }
 
     /// Whether a put would be taken now (rule R6): this replica leads and is in touch.
@@ -249,6 +132,11 @@ impl Raft {
     /// The log.
     pub fn log(&self) -> &Log {
         &self.core.log
+    }
+
+    /// Who this is.
+    pub fn member(&self) -> Member {
+        self.core.me
     }
 
     /// Current term.
@@ -307,16 +195,106 @@ impl Raft {
             })
         })
     }
+}
 
-    pub(super) fn refuse_vote(
-        &self,
-        from: Member,
-        cause: Cause,
-        out: &mut Vec<Output>,
-    ) -> Disposition {
-        let (term, heard_commit) = (self.core.term, self.core.heard_commit);
-        let reply = VoteReply { term, granted: false, heard_commit, cause };
-        send(out, from, Message::VoteReply(reply), Why::Reject(cause));
-        Disposition::Rejected
+fn on_wake(role: &mut Role, context: &mut Context<'_>) {
+    match role {
+        Role::Leader(leader) => {
+            if leader.has_lost_its_quorum(context.core, context.now) {
+                step_down(role, context, Deposed::NoQuorum);
+            } else {
+                leader.on_wake(context);
+            }
+        }
+        _ if context.now >= context.core.candidacy_at() => election::campaign(role, context),
+        Role::PreCandidate(campaign) | Role::Candidate(campaign)
+            if campaign.retry_at.is_some_and(|at| context.now >= at) =>
+        {
+            election::ask_again(role, context)
+        }
+        _ => {}
     }
+}
+
+/// The term check stands here, once (§5.1), behind the promise (rule R7): a vote request that is
+/// refused for a promise raises no term, and a pre-vote request never does.
+fn on_message(
+    role: &mut Role,
+    context: &mut Context<'_>,
+    from: Member,
+    message: Message,
+) -> Disposition {
+    if !is_plausible(context.core, from, &message) {
+        return Disposition::Implausible;
+    }
+    match &message {
+        Message::PreVote(request) => return election::on_pre_vote(role, context, from, *request),
+        Message::Vote(request) if context.core.is_promised(context.now) => {
+            return election::refuse_vote(context, from, request.cause);
+        }
+        // The answerer has taken on no term, so a yes comes from any below.
+        Message::PreVoteReply(reply) if reply.term <= context.core.term => {
+            return election::on_pre_vote_reply(role, context, from, *reply);
+        }
+        _ => {}
+    }
+    if message.term() > context.core.term {
+        become_follower(role, context, message.term());
+    } else if message.term() < context.core.term {
+        return on_lower_term(context, from, &message);
+    }
+    match message {
+        Message::Append(append) => on_append(role, context, append),
+        Message::AppendReply(reply) => match role {
+            Role::Leader(leader) => leader.on_append_reply(context, from, &reply),
+            _ => Disposition::Stale,
+        },
+        Message::Vote(request) => election::on_vote(context, from, request),
+        Message::VoteReply(reply) => election::on_vote_reply(role, context, from, reply),
+        // A pre-vote was handled above, and an answer that raises the term ends the campaign.
+        Message::PreVote(_) | Message::PreVoteReply(_) => Disposition::Stale,
+    }
+}
+
+/// A sender that is behind learns of the term, or it would stay stuck (rule R7).
+fn on_lower_term(context: &mut Context<'_>, from: Member, message: &Message) -> Disposition {
+    match message {
+        Message::Append(append) => {
+            follower::refuse(context, append);
+            Disposition::Rejected
+        }
+        Message::Vote(request) => election::refuse_vote(context, from, request.cause),
+        _ => Disposition::Stale,
+    }
+}
+
+/// An append of the current term. One that is news ends a campaign (rule R21).
+fn on_append(role: &mut Role, context: &mut Context<'_>, append: Append) -> Disposition {
+    if matches!(role, Role::Leader(_)) {
+        return Disposition::Implausible;
+    }
+    if append.round > context.core.heard_round {
+        *role = Role::Follower;
+    }
+    follower::on_append(context, append)
+}
+
+/// Enters `term` as a follower (§5.1). A leader steps down.
+fn become_follower(role: &mut Role, context: &mut Context<'_>, term: Term) {
+    step_down(role, context, Deposed::HigherTerm);
+    *role = Role::Follower;
+    context.start_term(term);
+}
+
+/// If it leads, ceases to; reads that waited are released at once (rule R2).
+fn step_down(role: &mut Role, context: &mut Context<'_>, reason: Deposed) {
+    let Role::Leader(leader) = role else {
+        return;
+    };
+    let reads: Vec<Ticket> = leader.waiting_reads().collect();
+    *role = Role::Follower;
+    context.core.leader = None;
+    context.core.reset_election(context.now);
+    context.tell(Event::SteppedDown { term: context.core.term, reason });
+    context.out.extend(reads.into_iter().map(|ticket| Output::Refused(ticket, None)));
 }

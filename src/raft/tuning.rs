@@ -18,6 +18,13 @@ pub enum FanOut {
     Chain,
 }
 
+impl FanOut {
+    /// Whether a batch goes to a quorum first, not to everyone; campaigns then do too.
+    pub const fn is_to_a_quorum(self) -> bool {
+        matches!(self, FanOut::Thrifty | FanOut::Chain)
+    }
+}
+
 /// How reads make sure that this replica still leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

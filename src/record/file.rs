@@ -237,7 +237,6 @@ mod tests {
             bytes: 65_507,
         };
         let events = [
-            Event::Handled(Disposition::Stale),
             Event::TermStarted { term },
             Event::LeaderHeard { leader: member, term },
             Event::BecamePreCandidate { term },

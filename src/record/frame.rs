@@ -149,7 +149,6 @@ const FIRST_STATE: u8 = 32;
 #[inline(always)]
 fn state_cells(event: Event) -> Cells {
     let (tag, small, words): (u8, [u8; 3], [u64; 3]) = match event {
-        Event::Handled(disposition) => (0, [disposition as u8, 0, 0], [0; 3]),
         Event::TermStarted { term } => (1, [0; 3], [term, 0, 0]),
         Event::LeaderHeard { leader, term } => (2, [leader.0, 0, 0], [term, 0, 0]),
         Event::BecamePreCandidate { term } => (3, [0; 3], [term, 0, 0]),
@@ -236,7 +235,6 @@ fn read_disposition(cell: u8) -> Option<Disposition> {
 fn read_state(tag: u8, small: [u8; 8], words: [u64; 4]) -> Option<Event> {
     let (member, term) = (Member(small[0]), words[0]);
     Some(match tag {
-        0 => Event::Handled(read_disposition(small[0])?),
         1 => Event::TermStarted { term },
         2 => Event::LeaderHeard { leader: member, term },
         3 => Event::BecamePreCandidate { term },

@@ -70,9 +70,6 @@ fn request_json(request: u64) -> String {
 
 fn event_json(event: Event) -> Value {
     match event {
-        Event::Handled(disposition) => {
-            json!({"fact": "handled", "disposition": disposition.name()})
-        }
         Event::TermStarted { term } => json!({"fact": "term_started", "term": term}),
         Event::LeaderHeard { leader, term } => {
             json!({"fact": "leader_heard", "leader": leader.0, "term": term})

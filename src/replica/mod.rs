@@ -181,21 +181,16 @@ impl Replica {
     /// Hands `input` to the core and does what it says. What came of a message is returned.
     fn drive(&mut self, input: Input, desk: &mut Desk<'_, impl Sink>) -> Option<Disposition> {
         let mut outputs = std::mem::take(&mut self.scratch);
-        self.raft.step(desk.now, input, &mut outputs);
-        let mut handled = None;
+        let disposition = self.raft.step(desk.now, input, &mut outputs);
         let mut next = 0;
         while next < outputs.len() {
             let output = std::mem::replace(&mut outputs[next], Output::Commit { through: 0 });
             next += 1;
-            if let Output::Event(Event::Handled(disposition)) = output {
-                handled = Some(disposition);
-            } else {
-                self.obey(output, &mut outputs, desk);
-            }
+            self.obey(output, &mut outputs, desk);
         }
         outputs.clear();
         self.scratch = outputs;
-        handled
+        disposition
     }
 
     /// Does one thing that the core says; further steps of the core append to `outputs`.

@@ -120,6 +120,29 @@ fn r03_a_new_leader_answers_what_lies_above_the_commit_index_it_had_heard_of() {
     assert_eq!(cluster.asked(late).answers[1].1, next);
 }
 
+/// Those who vote tell what they have heard to be committed: it was answered before they heard it.
+#[test]
+fn r03_what_voters_have_heard_to_be_committed_is_not_answered_again() {
+    for seed in 0..20 {
+        let mut cluster = Cluster::new(5, seed, course());
+        let leader = cluster.elect();
+        cluster.run_for(ms(350));
+        let put = cluster.put(leader, "k", "P");
+        assert!(cluster.run_until(ms(5), |cluster| cluster.is_ok(put)));
+        // Heartbeats go to those who were in no quorum, and tell them of the commit.
+        cluster.run_for(ms(100));
+        let knows = |cluster: &Cluster, member: Member| {
+            cluster.replica(member).status().heard_commit >= cluster.raft(leader).commit()
+        };
+        let others = cluster.others(leader);
+        assert_eq!(others.iter().filter(|member| knows(&cluster, **member)).count(), 2);
+        cluster.kill(leader);
+        let next = cluster.elect();
+        assert!(cluster.raft(next).commit() > 1, "it holds the put");
+        assert_eq!(cluster.outcomes(put), [OK], "seed {seed}");
+    }
+}
+
 #[test]
 fn r03_what_a_leader_had_heard_to_be_committed_it_does_not_answer_again() {
     for heard in [0, 1, 2] {

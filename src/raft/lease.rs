@@ -1,0 +1,78 @@
+//! What a leader knows of its quorum as a whole: whether it is in touch with it, and how long it may
+//! read without asking (rules R6, R7 to R9, R23).
+
+use super::types::{Micros, Round};
+
+/// The quorum's latest answer, and what it owes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lease {
+    /// Newest round that a quorum accepted; 0 before the first.
+    round: Round,
+    /// When that round began; when the election was won, before the first.
+    began_at: Micros,
+    /// First round whose promises are of the tuning in force.
+    valid_from: Round,
+    /// The first round of the latest that a quorum was asked to answer.
+    asked_round: Round,
+    /// Since when a quorum owes an answer.
+    owed_since: Option<Micros>,
+}
+
+impl Lease {
+    /// Of a leader elected at `now`, which has asked nobody yet.
+    pub const fn new(now: Micros) -> Lease {
+        Lease { round: 0, began_at: now, valid_from: 1, asked_round: 0, owed_since: None }
+    }
+
+    /// A quorum that can be counted on was asked to answer rounds from `first` on (rule R23).
+    pub fn ask(&mut self, first: Round, now: Micros) {
+        self.asked_round = first;
+        self.owed_since.get_or_insert(now);
+    }
+
+    /// A quorum has accepted `round`, which began at `began_at` by the leader's clock (rule R9).
+    pub fn renew(&mut self, round: Round, began_at: Micros, now: Micros) {
+        if round > self.round {
+            (self.round, self.began_at) = (round, began_at);
+            self.owed_since = (round < self.asked_round).then_some(now);
+        }
+    }
+
+    /// Promises asked for before `next` may be shorter than those of a new tuning: no lease before a
+    /// quorum has answered that round or a later one.
+    pub fn suspend(&mut self, next: Round) {
+        self.valid_from = next;
+    }
+
+    /// Until when reads need no round, if a quorum's promises last `length`: they count from when
+    /// the round began (rules R7 to R9).
+    pub fn until(&self, length: Micros) -> Option<Micros> {
+        (self.round >= self.valid_from).then(|| self.began_at + length)
+    }
+
+    /// Whether a quorum has accepted `round`.
+    pub const fn covers(&self, round: Round) -> bool {
+        round <= self.round
+    }
+
+    /// Whether a quorum was asked in a round after `newest`.
+    pub const fn has_asked_since(&self, newest: Round) -> bool {
+        self.asked_round > newest
+    }
+
+    /// Whether a quorum answered lately, or was not asked (rule R6).
+    pub fn is_in_touch(&self, now: Micros, patience: Micros) -> bool {
+        self.owed_since.is_none_or(|since| now < since + patience)
+    }
+
+    /// When the newest round began that a quorum has answered; when the election was won, before
+    /// the first.
+    pub const fn renewed_at(&self) -> Micros {
+        self.began_at
+    }
+
+    /// Whether a quorum has answered a round that began no longer ago than `span`.
+    pub fn is_fresh(&self, now: Micros, span: Micros) -> bool {
+        self.round > 0 && now < self.began_at + span
+    }
+}

@@ -1,0 +1,145 @@
+//! How a leader sends: every append leaves here, in a round of its own (§5.3, rules R9, R14, R15).
+
+use std::sync::Arc;
+
+use super::core::{Context, Core};
+use super::event::{Event, Output, To};
+use super::leader::{Leader, append};
+use super::message::{Append, Cause, Message, Route, Why};
+use super::tuning::FanOut;
+use super::types::{Index, Member, MemberSet, Micros, Round};
+
+/// What goes to whom.
+pub(super) struct Shipment {
+    /// The hops; empty: everyone.
+    pub route: Route,
+    /// First entry; one more than `last` for none.
+    pub first: Index,
+    /// Last entry wanted; the most bytes may cut it short.
+    pub last: Index,
+    /// What for.
+    pub cause: Cause,
+    /// Whether the last hop shall answer.
+    pub wants_answer: bool,
+}
+
+impl Leader {
+    /// Opens the term with an empty entry, which the first heartbeat carries to everyone directly,
+    /// since nobody has answered yet (rule R15).
+    pub fn open(context: &mut Context<'_>) -> Leader {
+        append(context, Arc::default());
+        let mut leader = Leader::new(context.core, context.now);
+        let next = leader.rounds.newest + 1;
+        if context.core.tuning.fan_out == FanOut::Broadcast {
+            let (first, last) = (leader.opened, leader.opened);
+            let (route, cause) = (Route::EVERYONE, Cause::Heartbeat);
+            leader.ship(context, Shipment { route, first, last, cause, wants_answer: true });
+        } else {
+            for member in context.core.others().iter() {
+                leader.ship_to(context, member, Cause::Heartbeat, true);
+            }
+        }
+        leader.lease.ask(next, context.now);
+        leader
+    }
+
+    /// Sends one append, in a round of its own (rule R9), and notes what each hop will have got.
+    pub fn ship(&mut self, context: &mut Context<'_>, what: Shipment) {
+        let Shipment { route, first, last, cause, wants_answer } = what;
+        let Context { core, now, out } = context;
+        let last = if first <= last {
+            core.log.cut(first, last, core.tuning.batch_most_bytes)
+        } else {
+            first - 1
+        };
+        let members = if route.is_empty() { core.others() } else { route.members() };
+        let hops = route.len().max(1);
+        let round = self.rounds.begin(*now, members, hops);
+        for member in members.iter() {
+            let progress = &mut self.progress[member.rank()];
+            // What a suspect is sent with entries in it, with all others, is not waited for.
+            let awaited = wants_answer && (first > last || !progress.suspect);
+            progress.sent((round, hops), first, awaited, *now);
+            progress.told_commit = core.commit;
+            if first <= progress.next {
+                progress.next = progress.next.max(last + 1);
+            }
+        }
+        // The leader is one of the quorum that its lease counts, so it promises too (rule R7).
+        core.promise(*now, core.tuning.promise());
+        let append = Append {
+            term: core.term,
+            leader: core.me,
+            round,
+            cause,
+            previous: core.log.position(first - 1),
+            commit: core.commit,
+            entries: core.log.range(first, last),
+            promise: core.tuning.promise(),
+            wants_answer,
+            route,
+            accepted: MemberSet::EMPTY,
+        };
+        let to = route.first().map_or(To::Everyone, To::Member);
+        out.push(Output::Send { to, message: Message::Append(append), why: Why::Own(cause) });
+    }
+
+    /// Sends `member` the entries it lacks of those that have been batched; none: a heartbeat.
+    pub fn ship_to(
+        &mut self,
+        context: &mut Context<'_>,
+        member: Member,
+        cause: Cause,
+        wants_answer: bool,
+    ) {
+        let first = self.progress[member.rank()].next;
+        let (route, last) = (Route::direct(member), self.batched_through);
+        self.ship(context, Shipment { route, first, last, cause, wants_answer });
+    }
+
+    /// An empty append at the end of what `member` has been sent: its answer tells both that it
+    /// lives and how much arrived, whatever the backlog (rule R19).
+    pub fn probe(&mut self, context: &mut Context<'_>, member: Member, cause: Cause) {
+        let first = self.progress[member.rank()].next;
+        let (route, last) = (Route::direct(member), first - 1);
+        self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
+    }
+
+    /// Sends the batch up to `end` to `quorum`: to everyone in one datagram, to each, or in chains.
+    pub fn send_batch(&mut self, context: &mut Context<'_>, end: Index, quorum: &[Member]) {
+        let first = self.batched_through + 1;
+        let round = self.rounds.newest + 1;
+        self.batched_through = end;
+        self.batches.push_back(end);
+        context.tell(Event::BatchSent { first, last: end });
+        let everyone = context.core.tuning.fan_out == FanOut::Broadcast;
+        let length = if everyone { quorum.len() } else { self.chain_length(context.core) };
+        let chains = quorum.len().div_ceil(length);
+        for chain in 0..chains {
+            let from = quorum.len() * chain / chains;
+            let to = quorum.len() * (chain + 1) / chains;
+            let hops = &quorum[from..to];
+            let start = hops.iter().map(|hop| self.progress[hop.rank()].next).min();
+            let route = if everyone { None } else { Route::through(hops) };
+            let what = Shipment {
+                route: route.unwrap_or(Route::EVERYONE),
+                first: start.unwrap_or(first).min(first),
+                last: end,
+                cause: Cause::Replicate,
+                wants_answer: true,
+            };
+            self.ship(context, what);
+        }
+        let asked = quorum.iter().copied().collect();
+        self.expect_answers(context.core, context.now, round, asked);
+    }
+
+    /// `asked` were asked to answer rounds from `first` on. A quorum owes an answer from then on only
+    /// if f of them can be counted on to give it in time (rule R23): what is sent to the dead starts
+    /// nothing.
+    pub fn expect_answers(&mut self, core: &Core, now: Micros, first: Round, asked: MemberSet) {
+        if MemberSet(asked.0 & self.prompt(core).0).len() >= core.others_needed() {
+            self.lease.ask(first, now);
+        }
+    }
+}

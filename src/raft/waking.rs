@@ -1,0 +1,272 @@
+//! What a leader does because time has passed or a drain is over. Each `maybe_` looks whether there
+//! is something to do (rules R15 to R19).
+
+use super::core::{Context, Core};
+use super::event::Event;
+use super::leader::Leader;
+use super::message::{Cause, Route};
+use super::progress::Progress;
+use super::sending::Shipment;
+use super::tuning::HeartbeatAnswers;
+use super::types::{Member, MemberSet, Micros, Round};
+
+impl Leader {
+    /// The deadline has come, or the socket is drained.
+    pub fn on_wake(&mut self, context: &mut Context<'_>) {
+        self.resend_overdue(context);
+        let newest = self.rounds.newest;
+        self.maybe_send_batches(context);
+        self.maybe_confirm(context, newest);
+        self.maybe_tell_commit(context);
+        self.maybe_heartbeat(context);
+        self.maybe_catch_up(context);
+    }
+
+    /// Asks those again whose answers are overdue: directly, since it is not known which hop of a
+    /// chain has failed; who stays silent to that is a suspect (rule R16). If a batch waits for
+    /// them, one more follower gets it at once, so that a single death costs one timeout; unless
+    /// losses explain the silence better.
+    fn resend_overdue(&mut self, context: &mut Context<'_>) {
+        let mut substitute_wanted = false;
+        let is_starved = self.is_starved(context.core);
+        for member in context.core.others().iter() {
+            let overdue = self.overdue_at(context.core, member, is_starved);
+            if overdue.is_some_and(|at| context.now >= at) {
+                substitute_wanted |= self.on_overdue(context, member);
+            }
+        }
+        if substitute_wanted {
+            self.maybe_substitute(context);
+        }
+        self.maybe_widen(context);
+    }
+
+    /// One timeout of one member. Whether a substitute is wanted.
+    fn on_overdue(&mut self, context: &mut Context<'_>, member: Member) -> bool {
+        let needed = self.needs_answers(context.core, context.now);
+        let oldest = context.core.commit + 1;
+        let progress = &mut self.progress[member.rank()];
+        let Some(awaiting) = &mut progress.awaiting else {
+            return false;
+        };
+        awaiting.attempts = awaiting.attempts.saturating_add(1);
+        awaiting.since = context.now;
+        awaiting.resent = self.rounds.newest + 1;
+        let (attempt, first) = (awaiting.attempts, awaiting.first);
+        let waits = !self.batches.is_empty() && progress.matched < oldest && progress.next > oldest;
+        if !progress.suspect {
+            // The silence of a suspect says nothing about the links to the others.
+            self.loss.lost();
+            progress.loss.lost();
+        }
+        context.tell(Event::ResendTimeout { member, attempt, batch_waits: waits });
+        if attempt == 1 && !progress.suspect {
+            let last = progress.next - 1;
+            let (route, cause) = (Route::direct(member), Cause::Resend);
+            self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
+            // Where messages are often lost, silence is no sign of death.
+            return (waits || needed) && !self.is_lossy(context.core);
+        }
+        if !std::mem::replace(&mut progress.suspect, true) {
+            context.tell(Event::Suspected { member });
+        }
+        if !needed {
+            // Nothing hangs on it: its next heartbeat asks again.
+            progress.awaiting = None;
+        } else if !progress.probing && self.is_starved(context.core) {
+            self.resend_oldest(context, member);
+        } else {
+            self.probe(context, member, Cause::Probe);
+        }
+        false
+    }
+
+    /// The batch that waits longest, to a silent member whose answer would commit it. It is one
+    /// batch at most, not the backlog (rule R19), and a probe would cost another round trip.
+    fn resend_oldest(&mut self, context: &mut Context<'_>, member: Member) {
+        let progress = &self.progress[member.rank()];
+        let oldest = self.batches.front().copied().unwrap_or(progress.matched);
+        let first = progress.next.min(context.core.commit.max(progress.matched) + 1);
+        let (route, last) = (Route::direct(member), oldest.min(progress.next - 1));
+        let cause = if first <= last { Cause::Resend } else { Cause::Probe };
+        self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
+    }
+
+    /// One follower more, of those that nothing is awaited from.
+    fn maybe_substitute(&mut self, context: &mut Context<'_>) {
+        let prompt = self.prompt(context.core);
+        let spare = self
+            .healthy(context.core)
+            .iter()
+            .filter(|member| self.progress[member.rank()].awaiting.is_none())
+            .min_by_key(|member| self.turn(prompt, *member));
+        if let Some(member) = spare {
+            let lacks = self.progress[member.rank()].next <= self.batched_through;
+            let cause = if lacks { Cause::Replicate } else { Cause::Confirm };
+            self.ship_to(context, member, cause, true);
+        }
+    }
+
+    /// A batch whose quorum has shrunk goes to others who can be counted on, so that it does not
+    /// wait for the silent ones.
+    pub fn maybe_widen(&mut self, context: &mut Context<'_>) {
+        let core = &context.core;
+        let oldest = core.commit + 1;
+        if self.batches.is_empty() || oldest > self.batched_through {
+            return;
+        }
+        let holds = |progress: &Progress| {
+            progress.matched >= oldest || (progress.is_healthy() && progress.next > oldest)
+        };
+        let covered =
+            core.others().iter().filter(|member| holds(&self.progress[member.rank()])).count();
+        let missing = core.others_needed().saturating_sub(covered);
+        let lacks = |member: &Member| !holds(&self.progress[member.rank()]);
+        let mut spare: Vec<Member> = self.healthy(core).iter().filter(lacks).collect();
+        let prompt = self.prompt(core);
+        spare.sort_by_key(|member| self.turn(prompt, *member));
+        for member in spare.into_iter().take(missing) {
+            self.ship_to(context, member, Cause::Replicate, true);
+        }
+    }
+
+    /// Sends what waits, once its linger is over or the batch is full, as far as the window allows.
+    fn maybe_send_batches(&mut self, context: &mut Context<'_>) {
+        let last = context.core.log.last_index();
+        while self.batched_through < last && !self.is_window_full(context.core) {
+            let due = self.flush_at.is_some_and(|at| context.now >= at);
+            if !due && last - self.batched_through < context.core.tuning.batch_most_entries {
+                return;
+            }
+            if !self.maybe_send_batch(context) {
+                break;
+            }
+        }
+        // Blocked or done: an answer, or the next proposal, arms it again.
+        self.flush_at = None;
+    }
+
+    /// Sends the next batch to a quorum; false if there is none to be had now.
+    fn maybe_send_batch(&mut self, context: &mut Context<'_>) -> bool {
+        let core = &context.core;
+        let most = self.batched_through + core.tuning.batch_most_entries;
+        let end = core.log.last_index().min(most);
+        let end = core.log.cut(self.batched_through + 1, end, core.tuning.batch_most_bytes);
+        let quorum = self.choose_quorum(core, end);
+        let is_quorum = quorum.len() >= core.others_needed();
+        if is_quorum {
+            self.send_batch(context, end, &quorum);
+        } else {
+            self.make_room(context, &quorum);
+        }
+        is_quorum
+    }
+
+    /// Followers that can be counted on but whose backlog leaves no room for the batch: the backlog
+    /// goes first, by itself.
+    fn make_room(&mut self, context: &mut Context<'_>, fitting: &[Member]) {
+        let healthy = self.healthy(context.core);
+        for member in healthy.iter().filter(|member| !fitting.contains(member)) {
+            let progress = &self.progress[member.rank()];
+            if progress.awaiting.is_none() && progress.next <= self.batched_through {
+                self.ship_to(context, member, Cause::CatchUp, true);
+            }
+        }
+    }
+
+    /// Starts a round for the reads that wait for one, unless what was just sent is one: rounds
+    /// after `newest` are.
+    fn maybe_confirm(&mut self, context: &mut Context<'_>, newest: Round) {
+        if !self.is_confirm_due(context.core) {
+            return;
+        }
+        self.confirm_wanted = false;
+        if self.lease.has_asked_since(newest) {
+            return;
+        }
+        let round = self.rounds.newest + 1;
+        let asked = self.choose_quorum(context.core, self.batched_through);
+        if asked.len() < context.core.others_needed() {
+            for member in context.core.others().iter() {
+                self.probe(context, member, Cause::Confirm);
+            }
+            return;
+        }
+        for member in &asked {
+            self.ship_to(context, *member, Cause::Confirm, true);
+        }
+        let asked = asked.into_iter().collect();
+        self.expect_answers(context.core, context.now, round, asked);
+    }
+
+    /// With `eager_commit`, what etcd does: a message to each for a commit index alone.
+    fn maybe_tell_commit(&mut self, context: &mut Context<'_>) {
+        if !std::mem::take(&mut self.commit_untold) {
+            return;
+        }
+        for member in self.healthy(context.core).iter() {
+            if self.progress[member.rank()].told_commit < context.core.commit {
+                self.ship_to(context, member, Cause::Commit, true);
+            }
+        }
+    }
+
+    /// Entries for those outside the quorums that lag too far, one append at a time.
+    pub fn maybe_catch_up(&mut self, context: &mut Context<'_>) {
+        for member in self.healthy(context.core).iter() {
+            let progress = &self.progress[member.rank()];
+            if progress.awaiting.is_none() && self.lags(context.core, member) {
+                self.ship_to(context, member, Cause::CatchUp, true);
+            }
+        }
+    }
+
+    /// Every follower that has not been addressed for an interval is, and a quorum is asked to
+    /// answer while the lease needs it (rule R15).
+    fn maybe_heartbeat(&mut self, context: &mut Context<'_>) {
+        let (core, now) = (&context.core, context.now);
+        let is_due = |member: &Member| now >= self.heartbeat_at(core, *member);
+        let due: MemberSet = core.others().iter().filter(is_due).collect();
+        if due.is_empty() {
+            return;
+        }
+        self.tick_at = now + core.tuning.heartbeat_interval();
+        let round = self.rounds.newest + 1;
+        let answering = self.choose_answering(core, now, due);
+        for member in due.iter() {
+            let progress = &self.progress[member.rank()];
+            if progress.suspect || progress.probing {
+                self.probe(context, member, Cause::Probe);
+            } else if progress.next <= self.batched_through {
+                self.ship_to(context, member, Cause::CatchUp, true);
+            } else {
+                self.ship_to(context, member, Cause::Heartbeat, answering.contains(member));
+            }
+        }
+        self.expect_answers(context.core, now, round, answering);
+    }
+
+    /// Who of those due is asked to answer: as many as renew the lease, in turn, the prompt first;
+    /// and who has not answered yet, or was slow, to show how it is now.
+    fn choose_answering(&self, core: &Core, now: Micros, due: MemberSet) -> MemberSet {
+        let progress = |member: &Member| &self.progress[member.rank()];
+        let half = Micros(core.tuning.heartbeat_interval_us / 2);
+        let everyone = core.tuning.heartbeat_answers == HeartbeatAnswers::Everyone;
+        let prompt = self.prompt(core);
+        let mut in_turn: Vec<Member> = Vec::new();
+        if everyone || !self.lease.is_fresh(now, half) {
+            in_turn.extend(due.iter().filter(|member| progress(member).is_healthy()));
+        }
+        in_turn.sort_by_key(|member| {
+            (!prompt.contains(*member), progress(member).answered_round, *member)
+        });
+        if !everyone {
+            in_turn.truncate(core.others_needed());
+        }
+        let to_show = due.iter().filter(|member| {
+            let is_slow = progress(member).is_healthy() && !prompt.contains(*member);
+            !progress(member).answered || is_slow
+        });
+        in_turn.into_iter().chain(to_show).collect()
+    }
+}
