@@ -70,6 +70,8 @@ pub struct Replica {
     held: HeldRequests,
     /// As a leader, answers what commits above this index (rule R3).
     answer_above: Index,
+    /// Term of the latest entry that has taken effect.
+    applied_term: Term,
     scratch: Vec<Output>,
 }
 
@@ -91,6 +93,7 @@ impl Replica {
             next_ticket: 0,
             held: HeldRequests::default(),
             answer_above: 0,
+            applied_term: 0,
             scratch: Vec::new(),
         }
     }
@@ -286,6 +289,10 @@ impl Replica {
         command: Option<&Command<'_>>,
         desk: &mut Desk<'_, impl Sink>,
     ) {
+        if term > self.applied_term {
+            self.applied_term = term;
+            self.redirect_dead(index, term, desk);
+        }
         let leads = self.raft.is_leader();
         let own_term = term == self.raft.term();
         let mut accepted_here = None;
@@ -315,6 +322,18 @@ impl Replica {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Rule R22: terms do not fall along a log, so no log that holds an entry of `term` at `index`
+    /// holds one of a lower term from there on. Puts that stood there never take effect.
+    fn redirect_dead(&mut self, index: Index, term: Term, desk: &mut Desk<'_, impl Sink>) {
+        let beyond = self.pending.range((index, 0)..).map(|(place, _)| *place);
+        let dead: Vec<(Index, Term)> = beyond.filter(|place| place.1 < term).collect();
+        for place in dead {
+            if let Some(Pending { client, mid }) = self.pending.remove(&place) {
+                self.answer(client, mid, Outcome::Redirect, None, desk);
+            }
         }
     }
 

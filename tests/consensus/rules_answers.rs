@@ -1,4 +1,4 @@
-//! Rules R1 to R6: answers to clients.
+//! Rules R1 to R6 and R22: answers to clients.
 
 use laconic::interface::{Address, Operation, Outcome};
 use laconic::raft::message::Append;
@@ -201,4 +201,63 @@ fn r06_a_leader_out_of_touch_takes_in_no_put() {
     let out = solo.acknowledge(&out);
     assert_eq!(answered(&out, &OK), ["taken"]);
     assert_eq!(solo.raft().log().last_index(), last + 2, "in touch again");
+}
+
+/// Two puts lost with a cut leader; the cluster is idle afterwards, so the new log never reaches
+/// the second one's index.
+#[test]
+fn r22_all_that_a_deposed_leader_lost_is_redirected() {
+    let mut cluster = Cluster::new(3, 2, course());
+    let old = cluster.elect();
+    cluster.run_for(ms(500));
+    cluster.cut(&[&cluster.others(old), &[old]]);
+    let puts = [cluster.put(old, "a", "x"), cluster.put(old, "b", "y")];
+    cluster.run_for(ms(5_000));
+    cluster.heal();
+    cluster.run_for(ms(5_000));
+    for put in puts {
+        assert_eq!(cluster.outcomes(put), [Outcome::Redirect], "put {put}");
+    }
+}
+
+/// The border: a commit of term T at j kills what is pending of a lower term from j on, and nothing
+/// else.
+#[test]
+fn r22_only_lower_terms_at_or_beyond_the_commit_are_dead() {
+    let mut solo = Solo::new(3, course());
+    solo.lead_all();
+    let (term, place) = (solo.raft().term(), solo.raft().log().last_index() + 1);
+    for put in ["P0", "P1", "P2"] {
+        solo.put("k", put);
+    }
+    solo.wait(ms(1));
+    let kept = solo.raft().log().entry(place).expect("P0").clone();
+    let redirect = |mid: &str| (mid.to_owned(), Outcome::Redirect, Address(1));
+    // A commit of the puts' own term, below them: they may all take effect yet.
+    let mut next = append(1, term + 1, (term, place - 1), &[]);
+    next.entries = [kept].into();
+    next.commit = place;
+    assert_eq!(answers(&solo.hear(1, Message::Append(next))), []);
+    assert_eq!(solo.raft().commit(), place, "P0 is committed, and was not ours to answer");
+    // The next term's entry at P1's place: P1 is overwritten, and P2 beyond it is dead with it.
+    let mut opening = append(1, term + 1, (term, place), &[term + 1]);
+    (opening.round, opening.commit) = (2, place + 1);
+    let out = solo.hear(1, Message::Append(opening));
+    assert_eq!(answers(&out), [redirect("P1"), redirect("P2")]);
+    assert_eq!(answers(&solo.wait(ms(1_000))), []);
+}
+
+/// The commit that raises the term kills no put of that term.
+#[test]
+fn r22_a_put_of_the_same_term_beyond_the_commit_is_not_redirected() {
+    let mut solo = Solo::new(3, course());
+    solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
+    let opening = solo.lead();
+    let sent = solo.put("k", "P");
+    assert_eq!(answers(&sent), []);
+    let out = solo.acknowledge(&opening);
+    assert_eq!(solo.raft().commit(), 2, "the opening of the term is committed, P is not");
+    assert_eq!(answered(&out, &Outcome::Redirect), [""; 0]);
+    let batch = solo.wait(ms(1));
+    assert_eq!(answered(&solo.acknowledge(&batch), &OK), ["P"]);
 }
