@@ -7,7 +7,7 @@
 mod arrival;
 mod requests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
@@ -380,6 +380,3 @@ impl<S: Sink> Desk<'_, S> {
         self.record(Fact::Held { client, request });
     }
 }
-
-/// Requests in order of arrival.
-type Queue = VecDeque<(Micros, Request)>;
