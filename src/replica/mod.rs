@@ -18,7 +18,7 @@ use crate::raft::{
     To, Tuning, Why,
 };
 use crate::record::{AnswerKind, Fact, Record, RequestId, Sink, Work, request_id};
-use crate::wire::{Datagram, Garbage, Membership, Payload, encoded_length};
+use crate::wire::{BadRequest, Datagram, Garbage, Membership, Payload, encoded_length};
 use requests::{HeldRequests, Pending};
 
 /// What comes to a replica.
@@ -37,6 +37,15 @@ pub enum Arrival {
     },
     /// A client's request.
     Request(Request),
+    /// A client's request that cannot be served: `fail` says so, so that none goes unanswered.
+    BadRequest {
+        /// All that is known of it.
+        request: BadRequest,
+        /// What is wrong with it.
+        reason: Garbage,
+        /// How many bytes it has.
+        bytes: usize,
+    },
     /// Bytes that are no datagram for it.
     Garbage {
         /// Why.
@@ -133,9 +142,11 @@ impl Replica {
                 desk.record(Fact::Asked { client: request.client, request: id, put });
                 self.on_request(request, &mut desk);
             }
-            Arrival::Garbage { reason, bytes } => {
-                desk.record(Fact::Garbage { reason, bytes: bytes.try_into().unwrap_or(u32::MAX) });
+            Arrival::BadRequest { request: BadRequest { client, mid, put }, reason, bytes } => {
+                desk.record(Fact::Asked { client, request: request_id(&mid), put });
+                self.refuse(client, mid, (reason, bytes), &mut desk);
             }
+            Arrival::Garbage { reason, bytes } => desk.record_garbage(reason, bytes),
         }
         self.serve_held(&mut desk);
     }
@@ -177,7 +188,7 @@ impl Replica {
         let disposition = first.unwrap_or(Disposition::Implausible);
         desk.record(Fact::Received { from, number, kind, why, term, disposition });
         if disposition == Disposition::Implausible {
-            desk.record(Fact::Garbage { reason: Garbage::Contradiction, bytes: 0 });
+            desk.record_garbage(Garbage::Contradiction, 0);
         }
     }
 
@@ -374,6 +385,10 @@ impl<S: Sink> Desk<'_, S> {
     #[inline(always)]
     fn record(&mut self, fact: Fact) {
         self.sink.record(&Record { at: self.now, teller: self.me, fact });
+    }
+
+    fn record_garbage(&mut self, reason: Garbage, bytes: usize) {
+        self.record(Fact::Garbage { reason, bytes: bytes.try_into().unwrap_or(u32::MAX) });
     }
 
     fn record_held(&mut self, client: Address, request: RequestId) {

@@ -9,6 +9,7 @@ use crate::interface::{Address, Operation, Outcome, Request, Text};
 use crate::kv::Command;
 use crate::raft::{Index, Input, Member, Micros, Output, Ticket};
 use crate::record::{Sink, request_id};
+use crate::wire::{Garbage, MOST_DATAGRAM_BYTES, Payload, encoded_length};
 
 /// Longest command that fits into an append with its framing.
 const MOST_COMMAND_BYTES: usize = 64_000;
@@ -183,7 +184,8 @@ impl Replica {
     ) {
         let command = Command::put(request.client, &request.mid, key, value).encode();
         if command.len() > MOST_COMMAND_BYTES {
-            return self.answer(request.client, request.mid, Outcome::Fail, None, desk);
+            let why = (Garbage::LongCommand, command.len());
+            return self.refuse(request.client, request.mid, why, desk);
         }
         self.writes.insert(key.clone(), self.raft.log().last_index() + 1);
         self.proposed = Some(request);
@@ -204,8 +206,41 @@ impl Replica {
         };
         if let Operation::Get { key } = &request.operation {
             let value = self.store.get(key);
-            self.answer(request.client, request.mid, Outcome::Ok(Some(value)), None, desk);
+            match self.length_if_too_long(&request, &value) {
+                None => {
+                    let outcome = Outcome::Ok(Some(value));
+                    self.answer(request.client, request.mid, outcome, None, desk);
+                }
+                Some(bytes) => {
+                    let why = (Garbage::LongAnswer, bytes);
+                    self.refuse(request.client, request.mid, why, desk);
+                }
+            }
         }
+    }
+
+    /// How many bytes the answer to a get would have, if that is more than a datagram carries.
+    fn length_if_too_long(&self, request: &Request, value: &Text) -> Option<usize> {
+        // A byte takes six at most, and the rest of an answer is short.
+        if (request.mid.len() + value.len()) * 6 < MOST_DATAGRAM_BYTES - 1_000 {
+            return None;
+        }
+        let (mid, outcome) = (request.mid.clone(), Outcome::Ok(Some(value.clone())));
+        let datagram = self.datagram(request.client, Payload::Answer { mid, outcome });
+        let bytes = encoded_length(&self.members, &datagram);
+        (bytes > MOST_DATAGRAM_BYTES).then_some(bytes)
+    }
+
+    /// Answers `fail`, and tells what is wrong: the reason, and how many bytes are concerned.
+    pub(super) fn refuse(
+        &mut self,
+        client: Address,
+        mid: Text,
+        (reason, bytes): (Garbage, usize),
+        desk: &mut Desk<'_, impl Sink>,
+    ) {
+        desk.record_garbage(reason, bytes);
+        self.answer(client, mid, Outcome::Fail, None, desk);
     }
 
     /// The core took it into no log: keep it until a leader is known.

@@ -6,6 +6,7 @@ mod cluster;
 mod costs;
 mod inspect;
 mod random;
+mod refusals;
 mod rules_answers;
 mod rules_logs;
 mod rules_promises;
