@@ -41,7 +41,7 @@ pub(super) struct HeldRequests {
     queue: VecDeque<Held>,
     hold_time: Micros,
     /// What was known of leaders when the queue was last looked at: it is looked at again when
-    /// that changes.
+    /// that changes. None: the pacer did not let the looking come to its end.
     known: Option<Knowledge>,
     redirected: Redirected,
 }
@@ -49,6 +49,11 @@ pub(super) struct HeldRequests {
 type Knowledge = (bool, Option<Member>, u64);
 
 impl HeldRequests {
+    /// Whether requests can go on as soon as the pacer allows it.
+    pub fn is_paced(&self) -> bool {
+        self.known.is_none() && !self.queue.is_empty()
+    }
+
     /// When the oldest has been kept long enough.
     pub fn expiry(&self) -> Micros {
         self.queue.front().map_or(Micros::NEVER, |held| held.since + self.hold_time)
@@ -126,6 +131,10 @@ impl Replica {
         }
         match self.raft.live_leader(desk.now) {
             Some(leader) if !self.has_come_back(&request, heard_then, leader, desk.now) => {
+                if !self.pacer.allows(desk.now) {
+                    self.held.known = None;
+                    return Some(request);
+                }
                 self.redirect(request, desk);
                 None
             }
@@ -199,9 +208,22 @@ impl Replica {
         }
     }
 
+    /// A read is answered when all that is committed now has taken effect, in its turn.
+    pub(super) fn on_read_ready(
+        &mut self,
+        ticket: Ticket,
+        outputs: &mut Vec<Output>,
+        desk: &mut Desk<'_, impl Sink>,
+    ) {
+        if let Some(request) = self.reads.remove(&ticket) {
+            self.ready_reads.push_back((self.raft.commit(), request));
+            self.advance(0, outputs, desk);
+        }
+    }
+
     /// Rule R10: the value is that of the moment of the answer.
-    pub(super) fn on_read_ready(&mut self, ticket: Ticket, desk: &mut Desk<'_, impl Sink>) {
-        let Some(request) = self.reads.remove(&ticket) else {
+    pub(super) fn answer_ready_read(&mut self, desk: &mut Desk<'_, impl Sink>) {
+        let Some((_, request)) = self.ready_reads.pop_front() else {
             return;
         };
         if let Operation::Get { key } = &request.operation {
@@ -252,8 +274,11 @@ impl Replica {
     }
 
     /// Rule R2: reads do not outlive the leadership they were asked in.
-    pub(super) fn release_blocked_reads(&mut self, desk: &mut Desk<'_, impl Sink>) {
+    pub(super) fn release_reads(&mut self, desk: &mut Desk<'_, impl Sink>) {
         self.writes.clear();
+        for (_, request) in std::mem::take(&mut self.ready_reads) {
+            self.hold(request, desk);
+        }
         for request in std::mem::take(&mut self.blocked_reads).into_values().flatten() {
             self.hold(request, desk);
         }
@@ -266,7 +291,9 @@ impl Replica {
         }
         let accepts = self.raft.accepts_proposals(desk.now);
         let known = (accepts, self.raft.live_leader(desk.now), self.raft.times_heard());
-        if self.held.known == Some(known) {
+        let blocked =
+            self.held.is_paced() && !self.raft.is_leader() && !self.pacer.allows(desk.now);
+        if self.held.known == Some(known) || blocked {
             return;
         }
         self.held.known = Some(known);
@@ -280,7 +307,7 @@ impl Replica {
     /// Past the hold time a request is sent on, to whoever the client finds: it may sit on the
     /// minority side of a partition here.
     pub(super) fn send_on_expired(&mut self, desk: &mut Desk<'_, impl Sink>) {
-        while self.held.expiry() <= desk.now {
+        while self.held.expiry() <= desk.now && self.pacer.allows(desk.now) {
             let Some(held) = self.held.queue.pop_front() else {
                 return;
             };

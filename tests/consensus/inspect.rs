@@ -136,17 +136,32 @@ impl Cluster {
     }
 }
 
-/// Rule R2: within a step the puts that it commits are answered before any send that carries the
-/// new commit index, and before any read.
-pub fn check_order(commit_before: Index, out: &[Datagram]) {
-    let mut told = false;
+/// Rule R2 over a step of `me`, which made `records` and `out`: a put that this leader answers has
+/// not been told of by its commit index before; and if nothing is paced, reads come after puts.
+/// `told` is the highest commit index that it has sent out as a leader.
+pub fn check_order(
+    (me, paced): (Member, bool),
+    told: &mut Index,
+    records: &[Record],
+    out: &[Datagram],
+) {
+    let mut places = records.iter().filter_map(|record| match record.fact {
+        Fact::Answered { outcome: AnswerKind::Ok, index, .. } => Some(index),
+        _ => None,
+    });
+    let mut has_read = false;
     for datagram in out {
         match &datagram.payload {
-            Payload::Peer { message: Message::Append(append), .. } => {
-                told |= append.commit > commit_before;
+            Payload::Peer { message: Message::Append(append), .. } if append.leader == me => {
+                *told = append.commit.max(*told);
             }
-            Payload::Answer { outcome: Outcome::Ok(Some(_)), .. } => told = true,
-            Payload::Answer { outcome: Outcome::Ok(None), .. } => assert!(!told, "{out:?}"),
+            Payload::Answer { outcome: Outcome::Ok(value), .. } => {
+                let index = places.next().expect("the records tell of each ok");
+                assert_eq!(value.is_some(), index == 0, "{out:?}");
+                assert!(index == 0 || index > *told, "{index} after {told} was told: {out:?}");
+                has_read |= index == 0;
+                assert!(paced || index == 0 || !has_read, "a read before a put: {out:?}");
+            }
             _ => {}
         }
     }

@@ -1,5 +1,5 @@
 //! The consensus core and the replica under a network and clocks that the tests drive: the rules
-//! R1 to R20, the stories that Raft is told by, what fan-outs cost, and random faults.
+//! R1 to R27, the stories that Raft is told by, what fan-outs cost, and random faults.
 
 mod checks;
 mod cluster;
@@ -9,6 +9,7 @@ mod random;
 mod refusals;
 mod rules_answers;
 mod rules_logs;
+mod rules_pacing;
 mod rules_promises;
 mod rules_quorums;
 mod solo;

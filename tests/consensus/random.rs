@@ -39,6 +39,8 @@ fn tuning_of(dice: &mut Dice) -> Tuning {
         pipeline_window: among(dice, &[1, 2, 16]),
         lag_most_entries: among(dice, &[1, 8, 64]),
         eager_commit: one_in(dice, 5),
+        answer_window: among(dice, &[1, 2, 16, 128, 128]),
+        answer_interval_us: among(dice, &[100, 2_000, 5_000]),
         ..course()
     }
 }
