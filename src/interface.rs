@@ -63,7 +63,7 @@ impl<'de> serde::Deserialize<'de> for Address {
 pub type Text = Arc<str>;
 
 /// What a client asks of the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// The value of a key; `""` if it was never put.
     Get {

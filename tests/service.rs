@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use laconic::record::{Fact, read_records};
+use laconic::interface::Address;
+use laconic::record::{AnswerKind, Fact, read_records};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -190,6 +191,57 @@ fn facts(out: &Path) -> Vec<Fact> {
     assert_eq!(read.header.teller.0, 1);
     assert!(read.header.clock_start_us > 0);
     read.records.into_iter().map(|record| record.fact).collect()
+}
+
+/// What names a client and a MID is answered, whatever else is wrong with it.
+#[test]
+fn a_request_that_cannot_be_served_is_answered_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    let replica = Running::start(&[("LACONIC_OUT", folder.path())]);
+    let bad = [
+        r#""put","key":"k","value":7"#,
+        r#""put","key":"k","value":null"#,
+        r#""put","key":"k","value":true"#,
+        r#""put","key":"k","value":["v"]"#,
+        r#""put","key":"k","value":{"v":1}"#,
+        r#""put","key":"k""#,
+        r#""put","key":"k","value":"\ud800""#,
+        r#""put","key":7,"value":"v""#,
+        r#""put","value":"v""#,
+        r#""put","key":"\udfff","value":"v""#,
+        r#""get""#,
+        r#""get","key":null"#,
+        r#""get","key":"\ud800 and more""#,
+    ];
+    for (number, rest) in bad.iter().enumerate() {
+        let head = format!(r#""src":"0015","dst":"0001","leader":"FFFF","MID":"bad {number}""#);
+        replica.send(format!(r#"{{{head},"type":{rest}}}"#).as_bytes());
+        let answer = replica.read_until(|message| message["dst"] == "0015");
+        let wanted = json!({"src": "0001", "dst": "0015", "leader": "FFFF", "type": "fail",
+            "MID": format!("bad {number}")});
+        assert_eq!(answer, wanted, "{rest}");
+    }
+    // Nobody could be reached by an answer to these.
+    let nobody = [
+        r#"{"src":"0015","dst":"0001","leader":"FFFF","type":"put","MID":"\ud800","key":"k"}"#,
+        r#"{"src":"0000","dst":"0001","leader":"FFFF","type":"put","MID":"m","key":"k"}"#,
+        r#"{"src":"FFFF","dst":"0001","leader":"FFFF","type":"get","MID":"m"}"#,
+        r#"{"src":"FFFF","dst":"0001","leader":"FFFF","type":"get","MID":"m","key":"k"}"#,
+        r#"{"src":"0001","dst":"0001","leader":"FFFF","type":"get","MID":"m","key":"k"}"#,
+    ];
+    nobody.iter().for_each(|text| replica.send(text.as_bytes()));
+    replica.assert_serves(1);
+    let (status, printed) = replica.stop(Signal::TERM);
+    assert_eq!(status.code(), Some(0), "{printed}");
+    assert!(printed.contains("cannot be used"), "{printed}");
+    let facts = facts(folder.path());
+    let count = |wanted: fn(&Fact) -> bool| facts.iter().filter(|fact| wanted(fact)).count();
+    assert_eq!(count(|fact| matches!(fact, Fact::Garbage { .. })), bad.len() + nobody.len());
+    let failed = |fact: &Fact| {
+        matches!(fact, Fact::Answered { outcome: AnswerKind::Fail, client: Address(0x15), .. })
+    };
+    assert_eq!(count(failed), bad.len());
+    assert_eq!(count(|fact| matches!(fact, Fact::Answered { .. })), bad.len(), "and nothing else");
 }
 
 #[test]

@@ -125,6 +125,54 @@ fn second_oks_come_only_after_a_change_of_leader() {
     }
 }
 
+/// 800 requests a second, and the leader is killed in the middle: what the next leader owes, and what
+/// the others have held, is more than a socket holds.
+fn burst() -> Scenario {
+    let mut scenario = scenario("crash-3");
+    scenario.lifetime = Micros::from_seconds(10);
+    scenario.end_wait = Micros::from_seconds(5);
+    (scenario.requests, scenario.max_packets) = (8_000, 900_000);
+    (scenario.mix, scenario.drops) = (0.2, 0.02);
+    scenario.events[0].at = Micros::from_seconds(5);
+    scenario.tests.maximum_appends_batched_fraction = 1.0;
+    scenario
+}
+
+/// Without pacing bursts of answers overflow sockets; with it no answer is lost, and what stays
+/// unanswered died with its replica.
+#[test]
+fn r27_no_answer_is_lost_to_a_full_socket() {
+    let sum = |seeds: std::ops::RangeInclusive<u64>, answer_window: u64| {
+        let mut lost = (0, 0, 0);
+        for seed in seeds {
+            let mut options = options(seed);
+            options.tuning.answer_window = answer_window;
+            let outcome = run_judged(&burst(), &options);
+            let counts = &outcome.conclusion.counts;
+            let unanswered = &outcome.conclusion.unanswered;
+            let unexplained = unanswered.iter().filter(|story| story.killed_at.is_none()).count();
+            println!(
+                "window {answer_window}, seed {seed}: {} unanswered, {unexplained} of them of the \
+                 living, {} incorrect, {} lost by the kernel",
+                unanswered.len(),
+                counts.incorrect,
+                outcome.messages.lost,
+            );
+            lost.0 += unexplained;
+            lost.1 += counts.incorrect;
+            lost.2 += outcome.messages.lost;
+            if answer_window < 1_000 {
+                assert_passed(&outcome, "burst");
+                assert_unanswered_explained(&outcome);
+            }
+        }
+        lost
+    };
+    let unpaced = sum(1..=3, 1_000_000);
+    assert!(unpaced.0 > 0 && unpaced.1 > 0, "the fault is there to be seen: {unpaced:?}");
+    assert_eq!(sum(1..=20, 128), (0, 0, 0));
+}
+
 fn records(scenario: &Scenario, options: VirtualOptions) -> Vec<Record> {
     run(scenario, &VirtualOptions { records: Keep::Memory, ..options }).unwrap().records
 }
@@ -137,6 +185,17 @@ fn one_seed_is_one_run_to_the_bit_and_another_seed_is_another() {
         assert!(first.len() > 1_000);
         assert_eq!(first, records(&scenario, options(7)), "{name}");
         assert_ne!(first, records(&scenario, options(8)), "{name}");
+    }
+}
+
+/// Rule R27 is for bursts: at the pace of the course's scenarios nothing ever waits for it.
+#[test]
+fn r27_without_bursts_pacing_changes_nothing() {
+    for name in COURSE {
+        let scenario = scenario(name);
+        let mut unpaced = options(11);
+        unpaced.tuning.answer_window = 1_000_000;
+        assert_eq!(records(&scenario, options(11)), records(&scenario, unpaced), "{name}");
     }
 }
 

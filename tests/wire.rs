@@ -10,7 +10,8 @@ use laconic::raft::message::{
 };
 use laconic::raft::{Cause, Entry, Member, MemberSet, Message, Micros};
 use laconic::wire::{
-    Datagram, Garbage, MOST_DATAGRAM_BYTES, Membership, Payload, decode, encode, encoded_length,
+    BadRequest, Datagram, Garbage, MOST_DATAGRAM_BYTES, Membership, Payload, decode,
+    decode_bad_request, encode, encoded_length,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -101,6 +102,13 @@ fn any_message() -> impl Strategy<Value = Message> {
     ]
 }
 
+/// Texts of JSON values, a lone half of a surrogate pair among them.
+fn any_json() -> impl Strategy<Value = String> {
+    let values =
+        ["7", "null", "true", "[1,[2]]", r#"{"a":{"b":"\ud800"}}"#, r#""\ud800""#, r#""""#];
+    select(values.to_vec()).prop_map(str::to_owned)
+}
+
 fn any_payload() -> impl Strategy<Value = Payload> {
     let operation = prop_oneof![
         ".*".prop_map(|key| Operation::Get { key: key.into() }),
@@ -171,6 +179,25 @@ proptest! {
         prop_assert!(two - one <= entry.command.len() + ENTRY_FRAMING_BYTES);
     }
 
+    /// Whatever stands where a put's key and value should, who asks and the MID are found.
+    #[test]
+    fn a_bad_request_is_known_by_its_client_and_mid(
+        mid in ".{0,20}",
+        (key, value) in (any_json(), any_json()),
+        client in any::<u16>(),
+        put in any::<bool>(),
+    ) {
+        let kind = if put { "put" } else { "get" };
+        let client = Address(client);
+        let mid_json = serde_json::to_string(&mid).unwrap();
+        let bytes = format!(
+            r#"{{"key":{key},"MID":{mid_json},"value":{value},"type":"{kind}","src":"{client}"}}"#
+        );
+        prop_assert!(decode(&members(), bytes.as_bytes()).is_err(), "dst and leader are missing");
+        let mid: Arc<str> = mid.into();
+        prop_assert_eq!(decode_bad_request(bytes.as_bytes()), Some(BadRequest { client, mid, put }));
+    }
+
     #[test]
     fn bytes_that_are_no_datagram_are_named_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(decode(&members(), &bytes).is_err());
@@ -195,4 +222,21 @@ fn garbage_is_told_apart() {
     let vote = r#""vote","n":1,"term":1,"last":[0,0],"cause":"campaign"}"#;
     assert_eq!(decode(&format!("{}{vote}", head.replace("0000", "0001"))), Garbage::Stranger);
     assert_eq!(decode(&"x".repeat(MOST_DATAGRAM_BYTES + 1)), Garbage::Oversized);
+}
+
+#[test]
+fn what_names_no_client_no_mid_or_no_operation_is_no_bad_request() {
+    for text in [
+        r#"{"src":"0015","type":"get","MID":7}"#,
+        r#"{"src":"0015","type":"put","MID":"\ud800"}"#,
+        r#"{"src":"0015","type":"put"}"#,
+        r#"{"src":"15","type":"get","MID":"m"}"#,
+        r#"{"type":"get","MID":"m"}"#,
+        r#"{"src":"0015","type":"ok","MID":"m"}"#,
+        r#"{"src":"0015","MID":"m"}"#,
+        r#"{"src":"0015","type":"get","MID":"m""#,
+        "null",
+    ] {
+        assert_eq!(decode_bad_request(text.as_bytes()), None, "{text}");
+    }
 }

@@ -5,8 +5,8 @@
 //! leader's log (a read: until the round that proves it begins); `batched`, until its batch leaves;
 //! `hop 1` and so on, the way of the first acknowledgement that covers it, there and back;
 //! `quorum wait`, until enough others have acknowledged, resends included; `applied`, until it is
-//! answered, in the step of the commit, so 0 by that step's clock; `answered`, until the client
-//! reads the answer.
+//! answered, in the step of the commit, so 0 by that step's clock, unless answers are paced (rule
+//! R27); `answered`, until the client reads the answer.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

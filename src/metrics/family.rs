@@ -97,7 +97,7 @@ families! {
     CLIENT_REQUESTS: Counter "laconic_client_requests_total" [""] {"operation", "outcome"}
         Always &[], "Requests of clients that were answered, by operation and outcome; a put answered ok is a committed put.";
     REQUESTS_HELD: Counter "laconic_client_requests_held_total" [""] {}
-        Always &[], "Times that a request had to be kept until a leader is known.";
+        Always &[], "Times that a request had to be kept until a leader is known, or until it may be answered.";
     REQUEST_DURATION: Histogram "laconic_client_request_duration_seconds" ["seconds"] {"operation", "outcome"}
         Always &SECONDS, "Time from a request's arrival at this replica to its answer.";
     COMMIT_LATENCY: Histogram "laconic_commit_latency_seconds" ["seconds"] {"stage"}

@@ -110,6 +110,11 @@ pub struct Tuning {
     pub eager_commit: bool,
     /// How long a replica keeps a request while it knows no leader.
     pub hold_time_us: u64,
+    /// Most datagrams that may lie unread in the simulator's socket for this replica when one more
+    /// client is answered (rule R27). A number beyond all that clients ever ask switches pacing off.
+    pub answer_window: u64,
+    /// How long the simulator takes at most, when busy, to read one more of them.
+    pub answer_interval_us: u64,
 }
 
 /// A value outside its limits.
@@ -154,6 +159,8 @@ impl Tuning {
         within("silence_is_loss_above_per_mille", self.silence_is_loss_above_per_mille, 0, 1_000)?;
         within("lag_most_entries", self.lag_most_entries, 1, 1_000_000)?;
         within("hold_time_us", self.hold_time_us, 10_000, 60_000_000)?;
+        within("answer_window", self.answer_window, 1, 1_000_000)?;
+        within("answer_interval_us", self.answer_interval_us, 100, 1_000_000)?;
         if self.linger_us != 0 {
             within("linger_us", self.linger_us, 1_000, 1_000_000)?;
         }

@@ -163,7 +163,7 @@ pub enum Fact {
         /// Whether it is a put.
         put: bool,
     },
-    /// The request is kept until a leader is known.
+    /// The request is kept until a leader is known, or until it may be answered (rule R27).
     Held {
         /// Whose.
         client: Address,

@@ -1,12 +1,13 @@
 //! From a datagram's bytes to what they are for a replica.
 
 use super::Arrival;
-use crate::interface::Request;
-use crate::wire::{Datagram, Garbage, Membership, Payload, decode};
+use crate::interface::{Address, Request};
+use crate::wire::{Datagram, Garbage, Membership, Payload, decode, decode_bad_request};
 
 impl Arrival {
     /// What `bytes` are for the replica `members.me()`: a message of another member, a client's
-    /// request, or garbage (what only the simulator takes is garbage here).
+    /// request, a request that can only be refused, or garbage (what only the simulator takes is
+    /// garbage here).
     pub fn of(members: &Membership, bytes: &[u8]) -> Arrival {
         let garbage = |reason| Arrival::Garbage { reason, bytes: bytes.len() };
         match decode(members, bytes) {
@@ -18,9 +19,23 @@ impl Arrival {
             }
             Ok(Datagram {
                 source, leader, payload: Payload::Request { mid, operation }, ..
-            }) => Arrival::Request(Request { client: source, leader, mid, operation }),
+            }) => match may_be_client(members, source) {
+                true => Arrival::Request(Request { client: source, leader, mid, operation }),
+                false => garbage(Garbage::Contradiction),
+            },
             Ok(_) => garbage(Garbage::UnknownType),
-            Err(reason) => garbage(reason),
+            Err(reason) => {
+                let refused = decode_bad_request(bytes);
+                match refused.filter(|request| may_be_client(members, request.client)) {
+                    Some(request) => Arrival::BadRequest { request, reason, bytes: bytes.len() },
+                    None => garbage(reason),
+                }
+            }
         }
     }
+}
+
+/// Whether a client can have this ID: an answer to a member, or to everyone, would reach none.
+fn may_be_client(members: &Membership, address: Address) -> bool {
+    address != Address::EVERYONE && members.member(address).is_none()
 }

@@ -2,9 +2,12 @@
 //! is handed in with the time, what goes out is handed back, facts go to a sink.
 //!
 //! No request is forgotten (design §4): it is answered, or kept until a leader is known, or, past
-//! the hold time, sent on. Which answer is owed when is the matter of rules R1 to R6.
+//! the hold time, sent on. Which answer is owed when is the matter of rules R1 to R6; how fast
+//! answers may go out is that of rule R27: what makes an answer waits while too many are unread.
 
 mod arrival;
+mod effects;
+mod pacer;
 mod requests;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,13 +15,14 @@ use std::collections::{BTreeMap, VecDeque};
 use rustc_hash::FxHashMap;
 
 use crate::interface::{Address, Outcome, Request, Text};
-use crate::kv::{Command, Store};
+use crate::kv::Store;
 use crate::raft::{
     Disposition, Event, Index, Input, Member, Message, Micros, Output, Raft, Status, Term, Ticket,
     To, Tuning, Why,
 };
 use crate::record::{AnswerKind, Fact, Record, RequestId, Sink, Work, request_id};
-use crate::wire::{Datagram, Garbage, Membership, Payload, encoded_length};
+use crate::wire::{BadRequest, Datagram, Garbage, Membership, Payload, encoded_length};
+use pacer::Pacer;
 use requests::{HeldRequests, Pending};
 
 /// What comes to a replica.
@@ -37,6 +41,15 @@ pub enum Arrival {
     },
     /// A client's request.
     Request(Request),
+    /// A client's request that cannot be served: `fail` says so, so that none goes unanswered.
+    BadRequest {
+        /// All that is known of it.
+        request: BadRequest,
+        /// What is wrong with it.
+        reason: Garbage,
+        /// How many bytes it has.
+        bytes: usize,
+    },
     /// Bytes that are no datagram for it.
     Garbage {
         /// Why.
@@ -64,18 +77,28 @@ pub struct Replica {
     blocked_reads: BTreeMap<Index, Vec<Request>>,
     /// Reads that the core has been asked about.
     reads: FxHashMap<Ticket, Request>,
+    /// Reads that are proved, oldest first, each with the index that must be applied before.
+    ready_reads: VecDeque<(Index, Request)>,
+    /// Puts that never take effect, and whose clients have not been told.
+    dead: VecDeque<Pending>,
     /// A put on its way into the log.
     proposed: Option<Request>,
     next_ticket: Ticket,
     held: HeldRequests,
     /// As a leader, answers what commits above this index (rule R3).
     answer_above: Index,
+    /// Term of the latest entry that has taken effect.
+    applied_term: Term,
+    /// What was committed by this replica as a leader ends here: answered only as far as applied.
+    committed_as_leader: Index,
+    pacer: Pacer,
     scratch: Vec<Output>,
 }
 
 impl Replica {
     /// The replica `members.me()`, with nothing in its store. `tuning` must have been checked.
     pub fn new(members: Membership, tuning: Tuning, seed: u64, now: Micros) -> Replica {
+        let pacer = Pacer::new(&tuning, now);
         let raft = Raft::new(members.me(), members.count(), tuning, seed, now);
         Replica {
             members,
@@ -87,10 +110,15 @@ impl Replica {
             writes: FxHashMap::default(),
             blocked_reads: BTreeMap::new(),
             reads: FxHashMap::default(),
+            ready_reads: VecDeque::new(),
+            dead: VecDeque::new(),
             proposed: None,
             next_ticket: 0,
             held: HeldRequests::default(),
             answer_above: 0,
+            applied_term: 0,
+            committed_as_leader: 0,
+            pacer,
             scratch: Vec::new(),
         }
     }
@@ -130,16 +158,21 @@ impl Replica {
                 desk.record(Fact::Asked { client: request.client, request: id, put });
                 self.on_request(request, &mut desk);
             }
-            Arrival::Garbage { reason, bytes } => {
-                desk.record(Fact::Garbage { reason, bytes: bytes.try_into().unwrap_or(u32::MAX) });
+            Arrival::BadRequest { request: BadRequest { client, mid, put }, reason, bytes } => {
+                desk.record(Fact::Asked { client, request: request_id(&mid), put });
+                self.refuse(client, mid, (reason, bytes), &mut desk);
             }
+            Arrival::Garbage { reason, bytes } => desk.record_garbage(reason, bytes),
         }
+        self.catch_up(&mut desk);
         self.serve_held(&mut desk);
     }
 
     /// When to call `step` with `Wake`.
     pub fn deadline(&self) -> Micros {
-        self.raft.deadline().min(self.held.expiry())
+        let free_at = self.pacer.free_at();
+        let paced = if self.waits_for_pacer() { free_at } else { Micros::NEVER };
+        self.raft.deadline().min(self.held.expiry().max(free_at)).min(paced)
     }
 
     /// Entries up to here have taken effect in the store.
@@ -170,11 +203,22 @@ impl Replica {
         desk: &mut Desk<'_, impl Sink>,
     ) {
         let (kind, why, term) = (message.kind(), message.why(), message.term());
+        let mut told = 0;
+        match &message {
+            Message::Append(append) => told = append.commit.min(append.through()),
+            Message::AppendReply(reply) => {
+                self.pacer.on_append_reply(desk.now, reply.term, reply.round);
+            }
+            _ => {}
+        }
         let first = self.drive(Input::Message { from, message }, desk);
         let disposition = first.unwrap_or(Disposition::Implausible);
+        if matches!(disposition, Disposition::Accepted | Disposition::Duplicate) {
+            self.follow_commit(told, desk);
+        }
         desk.record(Fact::Received { from, number, kind, why, term, disposition });
         if disposition == Disposition::Implausible {
-            desk.record(Fact::Garbage { reason: Garbage::Contradiction, bytes: 0 });
+            desk.record_garbage(Garbage::Contradiction, 0);
         }
     }
 
@@ -182,24 +226,29 @@ impl Replica {
     fn drive(&mut self, input: Input, desk: &mut Desk<'_, impl Sink>) -> Option<Disposition> {
         let mut outputs = std::mem::take(&mut self.scratch);
         let disposition = self.raft.step(desk.now, input, &mut outputs);
+        self.obey_all(&mut outputs, desk);
+        self.scratch = outputs;
+        disposition
+    }
+
+    /// Does all of `outputs`, and what is appended to them meanwhile; they are empty then.
+    fn obey_all(&mut self, outputs: &mut Vec<Output>, desk: &mut Desk<'_, impl Sink>) {
         let mut next = 0;
         while next < outputs.len() {
             let output = std::mem::replace(&mut outputs[next], Output::Commit { through: 0 });
             next += 1;
-            self.obey(output, &mut outputs, desk);
+            self.obey(output, outputs, desk);
         }
         outputs.clear();
-        self.scratch = outputs;
-        disposition
     }
 
     /// Does one thing that the core says; further steps of the core append to `outputs`.
     fn obey(&mut self, output: Output, outputs: &mut Vec<Output>, desk: &mut Desk<'_, impl Sink>) {
         match output {
             Output::Send { to, message, why } => self.send(to, message, why, desk),
-            Output::Commit { through } => self.apply(through, outputs, desk),
+            Output::Commit { through } => self.on_commit(through, outputs, desk),
             Output::Taken { index, .. } => self.on_taken(index),
-            Output::ReadReady(ticket) => self.on_read_ready(ticket, desk),
+            Output::ReadReady(ticket) => self.on_read_ready(ticket, outputs, desk),
             Output::Refused(ticket, _) => self.on_refused(ticket, desk),
             Output::Event(event) => self.on_event(event, desk),
         }
@@ -208,14 +257,26 @@ impl Replica {
     fn on_event(&mut self, event: Event, desk: &mut Desk<'_, impl Sink>) {
         desk.record(Fact::State(event));
         match event {
-            Event::BecameLeader { heard_commit, .. } => self.answer_above = heard_commit,
-            Event::SteppedDown { .. } => self.release_blocked_reads(desk),
+            // Rule R3. What this replica committed itself it has answered as far as applied.
+            Event::BecameLeader { heard_commit, .. } => {
+                let heard = heard_commit > self.committed_as_leader;
+                self.answer_above = if heard { heard_commit } else { self.applied };
+            }
+            Event::SteppedDown { .. } => self.release_reads(desk),
             _ => {}
         }
     }
 
     /// Sends to replicas, numbered (design §5).
-    fn send(&mut self, to: To, message: Message, why: Why, desk: &mut Desk<'_, impl Sink>) {
+    fn send(&mut self, to: To, mut message: Message, why: Why, desk: &mut Desk<'_, impl Sink>) {
+        let mut own_round = None;
+        if let Message::Append(append) = &mut message
+            && append.leader == desk.me
+        {
+            // Rule R2: no commit index goes out before the puts up to it are answered (R27).
+            append.commit = append.commit.min(self.applied);
+            own_round = Some((append.term, append.round)).filter(|_| append.wants_answer);
+        }
         self.number += to.receivers(desk.me, self.members.count()).len() as u64;
         let (first, entries) = match &message {
             Message::Append(append) => (append.previous.index + 1, append.entries.len()),
@@ -235,6 +296,10 @@ impl Replica {
         let entries = entries as u32;
         desk.record(Fact::Sent { to, number, kind, why, term, first, entries, bytes });
         desk.out.push(datagram);
+        self.pacer.on_sent(desk.now);
+        if let Some((term, round)) = own_round {
+            self.pacer.on_append(desk.now, term, round);
+        }
     }
 
     fn datagram(&self, destination: Address, payload: Payload) -> Datagram {
@@ -246,75 +311,8 @@ impl Replica {
         }
     }
 
-    /// Applies what is committed, in order, and settles who waits for it.
-    fn apply(&mut self, through: Index, outputs: &mut Vec<Output>, desk: &mut Desk<'_, impl Sink>) {
-        while self.applied < through {
-            self.applied += 1;
-            let index = self.applied;
-            let Some(entry) = self.raft.log().entry(index) else {
-                return;
-            };
-            let (term, bytes) = (entry.term, entry.command.clone());
-            let command = Command::decode(&bytes);
-            let mid = command.as_ref().map_or("", Command::mid);
-            desk.sink.begin(Work::Apply { index, term, mid });
-            if let Some(command) = &command {
-                self.store.apply(command);
-                if self.writes.get(command.key()) == Some(&index) {
-                    self.writes.remove(command.key());
-                }
-            }
-            self.settle(index, term, command.as_ref(), desk);
-            for request in self.blocked_reads.remove(&index).unwrap_or_default() {
-                self.ask_core(request, outputs, desk.now);
-            }
-            desk.sink.end();
-        }
-    }
-
-    /// An entry of `term` is committed at `index`: whoever is owed an answer gets it, in the step
-    /// of the commit (rule R2).
-    fn settle(
-        &mut self,
-        index: Index,
-        term: Term,
-        command: Option<&Command<'_>>,
-        desk: &mut Desk<'_, impl Sink>,
-    ) {
-        let leads = self.raft.is_leader();
-        let own_term = term == self.raft.term();
-        let mut accepted_here = None;
-        while let Some(found) = self.pending.range((index, 0)..=(index, Term::MAX)).next() {
-            let place = *found.0;
-            let Some(pending) = self.pending.remove(&place) else {
-                return;
-            };
-            match place.1 == term {
-                true => accepted_here = Some(pending),
-                // Rule R1: an entry of another term is committed in its place.
-                false => self.answer(pending.client, pending.mid, Outcome::Redirect, None, desk),
-            }
-        }
-        if !leads {
-            return;
-        }
-        let place = Some((index, term));
-        match (accepted_here, command) {
-            (Some(pending), _) if own_term => {
-                self.answer(pending.client, pending.mid, Outcome::Ok(None), place, desk);
-            }
-            // Rule R3: what an earlier leader took in and nobody is known to have answered.
-            (_, Some(command)) if !own_term && index > self.answer_above => {
-                if let Some(client) = command.client() {
-                    self.answer(client, command.mid().into(), Outcome::Ok(None), place, desk);
-                }
-            }
-            _ => {}
-        }
-    }
-
     fn answer(
-        &self,
+        &mut self,
         client: Address,
         mid: Text,
         outcome: Outcome,
@@ -333,6 +331,7 @@ impl Replica {
             datagram.leader = self.members.leader_address(leader);
         }
         desk.out.push(datagram);
+        self.pacer.on_answer(desk.now);
         desk.sink.end();
     }
 }
@@ -352,10 +351,11 @@ impl<S: Sink> Desk<'_, S> {
         self.sink.record(&Record { at: self.now, teller: self.me, fact });
     }
 
+    fn record_garbage(&mut self, reason: Garbage, bytes: usize) {
+        self.record(Fact::Garbage { reason, bytes: bytes.try_into().unwrap_or(u32::MAX) });
+    }
+
     fn record_held(&mut self, client: Address, request: RequestId) {
         self.record(Fact::Held { client, request });
     }
 }
-
-/// Requests in order of arrival.
-type Queue = VecDeque<(Micros, Request)>;

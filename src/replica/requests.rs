@@ -1,15 +1,21 @@
 //! What becomes of a client's request before it is answered (design §4, rules R5 and R6).
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
-use super::{Desk, Queue, Replica};
+use rustc_hash::FxHashMap;
+
+use super::{Desk, Replica};
 use crate::interface::{Address, Operation, Outcome, Request, Text};
 use crate::kv::Command;
-use crate::raft::{Index, Input, Micros, Output, Ticket};
+use crate::raft::{Index, Input, Member, Micros, Output, Ticket};
 use crate::record::{Sink, request_id};
+use crate::wire::{Garbage, MOST_DATAGRAM_BYTES, Payload, encoded_length};
 
 /// Longest command that fits into an append with its framing.
 const MOST_COMMAND_BYTES: usize = 64_000;
+/// The same request so soon after it was redirected may have been under way already: a way through
+/// the simulator and back takes some 0.4 ms (interface §6).
+const UNDER_WAY: Micros = Micros::from_millis(1);
 
 /// A put in the log, and who waits for it.
 #[derive(Debug)]
@@ -20,31 +26,74 @@ pub(super) struct Pending {
     pub mid: Text,
 }
 
-/// Requests that nobody can serve now.
-#[derive(Debug, Default)]
-pub(super) struct HeldRequests {
-    queue: Queue,
-    hold_time: Micros,
-    /// What was known of leaders when the queue was last looked at: it is looked at again when
-    /// that changes.
-    known: Option<Knowledge>,
-    /// Who was redirected, and the count of appends heard then: not again before the next one
-    /// (rule R5).
-    redirected: BTreeMap<Address, u64>,
+/// A request that nobody could serve when it came.
+#[derive(Debug)]
+struct Held {
+    since: Micros,
+    /// The count of appends heard then.
+    heard: u64,
+    request: Request,
 }
 
-type Knowledge = (bool, Option<crate::raft::Member>, u64);
+/// Requests that nobody can serve now, in order of arrival.
+#[derive(Debug, Default)]
+pub(super) struct HeldRequests {
+    queue: VecDeque<Held>,
+    hold_time: Micros,
+    /// What was known of leaders when the queue was last looked at: it is looked at again when
+    /// that changes. None: the pacer did not let the looking come to its end.
+    known: Option<Knowledge>,
+    redirected: Redirected,
+}
+
+type Knowledge = (bool, Option<Member>, u64);
 
 impl HeldRequests {
+    /// Whether requests can go on as soon as the pacer allows it.
+    pub fn is_paced(&self) -> bool {
+        self.known.is_none() && !self.queue.is_empty()
+    }
+
     /// When the oldest has been kept long enough.
     pub fn expiry(&self) -> Micros {
-        self.queue.front().map_or(Micros::NEVER, |(since, _)| *since + self.hold_time)
+        self.queue.front().map_or(Micros::NEVER, |held| held.since + self.hold_time)
+    }
+}
+
+/// What was redirected since a leader was last heard, and when first: who comes back with the same
+/// is not redirected again before the leader is heard (rule R5). A client that was sent to a dead
+/// leader comes back with the same operation under a new MID, and names no leader.
+#[derive(Debug, Default)]
+struct Redirected {
+    heard: u64,
+    first_at: FxHashMap<(Address, Operation), Micros>,
+}
+
+impl Redirected {
+    fn note(&mut self, heard: u64, now: Micros, request: &Request) {
+        if self.heard != heard {
+            self.heard = heard;
+            self.first_at.clear();
+        }
+        let what = (request.client, request.operation.clone());
+        self.first_at.entry(what).or_insert(now);
+    }
+
+    /// Whether `request`, which comes at `now`, is the same again.
+    fn comes_back(&self, heard: u64, now: Micros, request: &Request) -> bool {
+        // Where nothing was redirected nothing is looked up: that spares the copy.
+        if self.heard != heard || self.first_at.is_empty() {
+            return false;
+        }
+        let first_at = self.first_at.get(&(request.client, request.operation.clone()));
+        first_at.is_some_and(|at| now >= *at + UNDER_WAY)
     }
 }
 
 impl Replica {
     pub(super) fn on_request(&mut self, request: Request, desk: &mut Desk<'_, impl Sink>) {
-        if let Some(request) = self.try_serve(request, desk) {
+        let heard = self.raft.times_heard();
+        if let Some(request) = self.try_serve(request, heard, desk) {
             self.hold(request, desk);
         }
     }
@@ -52,11 +101,18 @@ impl Replica {
     fn hold(&mut self, request: Request, desk: &mut Desk<'_, impl Sink>) {
         desk.record_held(request.client, request_id(&request.mid));
         self.held.hold_time = Micros(self.raft.tuning().hold_time_us);
-        self.held.queue.push_back((desk.now, request));
+        let heard = self.raft.times_heard();
+        self.held.queue.push_back(Held { since: desk.now, heard, request });
     }
 
-    /// Serves or redirects the request, or gives it back if it must be kept.
-    fn try_serve(&mut self, request: Request, desk: &mut Desk<'_, impl Sink>) -> Option<Request> {
+    /// Serves or redirects the request, or gives it back if it must be kept. It came when appends
+    /// had been heard `heard_then` times.
+    fn try_serve(
+        &mut self,
+        request: Request,
+        heard_then: u64,
+        desk: &mut Desk<'_, impl Sink>,
+    ) -> Option<Request> {
         if self.raft.is_leader() {
             return match &request.operation {
                 Operation::Get { key } => {
@@ -73,14 +129,37 @@ impl Replica {
                 }
             };
         }
-        let heard = self.raft.times_heard();
-        let may_redirect = self.held.redirected.get(&request.client) != Some(&heard);
-        if self.raft.live_leader(desk.now).is_none() || !may_redirect {
-            return Some(request);
+        match self.raft.live_leader(desk.now) {
+            Some(leader) if !self.has_come_back(&request, heard_then, leader, desk.now) => {
+                if !self.pacer.allows(desk.now) {
+                    self.held.known = None;
+                    return Some(request);
+                }
+                self.redirect(request, desk);
+                None
+            }
+            _ => Some(request),
         }
-        self.held.redirected.insert(request.client, heard);
+    }
+
+    /// Whether `leader` sent the request back, as far as can be told: the leader is dead then, or
+    /// cut off, and the request is held until it is heard again (rule R5). It names that leader, so
+    /// it was there; or it is the same again.
+    fn has_come_back(
+        &self,
+        request: &Request,
+        heard_then: u64,
+        leader: Member,
+        now: Micros,
+    ) -> bool {
+        let heard = self.raft.times_heard();
+        let was_there = request.leader == self.members.address(leader) && heard_then == heard;
+        was_there || self.held.redirected.comes_back(heard, now, request)
+    }
+
+    fn redirect(&mut self, request: Request, desk: &mut Desk<'_, impl Sink>) {
+        self.held.redirected.note(self.raft.times_heard(), desk.now, &request);
         self.answer(request.client, request.mid, Outcome::Redirect, None, desk);
-        None
     }
 
     /// A read waits behind writes of its key that this leader has accepted, then asks the core.
@@ -114,7 +193,8 @@ impl Replica {
     ) {
         let command = Command::put(request.client, &request.mid, key, value).encode();
         if command.len() > MOST_COMMAND_BYTES {
-            return self.answer(request.client, request.mid, Outcome::Fail, None, desk);
+            let why = (Garbage::LongCommand, command.len());
+            return self.refuse(request.client, request.mid, why, desk);
         }
         self.writes.insert(key.clone(), self.raft.log().last_index() + 1);
         self.proposed = Some(request);
@@ -128,15 +208,61 @@ impl Replica {
         }
     }
 
+    /// A read is answered when all that is committed now has taken effect, in its turn.
+    pub(super) fn on_read_ready(
+        &mut self,
+        ticket: Ticket,
+        outputs: &mut Vec<Output>,
+        desk: &mut Desk<'_, impl Sink>,
+    ) {
+        if let Some(request) = self.reads.remove(&ticket) {
+            self.ready_reads.push_back((self.raft.commit(), request));
+            self.advance(0, outputs, desk);
+        }
+    }
+
     /// Rule R10: the value is that of the moment of the answer.
-    pub(super) fn on_read_ready(&mut self, ticket: Ticket, desk: &mut Desk<'_, impl Sink>) {
-        let Some(request) = self.reads.remove(&ticket) else {
+    pub(super) fn answer_ready_read(&mut self, desk: &mut Desk<'_, impl Sink>) {
+        let Some((_, request)) = self.ready_reads.pop_front() else {
             return;
         };
         if let Operation::Get { key } = &request.operation {
             let value = self.store.get(key);
-            self.answer(request.client, request.mid, Outcome::Ok(Some(value)), None, desk);
+            match self.length_if_too_long(&request, &value) {
+                None => {
+                    let outcome = Outcome::Ok(Some(value));
+                    self.answer(request.client, request.mid, outcome, None, desk);
+                }
+                Some(bytes) => {
+                    let why = (Garbage::LongAnswer, bytes);
+                    self.refuse(request.client, request.mid, why, desk);
+                }
+            }
         }
+    }
+
+    /// How many bytes the answer to a get would have, if that is more than a datagram carries.
+    fn length_if_too_long(&self, request: &Request, value: &Text) -> Option<usize> {
+        // A byte takes six at most, and the rest of an answer is short.
+        if (request.mid.len() + value.len()) * 6 < MOST_DATAGRAM_BYTES - 1_000 {
+            return None;
+        }
+        let (mid, outcome) = (request.mid.clone(), Outcome::Ok(Some(value.clone())));
+        let datagram = self.datagram(request.client, Payload::Answer { mid, outcome });
+        let bytes = encoded_length(&self.members, &datagram);
+        (bytes > MOST_DATAGRAM_BYTES).then_some(bytes)
+    }
+
+    /// Answers `fail`, and tells what is wrong: the reason, and how many bytes are concerned.
+    pub(super) fn refuse(
+        &mut self,
+        client: Address,
+        mid: Text,
+        (reason, bytes): (Garbage, usize),
+        desk: &mut Desk<'_, impl Sink>,
+    ) {
+        desk.record_garbage(reason, bytes);
+        self.answer(client, mid, Outcome::Fail, None, desk);
     }
 
     /// The core took it into no log: keep it until a leader is known.
@@ -148,8 +274,11 @@ impl Replica {
     }
 
     /// Rule R2: reads do not outlive the leadership they were asked in.
-    pub(super) fn release_blocked_reads(&mut self, desk: &mut Desk<'_, impl Sink>) {
+    pub(super) fn release_reads(&mut self, desk: &mut Desk<'_, impl Sink>) {
         self.writes.clear();
+        for (_, request) in std::mem::take(&mut self.ready_reads) {
+            self.hold(request, desk);
+        }
         for request in std::mem::take(&mut self.blocked_reads).into_values().flatten() {
             self.hold(request, desk);
         }
@@ -162,13 +291,15 @@ impl Replica {
         }
         let accepts = self.raft.accepts_proposals(desk.now);
         let known = (accepts, self.raft.live_leader(desk.now), self.raft.times_heard());
-        if self.held.known == Some(known) {
+        let blocked =
+            self.held.is_paced() && !self.raft.is_leader() && !self.pacer.allows(desk.now);
+        if self.held.known == Some(known) || blocked {
             return;
         }
         self.held.known = Some(known);
-        for (since, request) in std::mem::take(&mut self.held.queue) {
-            if let Some(request) = self.try_serve(request, desk) {
-                self.held.queue.push_back((since, request));
+        for Held { since, heard, request } in std::mem::take(&mut self.held.queue) {
+            if let Some(request) = self.try_serve(request, heard, desk) {
+                self.held.queue.push_back(Held { since, heard, request });
             }
         }
     }
@@ -176,12 +307,11 @@ impl Replica {
     /// Past the hold time a request is sent on, to whoever the client finds: it may sit on the
     /// minority side of a partition here.
     pub(super) fn send_on_expired(&mut self, desk: &mut Desk<'_, impl Sink>) {
-        while self.held.expiry() <= desk.now {
-            let Some((_, request)) = self.held.queue.pop_front() else {
+        while self.held.expiry() <= desk.now && self.pacer.allows(desk.now) {
+            let Some(held) = self.held.queue.pop_front() else {
                 return;
             };
-            self.held.redirected.insert(request.client, self.raft.times_heard());
-            self.answer(request.client, request.mid, Outcome::Redirect, None, desk);
+            self.redirect(held.request, desk);
         }
     }
 }

@@ -142,7 +142,7 @@ impl Seen {
                 Operation::Get { .. } => "get",
                 Operation::Put { .. } => "put",
             }),
-            Arrival::Garbage { .. } => Seen::kind("garbage"),
+            Arrival::BadRequest { .. } | Arrival::Garbage { .. } => Seen::kind("garbage"),
         }
     }
 

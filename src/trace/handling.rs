@@ -1,8 +1,8 @@
 //! Which records are one handling.
 //!
-//! A step of a replica makes its records at one time. A request's begin with `asked`; a message's
-//! end with `received`; what is neither is a wake-up's, or that of requests that were looked at
-//! again. Where several steps share a microsecond, these words tell them apart; only what follows a
+//! A step of a replica makes its records at one time. A request's begin with `asked`, be it served or
+//! refused; a message's end with `received`; what is neither is a wake-up's, or that of requests that
+//! were looked at again. Where several steps share a microsecond, these words tell them apart; only what follows a
 //! message's `received` in its own step counts with the step behind it.
 
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ impl Handling {
         let names = self.records.iter().find_map(|record| match record.fact {
             Fact::Asked { put, .. } => Some(if put { "put" } else { "get" }),
             Fact::Received { kind, .. } => Some(kind.name()),
-            Fact::Garbage { .. } => Some("garbage"),
+            Fact::Garbage { reason, .. } if !reason.is_of_sound_request() => Some("garbage"),
             _ => None,
         });
         names.unwrap_or("wake").to_owned()
@@ -52,10 +52,17 @@ impl Handling {
         };
         let told = |of: &Record| matches!(of.fact, Fact::Received { .. });
         let received = self.records.iter().any(told);
-        let over = received || matches!(self.records[0].fact, Fact::Garbage { .. });
+        let dropped =
+            |fact| matches!(fact, Fact::Garbage { reason, .. } if !reason.is_of_sound_request());
+        let over = received || dropped(self.records[0].fact);
         match record.fact {
             Fact::Asked { .. } => false,
-            Fact::Garbage { reason, .. } => received && reason == Garbage::Contradiction,
+            Fact::Garbage { reason, .. } => {
+                // A request that cannot be read has been asked, and nothing else came of it.
+                let refused = asked.is_some() && self.records.len() == 1;
+                let contradicts = received && reason == Garbage::Contradiction;
+                (reason.is_of_sound_request() && !over) || refused || contradicts
+            }
             fact => match asked {
                 Some(asked) => self.is_of_request(asked, fact),
                 None => !over,
@@ -101,6 +108,7 @@ impl Handlings {
 mod tests {
     use super::*;
     use crate::raft::{Cause, Disposition, Kind, Why};
+    use crate::record::AnswerKind;
 
     #[test]
     fn steps_of_one_microsecond_are_told_apart() {
@@ -116,7 +124,12 @@ mod tests {
             disposition: Disposition::Implausible,
         };
         let contradiction = Fact::Garbage { reason: Garbage::Contradiction, bytes: 0 };
-        let steps: [(&str, Vec<Fact>); 6] = [
+        let fail = |request| {
+            let outcome = AnswerKind::Fail;
+            Fact::Answered { client, request, outcome, index: 0, term: 0 }
+        };
+        let garbage = |reason| Fact::Garbage { reason, bytes: 3 };
+        let steps: [(&str, Vec<Fact>); 9] = [
             ("put", vec![asked(1), Fact::State(appended(5))]),
             ("put", vec![asked(2), Fact::Held { client, request: 2 }]),
             (
@@ -124,7 +137,10 @@ mod tests {
                 vec![Fact::State(Event::Committed { through: 4 }), received, contradiction],
             ),
             ("append_reply", vec![received]),
-            ("garbage", vec![Fact::Garbage { reason: Garbage::Stranger, bytes: 3 }]),
+            ("garbage", vec![garbage(Garbage::Stranger)]),
+            ("put", vec![asked(3), garbage(Garbage::MissingKey), fail(3)]),
+            ("garbage", vec![garbage(Garbage::Malformed)]),
+            ("append_reply", vec![garbage(Garbage::LongAnswer), fail(4), received]),
             ("wake", vec![Fact::State(Event::BatchSent { first: 5, last: 5 })]),
         ];
         let mut handlings = Handlings::default();

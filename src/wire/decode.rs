@@ -12,7 +12,7 @@ use crate::raft::message::{
 };
 use crate::raft::{Cause, Entry, Member, MemberSet, Message, Micros};
 
-/// Why a datagram was dropped.
+/// Why a datagram was dropped, or a request in it refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 #[repr(u8)]
 pub enum Garbage {
@@ -34,6 +34,12 @@ pub enum Garbage {
     /// A value that no correct replica sends.
     #[error("contradicts itself")]
     Contradiction = 5,
+    /// A put that no append can carry.
+    #[error("a put too long for an append")]
+    LongCommand = 6,
+    /// A get whose value, under its MID, no datagram can carry.
+    #[error("a get whose answer is longer than a datagram can be")]
+    LongAnswer = 7,
 }
 
 impl Garbage {
@@ -46,17 +52,26 @@ impl Garbage {
             Garbage::Stranger => "stranger",
             Garbage::UnknownType => "unknown_type",
             Garbage::Contradiction => "contradiction",
+            Garbage::LongCommand => "long_command",
+            Garbage::LongAnswer => "long_answer",
         }
     }
 
+    /// Whether it is told of a sound request, which is refused, and not of a datagram.
+    pub const fn is_of_sound_request(self) -> bool {
+        matches!(self, Garbage::LongCommand | Garbage::LongAnswer)
+    }
+
     /// Every reason.
-    pub const ALL: [Garbage; 6] = [
+    pub const ALL: [Garbage; 8] = [
         Garbage::Oversized,
         Garbage::Malformed,
         Garbage::MissingKey,
         Garbage::Stranger,
         Garbage::UnknownType,
         Garbage::Contradiction,
+        Garbage::LongCommand,
+        Garbage::LongAnswer,
     ];
 }
 
@@ -129,6 +144,32 @@ pub fn decode(members: &Membership, bytes: &[u8]) -> Result<Datagram, Garbage> {
         return Err(Garbage::Stranger);
     }
     Ok(Datagram { source, destination, leader, payload })
+}
+
+/// A request that cannot be served, but can be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRequest {
+    /// Who asks.
+    pub client: Address,
+    /// The client's name for it.
+    pub mid: Text,
+    /// Whether it is a put.
+    pub put: bool,
+}
+
+/// The request in `bytes` that [`decode`] refused, if they name who asks and under which MID: that
+/// is enough for an answer. Key and value may be anything that JSON has, or be missing.
+pub fn decode_bad_request(bytes: &[u8]) -> Option<BadRequest> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        src: Address,
+        #[serde(rename = "type", borrow)]
+        kind: std::borrow::Cow<'a, str>,
+        #[serde(rename = "MID")]
+        mid: Text,
+    }
+    let Named { src, kind, mid } = serde_json::from_slice(bytes).ok()?;
+    matches!(&*kind, "get" | "put").then(|| BadRequest { client: src, mid, put: kind == "put" })
 }
 
 fn need<T>(value: Option<T>) -> Result<T, Garbage> {

@@ -5,7 +5,7 @@
 mod decode;
 mod encode;
 
-pub use decode::{Garbage, decode};
+pub use decode::{BadRequest, Garbage, decode, decode_bad_request};
 pub use encode::{encode, encoded_length};
 
 use crate::interface::{Address, Operation, Outcome, Text};

@@ -1,14 +1,14 @@
 //! What tests look at in a cluster, and what is checked of its answers all the way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use laconic::interface::{Address, Operation, Outcome};
 use laconic::kv::Command;
-use laconic::raft::{Cause, Event, Index, Kind, Member, Message, Micros, To, Why};
-use laconic::record::{Fact, Record};
+use laconic::raft::{Cause, Disposition, Event, Index, Kind, Member, Message, Micros, To, Why};
+use laconic::record::{AnswerKind, Fact, Record, RequestId, request_id};
 use laconic::wire::{Datagram, Payload};
 
-use crate::cluster::{Cluster, Name};
+use crate::cluster::{Cluster, Name, course, ms};
 
 impl Cluster {
     /// What is said of answers in design section 4 and rules R1 to R3.
@@ -44,6 +44,43 @@ impl Cluster {
         for (name, asked) in self.requests.iter().enumerate() {
             let refused = asked.answers.iter().any(|answer| !matches!(answer.2, Outcome::Ok(_)));
             assert!(!refused || !mids.contains(&format!("m{name}")), "m{name} took effect");
+        }
+    }
+
+    /// Rule R5 over the whole past: a replica redirects what a client asks again once until it
+    /// hears from a leader again. What was under way within a millisecond is excepted, and what was
+    /// held for the hold time.
+    pub fn check_redirects(&self) {
+        let names: BTreeMap<RequestId, Name> =
+            (0..self.requests.len()).map(|name| (request_id(&format!("m{name}")), name)).collect();
+        let mut held: BTreeMap<(Member, RequestId), Micros> = BTreeMap::new();
+        let mut redirected: BTreeMap<Member, Vec<(Name, Micros)>> = BTreeMap::new();
+        for record in &self.records {
+            let by = record.teller;
+            match record.fact {
+                Fact::Received { kind: Kind::Append, disposition, .. }
+                    if !matches!(disposition, Disposition::Stale | Disposition::Implausible) =>
+                {
+                    redirected.remove(&by);
+                }
+                Fact::Held { request, .. } => {
+                    held.insert((by, request), record.at);
+                }
+                Fact::Answered { request, outcome: AnswerKind::Redirect, .. } => {
+                    let hold = Micros(course().hold_time_us);
+                    if held.get(&(by, request)).is_some_and(|since| record.at >= *since + hold) {
+                        continue;
+                    }
+                    let asked = |name: Name| (self.asked(name).client, &self.asked(name).operation);
+                    let before = redirected.entry(by).or_default();
+                    let first =
+                        before.iter().find(|(name, _)| asked(*name) == asked(names[&request]));
+                    let again = first.filter(|(_, at)| record.at >= *at + ms(1));
+                    assert_eq!(again, None, "{by:?} sent m{} on again", names[&request]);
+                    before.push((names[&request], record.at));
+                }
+                _ => {}
+            }
         }
     }
 
@@ -108,17 +145,32 @@ impl Cluster {
     }
 }
 
-/// Rule R2: within a step the puts that it commits are answered before any send that carries the
-/// new commit index, and before any read.
-pub fn check_order(commit_before: Index, out: &[Datagram]) {
-    let mut told = false;
+/// Rule R2 over a step of `me`, which made `records` and `out`: a put that this leader answers has
+/// not been told of by its commit index before; and if nothing is paced, reads come after puts.
+/// `told` is the highest commit index that it has sent out as a leader.
+pub fn check_order(
+    (me, paced): (Member, bool),
+    told: &mut Index,
+    records: &[Record],
+    out: &[Datagram],
+) {
+    let mut places = records.iter().filter_map(|record| match record.fact {
+        Fact::Answered { outcome: AnswerKind::Ok, index, .. } => Some(index),
+        _ => None,
+    });
+    let mut has_read = false;
     for datagram in out {
         match &datagram.payload {
-            Payload::Peer { message: Message::Append(append), .. } => {
-                told |= append.commit > commit_before;
+            Payload::Peer { message: Message::Append(append), .. } if append.leader == me => {
+                *told = append.commit.max(*told);
             }
-            Payload::Answer { outcome: Outcome::Ok(Some(_)), .. } => told = true,
-            Payload::Answer { outcome: Outcome::Ok(None), .. } => assert!(!told, "{out:?}"),
+            Payload::Answer { outcome: Outcome::Ok(value), .. } => {
+                let index = places.next().expect("the records tell of each ok");
+                assert_eq!(value.is_some(), index == 0, "{out:?}");
+                assert!(index == 0 || index > *told, "{index} after {told} was told: {out:?}");
+                has_read |= index == 0;
+                assert!(paced || index == 0 || !has_read, "a read before a put: {out:?}");
+            }
             _ => {}
         }
     }

@@ -1,14 +1,15 @@
-//! Rules R1 to R6: answers to clients.
+//! Rules R1 to R6 and R22: answers to clients.
 
 use laconic::interface::{Address, Operation, Outcome};
 use laconic::raft::message::Append;
 use laconic::raft::tuning::{FanOut, Reads};
 use laconic::raft::{Member, Message, RoleName, Tuning};
+use laconic::sim::dice::Dice;
 use laconic::wire::Datagram;
 
-use crate::cluster::{Cluster, Fate, course, ms};
+use crate::cluster::{CLIENT, Cluster, Fate, Name, ONE_WAY, course, ms};
 use crate::inspect::check_order;
-use crate::solo::{Solo, answered, answers, append, appends};
+use crate::solo::{ME, Solo, answered, answers, append, appends};
 
 const OK: Outcome = Outcome::Ok(None);
 
@@ -77,13 +78,13 @@ fn r02_ok_goes_out_before_the_commit_index_and_before_reads() {
     solo.put("m", "R");
     solo.wait(ms(1));
     solo.acknowledge(&first[..1]);
-    let before = solo.raft().commit();
+    let (before, mark) = (solo.raft().commit(), solo.records.len());
     let out = solo.acknowledge(&first[1..]);
     let told = |datagram: &Datagram| {
         appends(std::slice::from_ref(datagram)).iter().any(|append| append.commit > before)
     };
     assert!(out.iter().any(told), "the commit index goes out in this step");
-    check_order(before, &out);
+    check_order((ME, false), &mut 0, &solo.records[mark..], &out);
     assert_eq!(answered(&out, &OK), ["P"]);
     assert_eq!(answered(&out, &Outcome::Ok(Some("P".into()))), ["read"]);
 }
@@ -96,11 +97,8 @@ fn r02_pending_reads_are_released_at_a_step_down() {
     assert_eq!(answers(&solo.get("k", "read")), []);
     solo.put("k", "P");
     solo.get("k", "behind P");
-    let next = append(1, term + 1, (term, last), &[term + 1]);
-    let mut out = answers(&solo.hear(1, Message::Append(next.clone())));
-    // One client, so the second redirect waits until the leader is heard again (rule R5).
-    assert_eq!(out.len(), 1);
-    out.extend(answers(&solo.hear(1, Message::Append(Append { round: 2, ..next }))));
+    let next = Message::Append(append(1, term + 1, (term, last), &[term + 1]));
+    let out = answers(&solo.hear(1, next));
     let redirect = |mid: &str| (mid.to_owned(), Outcome::Redirect, Address(1));
     assert_eq!(out, [redirect("behind P"), redirect("read")]);
 }
@@ -184,16 +182,91 @@ fn r04_a_put_that_died_with_its_leader_is_redirected_by_nobody() {
 }
 
 #[test]
-fn r05_a_client_is_redirected_to_a_silent_leader_once() {
+fn r05_who_comes_back_from_a_silent_leader_is_held() {
     let mut solo = Solo::new(3, course());
     solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
     let redirect = |mid: &str| (mid.to_owned(), Outcome::Redirect, Address(1));
     assert_eq!(answers(&solo.get("k", "first")), [redirect("first")]);
+    solo.wait(ms(1));
     assert_eq!(answers(&solo.get("k", "back again")), [], "kept until the leader is heard");
     let other = Operation::Get { key: "k".into() };
     assert_eq!(answers(&solo.ask(Address(0x200), "other", other)), [redirect("other")]);
     let out = solo.hear(1, Message::Append(Append { round: 2, ..append(1, 1, (1, 1), &[]) }));
     assert_eq!(answers(&out), [redirect("back again")]);
+    // The leader has been heard, so nobody has come back since.
+    assert_eq!(answers(&solo.get("k", "later")), [redirect("later")]);
+}
+
+/// Requests that were under way together are no storm: each is sent to the leader at once.
+#[test]
+fn r05_requests_that_a_client_had_under_way_are_all_redirected_at_once() {
+    let mut solo = Solo::new(3, course());
+    solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
+    let redirect = |mid: &str| (mid.to_owned(), Outcome::Redirect, Address(1));
+    for mid in ["a", "b", "c", "d", "e"] {
+        assert_eq!(answers(&solo.get("k", mid)), [redirect(mid)]);
+    }
+    solo.wait(ms(5));
+    assert_eq!(answers(&solo.get("other key", "f")), [redirect("f")], "another operation");
+    assert_eq!(answers(&solo.put("k", "g")), [redirect("g")]);
+    assert_eq!(answers(&solo.put("k", "h")), [redirect("h")], "another value");
+    assert_eq!(answers(&solo.get("k", "i")), [], "the same again");
+}
+
+#[test]
+fn r05_a_request_that_names_the_leader_we_would_name_has_come_back() {
+    let mut solo = Solo::new(3, course());
+    solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
+    let redirect = |mid: &str| (mid.to_owned(), Outcome::Redirect, Address(1));
+    let get = || Operation::Get { key: "k".into() };
+    let out = solo.ask_believing(Address(2), CLIENT, "of another", get());
+    assert_eq!(answers(&out), [redirect("of another")]);
+    let out = solo.ask_believing(Address(1), Address(0x200), "back", get());
+    assert_eq!(answers(&out), [], "it was there");
+    let out = solo.hear(1, Message::Append(Append { round: 2, ..append(1, 1, (1, 1), &[]) }));
+    assert_eq!(answers(&out), [redirect("back")], "the leader lives");
+}
+
+/// Clients that loop as the course's do (interface section 2): sent to a dead leader, each comes
+/// back at once, to a random living replica, with the same operation and a new MID.
+#[test]
+fn r05_clients_of_a_dead_leader_make_no_storm() {
+    const ASKED: usize = 40;
+    let mut cluster = Cluster::new(5, 3, course());
+    let leader = cluster.elect();
+    cluster.run_for(ms(300));
+    cluster.kill(leader);
+    let living = cluster.others(leader);
+    let mut dice = Dice::new(3, "clients of a dead leader", 0);
+    let mut ask = |cluster: &mut Cluster, client: Address, operation: Operation| {
+        let to = *dice.pick(&living).expect("four live");
+        cluster.ask(client, to, operation)
+    };
+    let mut open: Vec<Name> = Vec::new();
+    for number in 0..ASKED as u16 {
+        let operation = Operation::Get { key: format!("k{number}").into() };
+        open.push(ask(&mut cluster, Address(0x100 + number % 8), operation));
+    }
+    // Quick ones: what was held for the hold time may try elsewhere.
+    let mut quick = 0;
+    // Until somebody leads: 500 us there and back.
+    while cluster.leader().is_none_or(|found| found == leader) {
+        cluster.run_for(ONE_WAY + ONE_WAY);
+        for name in std::mem::take(&mut open) {
+            let asked = cluster.asked(name).clone();
+            match asked.answers.first() {
+                None => open.push(name),
+                Some((at, ..)) => {
+                    quick += usize::from(at.since(asked.at) < ms(100));
+                    open.push(ask(&mut cluster, asked.client, asked.operation));
+                }
+            }
+        }
+    }
+    println!("{quick} quick redirects of {ASKED} requests");
+    assert!(quick >= ASKED, "each was sent on once at least");
+    assert!(quick <= living.len() * ASKED, "{quick} redirects of {ASKED} requests");
+    cluster.check_redirects();
 }
 
 #[test]
@@ -224,4 +297,63 @@ fn r06_a_leader_out_of_touch_takes_in_no_put() {
     let out = solo.acknowledge(&out);
     assert_eq!(answered(&out, &OK), ["taken"]);
     assert_eq!(solo.raft().log().last_index(), last + 2, "in touch again");
+}
+
+/// Two puts lost with a cut leader; the cluster is idle afterwards, so the new log never reaches
+/// the second one's index.
+#[test]
+fn r22_all_that_a_deposed_leader_lost_is_redirected() {
+    let mut cluster = Cluster::new(3, 2, course());
+    let old = cluster.elect();
+    cluster.run_for(ms(500));
+    cluster.cut(&[&cluster.others(old), &[old]]);
+    let puts = [cluster.put(old, "a", "x"), cluster.put(old, "b", "y")];
+    cluster.run_for(ms(5_000));
+    cluster.heal();
+    cluster.run_for(ms(5_000));
+    for put in puts {
+        assert_eq!(cluster.outcomes(put), [Outcome::Redirect], "put {put}");
+    }
+}
+
+/// The border: a commit of term T at j kills what is pending of a lower term from j on, and nothing
+/// else.
+#[test]
+fn r22_only_lower_terms_at_or_beyond_the_commit_are_dead() {
+    let mut solo = Solo::new(3, course());
+    solo.lead_all();
+    let (term, place) = (solo.raft().term(), solo.raft().log().last_index() + 1);
+    for put in ["P0", "P1", "P2"] {
+        solo.put("k", put);
+    }
+    solo.wait(ms(1));
+    let kept = solo.raft().log().entry(place).expect("P0").clone();
+    let redirect = |mid: &str| (mid.to_owned(), Outcome::Redirect, Address(1));
+    // A commit of the puts' own term, below them: they may all take effect yet.
+    let mut next = append(1, term + 1, (term, place - 1), &[]);
+    next.entries = [kept].into();
+    next.commit = place;
+    assert_eq!(answers(&solo.hear(1, Message::Append(next))), []);
+    assert_eq!(solo.raft().commit(), place, "P0 is committed, and was not ours to answer");
+    // The next term's entry at P1's place: P1 is overwritten, and P2 beyond it is dead with it.
+    let mut opening = append(1, term + 1, (term, place), &[term + 1]);
+    (opening.round, opening.commit) = (2, place + 1);
+    let out = solo.hear(1, Message::Append(opening));
+    assert_eq!(answers(&out), [redirect("P1"), redirect("P2")]);
+    assert_eq!(answers(&solo.wait(ms(1_000))), []);
+}
+
+/// The commit that raises the term kills no put of that term.
+#[test]
+fn r22_a_put_of_the_same_term_beyond_the_commit_is_not_redirected() {
+    let mut solo = Solo::new(3, course());
+    solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
+    let opening = solo.lead();
+    let sent = solo.put("k", "P");
+    assert_eq!(answers(&sent), []);
+    let out = solo.acknowledge(&opening);
+    assert_eq!(solo.raft().commit(), 2, "the opening of the term is committed, P is not");
+    assert_eq!(answered(&out, &Outcome::Redirect), [""; 0]);
+    let batch = solo.wait(ms(1));
+    assert_eq!(answered(&solo.acknowledge(&batch), &OK), ["P"]);
 }

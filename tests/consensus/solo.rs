@@ -96,7 +96,18 @@ impl Solo {
 
     /// A request.
     pub fn ask(&mut self, client: Address, mid: &str, operation: Operation) -> Vec<Datagram> {
-        let (leader, mid) = (Address::UNKNOWN, Arc::from(mid));
+        self.ask_believing(Address::UNKNOWN, client, mid, operation)
+    }
+
+    /// A request of a client that believes in `leader`.
+    pub fn ask_believing(
+        &mut self,
+        leader: Address,
+        client: Address,
+        mid: &str,
+        operation: Operation,
+    ) -> Vec<Datagram> {
+        let mid = Arc::from(mid);
         self.step(Arrival::Request(Request { client, leader, mid, operation }))
     }
 

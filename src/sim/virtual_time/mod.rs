@@ -3,10 +3,11 @@
 //!
 //! The simulator is a process among others here: it waits, wakes when a datagram arrives or after
 //! at most 100 ms, reads one datagram from each socket, routes it, fires what is due, and each of
-//! these takes its time (interface §4). A replica wakes some time after a datagram has reached its
+//! these takes its time (interface §4). Sockets hold what the kernel's do, and lose what comes then. A replica wakes some time after a datagram has reached its
 //! socket, takes in all that is there, and sends some time after that.
 
 mod node;
+mod socket;
 
 use std::path::PathBuf;
 
@@ -377,10 +378,13 @@ impl<'a> Engine<'a> {
     /// Forwards a datagram between replicas; a scenario of ours may delay or double it.
     fn forward(&mut self, now: Micros, to: Member, handed: Option<&(Member, Datagram)>) {
         self.tell_fate(now, to, handed, Fate::Delivered);
-        let Some((from, Datagram { payload: Payload::Peer { number, message }, .. })) = handed
-        else {
+        let Some((from, datagram)) = handed else {
             return;
         };
+        let Payload::Peer { number, message } = &datagram.payload else {
+            return;
+        };
+        let bytes = self.nodes[from.rank()].length_of(datagram);
         let copies = if self.dice.chance(self.duplicated) { 2 } else { 1 };
         for _ in 0..copies {
             let mut at = now;
@@ -388,7 +392,7 @@ impl<'a> Engine<'a> {
                 at += Micros(self.dice.below(self.scenario.network.delay_max.0));
             }
             let arrival = Arrival::Peer { from: *from, number: *number, message: message.clone() };
-            self.nodes[to.rank()].deliver(at, arrival, self.options);
+            self.nodes[to.rank()].deliver(at, arrival, bytes, self.options);
         }
     }
 

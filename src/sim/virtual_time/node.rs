@@ -1,8 +1,7 @@
 //! A replica in virtual time: its sockets, its clock, and how long it takes.
 
-use std::collections::VecDeque;
-
 use super::VirtualOptions;
+use super::socket::Socket;
 use crate::interface::{Address, Request};
 use crate::raft::Micros;
 use crate::record::Sink;
@@ -21,10 +20,10 @@ pub(super) struct Node {
     /// When it next acts; never, once it is dead.
     pub wake_at: Micros,
     alive: bool,
-    /// Arrived and not taken in, by time of arrival.
-    inbox: VecDeque<(Micros, Arrival)>,
-    /// Sent and not read by the simulator, with the time of arrival there.
-    outbox: VecDeque<(Micros, Datagram)>,
+    /// The replica's socket: what it has not taken in.
+    inbox: Socket<Arrival>,
+    /// The simulator's socket for this replica: what it has not read.
+    outbox: Socket<Datagram>,
     /// Made by the turn under way.
     made: Vec<Datagram>,
     busy_until: Micros,
@@ -57,8 +56,8 @@ impl Node {
             replica,
             wake_at: Micros::NEVER,
             alive: true,
-            inbox: VecDeque::new(),
-            outbox: VecDeque::new(),
+            inbox: Socket::new(),
+            outbox: Socket::new(),
             made: Vec::new(),
             busy_until: Micros(0),
             active_at: Micros(0),
@@ -94,8 +93,8 @@ impl Node {
         Micros(((wanted + rate - 1) / rate) as u64)
     }
 
-    /// Puts something into the replica's socket at `at`.
-    pub fn deliver(&mut self, at: Micros, arrival: Arrival, options: &VirtualOptions) {
+    /// Puts a datagram of `bytes` into the replica's socket at `at`, if that has room then.
+    pub fn deliver(&mut self, at: Micros, arrival: Arrival, bytes: u32, options: &VirtualOptions) {
         if !self.alive {
             return;
         }
@@ -103,9 +102,9 @@ impl Node {
             true => self.recode(arrival),
             false => arrival,
         };
-        let place = self.inbox.partition_point(|(other, _)| *other <= at);
-        self.inbox.insert(place, (at, arrival));
-        if place == 0 {
+        let first = self.inbox.front().is_none_or(|(oldest, _)| at < oldest);
+        self.inbox.send(at, bytes, arrival);
+        if first {
             let wake = self.draw_wake(at, options);
             self.wake_at = self.wake_at.min((at + wake).max(self.busy_until));
         }
@@ -128,7 +127,8 @@ impl Node {
         let since = now.since(std::mem::replace(&mut self.requested_at, now));
         let done = now + options.delays.request_send_us.after(since).draw(&mut self.dice);
         let at = if since > COLD_AFTER { now } else { done };
-        self.deliver(at, Arrival::Request(request), options);
+        let bytes = self.length_of(&self.datagram_of(request.clone()));
+        self.deliver(at, Arrival::Request(request), bytes, options);
         done
     }
 
@@ -141,10 +141,8 @@ impl Node {
     pub fn take_in(&mut self, sink: &mut impl Sink) -> bool {
         let now = self.wake_at;
         let local = self.local(now);
-        if self.inbox.front().is_some_and(|(at, _)| *at <= now) {
-            if let Some((_, arrival)) = self.inbox.pop_front() {
-                self.replica.step(local, arrival, &mut self.made, sink);
-            }
+        if let Some(arrival) = self.inbox.read(now) {
+            self.replica.step(local, arrival, &mut self.made, sink);
             return true;
         }
         if !self.woken && self.replica.deadline() <= local {
@@ -158,11 +156,12 @@ impl Node {
     }
 
     /// Sends what the turn made, and plans the next one. When the first of it reaches the
-    /// simulator's socket.
+    /// simulator's socket; what finds that full is lost, and shows as a gap in the numbers.
     pub fn send(&mut self, options: &VirtualOptions) -> Option<Micros> {
         let first = (!self.made.is_empty()).then_some(self.busy_until);
         for datagram in self.made.drain(..) {
-            self.outbox.push_back((self.busy_until, datagram));
+            let bytes = wire::encoded_length(self.replica.members(), &datagram) as u32;
+            self.outbox.send(self.busy_until, bytes, datagram);
             self.busy_until += SEND_COST;
         }
         self.plan(options);
@@ -182,10 +181,7 @@ impl Node {
             };
         }
         let arrival = match self.inbox.front() {
-            Some((at, _)) => {
-                let at = *at;
-                at + self.draw_wake(at, options)
-            }
+            Some((at, _)) => at + self.draw_wake(at, options),
             None => Micros::NEVER,
         };
         self.wake_at = self.timer_at.min(arrival).max(self.busy_until + Micros(1));
@@ -198,28 +194,36 @@ impl Node {
 
     /// When the oldest unread datagram of this replica reached the simulator.
     pub fn next_arrival(&self) -> Option<Micros> {
-        self.outbox.front().map(|(at, _)| *at)
+        self.outbox.front().map(|(at, _)| at)
     }
 
     /// The simulator reads one datagram.
     pub fn read(&mut self, now: Micros) -> Option<Datagram> {
-        if !self.is_readable(now) {
-            return None;
-        }
-        self.outbox.pop_front().map(|(_, datagram)| datagram)
+        self.outbox.read(now)
     }
 
     /// The socket is closed: what was not read is lost; then the process ends.
     pub fn kill(&mut self) {
         self.alive = false;
         self.wake_at = Micros::NEVER;
-        self.inbox.clear();
-        self.outbox.clear();
+        self.inbox.close();
+        self.outbox.close();
     }
 
     /// Bytes of a datagram of this replica.
     pub fn length_of(&self, datagram: &Datagram) -> u32 {
         wire::encoded_length(self.replica.members(), datagram) as u32
+    }
+
+    /// A client's datagram to this replica.
+    fn datagram_of(&self, request: Request) -> Datagram {
+        let members = self.replica.members();
+        Datagram {
+            source: request.client,
+            destination: members.address(members.me()),
+            leader: request.leader,
+            payload: Payload::Request { mid: request.mid, operation: request.operation },
+        }
     }
 
     /// The same arrival after a trip through the codec.
@@ -236,12 +240,7 @@ impl Node {
                 },
                 payload: Payload::Peer { number, message },
             },
-            Arrival::Request(request) => Datagram {
-                source: request.client,
-                destination: me,
-                leader: request.leader,
-                payload: Payload::Request { mid: request.mid, operation: request.operation },
-            },
+            Arrival::Request(request) => self.datagram_of(request),
             other => return other,
         };
         let mut bytes = Vec::new();

@@ -1,0 +1,168 @@
+//! How committed entries take effect, and who is answered then (rules R1 to R3, R10, R22, R27).
+
+use super::requests::Pending;
+use super::{Desk, Replica};
+use crate::interface::Outcome;
+use crate::kv::Command;
+use crate::raft::{Index, Output, Term};
+use crate::record::{Sink, Work};
+
+impl Replica {
+    /// The core says that the log is committed up to `through`.
+    pub(super) fn on_commit(
+        &mut self,
+        through: Index,
+        outputs: &mut Vec<Output>,
+        desk: &mut Desk<'_, impl Sink>,
+    ) {
+        if self.raft.is_leader() {
+            self.committed_as_leader = through;
+            self.advance(through, outputs, desk);
+        } else {
+            self.apply_through(through, outputs, desk);
+        }
+    }
+
+    /// A leader has told that the log is committed up to `told`, and this replica's agrees with it so
+    /// far: all up to there has been answered, by that leader or one before it. A replica that was
+    /// deposed with committed puts unanswered goes on from where it stopped only so.
+    pub(super) fn follow_commit(&mut self, told: Index, desk: &mut Desk<'_, impl Sink>) {
+        let through = told.min(self.raft.commit());
+        if self.applied < through && !self.raft.is_leader() {
+            let mut outputs = std::mem::take(&mut self.scratch);
+            self.apply_through(through, &mut outputs, desk);
+            self.obey_all(&mut outputs, desk);
+            self.scratch = outputs;
+        }
+    }
+
+    /// Does what the pacer has held back, as far as it allows that now.
+    pub(super) fn catch_up(&mut self, desk: &mut Desk<'_, impl Sink>) {
+        if self.has_answers_to_make() {
+            let mut outputs = std::mem::take(&mut self.scratch);
+            self.advance(self.raft.commit(), &mut outputs, desk);
+            self.obey_all(&mut outputs, desk);
+            self.scratch = outputs;
+        }
+    }
+
+    /// Whether something can go on as soon as the pacer allows it.
+    pub(super) fn waits_for_pacer(&self) -> bool {
+        self.has_answers_to_make() || self.held.is_paced()
+    }
+
+    fn has_answers_to_make(&self) -> bool {
+        let unapplied = self.raft.is_leader() && self.applied < self.raft.commit();
+        unapplied || !self.dead.is_empty() || !self.ready_reads.is_empty()
+    }
+
+    /// As far as the pacer allows: tells clients of dead puts, answers reads whose time has come,
+    /// and, as the leader, applies what is committed up to `through`.
+    pub(super) fn advance(
+        &mut self,
+        through: Index,
+        outputs: &mut Vec<Output>,
+        desk: &mut Desk<'_, impl Sink>,
+    ) {
+        while self.pacer.allows(desk.now) {
+            if let Some(Pending { client, mid }) = self.dead.pop_front() {
+                self.answer(client, mid, Outcome::Redirect, None, desk);
+            } else if self.ready_reads.front().is_some_and(|(needed, _)| *needed <= self.applied) {
+                self.answer_ready_read(desk);
+            } else if self.raft.is_leader() && self.applied < through {
+                self.apply_next(outputs, desk);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// What a follower applies it does not answer, but for the redirects that it owes.
+    fn apply_through(
+        &mut self,
+        through: Index,
+        outputs: &mut Vec<Output>,
+        desk: &mut Desk<'_, impl Sink>,
+    ) {
+        while self.applied < through {
+            self.apply_next(outputs, desk);
+            self.advance(0, outputs, desk);
+        }
+    }
+
+    /// Applies the next committed entry, and settles who waits for it.
+    fn apply_next(&mut self, outputs: &mut Vec<Output>, desk: &mut Desk<'_, impl Sink>) {
+        self.applied += 1;
+        let index = self.applied;
+        let Some(entry) = self.raft.log().entry(index) else {
+            return;
+        };
+        let (term, bytes) = (entry.term, entry.command.clone());
+        let command = Command::decode(&bytes);
+        let mid = command.as_ref().map_or("", Command::mid);
+        desk.sink.begin(Work::Apply { index, term, mid });
+        if let Some(command) = &command {
+            self.store.apply(command);
+            if self.writes.get(command.key()) == Some(&index) {
+                self.writes.remove(command.key());
+            }
+        }
+        self.settle(index, term, command.as_ref(), desk);
+        for request in self.blocked_reads.remove(&index).unwrap_or_default() {
+            self.ask_core(request, outputs, desk.now);
+        }
+        desk.sink.end();
+    }
+
+    /// An entry of `term` takes effect at `index`: whoever is owed an answer gets it (rule R2).
+    fn settle(
+        &mut self,
+        index: Index,
+        term: Term,
+        command: Option<&Command<'_>>,
+        desk: &mut Desk<'_, impl Sink>,
+    ) {
+        if term > self.applied_term {
+            self.applied_term = term;
+            self.bury(index, term);
+        }
+        let leads = self.raft.is_leader();
+        let own_term = term == self.raft.term();
+        let mut accepted_here = None;
+        while let Some(found) = self.pending.range((index, 0)..=(index, Term::MAX)).next() {
+            let place = *found.0;
+            let Some(pending) = self.pending.remove(&place) else {
+                return;
+            };
+            match place.1 == term {
+                true => accepted_here = Some(pending),
+                // Rule R1: an entry of another term is committed in its place.
+                false => self.dead.push_back(pending),
+            }
+        }
+        if !leads {
+            return;
+        }
+        let place = Some((index, term));
+        match (accepted_here, command) {
+            (Some(pending), _) if own_term => {
+                self.answer(pending.client, pending.mid, Outcome::Ok(None), place, desk);
+            }
+            // Rule R3: what an earlier leader took in and nobody is known to have answered.
+            (_, Some(command)) if !own_term && index > self.answer_above => {
+                if let Some(client) = command.client() {
+                    self.answer(client, command.mid().into(), Outcome::Ok(None), place, desk);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Rule R22: terms do not fall along a log, so no log that holds an entry of `term` at `index`
+    /// holds one of a lower term from there on. Puts that stood there never take effect.
+    fn bury(&mut self, index: Index, term: Term) {
+        let beyond = self.pending.range((index, 0)..).map(|(place, _)| *place);
+        let dead: Vec<(Index, Term)> = beyond.filter(|place| place.1 < term).collect();
+        self.dead.extend(dead.iter().filter_map(|place| self.pending.remove(place)));
+    }
+}

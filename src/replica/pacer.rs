@@ -1,0 +1,297 @@
+//! How fast answers may go out (rule R27).
+//!
+//! All that a replica sends waits in one socket of the simulator, which holds some 250 small
+//! datagrams and loses what comes then (interface §2), and the simulator reads one datagram from it a
+//! turn (interface §4). An answer that is lost is never given. So answers go out only while few
+//! enough datagrams can be unread there; what makes them waits.
+//!
+//! What has been read is known by two signs. A socket is read in order, so an answer to an append of
+//! ours proves that all we sent up to that append has been read. And time: a simulator at work takes
+//! no longer than `answer_interval_us` for a turn. Where it has been proved to read faster, it is
+//! taken to go on so while no proof is under way: a leader that only reads sends few appends.
+//!
+//! One answer each interval may always go: where messages to other replicas alone keep the socket
+//! full, clients must not wait for ever.
+
+use std::collections::VecDeque;
+
+use crate::raft::{Micros, Round, Term, Tuning};
+
+/// How many of the latest appends are remembered: answers to older ones prove little.
+const MOST_MARKS: usize = 256;
+/// So long the answer to an append is waited for, as a better sign than time.
+const PROOF_COMES_WITHIN: Micros = Micros::from_millis(20);
+/// The rate of reading is measured over so long at least: answers come in clumps.
+const RATE_TAKES: Micros = Micros::from_millis(100);
+/// So long what was measured is believed: it outlasts some heartbeats.
+const RATE_LASTS: Micros = Micros::from_seconds(2);
+
+/// An append of ours, and how many datagrams had been sent with it.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    term: Term,
+    round: Round,
+    at: Micros,
+    sent: u64,
+}
+
+/// How fast the simulator has been proved to read.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    /// From one datagram to the next.
+    interval: Micros,
+    /// Measured up to here: time, and datagrams read by then.
+    at: Micros,
+    read: u64,
+}
+
+/// Counts the datagrams that may be unread.
+#[derive(Debug)]
+pub(super) struct Pacer {
+    window: u64,
+    interval: Micros,
+    /// Datagrams sent so far, of all kinds: they share one socket.
+    sent: u64,
+    /// Of these, how many are taken as read.
+    read: u64,
+    /// When the latest of these was read, or else could be: the next is an interval later.
+    since: Micros,
+    /// When the latest answer went out.
+    answered_at: Option<Micros>,
+    /// Appends whose answers are under way, by rising rounds.
+    marks: VecDeque<Mark>,
+    rate: Rate,
+}
+
+impl Pacer {
+    /// With the knobs `answer_window` and `answer_interval_us` of `tuning`.
+    pub fn new(tuning: &Tuning, now: Micros) -> Pacer {
+        let interval = Micros(tuning.answer_interval_us);
+        Pacer {
+            window: tuning.answer_window,
+            interval,
+            sent: 0,
+            read: 0,
+            since: now,
+            answered_at: None,
+            marks: VecDeque::new(),
+            rate: Rate { interval, at: now, read: 0 },
+        }
+    }
+
+    /// A datagram to other replicas goes out at `now`.
+    pub fn on_sent(&mut self, now: Micros) {
+        self.pass(now);
+        if self.sent == self.read {
+            self.since = now;
+        }
+        self.sent += 1;
+    }
+
+    /// An answer to a client goes out at `now`.
+    pub fn on_answer(&mut self, now: Micros) {
+        self.on_sent(now);
+        self.answered_at = Some(now);
+    }
+
+    /// What went out last, at `now`, is an append of ours that wants an answer.
+    pub fn on_append(&mut self, now: Micros, term: Term, round: Round) {
+        if self.marks.len() == MOST_MARKS {
+            self.marks.pop_front();
+        }
+        self.marks.push_back(Mark { term, round, at: now, sent: self.sent });
+    }
+
+    /// An append of ours is answered at `now`.
+    pub fn on_append_reply(&mut self, now: Micros, term: Term, round: Round) {
+        let answered = |mark: &Mark| (mark.term, mark.round) == (term, round);
+        let Some(place) = self.marks.iter().position(answered) else {
+            return;
+        };
+        self.pass(now);
+        let read = self.marks[place].sent;
+        if read > self.read {
+            (self.read, self.since) = (read, now);
+        }
+        self.marks.drain(..=place);
+        let took = now.since(self.rate.at);
+        if took >= RATE_TAKES {
+            let interval = Micros(took.0 / read.saturating_sub(self.rate.read).max(1));
+            self.rate = Rate { interval: interval.min(self.interval), at: now, read };
+        }
+    }
+
+    /// Whether an answer may go out at `now`.
+    pub fn allows(&self, now: Micros) -> bool {
+        now >= self.free_at()
+    }
+
+    /// From when on an answer may go out, if nothing is sent or answered before.
+    pub fn free_at(&self) -> Micros {
+        let excess = (self.sent - self.read + 1).saturating_sub(self.window);
+        let Some(latest) = self.answered_at.filter(|_| excess > 0) else {
+            return Micros(0);
+        };
+        let at_latest = latest + self.interval;
+        let mut free_at = self.since;
+        for _ in 0..excess {
+            free_at = self.next_read(free_at);
+            if free_at >= at_latest {
+                return at_latest;
+            }
+        }
+        free_at
+    }
+
+    /// Time passes: one datagram more is read each interval.
+    fn pass(&mut self, now: Micros) {
+        while self.read < self.sent && self.next_read(self.since) <= now {
+            self.since = self.next_read(self.since);
+            self.read += 1;
+        }
+    }
+
+    /// When one more is taken as read, after one that was at `at`.
+    fn next_read(&self, at: Micros) -> Micros {
+        let proof_comes = self.marks.back().is_some_and(|mark| at < mark.at + PROOF_COMES_WITHIN);
+        let believed = !proof_comes && at < self.rate.at + RATE_LASTS;
+        at + if believed { self.rate.interval } else { self.interval }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Micros = Micros(2_000);
+
+    fn pacer(window: u64) -> Pacer {
+        Pacer {
+            window,
+            interval: INTERVAL,
+            sent: 0,
+            read: 0,
+            since: Micros(0),
+            answered_at: None,
+            marks: VecDeque::new(),
+            rate: Rate { interval: INTERVAL, at: Micros(0), read: 0 },
+        }
+    }
+
+    /// Sends answers as long as it may; how many.
+    fn answer_all(pacer: &mut Pacer, now: Micros) -> u64 {
+        let mut answers = 0;
+        while answers < 1_000 && pacer.allows(now) {
+            pacer.on_answer(now);
+            answers += 1;
+        }
+        answers
+    }
+
+    #[test]
+    fn r27_a_window_goes_out_and_then_one_each_interval() {
+        let mut pacer = pacer(128);
+        let start = Micros(1_000_000);
+        assert_eq!(answer_all(&mut pacer, start), 128);
+        for turn in 1..=300 {
+            let due = start + Micros(INTERVAL.0 * turn);
+            assert_eq!(pacer.free_at(), due);
+            assert_eq!(answer_all(&mut pacer, due - Micros(1)), 0);
+            assert_eq!(answer_all(&mut pacer, due), 1);
+        }
+        // What was not used is not saved up: the socket holds no more than it holds.
+        assert_eq!(answer_all(&mut pacer, start + Micros::from_seconds(60)), 128);
+    }
+
+    #[test]
+    fn r27_an_answer_to_an_append_proves_what_was_sent_before_it() {
+        let mut pacer = pacer(10);
+        let now = Micros(50);
+        (0..4).for_each(|_| pacer.on_answer(now));
+        pacer.on_sent(now);
+        pacer.on_append(now, 3, 1);
+        (0..4).for_each(|_| pacer.on_answer(now));
+        pacer.on_sent(now);
+        pacer.on_append(now, 3, 2);
+        assert_eq!(answer_all(&mut pacer, now), 0);
+        pacer.on_append_reply(now, 2, 1);
+        pacer.on_append_reply(now, 3, 9);
+        assert_eq!(answer_all(&mut pacer, now), 0, "of another term, or unknown");
+        pacer.on_append_reply(now, 3, 1);
+        assert_eq!(answer_all(&mut pacer, now), 5, "five unread, five more");
+        pacer.on_append_reply(now, 3, 2);
+        pacer.on_append_reply(now, 3, 1);
+        assert_eq!(answer_all(&mut pacer, now), 5, "and five again; what is old says nothing");
+        // An interval counts from the proof, not from the time before it.
+        assert_eq!(pacer.free_at(), now + INTERVAL);
+    }
+
+    #[test]
+    fn r27_messages_to_replicas_share_the_socket_but_starve_no_client() {
+        let mut pacer = pacer(10);
+        pacer.on_answer(Micros(0));
+        (0..500).for_each(|n| pacer.on_sent(Micros(n)));
+        assert_eq!(answer_all(&mut pacer, Micros(500)), 0);
+        for turn in 1..=100 {
+            assert_eq!(answer_all(&mut pacer, Micros(INTERVAL.0 * turn)), 1);
+            (0..5).for_each(|_| pacer.on_sent(Micros(INTERVAL.0 * turn)));
+        }
+    }
+
+    #[test]
+    fn only_the_latest_appends_are_remembered() {
+        let mut pacer = pacer(1);
+        for round in 1..=1_000 {
+            pacer.on_sent(Micros(0));
+            pacer.on_append(Micros(0), 1, round);
+        }
+        assert_eq!(pacer.marks.len(), MOST_MARKS);
+        pacer.on_append_reply(Micros(0), 1, 1_000);
+        assert_eq!((pacer.marks.len(), pacer.read), (0, 1_000));
+    }
+    /// A leader that only reads has its heartbeats as proofs: so fast as the latest ones have shown,
+    /// and a window more each.
+    #[test]
+    fn r27_what_was_read_fast_is_taken_to_be_read_fast() {
+        let mut pacer = pacer(100);
+        let mut rates = Vec::new();
+        for beat in 1..=20 {
+            let start = Micros(400_000 * beat);
+            let mut answers = 0;
+            for now in (0..399_000).step_by(100).map(|step| start + Micros(step)) {
+                answers += u64::from(pacer.allows(now));
+                if pacer.allows(now) {
+                    pacer.on_answer(now);
+                }
+            }
+            rates.push(answers);
+            pacer.on_sent(start + Micros(399_000));
+            pacer.on_append(start + Micros(399_000), 1, beat);
+            pacer.on_append_reply(start + Micros(399_500), 1, beat);
+        }
+        assert!((290..=301).contains(&rates[0]), "{rates:?}");
+        let rises = rates[1..].windows(2).all(|pair| pair[1] >= pair[0] + 80);
+        assert!(rises, "{rates:?}");
+        // Nothing is proved for long: an old rate is no rate.
+        let now = Micros::from_seconds(60);
+        assert_eq!(answer_all(&mut pacer, now), 100);
+        assert_eq!(pacer.free_at(), now + INTERVAL);
+    }
+
+    /// While the answer to an append is under way, time is not taken for more than it says surely.
+    #[test]
+    fn r27_a_proof_under_way_is_waited_for() {
+        let mut pacer = pacer(100);
+        for beat in 1..=10_000 {
+            let now = Micros(100 * beat);
+            pacer.on_answer(now);
+            pacer.on_append(now, 1, beat);
+            pacer.on_append_reply(now, 1, beat);
+        }
+        let now = Micros(1_000_001);
+        assert_eq!(answer_all(&mut pacer, now), 100);
+        assert_eq!(pacer.free_at(), now + Micros(100), "the rate of late");
+        pacer.on_append(now, 1, 10_001);
+        assert_eq!(pacer.free_at(), now + INTERVAL);
+    }
+}

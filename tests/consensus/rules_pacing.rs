@@ -1,0 +1,154 @@
+//! Rule R27: answers are paced to what the simulator's socket holds, and none is forgotten for it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use laconic::interface::{Address, Operation, Outcome};
+use laconic::raft::message::Append;
+use laconic::raft::{Member, Message, RoleName, Tuning};
+
+use crate::cluster::{CLIENT, Cluster, Fate, Name, course, ms};
+use crate::solo::{Solo, answered, append, appends};
+
+const OK: Outcome = Outcome::Ok(None);
+const PUTS: usize = 600;
+
+fn put_of(number: usize) -> Operation {
+    Operation::Put { key: format!("k{number}").into(), value: format!("v{number}").into() }
+}
+
+fn put_all(cluster: &mut Cluster, at: Member) -> Vec<Name> {
+    (0..PUTS).map(|n| cluster.ask(Address(CLIENT.0 + n as u16 % 8), at, put_of(n))).collect()
+}
+
+fn told(cluster: &Cluster, puts: &[Name]) -> usize {
+    puts.iter().filter(|put| !cluster.outcomes(**put).is_empty()).count()
+}
+
+/// The next leader owes 600 answers in one step: no more than the window go out, and as long as
+/// nothing proves that they are read, one more each interval.
+#[test]
+fn r27_a_backlog_at_a_failover_goes_out_in_windows() {
+    let tuning = course();
+    let window = tuning.answer_window as usize;
+    let mut cluster = Cluster::new(3, 9, tuning);
+    let first = cluster.elect();
+    let mute = Rc::new(Cell::new(false));
+    let is_mute = Rc::clone(&mute);
+    cluster.obeys(move |flight| match &flight.message {
+        // Nothing is committed by the first, and nobody hears when the next falls silent.
+        Message::AppendReply(_) if flight.to == first || is_mute.get() => Fate::Lose,
+        _ => Fate::Pass,
+    });
+    let puts = put_all(&mut cluster, first);
+    cluster.run_for(ms(2));
+    cluster.kill(first);
+    let committed = |cluster: &Cluster| {
+        cluster.leader().is_some_and(|leader| cluster.raft(leader).commit() > PUTS as u64)
+    };
+    assert!(cluster.run_until(ms(10_000), committed));
+    mute.set(true);
+    let next = cluster.leader().expect("it has committed them");
+    // Its opening and vote requests are in the socket too.
+    assert!((window - 10..=window).contains(&told(&cluster, &puts)), "{}", told(&cluster, &puts));
+    assert!(cluster.replica(next).applied() < cluster.raft(next).commit());
+    let read = cluster.get(next, "k599");
+    for turn in 1..=5 {
+        cluster.run_for(ms(2));
+        assert!(told(&cluster, &puts) <= window + turn, "{turn}: {}", told(&cluster, &puts));
+    }
+    assert_eq!(cluster.outcomes(read), [], "a read waits for its turn");
+    mute.set(false);
+    cluster.run_for(ms(2_000));
+    assert!(puts.iter().all(|put| cluster.is_ok(*put)));
+    assert_eq!(cluster.value(read).as_deref(), Some("v599"));
+    cluster.run_for(ms(1_000));
+    let applied: Vec<u64> = cluster.living().map(|replica| replica.applied()).collect();
+    assert!(applied.iter().all(|index| *index > PUTS as u64), "{applied:?}");
+}
+
+/// A leader that is cut off with committed puts unanswered: the next answers them, and the old one,
+/// back again, answers none twice.
+#[test]
+fn r27_what_a_deposed_leader_had_not_answered_somebody_answers() {
+    let tuning = Tuning { answer_interval_us: 100_000, ..course() };
+    let mut cluster = Cluster::new(3, 4, tuning);
+    let old = cluster.elect();
+    let puts = put_all(&mut cluster, old);
+    let committed = |cluster: &Cluster| cluster.raft(old).commit() > PUTS as u64;
+    assert!(cluster.run_until(ms(50), committed));
+    cluster.cut(&[&cluster.others(old), &[old]]);
+    cluster.run_for(ms(1_000));
+    let early = told(&cluster, &puts);
+    assert!((128..200).contains(&early), "{early} answered by the old leader");
+    cluster.run_for(ms(30_000));
+    assert_ne!(cluster.leader(), Some(old));
+    cluster.heal();
+    cluster.run_for(ms(20_000));
+    assert_eq!(told(&cluster, &puts), PUTS);
+    for put in &puts {
+        assert!(cluster.outcomes(*put).iter().all(|outcome| *outcome == OK), "put {put}");
+    }
+    let next = cluster.leader().expect("somebody leads");
+    cluster.kill(next);
+    let third = cluster.elect();
+    let fresh = cluster.put(third, "k", "fresh");
+    cluster.run_for(ms(5_000));
+    assert!(cluster.is_ok(fresh));
+    let twice = puts.iter().filter(|put| cluster.outcomes(**put).len() > 1).count();
+    assert!(twice <= early, "{twice} answered twice, but {early} by the first leader");
+    cluster.check_answers();
+}
+
+/// The same leader again: what it had committed and not answered it goes on answering, once each.
+#[test]
+fn r27_a_leader_that_is_elected_again_answers_the_rest() {
+    let mut solo = Solo::new(3, Tuning { answer_interval_us: 100_000, ..course() });
+    solo.lead_all();
+    for number in 0..PUTS {
+        solo.ask(CLIENT, &format!("m{number}"), put_of(number));
+    }
+    let batches = solo.wait(ms(1));
+    let mut oks = answered(&solo.acknowledge(&batches), &OK);
+    assert_eq!(solo.raft().commit(), solo.raft().log().last_index());
+    // Nobody hears it any more.
+    let silent = solo.wait(ms(3_000));
+    assert_ne!(solo.role(), RoleName::Leader);
+    oks.extend(answered(&silent, &OK));
+    assert!(oks.len() < 200, "{} answered before", oks.len());
+    let told = appends(&silent).iter().map(|append| append.commit).max();
+    assert!(told < Some(200), "no commit index beyond what is answered: {told:?}");
+    let out = solo.lead();
+    oks.extend(answered(&out, &OK));
+    oks.extend(answered(&solo.acknowledge(&out), &OK));
+    for _ in 0..300 {
+        let out = solo.wait(ms(400));
+        oks.extend(answered(&out, &OK));
+        oks.extend(answered(&solo.acknowledge(&out), &OK));
+    }
+    let wanted: Vec<String> = (0..PUTS).map(|number| format!("m{number}")).collect();
+    assert_eq!(oks, wanted, "each once, in order");
+}
+
+/// What another leader told to be committed has been answered by it: a deposed leader applies it,
+/// and leaves it alone when it leads again.
+#[test]
+fn r27_what_the_next_leader_told_is_not_answered_again() {
+    let mut solo = Solo::new(3, Tuning { answer_interval_us: 1_000_000, ..course() });
+    solo.lead_all();
+    for number in 0..PUTS {
+        solo.ask(CLIENT, &format!("m{number}"), put_of(number));
+    }
+    let batches = solo.wait(ms(1));
+    let early = answered(&solo.acknowledge(&batches), &OK).len();
+    assert!((120..=128).contains(&early), "{early} answered at once");
+    let (term, last) = (solo.raft().term(), solo.raft().log().last_index());
+    let next = append(1, term + 1, (term, last), &[]);
+    solo.hear(1, Message::Append(Append { commit: 400, ..next }));
+    assert_eq!((solo.raft().commit(), solo.replica.applied()), (last, 400));
+    let out = solo.lead();
+    let mut later = answered(&out, &OK);
+    later.extend(answered(&solo.acknowledge(&out), &OK));
+    later.extend(answered(&solo.wait(ms(1_200)), &OK));
+    assert_eq!(later.first().map(String::as_str), Some("m399"), "the one behind index 400");
+}
