@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use laconic::interface::Address;
+use laconic::raft::Disposition;
 use laconic::record::{AnswerKind, Fact, read_records};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -181,8 +182,12 @@ fn garbage_of_every_kind_leaves_it_serving() {
     let lines = printed.lines().filter(|line| line.contains("cannot be used")).count();
     assert!((1..=10).contains(&lines), "one warning a second at most:\n{printed}");
     let facts = facts(folder.path()).into_iter();
-    let dropped = facts.filter(|fact| matches!(fact, Fact::Garbage { .. })).count();
-    assert_eq!(dropped, garbage.len());
+    let is_told = |fact: &Fact| {
+        let implausible = Disposition::Implausible;
+        matches!(fact, Fact::Garbage { .. } | Fact::Refused { .. })
+            || matches!(fact, Fact::Received { disposition, .. } if *disposition == implausible)
+    };
+    assert_eq!(facts.filter(is_told).count(), garbage.len(), "each once");
 }
 
 fn facts(out: &Path) -> Vec<Fact> {
@@ -236,7 +241,8 @@ fn a_request_that_cannot_be_served_is_answered_fail() {
     assert!(printed.contains("cannot be used"), "{printed}");
     let facts = facts(folder.path());
     let count = |wanted: fn(&Fact) -> bool| facts.iter().filter(|fact| wanted(fact)).count();
-    assert_eq!(count(|fact| matches!(fact, Fact::Garbage { .. })), bad.len() + nobody.len());
+    assert_eq!(count(|fact| matches!(fact, Fact::Refused { .. })), bad.len());
+    assert_eq!(count(|fact| matches!(fact, Fact::Garbage { .. })), nobody.len());
     let failed = |fact: &Fact| {
         matches!(fact, Fact::Answered { outcome: AnswerKind::Fail, client: Address(0x15), .. })
     };

@@ -6,7 +6,7 @@ use super::facts::RunFacts;
 use super::figures::{self, OwnFloor};
 use super::findings;
 use super::latency::Requests;
-use super::ledger::{Closed, Ledger};
+use super::ledger::{Closed, Delivery, Ledger};
 use super::limits::Spent;
 use super::phases::{Phase, Phases};
 use super::reigns::{Reigned, Reigns};
@@ -183,9 +183,6 @@ impl Analysis {
     pub fn finish(mut self, requests: &[ClientRequest], mut problems: Vec<String>) -> Report {
         let end = self.facts.ended_at.max(self.newest);
         let (durations, leaderless) = self.phases.finish(end);
-        for rank in 0..self.facts.replicas as u8 {
-            self.requests.on_step(Member(rank), None, &self.reigns);
-        }
         let (latency, story, untraced) = self.requests.tell(requests);
         if untraced > 0 {
             problems.push(format!("{untraced} answered requests have no records of their answer"));
@@ -233,17 +230,20 @@ impl Sink for Analysis {
         if !told_by_replica {
             return;
         }
-        if let Some(delivery) = &delivery {
-            self.reigns.on_delivery(&delivery.hop);
-            self.evidence.on_delivery(delivery, &self.reigns);
+        if record.fact.begins_step() {
+            self.requests.begin_step(record.teller);
+        }
+        match &delivery {
+            Some(Delivery::TakenIn(hop)) => {
+                self.reigns.on_delivery(hop);
+                self.evidence.on_delivery(hop, &self.reigns);
+                self.requests.on_delivery(hop);
+            }
+            Some(Delivery::SentFor(hop)) => self.evidence.on_sent_for(hop),
+            None => {}
         }
         self.evidence.record(record, &self.phases);
-        let new_step = matches!(record.fact, Fact::Received { .. } | Fact::Asked { .. });
-        if new_step || self.requests.answered_before(record.teller, record.at) {
-            let hop = delivery.as_ref().map(|delivery| &delivery.hop);
-            self.requests.on_step(record.teller, hop, &self.reigns);
-        }
-        self.requests.record(record);
+        self.requests.record(record, &self.reigns);
         if let Fact::Answered { outcome, index, .. } = record.fact {
             self.on_answered(outcome, index);
         }

@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::ledger::Delivery;
 use super::message::{Hop, last_index};
 use super::phases::{Phase, Phases};
 use super::reigns::Reigns;
@@ -235,25 +234,28 @@ impl Evidence {
         }
     }
 
-    /// A message was taken in.
-    pub fn on_delivery(&mut self, delivery: &Delivery, reigns: &Reigns) {
-        let hop = &delivery.hop;
-        let key = (hop.from, hop.sending.number, hop.to);
-        if self.needless.remove(&key) {
-            self.needless_catch_ups += delivery.sent_on;
-        }
-        if hop.sending.why == Why::Own(Cause::Heartbeat) {
-            self.heartbeat_answers += delivery.sent_on;
-        }
-        if hop.sending.why == Why::Own(Cause::Resend) {
-            let same = |resend: &&mut Resend| {
-                (resend.term, resend.number, resend.to)
-                    == (hop.sending.term, hop.sending.number, hop.to)
-            };
-            if let Some(resend) = self.resends.iter_mut().find(same) {
-                resend.messages += delivery.sent_on;
+    /// An answer or a relay was sent for a message.
+    pub fn on_sent_for(&mut self, hop: &Hop) {
+        let number = hop.sending.number;
+        match hop.sending.why {
+            Why::Own(Cause::CatchUp) => {
+                let needless = self.needless.remove(&(hop.from, number, hop.to));
+                self.needless_catch_ups += u64::from(needless);
             }
+            Why::Own(Cause::Heartbeat) => self.heartbeat_answers += 1,
+            Why::Own(Cause::Resend) => {
+                let sent = (hop.sending.term, number, hop.to);
+                let same = |resend: &&mut Resend| (resend.term, resend.number, resend.to) == sent;
+                if let Some(resend) = self.resends.iter_mut().find(same) {
+                    resend.messages += 1;
+                }
+            }
+            _ => {}
         }
+    }
+
+    /// A message was taken in.
+    pub fn on_delivery(&mut self, hop: &Rc<Hop>, reigns: &Reigns) {
         if self.one_ways_us.len() < MOST_SAMPLES {
             self.one_ways_us.push(hop.received_at.since(hop.sending.at).0);
         }

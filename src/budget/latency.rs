@@ -42,9 +42,8 @@ struct Trace {
 pub struct Requests {
     asked: FxHashMap<RequestId, (Micros, Member)>,
     traces: FxHashMap<RequestId, Vec<Trace>>,
-    /// By replica: what it answered at that time, while it may be handling the message that made
-    /// it answer.
-    just_answered: Vec<(Micros, Vec<RequestId>)>,
+    /// By replica: the message that the step under way began with.
+    handling: Vec<Option<Rc<Hop>>>,
 }
 
 impl Requests {
@@ -53,12 +52,22 @@ impl Requests {
         Requests {
             asked: FxHashMap::default(),
             traces: FxHashMap::default(),
-            just_answered: vec![(Micros(0), Vec::new()); replicas],
+            handling: vec![None; replicas],
         }
     }
 
+    /// A step of `by` begins.
+    pub fn begin_step(&mut self, by: Member) {
+        self.handling[by.rank()] = None;
+    }
+
+    /// It began with this message.
+    pub fn on_delivery(&mut self, hop: &Rc<Hop>) {
+        self.handling[hop.to.rank()] = Some(hop.clone());
+    }
+
     /// Takes in a record of a replica.
-    pub fn record(&mut self, record: &Record) {
+    pub fn record(&mut self, record: &Record, reigns: &Reigns) {
         match record.fact {
             Fact::Asked { request, .. } => {
                 self.asked.insert(request, (record.at, record.teller));
@@ -66,7 +75,7 @@ impl Requests {
             Fact::Answered { request, outcome, index, term, .. } => {
                 let asked = self.asked.get(&request).copied();
                 let (asked_at, asked_of) = asked.unwrap_or((record.at, record.teller));
-                self.traces.entry(request).or_default().push(Trace {
+                let mut trace = Trace {
                     asked_at,
                     asked_of,
                     answered_at: record.at,
@@ -77,48 +86,23 @@ impl Requests {
                     batched_at: None,
                     answer: None,
                     committed_at: None,
-                });
-                let (at, requests) = &mut self.just_answered[record.teller.rank()];
-                if *at != record.at {
-                    requests.clear();
-                    *at = record.at;
+                };
+                if let Some(entry) = reigns.entry(term, index) {
+                    trace.taken_at = Some(entry.appended_at);
+                    trace.batched_at = entry.batched_at;
+                    trace.answer.clone_from(&entry.first_answer);
+                    trace.committed_at = entry.committed_at;
+                } else if index == 0 && outcome == AnswerKind::Ok {
+                    // A read that waited: released by the answer that this step handles.
+                    let handling = self.handling[record.teller.rank()].clone();
+                    trace.answer = handling.filter(|hop| {
+                        hop.sending.kind == Kind::AppendReply && hop.received_at > asked_at
+                    });
                 }
-                requests.push(request);
+                self.traces.entry(request).or_default().push(trace);
             }
             _ => {}
         }
-    }
-
-    /// The step of `by` is over, in which it handled the message that came by `hop`, if it was one:
-    /// what it answered can be traced back.
-    pub fn on_step(&mut self, by: Member, hop: Option<&Rc<Hop>>, reigns: &Reigns) {
-        let (at, requests) = &mut self.just_answered[by.rank()];
-        for request in requests.drain(..) {
-            let Some(trace) = self.traces.get_mut(&request).and_then(|traces| traces.last_mut())
-            else {
-                continue;
-            };
-            let (term, index) = trace.place;
-            if let Some(entry) = reigns.entry(term, index) {
-                trace.taken_at = Some(entry.appended_at);
-                trace.batched_at = entry.batched_at;
-                trace.answer.clone_from(&entry.first_answer);
-                trace.committed_at = entry.committed_at;
-            } else if index == 0 && trace.outcome == AnswerKind::Ok {
-                let released = hop.filter(|hop| {
-                    hop.sending.kind == Kind::AppendReply
-                        && hop.received_at == *at
-                        && hop.received_at > trace.asked_at
-                });
-                trace.answer = released.cloned();
-            }
-        }
-    }
-
-    /// Whether `by` answered something in a step before `at` that is not traced back yet.
-    pub fn answered_before(&self, by: Member, at: Micros) -> bool {
-        let (then, requests) = &self.just_answered[by.rank()];
-        *then != at && !requests.is_empty()
     }
 
     /// The stages of every request that was answered, and the story of the one at the 99th

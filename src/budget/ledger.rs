@@ -16,13 +16,13 @@ use crate::record::{self, Fact, Record, SIMULATOR};
 /// a minute.
 const FORGOTTEN_AFTER: Micros = Micros::from_seconds(90);
 
-/// A message that its receiver took in.
+/// What a record says of a message that its receiver took in.
 #[derive(Clone, Debug)]
-pub struct Delivery {
-    /// The message, and the way that led to it.
-    pub hop: Rc<Hop>,
-    /// Answers and relays that its receiver sent for it.
-    pub sent_on: u64,
+pub enum Delivery {
+    /// It was taken in; this is the way that led to it.
+    TakenIn(Rc<Hop>),
+    /// An answer or a relay was sent for it.
+    SentFor(Rc<Hop>),
 }
 
 /// One receiver's part of a datagram.
@@ -50,8 +50,10 @@ struct Sender {
     /// The last number that its records name, and the highest that the simulator read.
     told: u64,
     read: u64,
-    /// Answers and relays of the step under way, not yet tied to what they answer.
-    untied: Vec<u64>,
+    /// The message that the step under way began with.
+    handling: Option<Rc<Hop>>,
+    /// The newest append taken in whose acknowledgement has not been sent.
+    unacknowledged: Option<Rc<Hop>>,
 }
 
 /// Where a count belongs.
@@ -111,8 +113,14 @@ const FAULTS_TOLD: usize = 20;
 impl Ledger {
     /// Of `replicas` replicas; the first `most_ended` messages are kept one by one.
     pub fn new(replicas: usize, most_ended: usize) -> Ledger {
-        let sender =
-            Sender { base: 1, slots: VecDeque::new(), told: 0, read: 0, untied: Vec::new() };
+        let sender = Sender {
+            base: 1,
+            slots: VecDeque::new(),
+            told: 0,
+            read: 0,
+            handling: None,
+            unacknowledged: None,
+        };
         Ledger {
             senders: vec![sender; replicas],
             cells: FxHashMap::default(),
@@ -124,28 +132,38 @@ impl Ledger {
         }
     }
 
-    /// Takes in a record. A message that was taken in by its receiver comes back with the way that
-    /// led to it.
+    /// Takes in a record. What it says of a message that was taken in comes back.
     pub fn record(&mut self, record: &Record, phase: Phase) -> Option<Delivery> {
+        if record.fact.begins_step()
+            && let Some(teller) = self.senders.get_mut(record.teller.rank())
+        {
+            teller.handling = None;
+        }
         match record.fact {
             Fact::Sent { to, number, kind, why, term, first, entries, bytes } => {
                 let at = record.at;
                 let sending = Sending { at, number, kind, why, term, first, entries, bytes, phase };
-                self.on_sent(record.teller, to, sending);
-                None
+                self.on_sent(record.teller, to, sending)
             }
             Fact::Routed { from, to, number, fate, .. } if record.teller == SIMULATOR => {
                 self.on_routed(record.at, (from, to), number, fate);
                 None
             }
-            Fact::Received { from, number, disposition, .. } => {
-                self.on_received(record.at, (from, record.teller), number, disposition)
+            Fact::Received { from, number, disposition, .. } if record.teller != SIMULATOR => {
+                let hop =
+                    self.on_received(record.at, (from, record.teller), number, disposition)?;
+                let receiver = &mut self.senders[record.teller.rank()];
+                receiver.handling = Some(hop.clone());
+                if hop.sending.kind == Kind::Append && disposition != Disposition::Rejected {
+                    receiver.unacknowledged = Some(hop.clone());
+                }
+                Some(Delivery::TakenIn(hop))
             }
             _ => None,
         }
     }
 
-    fn on_sent(&mut self, from: Member, to: To, sending: Sending) {
+    fn on_sent(&mut self, from: Member, to: To, sending: Sending) -> Option<Delivery> {
         let addressed = to.receivers(from, self.senders.len());
         let receivers = addressed.len() as u64;
         let second = (sending.at.0 / 1_000_000) as usize;
@@ -162,11 +180,14 @@ impl Ledger {
                 from.0, sending.number
             ));
         }
-        if !matches!(sending.why, Why::Own(_)) {
-            sender.untied.push(sending.number);
-        }
+        let before = match sending.why {
+            Why::Own(_) => None,
+            Why::Ack(_) => sender.handling.clone().or_else(|| sender.unacknowledged.take()),
+            Why::Relay(_) | Why::Reject(_) => sender.handling.clone(),
+        };
         if let Some(slot) = sender.slot(sending.number) {
             (slot.sending, slot.addressed) = (Some(sending), addressed);
+            slot.before.clone_from(&before);
             for to in addressed.iter() {
                 if !slot.legs.iter().any(|leg| leg.to == to) {
                     slot.legs.push(Leg { to, routed: None, received: None });
@@ -174,6 +195,7 @@ impl Ledger {
             }
         }
         self.forget(from, sending.at);
+        before.map(Delivery::SentFor)
     }
 
     fn on_routed(
@@ -197,26 +219,16 @@ impl Ledger {
         (from, by): (Member, Member),
         number: u64,
         disposition: Disposition,
-    ) -> Option<Delivery> {
-        let Some(leg) = self.senders[from.rank()].leg(number, by) else {
-            // A second copy of a message that is over.
-            self.senders[by.rank()].untied.clear();
-            return None;
-        };
+    ) -> Option<Rc<Hop>> {
+        // None: a second copy of a message that is over.
+        let leg = self.senders[from.rank()].leg(number, by)?;
         leg.received.get_or_insert((at, disposition));
         let hop = self.senders[from.rank()].slot(number).and_then(|slot| {
             let (sending, before) = (slot.sending?, slot.before.clone());
             Some(Rc::new(Hop { from, to: by, sending, received_at: at, before }))
         });
-        let handler = &mut self.senders[by.rank()];
-        let children = std::mem::take(&mut handler.untied);
-        for child in &children {
-            if let Some(slot) = handler.slot(*child) {
-                slot.before.clone_from(&hop);
-            }
-        }
         self.forget(from, at);
-        Some(Delivery { hop: hop?, sent_on: children.len() as u64 })
+        hop
     }
 
     /// Messages of `from` that are over leave, from the oldest on.

@@ -47,8 +47,6 @@ pub struct Phases {
     /// The first leader has been elected; it has committed the opening of its term.
     elected: bool,
     opened: bool,
-    /// Who has just been elected: its next entry opens its term.
-    opening: Option<Member>,
     /// What every living replica must have committed for the recovery to be over.
     target: Option<Index>,
     now: Phase,
@@ -68,7 +66,6 @@ impl Phases {
             partitioned: false,
             elected: false,
             opened: false,
-            opening: None,
             target: None,
             now: Phase::Start,
             since: Micros(0),
@@ -122,14 +119,10 @@ impl Phases {
 
     fn on_state(&mut self, teller: Member, event: Event) -> bool {
         match event {
-            Event::BecameLeader { .. } => {
+            Event::BecameLeader { opened, .. } => {
                 self.elected = true;
                 self.leaders.insert(teller);
-                self.opening = Some(teller);
-            }
-            Event::Appended { first, .. } if self.opening == Some(teller) => {
-                self.opening = None;
-                self.target = Some(first);
+                self.target = Some(opened);
             }
             Event::SteppedDown { .. } => self.leaders.remove(teller),
             Event::Committed { through } => {

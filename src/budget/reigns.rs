@@ -60,8 +60,6 @@ struct Reign {
     leader: Member,
     since: Micros,
     until: Option<Micros>,
-    /// Index of the entry that opens the term; 0 before it.
-    opened: Index,
     /// The first entry of `entries`.
     base: Index,
     entries: VecDeque<EntryTrack>,
@@ -104,6 +102,9 @@ impl Reigns {
     pub fn record(&mut self, record: &Record, replicas: usize) {
         match record.fact {
             Fact::State(event) => self.on_state(record.at, record.teller, event),
+            Fact::Taken { index, term, .. } if self.led_by(record.teller) == Some(term) => {
+                self.on_taken(record.at, term, index);
+            }
             Fact::Sent { to, kind, why, term, first, entries, .. } => {
                 let receivers = to.receivers(record.teller, replicas).len() as u64;
                 let through = last_index(kind, first, entries);
@@ -168,14 +169,11 @@ impl Reigns {
 
     fn on_state(&mut self, at: Micros, teller: Member, event: Event) {
         match event {
-            Event::BecameLeader { term, .. } => {
-                self.reigns.insert(term, Reign::new(teller, at));
+            Event::BecameLeader { term, opened, .. } => {
+                self.reigns.insert(term, Reign::new(teller, at, opened));
                 self.leading.insert(teller, term);
             }
             Event::SteppedDown { .. } => self.end(teller, at),
-            Event::Appended { first, term, .. } if self.led_by(teller) == Some(term) => {
-                self.on_appended(at, term, first);
-            }
             Event::BatchSent { first, last } => self.on_batch(at, teller, first, last),
             Event::Committed { through } => self.on_committed(at, teller, through),
             _ => {}
@@ -197,14 +195,14 @@ impl Reigns {
         }
     }
 
-    fn on_appended(&mut self, at: Micros, term: Term, index: Index) {
+    fn on_taken(&mut self, at: Micros, term: Term, index: Index) {
         let Some(reign) = self.reigns.get_mut(&term) else {
             return;
         };
-        if reign.opened == 0 {
-            (reign.opened, reign.base) = (index, index + 1);
-            (reign.answered_through, reign.batched_through) = (index, index);
-            return;
+        if index != reign.base + reign.entries.len() as Index {
+            // Records are missing: what was known of entries before is of no use.
+            reign.entries.clear();
+            reign.base = index;
         }
         self.arrivals.push(PutArrival { at, wait: None, committed: false });
         reign.entries.push_back(EntryTrack {
@@ -336,18 +334,17 @@ pub struct Reigned {
 }
 
 impl Reign {
-    fn new(leader: Member, since: Micros) -> Reign {
+    fn new(leader: Member, since: Micros, opened: Index) -> Reign {
         Reign {
             leader,
             since,
             until: None,
-            opened: 0,
-            base: 0,
+            base: opened + 1,
             entries: VecDeque::new(),
             batches: VecDeque::new(),
-            answered_through: 0,
+            answered_through: opened,
             committed_through: 0,
-            batched_through: 0,
+            batched_through: opened,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::budget::Limits;
 use crate::raft::{Disposition, Event, Kind, Member, Micros, Tuning};
 use crate::record::{Fact, Record, Sink};
 use crate::replica::Replica;
-use crate::wire::Membership;
+use crate::wire::{Garbage, Membership};
 
 /// What a replica's records amount to, as metrics of its own recorder.
 pub struct MetricsSink {
@@ -83,9 +83,6 @@ impl MetricsSink {
 
     fn on_state(&mut self, now: Micros, event: Event) {
         match event {
-            Event::Appended { last, .. } if self.traffic.seen.leads => {
-                self.commits.on_taken(now, last);
-            }
             Event::BatchSent { first, last } => self.commits.on_batch_sent(now, first, last),
             Event::Committed { through } => self.commits.on_committed(now, through),
             Event::ResendTimeout { member, .. } => {
@@ -124,8 +121,15 @@ impl Sink for MetricsSink {
                 if kind == Kind::Append && disposition == Disposition::Accepted {
                     self.elections.on_append_accepted(now);
                 }
+                if disposition == Disposition::Implausible {
+                    self.traffic.on_dropped(Garbage::Contradiction);
+                }
             }
-            Fact::Garbage { reason, .. } => self.traffic.on_dropped(reason),
+            Fact::Garbage { reason, .. } | Fact::Refused { reason, .. } => {
+                self.traffic.on_dropped(reason);
+            }
+            Fact::Taken { index, .. } => self.commits.on_taken(now, index),
+            Fact::Woken => {}
             Fact::Asked { request, put, .. } => {
                 self.traffic.seen.disturb();
                 self.requests.on_asked(now, request, put);

@@ -3,7 +3,7 @@
 use super::estimate::RoundTrip;
 use super::event::{Event, Output, To};
 use super::log::Log;
-use super::message::{Message, Why};
+use super::message::{AppendReply, Message, Why};
 use super::random::Random;
 use super::tuning::{ResendFrom, Tuning};
 use super::types::{Index, Member, MemberSet, Micros, Round, Term};
@@ -48,6 +48,8 @@ pub(super) struct Core {
     pub early_candidacy_at: Option<Micros>,
     /// No candidacy before this time.
     pub silent_until: Micros,
+    /// The acknowledgement of what has been accepted in the drain under way.
+    pub owed: Option<AppendReply>,
     /// How long the others take to answer, by rank, whoever leads.
     pub round_trips: Vec<RoundTrip>,
 }
@@ -92,6 +94,12 @@ impl Core {
         self.election_at = self.election_at.max(now + Micros(self.tuning.resend_timeout_us * 2));
     }
 
+    /// When a member that does not lead has something to do by itself: at once, if it owes an
+    /// acknowledgement.
+    pub fn deadline(&self) -> Micros {
+        if self.owed.is_some() { Micros(0) } else { self.candidacy_at() }
+    }
+
     /// When to campaign.
     pub fn candidacy_at(&self) -> Micros {
         self.election_at.min(self.early_candidacy_at.unwrap_or(Micros::NEVER))
@@ -134,6 +142,7 @@ impl Context<'_> {
         self.core.term = term;
         self.core.voted_for = None;
         self.core.leader = None;
+        self.core.owed = None;
         (self.core.heard_round, self.core.promised_round) = (0, 0);
         self.tell(Event::TermStarted { term });
     }

@@ -284,7 +284,8 @@ fn give_up(role: &mut Role, context: &mut Context<'_>) {
 /// A quorum has voted for this candidate.
 fn lead(role: &mut Role, context: &mut Context<'_>) {
     let (term, heard_commit) = (context.core.term, context.core.heard_commit);
-    context.tell(Event::BecameLeader { term, heard_commit });
+    let opened = context.core.log.last_index() + 1;
+    context.tell(Event::BecameLeader { term, heard_commit, opened });
     context.core.leader = Some(context.core.me);
     *role = Role::Leader(Box::new(Leader::open(context)));
 }

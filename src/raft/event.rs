@@ -163,6 +163,8 @@ pub enum Event {
         term: Term,
         /// Highest commit index heard of before: what lies above is this leader's to answer (R3).
         heard_commit: Index,
+        /// Index of the empty entry that opens the term (§8).
+        opened: Index,
     },
     /// Ceased to lead.
     SteppedDown {

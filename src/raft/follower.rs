@@ -3,7 +3,7 @@
 use super::core::Context;
 use super::event::{Disposition, Event};
 use super::message::{Append, AppendReply, Message, Refusal, Why};
-use super::types::Index;
+use super::types::{Index, MemberSet};
 
 /// Handles an append of the current term. The caller has made this replica a follower.
 pub(super) fn on_append(context: &mut Context<'_>, mut append: Append) -> Disposition {
@@ -92,8 +92,36 @@ fn pass_on(context: &mut Context<'_>, append: Append) {
         let relayed = Append { route: rest, ..append };
         return context.send(next, Message::Append(relayed), why);
     }
-    if append.wants_answer {
-        answer(context, &append, None);
+    if !append.wants_answer {
+        return;
+    }
+    let reply = answer_to(context, &append, None);
+    let direct = append.accepted == MemberSet::only(context.core.me);
+    if direct && context.core.tuning.shared_acknowledgements {
+        owe(context, reply);
+    } else {
+        context.send(append.leader, Message::AppendReply(reply), Why::Ack(append.cause));
+    }
+}
+
+/// The acknowledgement waits for the end of the drain, and is one with that of the other appends in
+/// it: for the newest round, of all that any of them has checked. Appends of one term agree with one
+/// log, the leader's, so what they have checked adds up (rule R13).
+fn owe(context: &mut Context<'_>, reply: AppendReply) {
+    let owed = context.core.owed.get_or_insert(reply);
+    let through = owed.through.max(reply.through);
+    if reply.round > owed.round {
+        *owed = reply;
+    }
+    owed.through = through;
+}
+
+/// The drain is over: what was accepted in it is acknowledged.
+pub(super) fn acknowledge(context: &mut Context<'_>) {
+    if let Some(reply) = context.core.owed.take()
+        && let Some(leader) = context.core.leader
+    {
+        context.send(leader, Message::AppendReply(reply), Why::Ack(reply.cause));
     }
 }
 
@@ -101,21 +129,17 @@ fn pass_on(context: &mut Context<'_>, append: Append) {
 pub(super) fn refuse(context: &mut Context<'_>, append: &Append) {
     let refused = append.previous.index;
     let hint = context.core.log.hint_below(refused);
-    answer(context, append, Some(Refusal { refused, hint }));
+    let reply = answer_to(context, append, Some(Refusal { refused, hint }));
+    context.send(append.leader, Message::AppendReply(reply), Why::Reject(append.cause));
 }
 
-fn answer(context: &mut Context<'_>, append: &Append, refusal: Option<Refusal>) {
-    let why = match refusal {
-        None => Why::Ack(append.cause),
-        Some(_) => Why::Reject(append.cause),
-    };
-    let reply = AppendReply {
+fn answer_to(context: &Context<'_>, append: &Append, refusal: Option<Refusal>) -> AppendReply {
+    AppendReply {
         term: context.core.term,
         round: append.round,
         cause: append.cause,
         through: append.through(),
         members: append.accepted,
         refusal,
-    };
-    context.send(append.leader, Message::AppendReply(reply), why);
+    }
 }

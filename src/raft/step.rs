@@ -47,6 +47,7 @@ impl Raft {
             election_at: silent_until + Micros(first),
             silent_until,
             early_candidacy_at: None,
+            owed: None,
             round_trips: vec![RoundTrip::default(); count],
             tuning,
         };
@@ -92,9 +93,9 @@ impl Raft {
     /// When to call `step` with `Wake`.
     pub fn deadline(&self) -> Micros {
         match &self.role {
-            Role::Follower => self.core.candidacy_at(),
+            Role::Follower => self.core.deadline(),
             Role::PreCandidate(campaign) | Role::Candidate(campaign) => {
-                self.core.election_at.min(campaign.retry_at.unwrap_or(Micros::NEVER))
+                self.core.deadline().min(campaign.retry_at.unwrap_or(Micros::NEVER))
             }
             Role::Leader(leader) => leader.deadline(&self.core),
         }
@@ -198,6 +199,7 @@ impl Raft {
 }
 
 fn on_wake(role: &mut Role, context: &mut Context<'_>) {
+    follower::acknowledge(context);
     match role {
         Role::Leader(leader) => {
             if leader.has_lost_its_quorum(context.core, context.now) {

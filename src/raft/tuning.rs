@@ -104,6 +104,8 @@ pub struct Tuning {
     /// Above this estimated loss (per thousand messages) silence is taken for loss, not for death:
     /// chains fall apart into direct sends (R16), and a first timeout brings in no substitute.
     pub silence_is_loss_above_per_mille: u64,
+    /// Acknowledge all appends of one drain of the socket with one message (rule R13).
+    pub shared_acknowledgements: bool,
     /// How many entries a follower outside the quorums may lag before it is sent them.
     pub lag_most_entries: u64,
     /// Spread each new commit index at once, by messages of their own (what etcd does).

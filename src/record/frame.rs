@@ -140,6 +140,13 @@ fn lay_out(fact: &Fact) -> Cells {
         }
         Fact::Killed { member, by_itself } => cells(8, [member.0, by_itself.into()], 0, []),
         Fact::Partitioned { majority } => cells(9, [], majority, []),
+        Fact::Woken => cells(10, [], 0, []),
+        Fact::Taken { client, request, index, term } => {
+            cells(11, [], client.0.into(), [request, index, term])
+        }
+        Fact::Refused { client, request, reason, bytes } => {
+            cells(12, [reason as u8], client.0.into(), [request, bytes.into()])
+        }
     }
 }
 
@@ -153,7 +160,9 @@ fn state_cells(event: Event) -> Cells {
         Event::LeaderHeard { leader, term } => (2, [leader.0, 0, 0], [term, 0, 0]),
         Event::BecamePreCandidate { term } => (3, [0; 3], [term, 0, 0]),
         Event::BecameCandidate { term } => (4, [0; 3], [term, 0, 0]),
-        Event::BecameLeader { term, heard_commit } => (5, [0; 3], [term, heard_commit, 0]),
+        Event::BecameLeader { term, heard_commit, opened } => {
+            (5, [0; 3], [term, heard_commit, opened])
+        }
         Event::SteppedDown { term, reason } => (6, [reason as u8, 0, 0], [term, 0, 0]),
         Event::Voted { candidate, term } => (7, [candidate.0, 0, 0], [term, 0, 0]),
         Event::Appended { first, last, term } => (8, [0; 3], [first, last, term]),
@@ -212,6 +221,14 @@ fn read(cells: &Cells) -> Option<Fact> {
         },
         8 => Fact::Killed { member: Member(small[0]), by_itself: small[1] != 0 },
         9 => Fact::Partitioned { majority: cells.half },
+        10 => Fact::Woken,
+        11 => Fact::Taken { client, request: words[0], index: words[1], term: words[2] },
+        12 => Fact::Refused {
+            client,
+            request: words[0],
+            reason: *Garbage::ALL.get(usize::from(small[0]))?,
+            bytes: words[1].try_into().ok()?,
+        },
         tag => Fact::State(read_state(tag.checked_sub(FIRST_STATE)?, small, words)?),
     })
 }
@@ -239,7 +256,7 @@ fn read_state(tag: u8, small: [u8; 8], words: [u64; 4]) -> Option<Event> {
         2 => Event::LeaderHeard { leader: member, term },
         3 => Event::BecamePreCandidate { term },
         4 => Event::BecameCandidate { term },
-        5 => Event::BecameLeader { term, heard_commit: words[1] },
+        5 => Event::BecameLeader { term, heard_commit: words[1], opened: words[2] },
         6 => Event::SteppedDown {
             term,
             reason: *[Deposed::HigherTerm, Deposed::NoQuorum].get(usize::from(small[0]))?,

@@ -35,6 +35,15 @@ pub fn fact_json(fact: Fact) -> Value {
             "fact": "asked", "client": client.to_string(), "request": request_json(request),
             "operation": if put { "put" } else { "get" },
         }),
+        Fact::Woken => json!({"fact": "woken"}),
+        Fact::Taken { client, request, index, term } => json!({
+            "fact": "taken", "client": client.to_string(), "request": request_json(request),
+            "index": index, "term": term,
+        }),
+        Fact::Refused { client, request, reason, bytes } => json!({
+            "fact": "refused", "client": client.to_string(), "request": request_json(request),
+            "reason": reason.name(), "bytes": bytes,
+        }),
         Fact::Held { client, request } => json!({
             "fact": "held", "client": client.to_string(), "request": request_json(request),
         }),
@@ -76,9 +85,9 @@ fn event_json(event: Event) -> Value {
         }
         Event::BecamePreCandidate { term } => json!({"fact": "became_pre_candidate", "term": term}),
         Event::BecameCandidate { term } => json!({"fact": "became_candidate", "term": term}),
-        Event::BecameLeader { term, heard_commit } => {
-            json!({"fact": "became_leader", "term": term, "heard_commit": heard_commit})
-        }
+        Event::BecameLeader { term, heard_commit, opened } => json!({
+            "fact": "became_leader", "term": term, "heard_commit": heard_commit, "opened": opened,
+        }),
         Event::SteppedDown { term, reason } => {
             json!({"fact": "stepped_down", "term": term, "reason": deposed_name(reason)})
         }

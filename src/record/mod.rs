@@ -19,7 +19,7 @@ use crate::raft::{Cause, Deposed, Disposition, Event, Index, Kind, Member, Micro
 use crate::wire::Garbage;
 
 /// Version of the schema and of the frames.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Something that happened, when and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +132,7 @@ pub enum Fact {
         /// Bytes of the datagram.
         bytes: u32,
     },
-    /// A replica took in a message.
+    /// A replica took in a message: a step begins.
     Received {
         /// From whom.
         from: Member,
@@ -147,14 +147,16 @@ pub enum Fact {
         /// What came of it.
         disposition: Disposition,
     },
-    /// A replica dropped a datagram that it cannot use.
+    /// A replica's time had come: a step begins, if anything is to be told of it.
+    Woken,
+    /// A replica dropped a datagram that it cannot use: a step, and all there is to it.
     Garbage {
         /// Why.
         reason: Garbage,
         /// Its length.
         bytes: u32,
     },
-    /// A client's request came in.
+    /// A client's request came in: a step begins.
     Asked {
         /// Whose.
         client: Address,
@@ -169,6 +171,28 @@ pub enum Fact {
         client: Address,
         /// Which.
         request: RequestId,
+    },
+    /// The put stands in the leader's log now; whether it takes effect, commits will tell.
+    Taken {
+        /// Whose.
+        client: Address,
+        /// Which.
+        request: RequestId,
+        /// Where it stands.
+        index: Index,
+        /// In which term it was taken.
+        term: Term,
+    },
+    /// The request cannot be served as it is, and is answered `fail`.
+    Refused {
+        /// Whose.
+        client: Address,
+        /// Which.
+        request: RequestId,
+        /// Why.
+        reason: Garbage,
+        /// Bytes of what is too long, or of the datagram.
+        bytes: u32,
     },
     /// The request was answered.
     Answered {
@@ -210,6 +234,18 @@ pub enum Fact {
         /// Its majority side, one bit a rank.
         majority: u32,
     },
+}
+
+impl Fact {
+    /// Whether a step of its teller begins with it. All that a replica tells until the next such fact
+    /// belongs to that step: an answer or a relay is sent for the message that its step began with,
+    /// and an acknowledgement in another step for the appends taken in since the last one (W9 of R13).
+    pub const fn begins_step(&self) -> bool {
+        matches!(
+            self,
+            Fact::Received { .. } | Fact::Woken | Fact::Garbage { .. } | Fact::Asked { .. }
+        )
+    }
 }
 
 /// Work within a step of a replica that may be worth timing. It is not a fact and is recorded

@@ -1,6 +1,6 @@
 //! One replica, as far as its records tell: a fold.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use crate::interface::Address;
 use crate::raft::{Disposition, Event, Index, Kind, Member, Micros, RoleName, Term, Why};
@@ -42,12 +42,6 @@ pub(super) struct Story {
     pub open: BTreeMap<RequestKey, Open>,
     /// The terms of its log, by index.
     log: Vec<Term>,
-    /// Puts that were held, in the order in which they will be looked at again.
-    held_puts: VecDeque<RequestKey>,
-    /// The put that came in with the record before this one.
-    just_asked: Option<RequestKey>,
-    /// The record before this one told of a won election: the entry that follows opens the term.
-    just_elected: bool,
 }
 
 impl Story {
@@ -62,9 +56,6 @@ impl Story {
             batched: 0,
             open: BTreeMap::new(),
             log: Vec::new(),
-            held_puts: VecDeque::new(),
-            just_asked: None,
-            just_elected: false,
         }
     }
 
@@ -87,25 +78,24 @@ impl Story {
 
     /// Takes in its next record.
     pub fn take_in(&mut self, record: &Record) {
-        let asked = self.just_asked.take();
-        let elected = std::mem::take(&mut self.just_elected);
         match record.fact {
-            Fact::State(event) => self.on_event(event, record.teller, asked, elected),
+            Fact::State(event) => self.on_event(event, record.teller),
             Fact::Asked { client, request, put } => {
-                let key = (client, request);
-                self.just_asked = put.then_some(key);
-                self.open.insert(key, Open { at: record.at, put, held: false, place: None });
+                let open = Open { at: record.at, put, held: false, place: None };
+                self.open.insert((client, request), open);
             }
             Fact::Held { client, request } => {
-                let key = (client, request);
-                if let Some(open) = self.open.get_mut(&key) {
+                if let Some(open) = self.open.get_mut(&(client, request)) {
                     open.held = true;
-                    self.held_puts.extend(open.put.then_some(key));
+                }
+            }
+            Fact::Taken { client, request, index, term } => {
+                if let Some(open) = self.open.get_mut(&(client, request)) {
+                    (open.place, open.held) = (Some((index, term)), false);
                 }
             }
             Fact::Answered { client, request, .. } => {
                 self.open.remove(&(client, request));
-                self.held_puts.retain(|key| *key != (client, request));
             }
             Fact::Sent { kind: Kind::Append, why: Why::Own(_), term, .. } => {
                 self.role = Some(RoleName::Leader);
@@ -125,7 +115,7 @@ impl Story {
         }
     }
 
-    fn on_event(&mut self, event: Event, me: Member, asked: Option<RequestKey>, opens_term: bool) {
+    fn on_event(&mut self, event: Event, me: Member) {
         match event {
             Event::TermStarted { term } => {
                 (self.term, self.role) = (Some(term), Some(RoleName::Follower));
@@ -139,17 +129,12 @@ impl Story {
             Event::BecameCandidate { .. } => self.role = Some(RoleName::Candidate),
             Event::BecameLeader { term, .. } => {
                 (self.term, self.role) = (Some(term), Some(RoleName::Leader));
-                (self.leader, self.batched, self.just_elected) = (Some(me), 0, true);
+                (self.leader, self.batched) = (Some(me), 0);
             }
             Event::SteppedDown { .. } => {
                 (self.role, self.leader) = (Some(RoleName::Follower), None);
             }
-            Event::Appended { first, last, term } => {
-                self.append(first, last, term);
-                if self.role == Some(RoleName::Leader) && !opens_term {
-                    self.place((first, term), asked);
-                }
-            }
+            Event::Appended { first, last, term } => self.append(first, last, term),
             Event::Truncated { first, .. } => self.log.truncate(before(first)),
             Event::Committed { through } => self.commit = Some(through),
             Event::BatchSent { last, .. } => self.batched = last,
@@ -161,16 +146,6 @@ impl Story {
         self.log.truncate(before(first));
         self.log.resize(before(first), UNKNOWN);
         self.log.resize(last as usize, term);
-    }
-
-    /// A put stands in the log now: the one just asked, else the first that was held.
-    fn place(&mut self, place: (Index, Term), asked: Option<RequestKey>) {
-        if let Some(key) = asked.or_else(|| self.held_puts.pop_front())
-            && let Some(open) = self.open.get_mut(&key)
-        {
-            open.place = Some(place);
-            open.held = false;
-        }
     }
 }
 

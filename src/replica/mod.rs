@@ -141,7 +141,7 @@ impl Replica {
         out: &mut Vec<Datagram>,
         sink: &mut impl Sink,
     ) {
-        let mut desk = Desk { now, me: self.members.me(), out, sink };
+        let mut desk = Desk { now, me: self.members.me(), has_begun: false, out, sink };
         match arrival {
             Arrival::Wake => {
                 if now >= self.raft.deadline() {
@@ -155,14 +155,16 @@ impl Replica {
             Arrival::Request(request) => {
                 let put = matches!(request.operation, crate::interface::Operation::Put { .. });
                 let id = request_id(&request.mid);
-                desk.record(Fact::Asked { client: request.client, request: id, put });
+                desk.begin(Fact::Asked { client: request.client, request: id, put });
                 self.on_request(request, &mut desk);
             }
             Arrival::BadRequest { request: BadRequest { client, mid, put }, reason, bytes } => {
-                desk.record(Fact::Asked { client, request: request_id(&mid), put });
+                desk.begin(Fact::Asked { client, request: request_id(&mid), put });
                 self.refuse(client, mid, (reason, bytes), &mut desk);
             }
-            Arrival::Garbage { reason, bytes } => desk.record_garbage(reason, bytes),
+            Arrival::Garbage { reason, bytes } => {
+                desk.begin(Fact::Garbage { reason, bytes: bytes.try_into().unwrap_or(u32::MAX) });
+            }
         }
         self.catch_up(&mut desk);
         self.serve_held(&mut desk);
@@ -203,6 +205,7 @@ impl Replica {
         desk: &mut Desk<'_, impl Sink>,
     ) {
         let (kind, why, term) = (message.kind(), message.why(), message.term());
+        let mut outputs = std::mem::take(&mut self.scratch);
         let mut told = 0;
         match &message {
             Message::Append(append) => told = append.commit.min(append.through()),
@@ -211,24 +214,23 @@ impl Replica {
             }
             _ => {}
         }
-        let first = self.drive(Input::Message { from, message }, desk);
-        let disposition = first.unwrap_or(Disposition::Implausible);
+        let input = Input::Message { from, message };
+        let disposition = self.raft.step(desk.now, input, &mut outputs);
+        let disposition = disposition.unwrap_or(Disposition::Implausible);
+        desk.begin(Fact::Received { from, number, kind, why, term, disposition });
+        self.obey_all(&mut outputs, desk);
+        self.scratch = outputs;
         if matches!(disposition, Disposition::Accepted | Disposition::Duplicate) {
             self.follow_commit(told, desk);
         }
-        desk.record(Fact::Received { from, number, kind, why, term, disposition });
-        if disposition == Disposition::Implausible {
-            desk.record_garbage(Garbage::Contradiction, 0);
-        }
     }
 
-    /// Hands `input` to the core and does what it says. What came of a message is returned.
-    fn drive(&mut self, input: Input, desk: &mut Desk<'_, impl Sink>) -> Option<Disposition> {
+    /// Hands `input`, which is no message, to the core and does what it says.
+    fn drive(&mut self, input: Input, desk: &mut Desk<'_, impl Sink>) {
         let mut outputs = std::mem::take(&mut self.scratch);
-        let disposition = self.raft.step(desk.now, input, &mut outputs);
+        self.raft.step(desk.now, input, &mut outputs);
         self.obey_all(&mut outputs, desk);
         self.scratch = outputs;
-        disposition
     }
 
     /// Does all of `outputs`, and what is appended to them meanwhile; they are empty then.
@@ -247,7 +249,7 @@ impl Replica {
         match output {
             Output::Send { to, message, why } => self.send(to, message, why, desk),
             Output::Commit { through } => self.on_commit(through, outputs, desk),
-            Output::Taken { index, .. } => self.on_taken(index),
+            Output::Taken { index, .. } => self.on_taken(index, desk),
             Output::ReadReady(ticket) => self.on_read_ready(ticket, outputs, desk),
             Output::Refused(ticket, _) => self.on_refused(ticket, desk),
             Output::Event(event) => self.on_event(event, desk),
@@ -340,19 +342,28 @@ impl Replica {
 struct Desk<'a, S: Sink> {
     now: Micros,
     me: Member,
+    /// Whether the fact that begins the step has been told.
+    has_begun: bool,
     out: &'a mut Vec<Datagram>,
     sink: &'a mut S,
 }
 
 impl<S: Sink> Desk<'_, S> {
-    /// Inlined, and the sinks with it: here it is known what fact it is.
+    /// The step begins with `fact`.
     #[inline(always)]
-    fn record(&mut self, fact: Fact) {
+    fn begin(&mut self, fact: Fact) {
+        self.has_begun = true;
         self.sink.record(&Record { at: self.now, teller: self.me, fact });
     }
 
-    fn record_garbage(&mut self, reason: Garbage, bytes: usize) {
-        self.record(Fact::Garbage { reason, bytes: bytes.try_into().unwrap_or(u32::MAX) });
+    /// Inlined, and the sinks with it: here it is known what fact it is.
+    #[inline(always)]
+    fn record(&mut self, fact: Fact) {
+        if !self.has_begun {
+            // Nothing came in: the replica's time had come.
+            self.begin(Fact::Woken);
+        }
+        self.sink.record(&Record { at: self.now, teller: self.me, fact });
     }
 
     fn record_held(&mut self, client: Address, request: RequestId) {

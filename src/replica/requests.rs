@@ -8,7 +8,7 @@ use super::{Desk, Replica};
 use crate::interface::{Address, Operation, Outcome, Request, Text};
 use crate::kv::Command;
 use crate::raft::{Index, Input, Member, Micros, Output, Ticket};
-use crate::record::{Sink, request_id};
+use crate::record::{Fact, Sink, request_id};
 use crate::wire::{Garbage, MOST_DATAGRAM_BYTES, Payload, encoded_length};
 
 /// Longest command that fits into an append with its framing.
@@ -202,9 +202,11 @@ impl Replica {
         self.drive(Input::Propose { ticket: self.next_ticket, command }, desk);
     }
 
-    pub(super) fn on_taken(&mut self, index: Index) {
+    pub(super) fn on_taken(&mut self, index: Index, desk: &mut Desk<'_, impl Sink>) {
         if let Some(Request { client, mid, .. }) = self.proposed.take() {
-            self.pending.insert((index, self.raft.term()), Pending { client, mid });
+            let (request, term) = (request_id(&mid), self.raft.term());
+            desk.record(Fact::Taken { client, request, index, term });
+            self.pending.insert((index, term), Pending { client, mid });
         }
     }
 
@@ -261,7 +263,8 @@ impl Replica {
         (reason, bytes): (Garbage, usize),
         desk: &mut Desk<'_, impl Sink>,
     ) {
-        desk.record_garbage(reason, bytes);
+        let (request, bytes) = (request_id(&mid), bytes.try_into().unwrap_or(u32::MAX));
+        desk.record(Fact::Refused { client, request, reason, bytes });
         self.answer(client, mid, Outcome::Fail, None, desk);
     }
 

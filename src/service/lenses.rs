@@ -13,7 +13,7 @@ use super::environment::{BadEnvironment, Environment};
 use super::spans::{SpanLayer, Spans, TARGET};
 use super::telemetry::Telemetry;
 use crate::clock::MonotonicClock;
-use crate::raft::Micros;
+use crate::raft::{Disposition, Micros};
 use crate::record::{
     Fact, FileHeader, Record, RecordFile, RecordFileError, Sink, Work, deposed_name, json_line,
 };
@@ -103,7 +103,12 @@ impl Lenses {
         self.black_box.record(record);
         self.telemetry.record(record);
         match record.fact {
-            Fact::Garbage { reason, .. } => self.garbage.on_garbage(record.at, reason),
+            Fact::Garbage { reason, .. } | Fact::Refused { reason, .. } => {
+                self.garbage.on_garbage(record.at, reason);
+            }
+            Fact::Received { disposition: Disposition::Implausible, .. } => {
+                self.garbage.on_garbage(record.at, Garbage::Contradiction);
+            }
             fact => log(record, fact),
         }
     }

@@ -2,7 +2,7 @@
 //! the one stream of records, used by both engines.
 
 use crate::interface::Address;
-use crate::raft::{Cause, Event, Form, Index, Kind, Member, Micros, Term, Why};
+use crate::raft::{Cause, Disposition, Event, Form, Index, Kind, Member, Micros, Term, Why};
 use crate::record::{AnswerKind, Fact, Record, RequestId, SIMULATOR, Sink};
 
 const KINDS: usize = Kind::ALL.len();
@@ -163,7 +163,9 @@ impl Sink for RunFold {
                 self.on_put_ok(record, index, term);
             }
             Fact::State(event) => self.on_state(record.teller, event),
-            Fact::Garbage { .. } => self.garbage += 1,
+            Fact::Garbage { .. }
+            | Fact::Refused { .. }
+            | Fact::Received { disposition: Disposition::Implausible, .. } => self.garbage += 1,
             _ => {}
         }
     }

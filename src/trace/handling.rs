@@ -1,17 +1,10 @@
-//! Which records are one handling.
-//!
-//! A step of a replica makes its records at one time. A request's begin with `asked`, be it served or
-//! refused; a message's end with `received`; what is neither is a wake-up's, or that of requests that
-//! were looked at again. Where several steps share a microsecond, these words tell them apart; only what follows a
-//! message's `received` in its own step counts with the step behind it.
+//! Which records are one handling: those of one step, which begins with the fact that says so.
 
 use serde_json::{Value, json};
 
 use super::sheet::Slice;
-use crate::interface::Address;
-use crate::raft::{Event, Member, Micros};
-use crate::record::{Fact, Record, RequestId, fact_json};
-use crate::wire::Garbage;
+use crate::raft::{Kind, Member, Micros, Why};
+use crate::record::{Fact, Record, fact_json};
 
 /// What one datagram or wake-up made a replica do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +24,23 @@ impl Handling {
         Slice { name: self.name(), details: json!({"facts": facts}), tips: Vec::new() }
     }
 
+    /// Whether all that it did was to acknowledge what the drain before it has brought in.
+    pub fn is_acknowledgement(&self) -> bool {
+        let is_part = |record: &Record| match record.fact {
+            Fact::Woken => true,
+            Fact::Sent { kind, why, .. } => kind == Kind::AppendReply && matches!(why, Why::Ack(_)),
+            _ => false,
+        };
+        self.records.iter().all(is_part)
+    }
+
+    /// Adds what it told to the slice of an earlier handling that it completes.
+    pub fn complete(&self, slice: &mut Slice) {
+        if let Some(facts) = slice.details["facts"].as_array_mut() {
+            facts.extend(self.records.iter().map(|record| fact_json(record.fact)));
+        }
+    }
+
     fn name(&self) -> String {
         let names = self.records.iter().find_map(|record| match record.fact {
             Fact::Asked { put, .. } => Some(if put { "put" } else { "get" }),
@@ -39,47 +49,6 @@ impl Handling {
             _ => None,
         });
         names.unwrap_or("wake").to_owned()
-    }
-
-    /// Whether `record` is of this handling too.
-    fn goes_on_with(&self, record: &Record) -> bool {
-        if record.teller != self.teller || record.at != self.at {
-            return false;
-        }
-        let asked = match self.records[0].fact {
-            Fact::Asked { client, request, .. } => Some((client, request)),
-            _ => None,
-        };
-        let told = |of: &Record| matches!(of.fact, Fact::Received { .. });
-        let received = self.records.iter().any(told);
-        let dropped =
-            |fact| matches!(fact, Fact::Garbage { reason, .. } if !reason.is_of_sound_request());
-        let over = received || dropped(self.records[0].fact);
-        match record.fact {
-            Fact::Asked { .. } => false,
-            Fact::Garbage { reason, .. } => {
-                // A request that cannot be read has been asked, and nothing else came of it.
-                let refused = asked.is_some() && self.records.len() == 1;
-                let contradicts = received && reason == Garbage::Contradiction;
-                (reason.is_of_sound_request() && !over) || refused || contradicts
-            }
-            fact => match asked {
-                Some(asked) => self.is_of_request(asked, fact),
-                None => !over,
-            },
-        }
-    }
-
-    fn is_of_request(&self, asked: (Address, RequestId), fact: Fact) -> bool {
-        match fact {
-            Fact::Held { client, request } | Fact::Answered { client, request, .. } => {
-                (client, request) == asked
-            }
-            Fact::State(Event::Appended { first, last, .. }) => {
-                first == last && self.records.len() == 1
-            }
-            _ => false,
-        }
     }
 }
 
@@ -90,11 +59,14 @@ pub(super) struct Handlings(Option<Handling>);
 impl Handlings {
     /// Takes in the next record of a replica; the handling before it, if that is over.
     pub fn take_in(&mut self, record: &Record) -> Option<Handling> {
-        if let Some(handling) = self.0.as_mut().filter(|handling| handling.goes_on_with(record)) {
+        let (teller, at) = (record.teller, record.at);
+        let goes_on = |handling: &&mut Handling| {
+            !record.fact.begins_step() && (handling.teller, handling.at) == (teller, at)
+        };
+        if let Some(handling) = self.0.as_mut().filter(goes_on) {
             handling.records.push(*record);
             return None;
         }
-        let (teller, at) = (record.teller, record.at);
         self.0.replace(Handling { teller, at, records: vec![*record] })
     }
 
@@ -107,8 +79,10 @@ impl Handlings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::{Cause, Disposition, Kind, Why};
+    use crate::interface::Address;
+    use crate::raft::{Cause, Disposition, Event};
     use crate::record::AnswerKind;
+    use crate::wire::Garbage;
 
     #[test]
     fn steps_of_one_microsecond_are_told_apart() {
@@ -123,25 +97,21 @@ mod tests {
             term: 1,
             disposition: Disposition::Implausible,
         };
-        let contradiction = Fact::Garbage { reason: Garbage::Contradiction, bytes: 0 };
         let fail = |request| {
             let outcome = AnswerKind::Fail;
             Fact::Answered { client, request, outcome, index: 0, term: 0 }
         };
-        let garbage = |reason| Fact::Garbage { reason, bytes: 3 };
-        let steps: [(&str, Vec<Fact>); 9] = [
+        let (reason, bytes) = (Garbage::MissingKey, 3);
+        let refused = |request| Fact::Refused { client, request, reason, bytes };
+        let steps: [(&str, Vec<Fact>); 8] = [
             ("put", vec![asked(1), Fact::State(appended(5))]),
             ("put", vec![asked(2), Fact::Held { client, request: 2 }]),
-            (
-                "append_reply",
-                vec![Fact::State(Event::Committed { through: 4 }), received, contradiction],
-            ),
+            ("append_reply", vec![received, Fact::State(Event::Committed { through: 4 })]),
             ("append_reply", vec![received]),
-            ("garbage", vec![garbage(Garbage::Stranger)]),
-            ("put", vec![asked(3), garbage(Garbage::MissingKey), fail(3)]),
-            ("garbage", vec![garbage(Garbage::Malformed)]),
-            ("append_reply", vec![garbage(Garbage::LongAnswer), fail(4), received]),
-            ("wake", vec![Fact::State(Event::BatchSent { first: 5, last: 5 })]),
+            ("garbage", vec![Fact::Garbage { reason: Garbage::Stranger, bytes: 3 }]),
+            ("put", vec![asked(3), refused(3), fail(3)]),
+            ("append_reply", vec![received, refused(4), fail(4)]),
+            ("wake", vec![Fact::Woken, Fact::State(Event::BatchSent { first: 5, last: 5 })]),
         ];
         let mut handlings = Handlings::default();
         let mut seen = Vec::new();

@@ -155,6 +155,14 @@ impl<W: Write> Drawing<W> {
         let Some(replica) = replicas.get_mut(handling.teller.rank()) else {
             return;
         };
+        if handling.is_acknowledgement()
+            && let Some(slice) = replica.latest()
+        {
+            // It belongs to the append that it answers, so that arrows lead on from there.
+            handling.complete(slice);
+            handling.records.iter().for_each(|record| messages.on_sent(record, slice, sheet));
+            return sheet.count(handling.at, "messages in flight", messages.in_flight());
+        }
         let mut slice = handling.slice();
         for record in &handling.records {
             match record.fact {

@@ -1,7 +1,7 @@
 //! A replica's process: the tracks of its handlings and of its roles, its counters, and what waits
 //! in it, for a batch or for an answer.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use serde_json::json;
@@ -32,8 +32,6 @@ pub(super) struct ReplicaTracks {
     dead: bool,
     counters: BTreeMap<&'static str, u64>,
     waiting: BTreeMap<Waiting, (Micros, Arrow)>,
-    /// Puts that are neither in the log nor answered, in the order of their coming.
-    held_puts: VecDeque<(Address, RequestId)>,
 }
 
 impl ReplicaTracks {
@@ -50,8 +48,12 @@ impl ReplicaTracks {
             dead: false,
             counters: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            held_puts: VecDeque::new(),
         }
+    }
+
+    /// The slice of its latest handling.
+    pub fn latest(&mut self) -> Option<&mut Slice> {
+        self.handlings.last()
     }
 
     /// Draws a handling of its, with all of its arrows.
@@ -63,33 +65,31 @@ impl ReplicaTracks {
     ) {
         // What begins to wait here, unless it is over before the handling is.
         let mut begun: Vec<Waiting> = Vec::new();
-        let mut elected = false;
         for record in &handling.records {
-            let opens_term = std::mem::take(&mut elected);
             match record.fact {
                 Fact::State(event) => {
-                    elected = matches!(event, Event::BecameLeader { .. });
                     self.on_event(handling.at, event, sheet);
-                    match event {
-                        Event::Appended { first, last, .. } if !opens_term && self.leads() => {
-                            begun.extend((first..=last).map(Waiting::Entry));
-                            begun.extend(self.take_held_put(handling, &mut slice));
-                        }
-                        Event::BatchSent { last, .. } => {
-                            let carried = |of: &Waiting| matches!(of, Waiting::Entry(index) if *index <= last);
-                            begun.retain(|waiting| !carried(waiting));
-                            self.end_waiting(carried, &mut slice);
-                        }
-                        _ => {}
+                    if let Event::BatchSent { last, .. } = event {
+                        let carried =
+                            |of: &Waiting| matches!(of, Waiting::Entry(index) if *index <= last);
+                        begun.retain(|waiting| !carried(waiting));
+                        self.end_waiting(carried, &mut slice);
                     }
                 }
-                Fact::Asked { client, request, put } => {
+                Fact::Asked { client, request, .. } => {
                     begun.push(Waiting::Request(client, request));
-                    self.held_puts.extend(put.then_some((client, request)));
+                }
+                Fact::Taken { client, request, index, .. } => {
+                    begun.push(Waiting::Entry(index));
+                    let put = Waiting::Request(client, request);
+                    if !begun.contains(&put) {
+                        // It was held: it has waited until here, and goes on waiting.
+                        self.end_waiting(|waiting| *waiting == put, &mut slice);
+                        begun.push(put);
+                    }
                 }
                 Fact::Answered { client, request, .. } => {
                     let answered = |of: &Waiting| *of == Waiting::Request(client, request);
-                    self.held_puts.retain(|put| *put != (client, request));
                     begun.retain(|waiting| !answered(waiting));
                     self.end_waiting(answered, &mut slice);
                 }
@@ -100,23 +100,6 @@ impl ReplicaTracks {
             self.begin_waiting(handling.at, waiting, &mut slice, sheet);
         }
         self.handlings.add(handling.at, slice, sheet);
-    }
-
-    /// An entry of this leader's own is that of the request of its handling, or of the first put that
-    /// was held: this one has waited until here, and goes on waiting.
-    fn take_held_put(&mut self, handling: &Handling, slice: &mut Slice) -> Option<Waiting> {
-        if let Fact::Asked { client, request, .. } = handling.records[0].fact {
-            self.held_puts.retain(|put| *put != (client, request));
-            return None;
-        }
-        let (client, request) = self.held_puts.pop_front()?;
-        let put = Waiting::Request(client, request);
-        self.end_waiting(|waiting| *waiting == put, slice);
-        Some(put)
-    }
-
-    fn leads(&self) -> bool {
-        self.role.0 == RoleName::Leader
     }
 
     fn begin_waiting<W: Write>(

@@ -122,6 +122,11 @@ impl Track {
         self.pending.push(slice);
     }
 
+    /// The slice added last, if it is not drawn yet.
+    pub fn last(&mut self) -> Option<&mut Slice> {
+        self.pending.last_mut()
+    }
+
     /// Draws what is pending, up to `next`.
     pub fn lay_out<W: Write>(&mut self, next: Option<Micros>, sheet: &mut Sheet<W>) {
         let pending = std::mem::take(&mut self.pending);

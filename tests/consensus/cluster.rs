@@ -46,6 +46,7 @@ pub fn course() -> Tuning {
         fan_out: FanOut::Thrifty,
         chain_length: 0,
         silence_is_loss_above_per_mille: 100,
+        shared_acknowledgements: false,
         lag_most_entries: 64,
         eager_commit: false,
         hold_time_us: 500_000,

@@ -42,6 +42,7 @@ fn tuning_of(dice: &mut Dice) -> Tuning {
         batch_most_entries: among(dice, &[1, 2, 16, 256]),
         batch_most_bytes: among(dice, &[1_000, 1_000, 60_000]),
         pipeline_window: among(dice, &[1, 2, 16]),
+        shared_acknowledgements: one_in(dice, 2),
         lag_most_entries: among(dice, &[1, 8, 64]),
         eager_commit: one_in(dice, 5),
         answer_window: among(dice, &[1, 2, 16, 128, 128]),

@@ -17,7 +17,7 @@ fn leading() -> Solo {
 
 fn told(solo: &Solo) -> Vec<(Garbage, u32)> {
     let garbage = |fact| match fact {
-        Fact::Garbage { reason, bytes } => Some((reason, bytes)),
+        Fact::Refused { reason, bytes, .. } => Some((reason, bytes)),
         _ => None,
     };
     solo.records.iter().filter_map(|record| garbage(record.fact)).collect()

@@ -2,9 +2,12 @@
 
 use laconic::interface::Address;
 use laconic::raft::message::{Append, AppendReply, Hint, Refusal, Route};
-use laconic::raft::{Cause, Disposition, Event, Index, Member, MemberSet, Message, RoleName, Term};
+use laconic::raft::{
+    Cause, Disposition, Event, Index, Kind, Member, MemberSet, Message, Micros, RoleName, Term,
+    Tuning,
+};
 
-use crate::cluster::{course, ms, set};
+use crate::cluster::{Cluster, course, ms, set};
 use crate::solo::{ME, Solo, accepted, append, appends, refused, reply, vote_reply};
 
 /// A follower whose log holds entries of these terms, sent by leader 1 of the last term.
@@ -255,4 +258,58 @@ fn a_vote_is_given_once_a_term() {
     assert_eq!(vote(&solo.hear(4, vote_request(2, (1, 5)))), (false, 2));
     assert_eq!(vote(&solo.hear(3, vote_request(2, (1, 1)))), (true, 2), "the same, once more");
     assert_eq!(vote(&solo.hear(4, vote_request(3, (1, 5)))), (true, 3));
+}
+
+/// What one drain of the socket brought in is acknowledged once, when it is over: for the newest round,
+/// of all that any of its appends has checked.
+#[test]
+fn r13_appends_of_one_drain_share_one_acknowledgement() {
+    let mut solo = Solo::new(3, Tuning { shared_acknowledgements: true, ..course() });
+    let first = append(1, 1, (0, 0), &[1, 1]);
+    let second = Append { round: 2, ..append(1, 1, (1, 2), &[1]) };
+    let heartbeat = Append { round: 3, ..append(1, 1, (1, 1), &[]) };
+    for drained in [first, second, heartbeat] {
+        assert_eq!(solo.hear(1, Message::Append(drained)), [], "the drain is not over");
+    }
+    let answer = reply(&solo.wait(ms(0)));
+    assert_eq!((answer.round, answer.through, answer.refusal), (3, 3, None));
+    assert_eq!(solo.wait(ms(0)), [], "once");
+    // A no is told at once, and nothing is owed to a leader whose term is over.
+    let too_far = Append { round: 4, ..append(1, 1, (1, 9), &[1]) };
+    assert!(reply(&solo.hear(1, Message::Append(too_far))).refusal.is_some());
+    let last = Append { round: 5, ..append(1, 1, (1, 3), &[1]) };
+    assert_eq!(solo.hear(1, Message::Append(last)), []);
+    solo.hear(2, vote_reply(7, false));
+    assert_eq!(solo.wait(ms(0)), []);
+}
+
+/// The same load with and without: half of the acknowledgements are spared, and nobody waits longer.
+#[test]
+fn r13_shared_acknowledgements_cost_no_time() {
+    let cost = |shared_acknowledgements| {
+        let tuning = Tuning { shared_acknowledgements, batch_most_entries: 1, ..course() };
+        let mut cluster = Cluster::new(5, 4, tuning);
+        let leader = cluster.elect();
+        let mark = cluster.records.len();
+        let mut took = Micros(0);
+        for burst in 0..50 {
+            let asked = cluster.now;
+            let puts: Vec<_> = (0..4)
+                .map(|put| cluster.put(leader, &format!("k{burst}"), &format!("{put}")))
+                .collect();
+            assert!(
+                cluster.run_until(ms(20), |cluster| puts.iter().all(|put| cluster.is_ok(*put)))
+            );
+            took += cluster.now.since(asked);
+            cluster.run_for(ms(20));
+        }
+        (cluster.count(mark, |kind, _| kind == Kind::AppendReply), took)
+    };
+    let (alone, shared) = (cost(false), cost(true));
+    println!(
+        "{} acknowledgements instead of {}, {} s for {} s",
+        shared.0, alone.0, shared.1, alone.1
+    );
+    assert!(shared.0 * 10 <= alone.0 * 6, "{} acknowledgements of {}", shared.0, alone.0);
+    assert!(shared.1 <= alone.1);
 }

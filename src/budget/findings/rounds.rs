@@ -130,6 +130,8 @@ impl Check for ConfirmRounds {
             turn(tuning, "reads", json!(Reads::Lease)),
             turn(tuning, "promise_us", promise_us),
             turn(tuning, "lease_margin_us", margin_us),
+            // Rule R24: promises need it.
+            turn(tuning, "check_quorum", true),
         ];
         let added = added_heartbeats(run, run.evidence.needed_heartbeats.without_confirm);
         let saving = rounds as f64 - added;
