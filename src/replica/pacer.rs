@@ -10,8 +10,8 @@
 //! no longer than `answer_interval_us` for a turn. Where it has been proved to read faster, it is
 //! taken to go on so while no proof is under way: a leader that only reads sends few appends.
 //!
-//! One answer each interval may go all the same: where messages to other replicas alone keep the
-//! socket full, clients must not wait for ever.
+//! Where messages to other replicas alone keep the socket full, clients must not wait for ever: one
+//! answer an interval goes all the same, or one in 50 while proofs are under way.
 
 use std::collections::VecDeque;
 
@@ -25,6 +25,8 @@ const SMALL_CHARGE: u64 = 832;
 const MOST_CHARGED: u64 = 212_992;
 /// So long the answer to an append is waited for, as a better sign than time.
 const PROOF_COMES_WITHIN: Micros = Micros::from_millis(20);
+/// So many intervals an answer waits at most while answers to appends are under way.
+const MOST_INTERVALS: u64 = 50;
 /// The rate of reading is measured over so long at least: answers come in clumps.
 const RATE_TAKES: Micros = Micros::from_millis(100);
 /// So long what was measured is believed: it outlasts some heartbeats.
@@ -152,7 +154,9 @@ impl Pacer {
         if self.has_room() {
             return Micros(0);
         }
-        let at_latest = self.waiting_since + self.interval;
+        // Sure to come, a proof is worth a longer wait: what goes out before may be lost.
+        let intervals = if self.marks.is_empty() { 1 } else { MOST_INTERVALS };
+        let at_latest = self.waiting_since + Micros(self.interval.0 * intervals);
         let (mut free_at, mut charged) = (self.since, self.charged);
         for charge in &self.unread {
             free_at = self.next_read(free_at);
@@ -285,6 +289,20 @@ mod tests {
             assert_eq!(answer_all(&mut pacer, now), 1);
             (0..5).for_each(|_| pacer.on_sent(now, 100));
         }
+    }
+
+    #[test]
+    fn r27_while_proofs_are_under_way_they_are_waited_for_longer() {
+        let mut pacer = pacer(10);
+        for n in 1..=500 {
+            pacer.on_sent(Micros(n), 100);
+            pacer.on_append(Micros(n), 1, n);
+        }
+        assert_eq!(pacer.free_at(), Micros(10 + 50 * INTERVAL.0));
+        pacer.on_append_reply(Micros(600), 1, 480);
+        assert_eq!(pacer.free_at(), Micros(600 + 11 * INTERVAL.0), "20 unread, 9 may be");
+        pacer.on_append_reply(Micros(700), 1, 500);
+        assert!(pacer.allows(Micros(700)));
     }
 
     /// What the socket holds is measured in bytes: three appends of the longest kind fill it.
