@@ -272,7 +272,10 @@ impl Replica {
                 let heard = heard_commit > self.committed_as_leader;
                 self.answer_above = if heard { heard_commit } else { self.applied };
             }
-            Event::SteppedDown { .. } => self.release_reads(desk),
+            Event::SteppedDown { .. } => {
+                self.pacer.on_stepped_down();
+                self.release_reads(desk);
+            }
             _ => {}
         }
     }

@@ -144,6 +144,11 @@ impl Pacer {
         }
     }
 
+    /// This replica leads no more: answers to its appends prove nothing that would still come.
+    pub fn on_stepped_down(&mut self) {
+        self.marks.clear();
+    }
+
     /// Whether an answer may go out at `now`.
     pub fn allows(&self, now: Micros) -> bool {
         now >= self.free_at()
@@ -303,6 +308,11 @@ mod tests {
         assert_eq!(pacer.free_at(), Micros(600 + 11 * INTERVAL.0), "20 unread, 9 may be");
         pacer.on_append_reply(Micros(700), 1, 500);
         assert!(pacer.allows(Micros(700)));
+        (0..500).for_each(|_| pacer.on_sent(Micros(800), 100));
+        pacer.on_append(Micros(800), 1, 501);
+        assert!(pacer.free_at() > Micros(800 + INTERVAL.0));
+        pacer.on_stepped_down();
+        assert_eq!(pacer.free_at(), Micros(800 + INTERVAL.0), "there is nothing to wait for");
     }
 
     /// What the socket holds is measured in bytes: three appends of the longest kind fill it.
