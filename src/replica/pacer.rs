@@ -16,13 +16,10 @@
 use std::collections::VecDeque;
 
 use crate::raft::{Micros, Round, Term, Tuning};
+use crate::wire::{SMALL_CHARGE, SOCKET_BYTES, socket_charge};
 
 /// How many of the latest appends are remembered: answers to older ones prove little.
 const MOST_MARKS: usize = 256;
-/// What the kernel charges a socket for a small datagram (Linux, x86-64).
-const SMALL_CHARGE: u64 = 832;
-/// What a socket holds by default: of more, the oldest is read or lost.
-const MOST_CHARGED: u64 = 212_992;
 /// So long the answer to an append is waited for, as a better sign than time.
 const PROOF_COMES_WITHIN: Micros = Micros::from_millis(20);
 /// So many intervals an answer waits at most while answers to appends are under way.
@@ -97,10 +94,11 @@ impl Pacer {
         }
         let had_room = self.has_room();
         self.sent += 1;
-        let charge = charge(bytes as u64);
+        let charge = socket_charge(bytes);
         self.unread.push_back(charge);
         self.charged += charge;
-        while self.charged > MOST_CHARGED.max(self.window) {
+        // Of more than a socket holds the oldest is read or lost.
+        while self.charged > SOCKET_BYTES.max(self.window) {
             self.read_one();
         }
         if had_room && !self.has_room() {
@@ -202,16 +200,6 @@ impl Pacer {
         let proof_comes = self.marks.back().is_some_and(|mark| at < mark.at + PROOF_COMES_WITHIN);
         let believed = !proof_comes && at < self.rate.at + RATE_LASTS;
         at + if believed { self.rate.interval } else { self.interval }
-    }
-}
-
-/// What the kernel charges a socket for a datagram of `bytes`: a structure, and a block of memory of
-/// one of its sizes, or, for long ones, pages (measured on loopback, Linux 6.18).
-fn charge(bytes: u64) -> u64 {
-    match bytes {
-        0..=197 => SMALL_CHARGE,
-        198..=16_005 => 256 + (bytes + 379).next_power_of_two(),
-        _ => bytes + 832,
     }
 }
 
