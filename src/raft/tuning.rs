@@ -112,8 +112,9 @@ pub struct Tuning {
     pub eager_commit: bool,
     /// How long a replica keeps a request while it knows no leader.
     pub hold_time_us: u64,
-    /// Most datagrams that may lie unread in the simulator's socket for this replica when one more
-    /// client is answered (rule R27). A number beyond all that clients ever ask switches pacing off.
+    /// Most small datagrams, or what takes as much room, that may lie unread in the simulator's
+    /// socket for this replica when one more client is answered (rule R27). A number beyond all that
+    /// clients ever ask switches pacing off.
     pub answer_window: u64,
     /// How long the simulator takes at most, when busy, to read one more of them.
     pub answer_interval_us: u64,

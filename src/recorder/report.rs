@@ -158,7 +158,7 @@ impl Display for OpenRequest {
 impl Display for Where {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Where::Held => write!(f, "kept until a leader is known"),
+            Where::Held => write!(f, "kept until a leader is known, or until it may be answered"),
             Where::Reading => write!(f, "waiting to be read"),
             Where::Asked => write!(f, "taken in"),
             Where::Appended { entry } => write!(f, "appended at {entry}, sent to nobody yet"),

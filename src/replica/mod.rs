@@ -264,7 +264,10 @@ impl Replica {
                 let heard = heard_commit > self.committed_as_leader;
                 self.answer_above = if heard { heard_commit } else { self.applied };
             }
-            Event::SteppedDown { .. } => self.release_reads(desk),
+            Event::SteppedDown { .. } => {
+                self.pacer.on_stepped_down();
+                self.release_reads(desk);
+            }
             _ => {}
         }
     }
@@ -294,11 +297,11 @@ impl Replica {
         };
         let number = self.number;
         let datagram = self.datagram(destination, Payload::Peer { number, message });
-        let bytes = encoded_length(&self.members, &datagram) as u32;
-        let entries = entries as u32;
+        let length = encoded_length(&self.members, &datagram);
+        let (bytes, entries) = (length as u32, entries as u32);
         desk.record(Fact::Sent { to, number, kind, why, term, first, entries, bytes });
         desk.out.push(datagram);
-        self.pacer.on_sent(desk.now);
+        self.pacer.on_sent(desk.now, length);
         if let Some((term, round)) = own_round {
             self.pacer.on_append(desk.now, term, round);
         }
@@ -332,8 +335,8 @@ impl Replica {
             let leader = self.raft.live_leader(desk.now).filter(|leader| *leader != desk.me);
             datagram.leader = self.members.leader_address(leader);
         }
+        self.pacer.on_answer(desk.now, encoded_length(&self.members, &datagram));
         desk.out.push(datagram);
-        self.pacer.on_answer(desk.now);
         desk.sink.end();
     }
 }

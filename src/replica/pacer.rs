@@ -1,26 +1,29 @@
 //! How fast answers may go out (rule R27).
 //!
 //! All that a replica sends waits in one socket of the simulator, which holds some 250 small
-//! datagrams and loses what comes then (interface §2), and the simulator reads one datagram from it a
-//! turn (interface §4). An answer that is lost is never given. So answers go out only while few
-//! enough datagrams can be unread there; what makes them waits.
+//! datagrams, or three of the longest, and loses what comes then (interface §2); the simulator reads
+//! one datagram from it a turn (interface §4). An answer that is lost is never given. So answers go
+//! out only while little enough can be unread there; what makes them waits.
 //!
 //! What has been read is known by two signs. A socket is read in order, so an answer to an append of
 //! ours proves that all we sent up to that append has been read. And time: a simulator at work takes
 //! no longer than `answer_interval_us` for a turn. Where it has been proved to read faster, it is
 //! taken to go on so while no proof is under way: a leader that only reads sends few appends.
 //!
-//! One answer each interval may always go: where messages to other replicas alone keep the socket
-//! full, clients must not wait for ever.
+//! Where messages to other replicas alone keep the socket full, clients must not wait for ever: one
+//! answer an interval goes all the same, or one in 50 while proofs are under way.
 
 use std::collections::VecDeque;
 
 use crate::raft::{Micros, Round, Term, Tuning};
+use crate::wire::{SMALL_CHARGE, SOCKET_BYTES, socket_charge};
 
 /// How many of the latest appends are remembered: answers to older ones prove little.
 const MOST_MARKS: usize = 256;
 /// So long the answer to an append is waited for, as a better sign than time.
 const PROOF_COMES_WITHIN: Micros = Micros::from_millis(20);
+/// So many intervals an answer waits at most while answers to appends are under way.
+const MOST_INTERVALS: u64 = 50;
 /// The rate of reading is measured over so long at least: answers come in clumps.
 const RATE_TAKES: Micros = Micros::from_millis(100);
 /// So long what was measured is believed: it outlasts some heartbeats.
@@ -45,19 +48,22 @@ struct Rate {
     read: u64,
 }
 
-/// Counts the datagrams that may be unread.
+/// Keeps account of what may be unread.
 #[derive(Debug)]
 pub(super) struct Pacer {
+    /// What may be charged for all that is unread, an answer that goes out included.
     window: u64,
     interval: Micros,
     /// Datagrams sent so far, of all kinds: they share one socket.
     sent: u64,
-    /// Of these, how many are taken as read.
-    read: u64,
-    /// When the latest of these was read, or else could be: the next is an interval later.
+    /// What is charged for each of those that are not taken as read.
+    unread: VecDeque<u64>,
+    /// Their sum.
+    charged: u64,
+    /// When the latest one was read, or else could be: the next is an interval later.
     since: Micros,
-    /// When the latest answer went out.
-    answered_at: Option<Micros>,
+    /// When the latest answer went out, or the window became full after it.
+    waiting_since: Micros,
     /// Appends whose answers are under way, by rising rounds.
     marks: VecDeque<Mark>,
     rate: Rate,
@@ -68,30 +74,42 @@ impl Pacer {
     pub fn new(tuning: &Tuning, now: Micros) -> Pacer {
         let interval = Micros(tuning.answer_interval_us);
         Pacer {
-            window: tuning.answer_window,
+            window: tuning.answer_window * SMALL_CHARGE,
             interval,
             sent: 0,
-            read: 0,
+            unread: VecDeque::new(),
+            charged: 0,
             since: now,
-            answered_at: None,
+            waiting_since: now,
             marks: VecDeque::new(),
             rate: Rate { interval, at: now, read: 0 },
         }
     }
 
-    /// A datagram to other replicas goes out at `now`.
-    pub fn on_sent(&mut self, now: Micros) {
+    /// A datagram of `bytes` to other replicas goes out at `now`.
+    pub fn on_sent(&mut self, now: Micros, bytes: usize) {
         self.pass(now);
-        if self.sent == self.read {
+        if self.unread.is_empty() {
             self.since = now;
         }
+        let had_room = self.has_room();
         self.sent += 1;
+        let charge = socket_charge(bytes);
+        self.unread.push_back(charge);
+        self.charged += charge;
+        // Of more than a socket holds the oldest is read or lost.
+        while self.charged > SOCKET_BYTES.max(self.window) {
+            self.read_one();
+        }
+        if had_room && !self.has_room() {
+            self.waiting_since = now;
+        }
     }
 
-    /// An answer to a client goes out at `now`.
-    pub fn on_answer(&mut self, now: Micros) {
-        self.on_sent(now);
-        self.answered_at = Some(now);
+    /// An answer of `bytes` to a client goes out at `now`.
+    pub fn on_answer(&mut self, now: Micros, bytes: usize) {
+        self.on_sent(now, bytes);
+        self.waiting_since = now;
     }
 
     /// What went out last, at `now`, is an append of ours that wants an answer.
@@ -110,8 +128,11 @@ impl Pacer {
         };
         self.pass(now);
         let read = self.marks[place].sent;
-        if read > self.read {
-            (self.read, self.since) = (read, now);
+        if read > self.read() {
+            self.since = now;
+        }
+        while read > self.read() {
+            self.read_one();
         }
         self.marks.drain(..=place);
         let took = now.since(self.rate.at);
@@ -121,6 +142,11 @@ impl Pacer {
         }
     }
 
+    /// This replica leads no more: answers to its appends prove nothing that would still come.
+    pub fn on_stepped_down(&mut self) {
+        self.marks.clear();
+    }
+
     /// Whether an answer may go out at `now`.
     pub fn allows(&self, now: Micros) -> bool {
         now >= self.free_at()
@@ -128,26 +154,44 @@ impl Pacer {
 
     /// From when on an answer may go out, if nothing is sent or answered before.
     pub fn free_at(&self) -> Micros {
-        let excess = (self.sent - self.read + 1).saturating_sub(self.window);
-        let Some(latest) = self.answered_at.filter(|_| excess > 0) else {
+        if self.has_room() {
             return Micros(0);
-        };
-        let at_latest = latest + self.interval;
-        let mut free_at = self.since;
-        for _ in 0..excess {
+        }
+        // Sure to come, a proof is worth a longer wait: what goes out before may be lost.
+        let intervals = if self.marks.is_empty() { 1 } else { MOST_INTERVALS };
+        let at_latest = self.waiting_since + Micros(self.interval.0 * intervals);
+        let (mut free_at, mut charged) = (self.since, self.charged);
+        for charge in &self.unread {
             free_at = self.next_read(free_at);
+            charged -= charge;
             if free_at >= at_latest {
                 return at_latest;
+            }
+            if charged + SMALL_CHARGE <= self.window {
+                break;
             }
         }
         free_at
     }
 
+    fn has_room(&self) -> bool {
+        self.charged + SMALL_CHARGE <= self.window
+    }
+
+    /// How many datagrams are taken as read.
+    fn read(&self) -> u64 {
+        self.sent - self.unread.len() as u64
+    }
+
+    fn read_one(&mut self) {
+        self.charged -= self.unread.pop_front().unwrap_or(0);
+    }
+
     /// Time passes: one datagram more is read each interval.
     fn pass(&mut self, now: Micros) {
-        while self.read < self.sent && self.next_read(self.since) <= now {
+        while !self.unread.is_empty() && self.next_read(self.since) <= now {
             self.since = self.next_read(self.since);
-            self.read += 1;
+            self.read_one();
         }
     }
 
@@ -167,12 +211,13 @@ mod tests {
 
     fn pacer(window: u64) -> Pacer {
         Pacer {
-            window,
+            window: window * SMALL_CHARGE,
             interval: INTERVAL,
             sent: 0,
-            read: 0,
+            unread: VecDeque::new(),
+            charged: 0,
             since: Micros(0),
-            answered_at: None,
+            waiting_since: Micros(0),
             marks: VecDeque::new(),
             rate: Rate { interval: INTERVAL, at: Micros(0), read: 0 },
         }
@@ -182,7 +227,7 @@ mod tests {
     fn answer_all(pacer: &mut Pacer, now: Micros) -> u64 {
         let mut answers = 0;
         while answers < 1_000 && pacer.allows(now) {
-            pacer.on_answer(now);
+            pacer.on_answer(now, 100);
             answers += 1;
         }
         answers
@@ -207,11 +252,11 @@ mod tests {
     fn r27_an_answer_to_an_append_proves_what_was_sent_before_it() {
         let mut pacer = pacer(10);
         let now = Micros(50);
-        (0..4).for_each(|_| pacer.on_answer(now));
-        pacer.on_sent(now);
+        (0..4).for_each(|_| pacer.on_answer(now, 100));
+        pacer.on_sent(now, 100);
         pacer.on_append(now, 3, 1);
-        (0..4).for_each(|_| pacer.on_answer(now));
-        pacer.on_sent(now);
+        (0..4).for_each(|_| pacer.on_answer(now, 100));
+        pacer.on_sent(now, 100);
         pacer.on_append(now, 3, 2);
         assert_eq!(answer_all(&mut pacer, now), 0);
         pacer.on_append_reply(now, 2, 1);
@@ -229,25 +274,67 @@ mod tests {
     #[test]
     fn r27_messages_to_replicas_share_the_socket_but_starve_no_client() {
         let mut pacer = pacer(10);
-        pacer.on_answer(Micros(0));
-        (0..500).for_each(|n| pacer.on_sent(Micros(n)));
+        pacer.on_answer(Micros(0), 100);
+        (0..500).for_each(|n| pacer.on_sent(Micros(n), 100));
         assert_eq!(answer_all(&mut pacer, Micros(500)), 0);
-        for turn in 1..=100 {
-            assert_eq!(answer_all(&mut pacer, Micros(INTERVAL.0 * turn)), 1);
-            (0..5).for_each(|_| pacer.on_sent(Micros(INTERVAL.0 * turn)));
+        // The window was full after 9 us.
+        for now in (1..=100).map(|turn| Micros(9 + INTERVAL.0 * turn)) {
+            assert_eq!(answer_all(&mut pacer, now), 1);
+            (0..5).for_each(|_| pacer.on_sent(now, 100));
         }
+    }
+
+    #[test]
+    fn r27_while_proofs_are_under_way_they_are_waited_for_longer() {
+        let mut pacer = pacer(10);
+        for n in 1..=500 {
+            pacer.on_sent(Micros(n), 100);
+            pacer.on_append(Micros(n), 1, n);
+        }
+        assert_eq!(pacer.free_at(), Micros(10 + 50 * INTERVAL.0));
+        pacer.on_append_reply(Micros(600), 1, 480);
+        assert_eq!(pacer.free_at(), Micros(600 + 11 * INTERVAL.0), "20 unread, 9 may be");
+        pacer.on_append_reply(Micros(700), 1, 500);
+        assert!(pacer.allows(Micros(700)));
+        (0..500).for_each(|_| pacer.on_sent(Micros(800), 100));
+        pacer.on_append(Micros(800), 1, 501);
+        assert!(pacer.free_at() > Micros(800 + INTERVAL.0));
+        pacer.on_stepped_down();
+        assert_eq!(pacer.free_at(), Micros(800 + INTERVAL.0), "there is nothing to wait for");
+    }
+
+    /// What the socket holds is measured in bytes: three appends of the longest kind fill it.
+    #[test]
+    fn r27_long_messages_take_the_room_that_they_take() {
+        for (bytes, room) in [(100, 118), (500, 113), (8_000, 0), (16_000, 0), (60_000, 0)] {
+            let mut pacer = pacer(128);
+            let now = Micros(1_000_000);
+            (0..10).for_each(|_| pacer.on_sent(now, bytes));
+            assert!(pacer.allows(now) == (room > 0), "{bytes}");
+            if room > 0 {
+                assert!(answer_all(&mut pacer, now).abs_diff(room) <= 1, "{bytes}");
+            } else {
+                assert_eq!(pacer.free_at(), now + INTERVAL, "one may always go");
+            }
+        }
+        let mut pacer = pacer(128);
+        pacer.on_sent(Micros(0), 60_000);
+        pacer.on_append(Micros(0), 1, 1);
+        assert_eq!(answer_all(&mut pacer, Micros(10)), (128 * 832 - 60_832) / 832);
+        pacer.on_append_reply(Micros(20), 1, 1);
+        assert_eq!(answer_all(&mut pacer, Micros(20)), 60_832 / 832 + 1);
     }
 
     #[test]
     fn only_the_latest_appends_are_remembered() {
         let mut pacer = pacer(1);
         for round in 1..=1_000 {
-            pacer.on_sent(Micros(0));
+            pacer.on_sent(Micros(0), 100);
             pacer.on_append(Micros(0), 1, round);
         }
         assert_eq!(pacer.marks.len(), MOST_MARKS);
         pacer.on_append_reply(Micros(0), 1, 1_000);
-        assert_eq!((pacer.marks.len(), pacer.read), (0, 1_000));
+        assert_eq!((pacer.marks.len(), pacer.read()), (0, 1_000));
     }
     /// A leader that only reads has its heartbeats as proofs: so fast as the latest ones have shown,
     /// and a window more each.
@@ -261,11 +348,11 @@ mod tests {
             for now in (0..399_000).step_by(100).map(|step| start + Micros(step)) {
                 answers += u64::from(pacer.allows(now));
                 if pacer.allows(now) {
-                    pacer.on_answer(now);
+                    pacer.on_answer(now, 100);
                 }
             }
             rates.push(answers);
-            pacer.on_sent(start + Micros(399_000));
+            pacer.on_sent(start + Micros(399_000), 100);
             pacer.on_append(start + Micros(399_000), 1, beat);
             pacer.on_append_reply(start + Micros(399_500), 1, beat);
         }
@@ -284,7 +371,7 @@ mod tests {
         let mut pacer = pacer(100);
         for beat in 1..=10_000 {
             let now = Micros(100 * beat);
-            pacer.on_answer(now);
+            pacer.on_answer(now, 100);
             pacer.on_append(now, 1, beat);
             pacer.on_append_reply(now, 1, beat);
         }

@@ -4,9 +4,11 @@
 
 mod decode;
 mod encode;
+mod socket;
 
 pub use decode::{BadRequest, Garbage, decode, decode_bad_request};
 pub use encode::{encode, encoded_length};
+pub use socket::{SMALL_CHARGE, SOCKET_BYTES, socket_charge};
 
 use crate::interface::{Address, Operation, Outcome, Text};
 use crate::raft::{Member, Message};

@@ -210,12 +210,12 @@ fn rejections() {
 
 #[test]
 fn split_votes() {
-    // After the leader's death timeouts lie closer together than a message takes.
+    // After each leader's death timeouts lie closer together than a message takes.
     let crowded = |delay_ms, spread_us| {
         let mut case = asked(|scenario| {
             scenario.replicas = 9;
             scenario.requests = 100;
-            scenario.events = vec![event(EventKind::KillLeader, 15)];
+            scenario.events = [12, 18, 24].map(|at| event(EventKind::KillLeader, at)).into();
             scenario.network.delayed = 1.0;
             scenario.network.delay_max = Micros::from_millis(delay_ms);
         });

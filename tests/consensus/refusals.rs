@@ -50,9 +50,12 @@ fn a_get_whose_answer_no_datagram_can_carry_fails() {
     assert_eq!(answered(&out, &ok), ["r"]);
     let room = MOST_DATAGRAM_BYTES - encoded_length(solo.replica.members(), &out[0]);
     let longest = "r".repeat(1 + room);
+    // So long an answer fills half of the simulator's socket: the next waits (rule R27).
+    solo.wait(ms(5));
     let out = solo.get("k", &longest);
     assert_eq!(answered(&out, &ok), [longest.as_str()]);
     assert_eq!(encoded_length(solo.replica.members(), &out[0]), MOST_DATAGRAM_BYTES);
+    solo.wait(ms(5));
     let longer = "r".repeat(2 + room);
     assert_eq!(answered(&solo.get("k", &longer), &Outcome::Fail), [longer.as_str()]);
     // A quote takes two bytes.

@@ -409,7 +409,7 @@ impl<'a> Engine<'a> {
         if let Some((from, datagram)) = handed
             && let Payload::Peer { number, .. } = &datagram.payload
         {
-            let bytes = self.nodes[from.rank()].length_of(datagram);
+            let bytes = self.nodes[from.rank()].length_of(datagram) as u32;
             self.tell(now, Fact::Routed { from: *from, to, number: *number, fate, bytes });
         }
     }

@@ -94,7 +94,13 @@ impl Node {
     }
 
     /// Puts a datagram of `bytes` into the replica's socket at `at`, if that has room then.
-    pub fn deliver(&mut self, at: Micros, arrival: Arrival, bytes: u32, options: &VirtualOptions) {
+    pub fn deliver(
+        &mut self,
+        at: Micros,
+        arrival: Arrival,
+        bytes: usize,
+        options: &VirtualOptions,
+    ) {
         if !self.alive {
             return;
         }
@@ -160,7 +166,7 @@ impl Node {
     pub fn send(&mut self, options: &VirtualOptions) -> Option<Micros> {
         let first = (!self.made.is_empty()).then_some(self.busy_until);
         for datagram in self.made.drain(..) {
-            let bytes = wire::encoded_length(self.replica.members(), &datagram) as u32;
+            let bytes = wire::encoded_length(self.replica.members(), &datagram);
             self.outbox.send(self.busy_until, bytes, datagram);
             self.busy_until += SEND_COST;
         }
@@ -211,8 +217,8 @@ impl Node {
     }
 
     /// Bytes of a datagram of this replica.
-    pub fn length_of(&self, datagram: &Datagram) -> u32 {
-        wire::encoded_length(self.replica.members(), datagram) as u32
+    pub fn length_of(&self, datagram: &Datagram) -> usize {
+        wire::encoded_length(self.replica.members(), datagram)
     }
 
     /// A client's datagram to this replica.

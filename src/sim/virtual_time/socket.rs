@@ -3,25 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::raft::Micros;
-
-/// What a socket may hold, by default (`net.core.rmem_default`).
-const MOST_BYTES: u64 = 212_992;
-
-/// What the kernel charges a socket for a datagram of `length` bytes: its own structure, and a block
-/// of memory of one of its sizes, or, for long ones, pages.
-///
-/// Measured on loopback, Linux 6.18, with the default buffer of 212,992 bytes: it holds 256
-/// datagrams of up to 197 bytes, 166 of up to 645, 92 of up to 1,669, 48 of up to 3,717, 25 of up to
-/// 7,813, 12 of up to 16,917; 10 of 20,000, 6 of 30,000, 5 of 40,000, 4 of 50,000, 3 of 60,000.
-fn charge(length: u32) -> u64 {
-    const STRUCTURE: u64 = 256;
-    const FRAMING: u64 = 379;
-    const LONG_FRAMING: u64 = 832;
-    let length = u64::from(length);
-    let blocks = [576, 1_024, 2_048, 4_096, 8_192];
-    let block = blocks.into_iter().find(|block| length + FRAMING <= *block);
-    block.map_or(length + LONG_FRAMING, |block| STRUCTURE + block)
-}
+use crate::wire::{SOCKET_BYTES, socket_charge};
 
 /// A datagram, and what it is charged.
 #[derive(Debug)]
@@ -49,9 +31,9 @@ impl<T> Socket<T> {
 
     /// A datagram of `length` bytes will arrive at `at`, not before the latest reading. If the
     /// buffer is full then, it is lost.
-    pub fn send(&mut self, at: Micros, length: u32, content: T) {
+    pub fn send(&mut self, at: Micros, length: usize, content: T) {
         let place = self.coming.partition_point(|other| other.at <= at);
-        self.coming.insert(place, Charged { at, charge: charge(length), content });
+        self.coming.insert(place, Charged { at, charge: socket_charge(length), content });
     }
 
     /// The next to be read, and when it arrives.
@@ -64,7 +46,7 @@ impl<T> Socket<T> {
     pub fn read(&mut self, now: Micros) -> Option<T> {
         while self.coming.front().is_some_and(|next| next.at <= now) {
             let arrived = self.coming.pop_front()?;
-            if self.charged + arrived.charge <= MOST_BYTES {
+            if self.charged + arrived.charge <= SOCKET_BYTES {
                 self.charged += arrived.charge;
                 self.unread.push_back(arrived);
             }
@@ -99,6 +81,8 @@ mod tests {
             (3_717, 48),
             (3_718, 25),
             (7_813, 25),
+            (7_814, 12),
+            (16_005, 12),
             (16_917, 12),
             (16_918, 11),
             (20_000, 10),
