@@ -69,15 +69,18 @@ impl Core {
     /// round trip, so that neither a long way nor a slow network is taken for silence.
     pub fn resend_timeout(&self, member: Member, hops: usize) -> Micros {
         let fixed = self.tuning.resend_timeout();
+        let trip = &self.round_trips[member.rank()];
         let measured = match self.tuning.resend_from {
             ResendFrom::Fixed => None,
-            ResendFrom::RoundTrip => self.round_trips[member.rank()].timeout(),
+            ResendFrom::RoundTrip => trip.timeout(),
         };
+        let Some(measured) = measured else {
+            return fixed;
+        };
+        let interval = self.tuning.heartbeat_interval();
+        let most = if trip.is_sure() { interval } else { interval.min(Micros(fixed.0 * 8)) };
         // Two messages a round trip, one more for each further hop.
-        let over_hops = |timeout: Micros| Micros((timeout.0 * (hops as u64 + 1)).div_ceil(2));
-        measured.map_or(fixed, |timeout| {
-            over_hops(timeout).clamp(fixed, self.tuning.heartbeat_interval())
-        })
+        Micros((measured.0 * (hops as u64 + 1)).div_ceil(2)).clamp(fixed, most)
     }
 
     /// Draws when to campaign if nothing is heard from now on.

@@ -7,10 +7,10 @@ use super::message::{Cause, Message, Position, PreVote, PreVoteReply, Vote, Vote
 use super::role::{Campaign, Role};
 use super::types::{Member, MemberSet, Micros};
 
-/// How often pre-votes are asked for again: nobody may be there.
-const MOST_PRE_VOTE_RETRIES: u8 = 3;
-/// How often votes are: after the pre-votes a quorum surely is, and only loss keeps it silent.
-const MOST_VOTE_RETRIES: u8 = 5;
+/// How often those are asked again who have not answered, as long as nobody has: nobody may be there.
+const MOST_RETRIES_IN_SILENCE: u8 = 3;
+/// How often if somebody has: then loss may be what keeps the others silent.
+const MOST_RETRIES: u8 = 4;
 /// Those who stand because a shorter log has tried begin this part of a resend timeout apart: two
 /// or three round trips, so that the first is heard before the second begins.
 const STAND_APART: u64 = 4;
@@ -94,13 +94,13 @@ fn ask(role: &Role, context: &mut Context<'_>, asked: MemberSet, cause: Cause) {
 /// Asks all who have not answered: an election must not fail for one lost datagram.
 pub(super) fn ask_again(role: &mut Role, context: &mut Context<'_>) {
     let Context { core, now, .. } = &context;
-    let most = match role {
-        Role::Candidate(_) if core.tuning.pre_vote => MOST_VOTE_RETRIES,
-        _ => MOST_PRE_VOTE_RETRIES,
-    };
+    // After pre-votes a quorum surely is there.
+    let was_answered = matches!(role, Role::Candidate(_)) && core.tuning.pre_vote;
     let (Role::PreCandidate(campaign) | Role::Candidate(campaign)) = role else {
         return;
     };
+    let is_silent = !was_answered && campaign.heard.len() == 1;
+    let most = if is_silent { MOST_RETRIES_IN_SILENCE } else { MOST_RETRIES };
     campaign.retries += 1;
     let next = *now + Micros(core.tuning.resend_timeout_us << campaign.retries);
     campaign.retry_at = (campaign.retries < most).then_some(next);

@@ -57,6 +57,11 @@ impl RoundTrip {
         (self.samples > 0).then_some(self.smoothed)
     }
 
+    /// Whether there are enough samples to be sure: one alone may be an answer that was held up.
+    pub const fn is_sure(&self) -> bool {
+        self.samples >= WINDOW
+    }
+
     /// How long to wait for an answer (RFC 6298, section 2): four deviations above the smoothed
     /// round trip, and at least half of it. `None` before the first sample.
     pub fn timeout(&self) -> Option<Micros> {

@@ -78,6 +78,8 @@ pub struct Check {
 
 /// The name of the check that depends on the clients' dice: no replica can help failing it.
 pub const GENERATION_CHECK: &str = "enough gets could be generated";
+/// The check that replicas said nothing that the course's simulator calls incorrect.
+pub const INCORRECT_CHECK: &str = "no incorrect message";
 
 /// A benchmark's result (interface §3).
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -267,7 +269,7 @@ fn check(scenario: &Scenario, counts: &Counts) -> Vec<Check> {
     let puts = scenario.requests as f64 * (1.0 - scenario.mix);
     let floor = puts * scenario.replicas as f64 * (1.0 - tests.maximum_appends_batched_fraction);
     vec![
-        none("no incorrect message", counts.incorrect),
+        none(INCORRECT_CHECK, counts.incorrect),
         none("no replica ended by itself", counts.died),
         Check {
             name: "a put was acknowledged",
