@@ -1,88 +1,33 @@
 //! The program as a user has it: help, errors, output and exit status.
 
+mod desk;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, Stdio};
 
+use desk::{Desk, Done, PATIENCE, PROGRAM};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tempfile::TempDir;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_laconic");
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Columns of the terminal that output is made for.
 const WIDTH: usize = 80;
 
-/// A folder to work in.
-struct Desk(TempDir);
-
-impl Desk {
-    fn new() -> Desk {
-        Desk(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
-        fs::write(self.path().join(name), text).unwrap();
-    }
-
-    fn command(&self, words: &str) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.args(words.split_whitespace()).current_dir(self.path()).env("COLUMNS", "80");
-        command
-    }
-
-    fn run(&self, words: &str) -> Done {
-        Done::of(self.command(words).output().unwrap())
-    }
-
-    /// Runs and reads no more than the first line of what it prints.
-    fn first_line(&self, words: &str) -> (String, Done) {
-        let mut command = self.command(words);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        (line, Done::of(child.wait_with_output().unwrap()))
-    }
-
-    /// A run whose records are kept in `run`.
-    fn keep_run(&self) {
-        assert_eq!(self.run("sim simple-2 --seed 1 --out run").status, 0);
-    }
+/// Runs and reads no more than the first line of what it prints.
+fn first_line(desk: &Desk, words: &str) -> (String, Done) {
+    let mut command = desk.command(words);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (line, Done::of(child.wait_with_output().unwrap()))
 }
 
-/// How a command ended.
-#[derive(Debug)]
-struct Done {
-    status: i32,
-    out: String,
-    err: String,
-}
-
-impl Done {
-    fn of(output: Output) -> Done {
-        Done {
-            status: output.status.code().expect("no signal"),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// It printed one line on stderr, with these words, and nothing else.
-    fn assert_refused(&self, status: i32, words: &[&str]) {
-        assert_eq!((self.status, self.out.as_str()), (status, ""), "{self:?}");
-        assert_eq!(self.err.lines().count(), 1, "{self:?}");
-        let named = words.iter().all(|word| self.err.contains(word));
-        assert!(self.err.starts_with("laconic: ") && named, "{words:?} in {self:?}");
-    }
+/// A run whose records are kept in `run`.
+fn keep_run(desk: &Desk) {
+    assert_eq!(desk.run("sim simple-2 --seed 1 --out run").status, 0);
 }
 
 /// The keys that `sim --help` documents, the parts of `messages` among them.
@@ -252,9 +197,9 @@ fn a_report_fits_a_terminal_and_says_what_happened() {
 #[test]
 fn a_reader_who_has_seen_enough_ends_the_program_quietly() {
     let desk = Desk::new();
-    desk.keep_run();
+    keep_run(&desk);
     for words in ["sim all --seed 1", "sim simple-2 --repeat 50 --seed 1", "records run"] {
-        let (line, done) = desk.first_line(words);
+        let (line, done) = first_line(&desk, words);
         assert!(!line.is_empty(), "{words}");
         assert_eq!((done.status, done.err.as_str()), (0, ""), "{words}");
     }
@@ -275,7 +220,7 @@ fn repeat_prints_in_the_order_of_seeds_and_twice_the_same() {
 #[test]
 fn records_are_json_lines_in_the_order_of_time() {
     let desk = Desk::new();
-    desk.keep_run();
+    keep_run(&desk);
     let all = desk.run("records run");
     assert_eq!((all.status, all.err.as_str()), (0, ""));
     let lines = all.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -288,7 +233,7 @@ fn records_are_json_lines_in_the_order_of_time() {
 #[test]
 fn of_damaged_records_what_can_be_read_is_printed() {
     let desk = Desk::new();
-    desk.keep_run();
+    keep_run(&desk);
     let whole = fs::read(desk.path().join("run/simulator.bin")).unwrap();
     desk.write("torn.bin", &whole[..64 * 5 + 40]);
     let torn = desk.run("records torn.bin");
@@ -306,34 +251,6 @@ fn of_damaged_records_what_can_be_read_is_printed() {
     let rest = desk.run("records run");
     assert!(rest.status == 2 && rest.out.lines().count() > 1_000 && rest.err.lines().count() == 1);
     assert!(rest.err.contains("0001.bin"), "{}", rest.err);
-}
-
-#[test]
-fn ctrl_c_in_a_real_run_ends_it_and_all_its_replicas() {
-    let desk = Desk::new();
-    let script = "#!/bin/sh\necho $$ >>replicas\nexec sleep 600\n";
-    desk.write("replica", script);
-    let program = desk.path().join("replica");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut command = desk.command("sim simple-2 --real --replica ./replica");
-    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let launched = || fs::read_to_string(desk.path().join("replicas")).unwrap_or_default();
-    wait_until("five replicas", || launched().lines().count() == 5);
-    let replicas: Vec<String> = launched().lines().map(str::to_owned).collect();
-    kill_process(Pid::from_child(&run), Signal::INT).unwrap();
-    let done = Done::of(run.wait_with_output().unwrap());
-    done.assert_refused(130, &["interrupted"]);
-    for replica in replicas {
-        wait_until(&replica, || !Path::new("/proc").join(&replica).exists());
-    }
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
@@ -427,8 +344,8 @@ fn every_lens_on_or_off_leaves_the_same_records() {
     let desk = Desk::new();
     let lenses = "--trace t.json --open-metrics m.om --report r.html";
     for scenario in ["simple-2", "crash-4", "advanced-4"] {
-        let plain = desk.run(&format!("sim {scenario} --seed 5 --out plain"));
-        let watched = desk.run(&format!("sim {scenario} --seed 5 --out watched {lenses}"));
+        let plain = desk.run(&format!("sim {scenario} --seed 5 --force --out plain"));
+        let watched = desk.run(&format!("sim {scenario} --seed 5 --force --out watched {lenses}"));
         assert_eq!(plain.status, watched.status, "{}", watched.err);
         for lens in ["t.json", "m.om", "r.html"] {
             assert!(fs::metadata(desk.path().join(lens)).unwrap().len() > 10_000, "{lens}");

@@ -6,7 +6,7 @@ mod engines;
 pub(super) use engines::real_failure;
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use super::trace::draw_run;
 use super::{Failure, Status};
 use crate::budget;
 use crate::budget::report::LimitRow;
-use crate::sim::folder::Scratch;
+use crate::sim::folder::{self, Scratch};
 use crate::sim::outcome::Outcome;
 use crate::sim::report::Report;
 use crate::sim::scenario::{COURSE, Scenario};
@@ -75,9 +75,13 @@ pub struct SimArguments {
     /// Tuning profile: course, textbook, eager, quiet, or a TOML file
     #[arg(long, default_value = "course")]
     profile: String,
-    /// Keep the run: run.json, history.jsonl, records/ID.bin, simulator.bin (a folder a run, if several)
+    /// Keep the run: run.json, history.jsonl, records/ID.bin, simulator.bin (a folder a run, if
+    /// several); a folder that holds a run is refused
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Take away the run that --out holds, and nothing else there
+    #[arg(long, requires = "out")]
+    force: bool,
     /// Write the message budget of the run there, as one HTML page
     #[arg(long, value_name = "FILE.html", conflicts_with = "repeat")]
     report: Option<PathBuf>,
@@ -129,10 +133,22 @@ pub fn run(arguments: &SimArguments) -> Result<Status, Failure> {
         return Err(Failure::input("--metrics and --open-metrics tell of one run, not of all"));
     }
     let engine = Engine::new(arguments, single)?;
+    jobs.iter()
+        .filter_map(|job| job.out.as_deref())
+        .try_for_each(|out| claim(out, arguments.force))?;
     if let [job] = jobs.as_mut_slice() {
         return run_one(arguments, &engine, job);
     }
     Campaign::new(arguments.scenario == "all", arguments.repeat, arguments.json).run(&engine, jobs)
+}
+
+/// Sees to it before anything runs that a run can have the folder `out` for itself.
+fn claim(out: &Path, force: bool) -> Result<(), Failure> {
+    if !folder::files_of_a_run(out).map_err(Failure::environment)?.is_empty() && !force {
+        let words = "holds a run: name another folder, or --force to have it replaced";
+        return Err(Failure::input(format!("{}: {words}", out.display())));
+    }
+    Ok(())
 }
 
 /// Does the one run, draws it if it is to be drawn, and tells of it.

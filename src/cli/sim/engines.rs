@@ -81,6 +81,9 @@ impl Engine {
     pub fn run(&self, job: &Job) -> Result<Done, Failure> {
         let limited = !self.profile.budget.is_empty() || !job.scenario.budget.is_empty();
         let analyses = (self.analyses || limited) && !self.setup.foreign;
+        if let Some(out) = &job.out {
+            folder::clear(out).map_err(Failure::environment)?;
+        }
         let (evidence, records) = match &self.real {
             Some(options) => run_real(job, options)?,
             None => self.run_virtual(job, analyses)?,

@@ -52,8 +52,9 @@ pub struct RealOptions {
     pub precise: bool,
     /// No pipes for the replicas' output; one that ends by itself is not noticed.
     pub silence: bool,
-    /// Folder for `records/ID.bin`, `simulator.bin` and the black boxes, `boxes/ID.box`; `None`: the
-    /// records are read and thrown away, and there are no boxes.
+    /// Folder for `records/ID.bin`, `simulator.bin` and the black boxes, `boxes/ID.box`, without those
+    /// of another run ([`super::folder`]); `None`: the records are read and thrown away, and there are
+    /// no boxes.
     pub out: Option<PathBuf>,
     /// Show a progress bar, if stderr is a terminal.
     pub progress: bool,
@@ -141,7 +142,7 @@ pub enum RealError {
 /// If a socket, a child or a file cannot be had, or the user breaks it off. No child is left behind.
 pub fn run(scenario: &Scenario, options: &RealOptions) -> Result<RealRun, RealError> {
     interrupt::watch().map_err(RealError::Wait)?;
-    let recordings = Recordings::prepare(options.out.as_deref(), scenario.replicas)?;
+    let recordings = Recordings::prepare(options.out.as_deref())?;
     let launcher = Launcher::new(options, recordings.folder())?;
     let mut engine = Engine::launch(scenario, options, &launcher)?;
     engine.start(&recordings)?;
