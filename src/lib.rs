@@ -16,6 +16,7 @@
 //! | [`metrics`] | records and status as Prometheus and OpenMetrics text | budget, raft, record, replica, wire |
 //! | [`tuning_file`] | profiles: the core's knobs from TOML, and what a run may spend | budget, raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
+//! | [`interrupt`] | Ctrl-C, and whatever else asks the program to stop | |
 //! | [`recorder`] | the black box, and what the boxes of a cluster tell | interface, raft, record |
 //! | [`trace`] | a run as one Chrome trace file | interface, raft, record, wire |
 //! | [`service`] | a replica as a process: socket, timers, signals | recorder and below; never sim |
@@ -34,6 +35,7 @@ pub mod budget;
 pub mod cli;
 pub mod clock;
 pub mod interface;
+pub mod interrupt;
 pub mod kv;
 pub mod metrics;
 pub mod raft;

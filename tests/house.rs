@@ -18,6 +18,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("metrics", &["budget", "raft", "record", "replica", "wire"]),
     ("tuning_file", &["budget", "raft"]),
     ("clock", &["raft"]),
+    ("interrupt", &[]),
     ("trace", &["interface", "raft", "record", "wire"]),
     ("recorder", &["interface", "raft", "record"]),
     (
@@ -35,13 +36,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("sim", &["budget", "clock", "interface", "raft", "record", "replica", "wire"]),
+    ("sim", &["budget", "clock", "interface", "interrupt", "raft", "record", "replica", "wire"]),
     ("tune", &["budget", "raft", "record", "sim"]),
     ("top", &["metrics"]),
     (
         "cli",
         &[
             "budget",
+            "interrupt",
             "metrics",
             "raft",
             "record",

@@ -7,14 +7,13 @@
 //! - `ledger`: what was read, for the books, and the simulator's own records;
 //! - `discovery`: where the replicas serve their metrics;
 //! - `recordings`: what the replicas recorded, on the run's clock;
-//! - `interrupt`, `progress`: the terminal's part.
+//! - `progress`: the terminal's part.
 //!
 //! A replica's records come from the folder that its environment names, so they cost it nothing but
 //! the writing, and a foreign program is simply not read.
 
 mod discovery;
 mod engine;
-mod interrupt;
 mod ledger;
 mod node;
 mod process;
@@ -141,7 +140,7 @@ pub enum RealError {
 /// # Errors
 /// If a socket, a child or a file cannot be had, or the user breaks it off. No child is left behind.
 pub fn run(scenario: &Scenario, options: &RealOptions) -> Result<RealRun, RealError> {
-    interrupt::watch().map_err(RealError::Wait)?;
+    crate::interrupt::watch().map_err(RealError::Wait)?;
     let recordings = Recordings::prepare(options.out.as_deref())?;
     let launcher = Launcher::new(options, recordings.folder())?;
     let mut engine = Engine::launch(scenario, options, &launcher)?;
