@@ -5,10 +5,12 @@ mod desk;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use desk::{Desk, Done, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 #[test]
 fn a_folder_that_holds_a_run_is_refused_and_force_replaces_what_is_ours() {
@@ -65,6 +67,108 @@ fn every_reader_takes_the_files_that_run_json_names() {
     assert!(told() == before && trace() == drawn);
     let refused = desk.run("postmortem run");
     refused.assert_refused(2, &["run: a run in virtual time has no black boxes"]);
+}
+
+/// A real run under way, which has lasted for some seconds; it serves metrics, so that it is known
+/// when it began.
+fn under_way(desk: &Desk, words: &str) -> Child {
+    let words = format!("sim simple-2 --real --seed 1 --metrics targets.json {words}");
+    let mut command = desk.command(&words);
+    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the run", || desk.path().join("targets.json").exists());
+    std::thread::sleep(Duration::from_secs(7));
+    run
+}
+
+#[test]
+fn ctrl_c_in_a_real_run_leaves_all_that_happened_until_then() {
+    let desk = Desk::new();
+    let run = under_way(&desk, "--out run --report run.html --trace run.json");
+    kill_process(Pid::from_child(&run), Signal::INT).unwrap();
+    let done = Done::of(run.wait_with_output().unwrap());
+    assert_eq!((done.status, done.err.lines().count()), (130, 1), "{done:?}");
+    assert!(done.err.starts_with("laconic: interrupted at "), "{done:?}");
+    assert!(done.out.starts_with("simple-2, seed 1: interrupted at "), "{done:?}");
+    assert!(done.out.contains("Messages by kind and cause"), "{done:?}");
+    let told: Value =
+        serde_json::from_str(&fs::read_to_string(desk.path().join("run/run.json")).unwrap())
+            .unwrap();
+    let outcome = told["outcome"].as_object().unwrap();
+    assert!(outcome["over"].is_null() && outcome["ended_at_us"].as_u64().unwrap() > 1_000_000);
+    for name in ["run.html", "run.json", "run/history.jsonl"] {
+        assert!(fs::metadata(desk.path().join(name)).unwrap().len() > 0, "{name}");
+    }
+    for words in ["budget run", "records run", "trace run -o again.json", "postmortem run"] {
+        let read = desk.run(words);
+        assert_eq!((read.status, read.err.as_str()), (0, ""), "{words}: {read:?}");
+    }
+}
+
+/// Nobody is left to end the replicas, and nobody to say how the run ended.
+#[test]
+fn after_sigkill_of_the_simulator_its_replicas_end_and_the_folder_is_read() {
+    let desk = Desk::new();
+    let mut run = under_way(&desk, "--out run");
+    let replicas = children_of(run.id());
+    assert_eq!(replicas.len(), 5);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    for replica in replicas {
+        wait_until(&replica, || !is_running(&replica));
+    }
+    for (words, lacks) in [
+        ("records run", "no whole records"),
+        ("trace run", "history.jsonl"),
+        ("postmortem run", ""),
+    ] {
+        let read = desk.run(words);
+        let fine = read.status == 0 || read.status == 2 && read.err.contains(lacks);
+        assert!(fine && read.out.len() > 50, "{words}: {read:?}");
+    }
+    let read = desk.run("budget run");
+    assert_eq!(read.status, 2, "{read:?}");
+    assert!(read.err.contains("run.json: the run was killed"), "{read:?}");
+    assert!(read.out.contains("Messages by kind and cause"), "{read:?}");
+}
+
+/// The processes that `parent` has started and that run.
+fn children_of(parent: u32) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let names = processes.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let is_child = |name: &String| {
+        let status = fs::read_to_string(format!("/proc/{name}/status")).unwrap_or_default();
+        status.lines().any(|line| line == format!("PPid:\t{parent}"))
+    };
+    names.filter(is_child).collect()
+}
+
+/// Whether process `pid` is there, and no zombie that nobody has collected yet.
+fn is_running(pid: &str) -> bool {
+    let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !state.is_empty() && !state.contains(") Z ")
+}
+
+#[test]
+fn a_campaign_that_is_interrupted_sums_up_what_was_done() {
+    let desk = Desk::new();
+    let mut command = desk.command("sim large --repeat 200 --seed 1");
+    let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // By then it has taken over the signal, as nothing else does that comes before the runs.
+    wait_until("the campaign", || watches_interrupts(run.id()));
+    kill_process(Pid::from_child(&run), Signal::INT).unwrap();
+    let done = Done::of(run.wait_with_output().unwrap());
+    assert_eq!(done.status, 130, "{done:?}");
+    let words = done.err.trim().strip_prefix("laconic: interrupted after ").unwrap();
+    let number = words.strip_suffix(" of 200 runs").unwrap().parse::<usize>().unwrap();
+    let last = done.out.lines().last().unwrap();
+    assert!(number < 200 && last.ends_with(&format!("out of {number} runs")), "{done:?}");
+}
+
+/// Whether process `pid` catches SIGINT, which is signal 2.
+fn watches_interrupts(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t"));
+    caught.is_some_and(|mask| u64::from_str_radix(mask, 16).unwrap() & 2 != 0)
 }
 
 #[test]

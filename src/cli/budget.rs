@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::output::{print, print_styled, write};
 use super::{Failure, Status};
 use crate::budget::report::Verification;
 use crate::budget::{self, Analysis, Report, RunFacts, document, html, markdown, read_run, text};
-use crate::record::{RunRecords, Sink, read_history};
+use crate::raft::Micros;
+use crate::record::{Fact, RunRecords, Sink, read_history};
 use crate::sim::scenario::Scenario;
 use crate::tune::{Experiment, verify};
 
@@ -138,13 +140,18 @@ fn verify_by_rerun(folder: &Path, report: &Report, seeds: u64) -> Result<Verific
 
 /// The analysis of the run in `folder`.
 pub(super) fn analyse(folder: &Path) -> Result<Report, Failure> {
-    let run = read_run(folder).map_err(Failure::input)?;
-    let facts = RunFacts::from_json(&run).map_err(|reason| {
-        Failure::input(format!("{}: {reason}", folder.join("run.json").display()))
-    })?;
+    let mut run = read_run(folder).map_err(Failure::input)?;
+    let path = folder.join("run.json");
+    let mut problems = Vec::new();
+    if run["outcome"].is_object() && run["outcome"]["ended_at_us"].is_null() {
+        complete(&mut run["outcome"], folder)?;
+        let words = "the run was killed: its end is that of its records";
+        problems.push(format!("{}: {words}", path.display()));
+    }
+    let facts = RunFacts::from_json(&run)
+        .map_err(|reason| Failure::input(format!("{}: {reason}", path.display())))?;
     let mut records = RunRecords::open(folder).map_err(Failure::input)?;
     let missing = (facts.replicas + 1).saturating_sub(records.files());
-    let mut problems = Vec::new();
     let requests = read_history(folder).unwrap_or_else(|error| {
         problems.push(error.to_string());
         Vec::new()
@@ -159,6 +166,19 @@ pub(super) fn analyse(folder: &Path) -> Result<Report, Failure> {
         eprintln!("laconic: {problem}");
     }
     Ok(analysis.finish(&requests, problems))
+}
+
+/// Adds to `outcome`, of a run in `folder` that could not say how it ended, what its records know of
+/// that: the last time, and how many messages the simulator has counted.
+fn complete(outcome: &mut Value, folder: &Path) -> Result<(), Failure> {
+    let (mut ended_at, mut counted) = (Micros(0), 0);
+    for record in RunRecords::open(folder).map_err(Failure::input)? {
+        ended_at = ended_at.max(record.at);
+        counted += u64::from(matches!(record.fact, Fact::Routed { .. }));
+    }
+    outcome["ended_at_us"] = ended_at.0.into();
+    outcome["messages"] = json!({ "counted": counted });
+    Ok(())
 }
 
 fn tell(format: Format, reports: &[Report]) -> Result<String, Failure> {

@@ -8,10 +8,11 @@ use clap::Args;
 
 use super::compare::machine;
 use super::output::print;
+use super::sim::whole_real_run;
 use super::{Failure, Status};
 use crate::sim::calibration::Samples;
 use crate::sim::delays::Delays;
-use crate::sim::real::{self, RealOptions};
+use crate::sim::real::RealOptions;
 use crate::sim::scenario::Scenario;
 
 /// Runs that show every delay: appends under load, and replicas that are killed.
@@ -41,7 +42,7 @@ pub fn run(arguments: &CalibrateArguments) -> Result<Status, Failure> {
     for name in RUNS {
         let scenario = Scenario::load(name).map_err(Failure::input)?;
         let options = RealOptions { seed: 1, progress: true, ..RealOptions::default() };
-        let run = real::run(&scenario, &options).map_err(super::sim::real_failure)?;
+        let run = whole_real_run(&scenario, &options)?;
         samples.add(&run);
     }
     let delays = samples.into_delays(machine(), timer_late);

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::output::print;
+use super::sim::whole_real_run;
 use super::{Failure, Status};
 use crate::raft::Micros;
 use crate::sim::delays::Delays;
 use crate::sim::fold::MessageTable;
-use crate::sim::real::{self, RealOptions};
+use crate::sim::real::RealOptions;
 use crate::sim::scenario::Scenario;
 use crate::sim::virtual_time::{self, Keep, VirtualOptions};
 use crate::tuning_file;
@@ -109,7 +110,7 @@ fn real_run(scenario: &Scenario, seed: u64, arguments: &CompareArguments) -> Res
         progress: true,
         ..RealOptions::default()
     };
-    let run = real::run(scenario, &options).map_err(super::sim::real_failure)?;
+    let run = whole_real_run(scenario, &options)?;
     let median = run.conclusion.median_latency.unwrap_or_default();
     Ok((run.conclusion.counts.messages, median, run.fold.table))
 }

@@ -50,6 +50,11 @@ impl Failure {
         Failure { status: Status::BadInput, message: message.to_string() }
     }
 
+    /// The user wants no more.
+    pub fn interrupted(message: impl ToString) -> Failure {
+        Failure { status: Status::Interrupted, message: message.to_string() }
+    }
+
     /// The machine said no.
     pub fn environment(message: impl ToString) -> Failure {
         Failure { status: Status::Environment, message: message.to_string() }

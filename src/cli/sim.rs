@@ -3,7 +3,7 @@
 mod campaign;
 mod engines;
 
-pub(super) use engines::real_failure;
+pub(super) use engines::whole_real_run;
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -38,6 +38,9 @@ Examples:
   laconic sim simple-2 --real           child processes over UDP, in real time
   laconic sim simple-2 --real --replica ./4730kvstore
                                         any program that speaks the interface
+
+Ctrl-C ends a real run where it is: it is judged, reported, kept and drawn as
+far as it went. Of several runs those that are done are summed up.
 
 Tiers: 0 bonus, 1 full, 2 partial, 3 none.
 
@@ -181,6 +184,10 @@ fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
                 print_styled(&budget::text(&budget::summary(report)))?;
             }
         }
+    }
+    if done.is_interrupted() {
+        let seconds = done.outcome.conclusion.ended_at.as_seconds();
+        return Err(Failure::interrupted(format!("interrupted at {seconds:.1} s")));
     }
     Ok(match done.outcome.passed {
         false => Status::CheckFailed,

@@ -75,8 +75,7 @@ mod with_terminal {
         ratatui::restore();
         if interrupt::seen() {
             // The terminal may be gone, and what failed for that is no news.
-            let message = "interrupted".to_owned();
-            return Err(Failure { status: Status::Interrupted, message });
+            return Err(Failure::interrupted("interrupted"));
         }
         watched.map(|()| Status::Good).map_err(Failure::environment)
     }

@@ -8,10 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::history::{Action, Operation};
-use super::outcome::Outcome;
+use super::outcome::{Outcome, SCHEMA, Setup};
 use super::scenario::Scenario;
 use crate::budget::Limits;
 use crate::interface::Address;
@@ -114,8 +115,29 @@ pub struct Tuned<'a> {
     pub budget: &'a Limits,
 }
 
+/// What `run.json` holds before the run: all that it takes to do it again, and of the outcome how it
+/// is done. Where the rest is missing the run was killed before it could say.
+pub fn run_json_before(scenario: &Scenario, tuned: Tuned<'_>, setup: &Setup, seed: u64) -> Value {
+    let Setup { engine, timing, profile, foreign } = setup;
+    let name = &scenario.name;
+    let outcome = json!({
+        "schema": SCHEMA,
+        "engine": engine,
+        "timing": timing,
+        "profile": profile,
+        "foreign": foreign,
+        "scenario": name,
+        "seed": seed,
+    });
+    with_outcome(scenario, tuned, &outcome)
+}
+
 /// What `run.json` holds: all that it takes to do the run again, and what came of it.
 pub fn run_json(scenario: &Scenario, tuned: Tuned<'_>, outcome: &Outcome) -> Value {
+    with_outcome(scenario, tuned, outcome)
+}
+
+fn with_outcome(scenario: &Scenario, tuned: Tuned<'_>, outcome: &impl Serialize) -> Value {
     json!({
         "laconic_version": env!("CARGO_PKG_VERSION"),
         "scenario": scenario.to_json(),
@@ -125,19 +147,30 @@ pub fn run_json(scenario: &Scenario, tuned: Tuned<'_>, outcome: &Outcome) -> Val
     })
 }
 
-/// Writes what is known at a run's end; records have been written on the way.
+/// Makes `out` the folder of a run that is about to begin: without what an earlier one left there,
+/// and with `run`, so that whatever becomes of it the files beside it can be read.
 ///
 /// # Errors
 /// If the folder or a file cannot be written.
-pub fn write(out: &Path, run: &Value, requests: &[ClientRequest]) -> Result<(), FolderError> {
-    let put = |name: &str, text: String| {
-        let path = out.join(name);
-        std::fs::write(&path, text).map_err(|source| FolderError { path, source })
-    };
+pub fn begin(out: &Path, run: &Value) -> Result<(), FolderError> {
+    clear(out)?;
     std::fs::create_dir_all(out).map_err(|source| FolderError { path: out.to_owned(), source })?;
-    put("run.json", format!("{run:#}\n"))?;
+    put(out, "run.json", &format!("{run:#}\n"))
+}
+
+/// Writes what is known at a run's end into its folder; records have been written on the way.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn finish(out: &Path, run: &Value, requests: &[ClientRequest]) -> Result<(), FolderError> {
+    put(out, "run.json", &format!("{run:#}\n"))?;
     let lines = requests.iter().map(|request| request.json_line() + "\n");
-    put("history.jsonl", lines.collect())
+    put(out, "history.jsonl", &lines.collect::<String>())
+}
+
+fn put(out: &Path, name: &str, text: &str) -> Result<(), FolderError> {
+    let path = out.join(name);
+    std::fs::write(&path, text).map_err(|source| FolderError { path, source })
 }
 
 /// The requests of a run, as its folder tells them.

@@ -130,15 +130,17 @@ pub enum RealError {
         /// Why.
         source: io::Error,
     },
-    /// Ctrl-C.
+    /// Ctrl-C, before the clock of the run began.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// Runs `scenario` over real UDP, in real time.
+/// Runs `scenario` over real UDP, in real time. A run that the user interrupts ends there, is judged
+/// by what it showed, and says so in its conclusion.
 ///
 /// # Errors
-/// If a socket, a child or a file cannot be had, or the user breaks it off. No child is left behind.
+/// If a socket, a child or a file cannot be had, or the user interrupts it before its clock has
+/// begun. No child is left behind.
 pub fn run(scenario: &Scenario, options: &RealOptions) -> Result<RealRun, RealError> {
     crate::interrupt::watch().map_err(RealError::Wait)?;
     let recordings = Recordings::prepare(options.out.as_deref())?;
@@ -148,7 +150,7 @@ pub fn run(scenario: &Scenario, options: &RealOptions) -> Result<RealRun, RealEr
     if let Some(path) = &options.discovery {
         discovery::write(path, recordings.folder(), scenario.replicas)?;
     }
-    while !engine.is_over() {
+    while !engine.is_over() && !crate::interrupt::seen() {
         engine.turn()?;
     }
     let finished = engine.finish()?;
