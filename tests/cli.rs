@@ -3,14 +3,14 @@
 mod desk;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use desk::{Desk, Done, PATIENCE, PROGRAM};
-use rustix::process::{Pid, Signal, kill_process};
+use desk::{Desk, Done, PATIENCE, PROGRAM, wait_until};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 
 /// Columns of the terminal that output is made for.
@@ -147,7 +147,53 @@ fn a_replica_program_that_is_missing_is_named() {
 fn a_folder_that_cannot_be_written_is_named() {
     let desk = Desk::new();
     desk.write("file", "");
-    desk.run("sim simple-2 --out file").assert_refused(4, &["file/records", "Not a directory"]);
+    desk.run("sim simple-2 --out file").assert_refused(4, &["file: ", "Not a directory"]);
+}
+
+/// What is wrong with a name is said before anything is done that takes its time or leaves something.
+#[test]
+fn all_names_are_tried_before_anything_runs() {
+    let desk = Desk::new();
+    keep_run(&desk);
+    desk.write("file", "");
+    let long = "sim simple-2 --real --out kept";
+    for (words, variable, status, named) in [
+        (&*format!("{long} --report none/x.html"), "", 4, "none/x.html: No such file"),
+        (&*format!("{long} --trace file/x.json"), "", 4, "file/x.json: Not a directory"),
+        (&*format!("{long} --metrics run"), "", 4, "run: is a directory"),
+        (&*format!("{long} --profile none"), "", 2, "\"none\""),
+        (&*format!("{long} --replica ./none"), "", 4, "none: cannot be launched"),
+        (&*format!("{long} --replica ./file"), "", 4, "file: cannot be launched"),
+        (long, "LACONIC_LOG", 2, "LACONIC_LOG: \"a=b=c\" is no log filter"),
+        (long, "LACONIC_SPANS", 2, "LACONIC_SPANS: \"a=b=c\" is neither"),
+        ("sim large --out kept --open-metrics none/x.om", "", 4, "none/x.om: No such file"),
+        ("sim simple-2 --repeat 9 --out file/runs", "", 4, "file/runs/simple-2-seed-"),
+        ("calibrate --out none/delays.json", "", 4, "none/delays.json: No such file"),
+        ("calibrate", "LACONIC_SPANS", 2, "LACONIC_SPANS"),
+        ("compare --profile none", "", 2, "\"none\""),
+        ("budget run --verify --seeds 9999 -o none/x", "", 4, "none/x: No such file"),
+        ("budget run none --verify --seeds 9999", "", 2, "none/run.json: No such file"),
+        ("trace run -o none/trace.json", "", 4, "none/trace.json: No such file"),
+    ] {
+        let mut command = desk.command(words);
+        if !variable.is_empty() {
+            command.env(variable, "a=b=c");
+        }
+        let mut child =
+            Guarded(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        let pid = Pid::from_child(&child.0);
+        let has_ended = || {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            waitid(WaitId::Pid(pid), options).unwrap().is_some()
+        };
+        wait_until(words, has_ended);
+        let (mut out, mut err) = (String::new(), String::new());
+        child.0.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        child.0.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        let status_seen = child.0.wait().unwrap().code().unwrap();
+        Done { status: status_seen, out, err }.assert_refused(status, &[named]);
+        assert!(!desk.path().join("kept").exists(), "{words}");
+    }
 }
 
 #[test]
@@ -282,7 +328,8 @@ fn of_several_runs_one_that_could_not_be_done_decides_the_status() {
     desk.write("loud.json", too_loud());
     // The second run cannot write its folder, while the first fails its check.
     fs::create_dir(desk.path().join("out")).unwrap();
-    desk.write("out/loud-seed-6", "");
+    fs::create_dir(desk.path().join("out/loud-seed-6")).unwrap();
+    desk.write("out/loud-seed-6/records", "no folder");
     let done = desk.run("sim loud.json --repeat 2 --out out");
     assert_eq!(done.status, 4, "{done:?}");
     assert!(done.err.contains("loud-seed-6") && done.err.lines().count() == 1, "{done:?}");

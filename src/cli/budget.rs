@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::output::{print, print_styled, write};
+use super::output::{check_file, print, print_styled, write};
 use super::{Failure, Status};
 use crate::budget::report::Verification;
 use crate::budget::{self, Analysis, Report, RunFacts, document, html, markdown, read_run, text};
@@ -92,6 +92,13 @@ pub fn run(arguments: &BudgetArguments) -> Result<Status, Failure> {
     if let Some(BudgetCommand::Diff(arguments)) = &arguments.command {
         return run_diff(arguments);
     }
+    arguments.output.iter().try_for_each(|path| check_file(path))?;
+    // The last of several is not to be found missing when the first has been verified.
+    arguments
+        .runs
+        .iter()
+        .try_for_each(|folder| read_run(folder).map(drop))
+        .map_err(Failure::input)?;
     let mut reports = Vec::new();
     for folder in &arguments.runs {
         let mut report = analyse(folder)?;

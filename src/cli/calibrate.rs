@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::compare::machine;
-use super::output::print;
+use super::output::{check_file, print, write};
 use super::sim::whole_real_run;
 use super::{Failure, Status};
+use crate::service;
 use crate::sim::calibration::Samples;
 use crate::sim::delays::Delays;
 use crate::sim::real::RealOptions;
@@ -37,6 +38,8 @@ pub struct CalibrateArguments {
 
 /// Measures and writes.
 pub fn run(arguments: &CalibrateArguments) -> Result<Status, Failure> {
+    arguments.out.iter().try_for_each(|path| check_file(path))?;
+    service::check_inherited().map_err(Failure::input)?;
     let timer_late = timer_late()?;
     let mut samples = Samples::default();
     for name in RUNS {
@@ -49,8 +52,7 @@ pub fn run(arguments: &CalibrateArguments) -> Result<Status, Failure> {
     let text = lines(&delays);
     match &arguments.out {
         None => print(&text)?,
-        Some(path) => std::fs::write(path, text)
-            .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?,
+        Some(path) => write(path, &text)?,
     }
     Ok(Status::Good)
 }

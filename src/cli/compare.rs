@@ -7,7 +7,8 @@ use clap::Args;
 use super::output::print;
 use super::sim::whole_real_run;
 use super::{Failure, Status};
-use crate::raft::Micros;
+use crate::raft::{Micros, Tuning};
+use crate::service;
 use crate::sim::delays::Delays;
 use crate::sim::fold::MessageTable;
 use crate::sim::real::RealOptions;
@@ -24,7 +25,7 @@ const MOST_MESSAGES: f64 = 5.0;
 const MOST_MEDIAN: f64 = 25.0;
 const MOST_SHARE: f64 = 5.0;
 
-/// Run five scenarios in both engines and say how far they agree (three minutes).
+/// Run five scenarios in both engines and say how far they agree (ten minutes).
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -55,6 +56,8 @@ struct Figures {
 
 /// Compares.
 pub fn run(arguments: &CompareArguments) -> Result<Status, Failure> {
+    let tuning = tuning_file::load(&arguments.profile).map_err(Failure::input)?.tuning;
+    service::check_inherited().map_err(Failure::input)?;
     print(&format!(
         "Virtual against real, on {}\n{:<14}{:>8}{:>9}{:>9}{:>11}{:>9}{:>9}{:>9}\n",
         machine(),
@@ -73,7 +76,7 @@ pub fn run(arguments: &CompareArguments) -> Result<Status, Failure> {
         let seeds = arguments.seed..arguments.seed + arguments.repeat;
         let real = seeds.clone().map(|seed| real_run(&scenario, seed, arguments));
         let real = figures(real.collect::<Result<_, Failure>>()?);
-        let virtual_time = seeds.map(|seed| virtual_run(&scenario, seed, arguments));
+        let virtual_time = seeds.map(|seed| virtual_run(&scenario, seed, &tuning));
         let virtual_time = figures(virtual_time.collect::<Result<_, Failure>>()?);
         let messages = percent(virtual_time.messages, real.messages);
         let median = percent(virtual_time.median_us, real.median_us);
@@ -115,14 +118,10 @@ fn real_run(scenario: &Scenario, seed: u64, arguments: &CompareArguments) -> Res
     Ok((run.conclusion.counts.messages, median, run.fold.table))
 }
 
-fn virtual_run(
-    scenario: &Scenario,
-    seed: u64,
-    arguments: &CompareArguments,
-) -> Result<Run, Failure> {
+fn virtual_run(scenario: &Scenario, seed: u64, tuning: &Tuning) -> Result<Run, Failure> {
     let options = VirtualOptions {
         seed,
-        tuning: tuning_file::load(&arguments.profile).map_err(Failure::input)?.tuning,
+        tuning: tuning.clone(),
         precise: false,
         through_codec: false,
         delays: Delays::embedded(),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{print, print_styled, write};
+use super::output::{check_file, check_folder, print, print_styled, write};
 use super::trace::draw_run;
 use super::{Failure, Status};
 use crate::budget;
@@ -136,6 +136,8 @@ pub fn run(arguments: &SimArguments) -> Result<Status, Failure> {
         return Err(Failure::input("--metrics and --open-metrics tell of one run, not of all"));
     }
     let engine = Engine::new(arguments, single)?;
+    let files = [&arguments.report, &arguments.trace, &arguments.metrics, &arguments.open_metrics];
+    files.into_iter().flatten().try_for_each(|path| check_file(path))?;
     jobs.iter()
         .filter_map(|job| job.out.as_deref())
         .try_for_each(|out| claim(out, arguments.force))?;
@@ -151,7 +153,7 @@ fn claim(out: &Path, force: bool) -> Result<(), Failure> {
         let words = "holds a run: name another folder, or --force to have it replaced";
         return Err(Failure::input(format!("{}: {words}", out.display())));
     }
-    Ok(())
+    check_folder(out)
 }
 
 /// Does the one run, draws it if it is to be drawn, and tells of it.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::output::print;
+use super::output::{check_file, print};
 use super::{Failure, Status};
 use crate::record::{RunFiles, RunRecords, SIMULATOR, read_history};
 use crate::trace::{Arrows, SpanFile, draw};
@@ -59,6 +59,7 @@ pub fn run(arguments: &TraceArguments) -> Result<Status, Failure> {
 /// Draws the kept run `run` into the file `output`: how its messages ended, and what could not be
 /// read, a line each.
 pub(super) fn draw_run(run: &Path, output: &Path) -> Result<(Arrows, Vec<String>), Failure> {
+    check_file(output)?;
     let mut records = RunRecords::open(run).map_err(Failure::input)?;
     let ranks = records.tellers().filter(|teller| *teller != SIMULATOR).map(|teller| teller.0);
     let Some(highest) = ranks.max() else {

@@ -28,16 +28,22 @@ pub(super) fn log_to_stderr(
     filter: Option<&str>,
     spans: Option<SpanLayer>,
 ) -> Result<(), BadEnvironment> {
-    let filter = filter.unwrap_or("warn");
-    let parsed = EnvFilter::try_new(format!("{filter},{TARGET}=off")).map_err(|reason| {
-        BadEnvironment::Log { filter: filter.to_owned(), reason: reason.to_string() }
-    })?;
+    let parsed = log_filter(filter)?;
     let lines = fmt::layer()
         .with_writer(io::stderr)
         // A closed stderr must not end the replica.
         .log_internal_errors(false);
     tracing_subscriber::registry().with(spans).with(lines.with_filter(parsed)).init();
     Ok(())
+}
+
+/// The filter of log lines that `filter` is.
+pub(super) fn log_filter(filter: Option<&str>) -> Result<EnvFilter, BadEnvironment> {
+    let filter = filter.unwrap_or("warn");
+    EnvFilter::try_new(format!("{filter},{TARGET}=off")).map_err(|reason| BadEnvironment::Log {
+        filter: filter.to_owned(),
+        reason: reason.to_string(),
+    })
 }
 
 /// All that listens to a replica's records.

@@ -165,10 +165,9 @@ impl Spans {
         environment: &Environment,
         members: &Membership,
     ) -> Result<(Option<SpanLayer>, Spans), BadEnvironment> {
-        let Some(text) = &environment.spans else {
+        let Some(sampling) = Spans::sampling(environment)? else {
             return Ok((None, Spans::default()));
         };
-        let sampling = text.parse().map_err(|()| BadEnvironment::Spans(text.clone()))?;
         let out = environment.out.as_deref().ok_or(BadEnvironment::SpansWithoutOut)?;
         let Some(file) = SpanFile::create(out, members) else {
             return Ok((None, Spans::default()));
@@ -188,6 +187,15 @@ impl Spans {
             leaving: None,
         };
         Ok((Some(layer), Spans(Some(Box::new(sample)))))
+    }
+
+    /// One step in how many is spanned, if any is.
+    ///
+    /// # Errors
+    /// If `LACONIC_SPANS` is no sampling.
+    pub fn sampling(environment: &Environment) -> Result<Option<Sampling>, BadEnvironment> {
+        let parse = |text: &String| text.parse().map_err(|()| BadEnvironment::Spans(text.clone()));
+        environment.spans.as_ref().map(parse).transpose()
     }
 
     /// Tells the file, whose times count from its own beginning, where the machine's clock stands,

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
+
 use super::{Job, SimArguments};
 use crate::budget::{Analysis, Report, RunFacts};
 use crate::cli::Failure;
@@ -11,6 +13,7 @@ use crate::metrics::OpenMetrics;
 use crate::raft::Micros;
 use crate::record::{Record, RunRecords, Sink};
 use crate::replica::Replica;
+use crate::service;
 use crate::sim::delays::Delays;
 use crate::sim::folder::{self, Tuned};
 use crate::sim::outcome::{Evidence, Outcome, Setup, judge};
@@ -56,6 +59,12 @@ impl Engine {
     /// The engine that `arguments` ask for.
     pub fn new(arguments: &SimArguments, analyses: bool) -> Result<Engine, Failure> {
         let profile = tuning_file::load(&arguments.profile).map_err(Failure::input)?;
+        match &arguments.replica {
+            // What cannot be launched would else be found by each run for itself.
+            Some(program) => check_program(program)?,
+            None if arguments.real => service::check_inherited().map_err(Failure::input)?,
+            None => {}
+        }
         let foreign = arguments.replica.as_deref().map(|program| program.display().to_string());
         let setup = Setup {
             engine: if arguments.real { "real" } else { "virtual" },
@@ -195,6 +204,14 @@ fn run_real(job: &Job, options: &RealOptions) -> Result<(Evidence, Vec<Record>),
     let RealRun { conclusion, fold, balances, by_type, records, .. } = run;
     let by_type = if options.foreign { by_type } else { Vec::new() };
     Ok((Evidence { conclusion, fold, balances, invariants: None, by_type }, records))
+}
+
+/// Sees to it that there is a `program` to launch.
+fn check_program(program: &Path) -> Result<(), Failure> {
+    let found = program.metadata().and_then(|_| Ok(access(program, Access::EXEC_OK)?));
+    found.map_err(|error| {
+        Failure::environment(format!("{}: cannot be launched: {error}", program.display()))
+    })
 }
 
 /// Why a real run could not be done, and how to exit.
