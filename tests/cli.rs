@@ -112,6 +112,52 @@ fn a_bad_scenario_is_refused_with_file_key_and_rule() {
 }
 
 #[test]
+fn a_misspelt_key_is_named_with_the_nearest_and_refused_if_strict() {
+    let desk = Desk::new();
+    let good = fs::read_to_string("tests/scenarios/simple-1.json").unwrap();
+    let tests = good.find("\"tests\"").unwrap();
+    let with = |keys: &str| good[..tests].to_owned() + keys + ", " + &good[tests..];
+    for (keys, key, nearest) in [
+        ("\"bugdet\": {}", "bugdet", "budget"),
+        ("\"clock_drift\": []", "clock_drift", "clock_drift_ppm"),
+        ("\"network\": {\"duplicate\": 1}", "network.duplicate", "duplicates"),
+        (
+            "\"events\": [{\"type\": \"part_end\", \"time\": 1, \"tims\": 2}]",
+            "events[0].tims",
+            "time",
+        ),
+    ] {
+        desk.write("mine.json", with(keys));
+        let line =
+            format!("laconic: mine.json: {key}: no key of a scenario, did you mean {nearest}?");
+        let warned = desk.run("sim mine.json --seed 1");
+        assert_eq!((warned.status, warned.err), (0, format!("{line} (ignored)\n")));
+        let refused = desk.run("sim mine.json --seed 1 --strict");
+        refused.assert_refused(2, &[&line]);
+    }
+    desk.write("mine.json", with("\"comment\": \"mine\""));
+    let warned = desk.run("sim mine.json --seed 1");
+    assert_eq!(warned.err, "laconic: mine.json: comment: no key of a scenario (ignored)\n");
+    // The course's own files carry this one outside `tests`.
+    desk.write("mine.json", with("\"maximum_get_generation_fail_fraction\": 0.4"));
+    assert_eq!(desk.run("sim mine.json --seed 1 --strict").err, "");
+    desk.write("mine.json", with("\"budget\": {\"mesages_a_commit\": 3}"));
+    let refused = desk.run("sim mine.json");
+    refused.assert_refused(
+        2,
+        &["budget: unknown field `mesages_a_commit`, did you mean messages_a_commit?"],
+    );
+    desk.run("sim simple2").assert_refused(2, &["\"simple2\"", "did you mean simple-2?"]);
+    desk.run("sim simple-2 --profile corse").assert_refused(2, &["did you mean course?"]);
+    desk.write(
+        "mine.toml",
+        include_str!("../profiles/course.toml").replace("pre_vote =", "prevote ="),
+    );
+    let refused = desk.run("sim simple-2 --profile mine.toml");
+    refused.assert_refused(2, &["unknown field `prevote`, did you mean pre_vote?"]);
+}
+
+#[test]
 fn a_bad_profile_is_refused_with_line_key_and_rule() {
     let desk = Desk::new();
     let course = include_str!("../profiles/course.toml");

@@ -16,9 +16,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("replica", &["interface", "kv", "raft", "record", "wire"]),
     ("budget", &["interface", "raft", "record"]),
     ("metrics", &["budget", "raft", "record", "replica", "wire"]),
-    ("tuning_file", &["budget", "raft"]),
+    ("tuning_file", &["budget", "nearest", "raft"]),
     ("clock", &["raft"]),
     ("interrupt", &[]),
+    ("nearest", &[]),
     ("trace", &["interface", "raft", "record", "wire"]),
     ("recorder", &["interface", "raft", "record"]),
     (
@@ -36,7 +37,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("sim", &["budget", "clock", "interface", "interrupt", "raft", "record", "replica", "wire"]),
+    (
+        "sim",
+        &[
+            "budget",
+            "clock",
+            "interface",
+            "interrupt",
+            "nearest",
+            "raft",
+            "record",
+            "replica",
+            "wire",
+        ],
+    ),
     ("tune", &["budget", "raft", "record", "sim"]),
     ("top", &["metrics"]),
     (

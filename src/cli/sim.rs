@@ -60,6 +60,9 @@ pub struct SimArguments {
     /// Name of a scenario (simple-1 to advanced-4, large), a JSON file, or
     /// `all`: the course's seventeen
     scenario: String,
+    /// Refuse a scenario file with a key that nobody knows, instead of a warning
+    #[arg(long)]
+    strict: bool,
     /// Run child processes over real UDP, by the wall clock
     #[arg(long)]
     real: bool,
@@ -220,7 +223,11 @@ fn jobs(arguments: &SimArguments) -> Result<Vec<Job>, Failure> {
     let mut jobs = Vec::new();
     let drawn = RandomState::new().hash_one("seed") >> 32;
     for name in names {
-        let scenario = Scenario::load(name).map_err(Failure::input)?;
+        let (scenario, unknown) = Scenario::load_noting(name).map_err(Failure::input)?;
+        match unknown.first().filter(|_| arguments.strict) {
+            Some(key) => return Err(Failure::input(key)),
+            None => unknown.iter().for_each(|key| eprintln!("laconic: {key} (ignored)")),
+        }
         let first = arguments.seed.or(scenario.seed).unwrap_or(drawn);
         for seed in (0..arguments.repeat).map(|place| first.wrapping_add(place)) {
             let folder = |out: &PathBuf| match several {

@@ -83,6 +83,9 @@ fn unknown_keys_are_ignored_at_any_level() {
     let text = text.replacen("\"lifetime\"", &format!("{event}, \"lifetime\""), 1);
     let scenario = Scenario { events: Vec::new(), ..parse(&text) };
     assert_eq!(scenario, parse(SMALLEST));
+    let (_, unknown) = Scenario::parse_noting("small", "small.json", &text).unwrap();
+    let keys: Vec<&str> = unknown.iter().map(|unknown| unknown.key.as_str()).collect();
+    assert_eq!(keys, ["events[0].x", "network.x", "tests.benchmarks.x", "tests.x", "x"]);
 }
 
 #[test]
