@@ -63,15 +63,19 @@ enum BudgetCommand {
 Example:
   laconic sim simple-2 --seed 1 --out one
   laconic sim simple-2 --seed 1 --profile quiet --out other
-  laconic budget diff one other")]
+  laconic budget diff one other
+  laconic budget diff one other --format html -o diff.html")]
 struct DiffArguments {
     /// The first run's folder
     before: PathBuf,
     /// The second run's folder
     after: PathBuf,
-    /// How to tell it
+    /// How to tell it; html: both runs side by side
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Write it there instead of to standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 /// How a report is told.
@@ -108,26 +112,33 @@ pub fn run(arguments: &BudgetArguments) -> Result<Status, Failure> {
         reports.push(report);
     }
     let told = tell(arguments.format, &reports)?;
-    match &arguments.output {
-        Some(path) => write(path, &anstream::adapter::strip_str(&told).to_string())?,
-        None if arguments.format == Format::Text => print_styled(&told)?,
-        None => print(&told)?,
-    }
+    put_out(&told, arguments.format, arguments.output.as_deref())?;
     Ok(status(&reports))
 }
 
 fn run_diff(arguments: &DiffArguments) -> Result<Status, Failure> {
+    arguments.output.iter().try_for_each(|path| check_file(path))?;
     let reports = [analyse(&arguments.before)?, analyse(&arguments.after)?];
     let difference = budget::diff(&reports[0], &reports[1]);
-    match arguments.format {
-        Format::Text => print_styled(&text(&difference.document()))?,
-        Format::Markdown => print(&markdown(&difference.document()))?,
-        Format::Json => print(&json(&difference)?)?,
+    let told = match arguments.format {
+        Format::Text => text(&difference.document()),
+        Format::Markdown => markdown(&difference.document()),
+        Format::Json => json(&difference)?,
         Format::Html => {
-            return Err(Failure::input("diff has no HTML; take text, markdown or json"));
+            budget::html_of_difference(&reports, &difference).map_err(Failure::environment)?
         }
-    }
+    };
+    put_out(&told, arguments.format, arguments.output.as_deref())?;
     Ok(status(&reports))
+}
+
+/// Writes what is `told` into the file `output`, or prints it.
+fn put_out(told: &str, format: Format, output: Option<&Path>) -> Result<(), Failure> {
+    match output {
+        Some(path) => write(path, &anstream::adapter::strip_str(told).to_string()),
+        None if format == Format::Text => print_styled(told),
+        None => print(told),
+    }
 }
 
 /// Does the run in `folder` again in virtual time, with what `report` found turned.

@@ -117,9 +117,12 @@ Environment (nothing set: no files, only warnings printed, profile course):
   LACONIC_SPANS      1/100: times what carries one request in 100, and one other
                      step in 100, in LACONIC_OUT's spans/ID.json; 1: everything
   LACONIC_METRICS_ADDRESS
-                     PORT on 127.0.0.1, or IP:PORT, that serves /metrics, /status
-                     and /healthz; 0 is any free port, then named in ID.address
-What of these cannot be had is said in one line, and the replica serves on without it.
+                     PORT on 127.0.0.1, IP:PORT or HOST:PORT, that serves /metrics,
+                     /status and /healthz; port 0 is any free one, then named in
+                     ID.address
+What cannot be had (a port in use, a disk that is full, a host that is not known)
+is said in one line, and the replica serves on without it. A value that makes no
+sense (a profile, filter, address or number that is none) ends it with status 2.
 
 Example:
   LACONIC_LOG=info laconic replica 4000 0000 0001 0002")]

@@ -196,8 +196,8 @@ impl Endpoint {
 /// Opens `address` for the endpoint; what it is then, port included.
 ///
 /// # Errors
-/// If it is in use or not to be had.
-pub(super) fn open(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+/// If its host is not known, or it is in use or not to be had.
+pub(super) fn open(address: &str) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     let bound = listener.local_addr()?;

@@ -20,6 +20,8 @@ const MOST_PER_TURN: usize = 256;
 const BUFFER_BYTES: usize = 1 << 16;
 /// Between two looks at whether the launcher lives.
 const ORPHAN_INTERVAL: Duration = Duration::from_millis(250);
+/// Between two times that spans are written out.
+const SPANS_INTERVAL: Duration = Duration::from_millis(500);
 /// The longest sleep; waking early is harmless.
 const LONGEST_SLEEP: Micros = Micros::from_seconds(60);
 
@@ -47,6 +49,7 @@ pub(super) async fn serve(
     let mut service = Service { socket, replica, clock, lenses, outgoing, bytes, cut_off };
     let mut launcher = Launcher::of_process();
     let mut look = tokio::time::interval(ORPHAN_INTERVAL);
+    let mut flush = tokio::time::interval(SPANS_INTERVAL);
     loop {
         service.send_all().await;
         tokio::select! {
@@ -58,6 +61,7 @@ pub(super) async fn serve(
                 Some(Gone::Just) => service.outgoing.push(service.replica.hello()),
                 _ => {}
             },
+            _ = flush.tick() => service.lenses.spans.flush(),
             _ = service.lenses.wanted() => service.publish(),
             _ = service.ready() => service.take_in(),
         }

@@ -290,6 +290,14 @@ impl Spans {
         Some(info_span!(target: TARGET, "send", %kind, term, index, %mid, %to, bytes).entered())
     }
 
+    /// Has what is buffered written out by the thread that writes, so that a process that is killed
+    /// leaves its spans but for the latest.
+    pub fn flush(&self) {
+        if let Some(sample) = &self.0 {
+            sample.flush.flush();
+        }
+    }
+
     /// Writes out what is left, if that can be done in time.
     pub fn finish(&mut self) {
         let Some(sample) = self.0.take() else {

@@ -224,6 +224,18 @@ fn a_port_in_use_and_a_file_that_cannot_be_written_cost_one_line_each() {
     assert!(lines.iter().all(|line| line.ends_with("serving on without it")), "{printed}");
 }
 
+/// A host has a name; one that nobody knows is no more to be had than a port in use.
+#[test]
+fn a_host_may_be_named_and_one_that_is_not_known_costs_one_line() {
+    let out = TempDir::new().unwrap();
+    let replica = Running::start("localhost:0", out.path());
+    assert_eq!(get(&announced(out.path()), "/healthz").unwrap(), "ok\n");
+    replica.stop();
+    let (status, printed) = Running::start("no-such-host.invalid:0", out.path()).stop();
+    assert!(status.success() && printed.lines().count() == 1, "{printed}");
+    assert!(printed.contains("LACONIC_METRICS_ADDRESS: no-such-host.invalid:0: "), "{printed}");
+}
+
 #[test]
 fn an_address_that_is_none_is_refused() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_laconic"));
@@ -231,6 +243,6 @@ fn an_address_that_is_none_is_refused() {
     let output = command.output().unwrap();
     let printed = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let line = "laconic replica: LACONIC_METRICS_ADDRESS: must be PORT or IP:PORT, not \"here\"\n";
+    let line = "laconic replica: LACONIC_METRICS_ADDRESS: must be PORT, IP:PORT or HOST:PORT, not \"here\"\n";
     assert_eq!(printed, line);
 }

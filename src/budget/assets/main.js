@@ -70,6 +70,20 @@ function tradeOff(report) {
     tradeOffChart(report), one_way_us > 0 && h("p", { class: "quiet" }, `A one-way delay took ${time(one_way_us)} in the median.`));
 }
 
+/** What changed from the first report to the second, side by side. */
+function changes() {
+  const rows = (what, list) => h("div", { "data-chart": `changed_${what}` }, table([
+    { title: what, class: "text", of: (row) => words(row.name) },
+    { title: "before", of: (row) => number(row.before) },
+    { title: "after", of: (row) => number(row.after) },
+    { title: "change", of: (row) => (row.before == null || row.after == null ? "–" : number(row.after - row.before)) },
+  ], list));
+  const [before, after] = reports.map((report) => `${runName(report.run)}, profile ${report.run.profile}`);
+  return section("changes", "What changed", `Before: ${before}. After: ${after}.`,
+    difference.words.map((sentence) => h("p", {}, sentence)),
+    h("div", { class: "two" }, rows("cause", difference.causes), rows("figure", difference.figures)));
+}
+
 function overview(shown) {
   const figure = (report, at) => {
     const { value, floor } = report.figures[at] ?? {};
@@ -90,6 +104,7 @@ function choose(report) {
   document.getElementById("version").textContent = `Laconic ${report.laconic_version}, schema ${report.schema}.`;
   document.querySelector("main").replaceChildren(...[
     partial(report),
+    difference && changes(),
     reports.length > 1 && overview(report),
     headline(report),
     section("references", "From the floor to the textbook", "What the same arrivals would have cost, in messages.", references(report)),

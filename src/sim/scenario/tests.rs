@@ -204,7 +204,7 @@ fn a_scenario_is_loaded_by_name_or_by_path() {
         line.starts_with("no scenario and no file \"simple-3\"; embedded are simple-1, "),
         "{line}"
     );
-    assert!(line.ends_with("advanced-4, large"), "{line}");
+    assert!(line.ends_with("advanced-4, large, did you mean simple-1?"), "{line}");
     let line = Scenario::load(folder.path().to_str().unwrap()).unwrap_err().to_string();
     assert!(line.contains(": cannot be read: "), "{line}");
 }
