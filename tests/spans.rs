@@ -297,10 +297,13 @@ fn spans_are_written_while_the_replica_runs() {
     serve(&environment, |socket| {
         socket.send(b"{\"type\": \"nothing\"}").unwrap();
         let start = Instant::now();
-        while !fs::read_to_string(&file).unwrap_or_default().contains("\"kind\":\"garbage\"") {
+        let written = || fs::read_to_string(&file).unwrap_or_default();
+        while !written().contains("\"kind\":\"garbage\"") {
             assert!(start.elapsed() < Duration::from_secs(20), "no span was written");
             std::thread::sleep(Duration::from_millis(20));
         }
+        // A buffer that is written when it is full has twice as much.
+        assert!(written().len() < 4_096, "{}", written());
     });
 }
 
