@@ -43,6 +43,18 @@ fn a_folder_that_holds_a_run_is_refused_and_force_replaces_what_is_ours() {
     assert_eq!(desk.run("sim simple-2 --force").status, 2, "--force without a folder");
 }
 
+#[test]
+fn a_profile_and_a_program_are_kept_by_name() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path().join("mine")).unwrap();
+    desk.write("mine/loud.toml", include_str!("../profiles/eager.toml"));
+    assert_eq!(desk.run("sim simple-1 --seed 1 --profile mine/loud.toml --out run").status, 0);
+    let told = fs::read_to_string(desk.path().join("run/run.json")).unwrap();
+    let run: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(run["outcome"]["profile"], "loud.toml");
+    assert!(!told.contains("mine/"), "{told}");
+}
+
 /// A folder into which files of other runs have come: every reader takes the run's own.
 #[test]
 fn every_reader_takes_the_files_that_run_json_names() {

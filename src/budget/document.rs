@@ -1,7 +1,10 @@
 //! A report as headings, sentences, tables and lists, which terminal and Markdown then only dress:
 //! both carry the same words and numbers.
 
-use super::report::{Change, Distribution, Figure, Finding, Report, Spread, Verdict, Verification};
+use super::report::{
+    Change, Distribution, Figure, Finding, Recommendation, Report, Spread, Verdict, Verification,
+    VerifiedRow,
+};
 
 /// A part of the document.
 #[derive(Clone, Debug, PartialEq)]
@@ -270,12 +273,13 @@ fn verification(report: &Report) -> Vec<Block> {
     let Some(verification) = &report.verification else {
         return Vec::new();
     };
-    let Verification { seeds, messages, p50_latency_us, passed, rows } = verification;
+    let Verification { seeds, messages, p50_latency_us, passed, rows, recommended } = verification;
     let first = seeds.first().copied().unwrap_or_default();
     let mut blocks = vec![
         heading("Verified by rerun"),
         Block::Paragraph(format!(
-            "{} runs in virtual time, seeds {first} on; as they were: {} messages, median latency {}              us, {passed} passed. Saved, over seeds:",
+            "{} runs in virtual time, seeds {first} on; as they were: {} messages, median latency {} us, \
+             {passed} passed. Saved, over seeds:",
             seeds.len(),
             spread(messages),
             spread(p50_latency_us)
@@ -294,11 +298,40 @@ fn verification(report: &Report) -> Vec<Block> {
     });
     let head = ["finding", "expected", "seen", "least..most", "ratio", "p50 us", "passed"];
     blocks.push(table(&head, 1, cells.collect()));
+    blocks.push(Block::Paragraph(recommendation(verification, recommended.as_ref())));
+    blocks.extend(rows.iter().filter(|row| !row.failed_checks.is_empty()).map(failures));
     let turned = rows.iter().map(|row| format!("{}: {}", row.name, changes(&row.changes)));
     blocks.push(Block::List(turned.collect()));
     let nothing = report.findings.iter().filter(|finding| finding.changes.is_empty()).count();
     blocks.push(Block::Paragraph(format!("The other {nothing} findings expect to save 0.")));
     blocks
+}
+
+/// What to turn, in words: only what passes.
+fn recommendation(verification: &Verification, recommended: Option<&Recommendation>) -> String {
+    let Some(Recommendation { row, .. }) = recommended else {
+        return "Recommended: nothing. No change saves messages and passes as many runs."
+            .to_owned();
+    };
+    let (before, saved) = (verification.messages.mean, row.seen.mean);
+    format!(
+        "Recommended: {}. It saves {saved:.0} of {before:.0} messages ({:.1} %); {} of {} runs pass; \
+         median latency {:.0} us instead of {:.0}.",
+        changes(&row.changes),
+        saved * 100.0 / before.max(1.0),
+        row.passed,
+        verification.seeds.len(),
+        row.p50_latency_us.mean,
+        verification.p50_latency_us.mean
+    )
+}
+
+/// Why a change is not to be recommended.
+fn failures(row: &VerifiedRow) -> Block {
+    let checks = row.failed_checks.iter();
+    let checks: Vec<String> =
+        checks.map(|check| format!("\"{}\" in {} runs", check.name, check.runs)).collect();
+    Block::Paragraph(format!("{} fails {}.", row.name, checks.join(", ")))
 }
 
 fn spread(spread: &Spread) -> String {

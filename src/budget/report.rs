@@ -398,12 +398,33 @@ pub struct Verification {
     pub passed: u64,
     /// Each finding's change by itself, and at last all together.
     pub rows: Vec<VerifiedRow>,
+    /// The best that passes as many runs as passed as they were: one change, or several together;
+    /// none if nothing that saves messages does.
+    pub recommended: Option<Recommendation>,
+}
+
+/// What to turn, all at once.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recommendation {
+    /// The findings whose changes it takes.
+    pub findings: Vec<&'static str>,
+    /// What it did.
+    pub row: VerifiedRow,
+}
+
+/// A check that runs failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailedCheck {
+    /// Its name.
+    pub name: &'static str,
+    /// How many runs failed it.
+    pub runs: u64,
 }
 
 /// A change and what it did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VerifiedRow {
-    /// The finding's name, or `together`.
+    /// The finding's name; `together` of several.
     pub name: &'static str,
     /// What was turned.
     pub changes: Vec<Change>,
@@ -417,6 +438,8 @@ pub struct VerifiedRow {
     pub p50_latency_us: Spread,
     /// How many runs with the change passed all checks.
     pub passed: u64,
+    /// What the others failed, in the order of the checks.
+    pub failed_checks: Vec<FailedCheck>,
 }
 
 /// A number over several seeds.

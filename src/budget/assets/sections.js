@@ -115,7 +115,12 @@ function verification(report) {
       { title: "ratio", of: (row) => number(row.seen_of_expected) },
       { title: "median latency", class: "wide", of: (row) => time(row.p50_latency_us.mean) },
       { title: "passed", class: "wide", of: (row) => `${number(row.passed)} of ${number(seen.seeds.length)}` },
-    ], seen.rows)));
+    ], seen.rows)),
+    h("p", { "data-chart": "recommended" }, seen.recommended == null
+      ? "Recommended: nothing. No change saves messages and passes as many runs."
+      : `Recommended: ${seen.recommended.row.changes.map((change) => `${change.knob} ${JSON.stringify(change.from)} → ${JSON.stringify(change.to)}`).join(", ")}. It saves ${number(seen.recommended.row.seen.mean, 0)} messages; ${number(seen.recommended.row.passed)} of ${number(seen.seeds.length)} runs pass.`),
+    seen.rows.filter((row) => row.failed_checks.length > 0).map((row) => h("p", { class: "quiet" },
+      `${words(row.name)} fails ${row.failed_checks.map((check) => `“${check.name}” in ${number(check.runs)} runs`).join(", ")}.`)));
 }
 
 function causesTable(report) {

@@ -65,12 +65,12 @@ impl Engine {
             None if arguments.real => service::check_inherited().map_err(Failure::input)?,
             None => {}
         }
-        let foreign = arguments.replica.as_deref().map(|program| program.display().to_string());
+        let foreign = arguments.replica.as_deref().map(name_of);
         let setup = Setup {
             engine: if arguments.real { "real" } else { "virtual" },
             timing: if arguments.precise { "precise" } else { "course" },
             foreign: foreign.is_some(),
-            profile: foreign.unwrap_or_else(|| arguments.profile.clone()),
+            profile: foreign.unwrap_or_else(|| name_of(Path::new(&arguments.profile))),
         };
         let real = arguments.real.then(|| RealOptions {
             program: arguments.replica.clone(),
@@ -204,6 +204,11 @@ fn run_real(job: &Job, options: &RealOptions) -> Result<(Evidence, Vec<Record>),
     let RealRun { conclusion, fold, balances, by_type, records, .. } = run;
     let by_type = if options.foreign { by_type } else { Vec::new() };
     Ok((Evidence { conclusion, fold, balances, invariants: None, by_type }, records))
+}
+
+/// Of a path the last part: where it lies is the user's own business, and not the run's.
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// Sees to it that there is a `program` to launch.
