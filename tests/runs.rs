@@ -55,6 +55,37 @@ fn a_profile_and_a_program_are_kept_by_name() {
     assert!(!told.contains("mine/"), "{told}");
 }
 
+#[test]
+fn a_report_says_how_its_run_was_judged_and_how_to_run_it_again() {
+    let desk = Desk::new();
+    let read = |words: &str| serde_json::from_str::<Value>(&desk.run(words).out).unwrap();
+    for (words, knobs) in
+        [("simple-2 --seed 1", false), ("crash-1 --seed 7 --precise --profile quiet", true)]
+    {
+        desk.run(&format!("sim {words} --out run --force"));
+        let report = &read("budget run --format json")[0];
+        let run = &report["run"];
+        assert_eq!(run["command"], format!("laconic sim {words}"));
+        let again = read(&format!(
+            "{} --json",
+            run["command"].as_str().unwrap().split_once(' ').unwrap().1
+        ));
+        assert_eq!(again["messages"]["counted"], report["books"]["counted"]);
+        assert_eq!(again["passed"], run["verdict"]["passed"]);
+        let unanswered = again["unanswered"].as_array().unwrap().len();
+        assert_eq!(run["verdict"]["unanswered"], unanswered);
+        assert_eq!(run["verdict"]["tiers"][0][1], again["benchmarks"][0]["tier"]);
+        let changed = run["knobs"].as_array().unwrap();
+        assert_eq!(changed.iter().any(|knob| knob["knob"] == "fan_out"), knobs, "{changed:?}");
+        // The start is time without a leader too.
+        assert!(run["leaderless_us"].as_u64() > Some(100_000), "{run}");
+        let told = desk.run("budget run").out;
+        let verdict = if run["verdict"]["passed"] == true { "Passed; tiers: " } else { "Failed: " };
+        assert!(told.contains(verdict) && told.contains("Run by laconic "), "{told}");
+        assert_eq!(told.contains("Knobs: "), knobs);
+    }
+}
+
 /// A folder into which files of other runs have come: every reader takes the run's own.
 #[test]
 fn every_reader_takes_the_files_that_run_json_names() {

@@ -2,8 +2,8 @@
 //! both carry the same words and numbers.
 
 use super::report::{
-    Change, Distribution, Figure, Finding, Recommendation, Report, Spread, Verdict, Verification,
-    VerifiedRow,
+    Change, Distribution, Figure, Finding, Recommendation, Report, RunVerdict, Spread, Verdict,
+    Verification, VerifiedRow,
 };
 
 /// A part of the document.
@@ -35,6 +35,7 @@ pub struct Table {
 /// The whole report.
 pub fn document(report: &Report) -> Vec<Block> {
     let mut blocks = headline(report);
+    blocks.push(Block::List(verdict(report)));
     blocks.extend(limits(report));
     blocks.extend(findings(report));
     blocks.extend(verification(report));
@@ -45,6 +46,35 @@ pub fn document(report: &Report) -> Vec<Block> {
     blocks.extend(delays(report));
     blocks.extend(events(report));
     blocks
+}
+
+/// How the run was judged, and how it was run.
+fn verdict(report: &Report) -> Vec<String> {
+    let run = &report.run;
+    let mut lines = vec![match &run.verdict {
+        None => "Not judged: the run was killed.".to_owned(),
+        Some(verdict) => judged(verdict),
+    }];
+    let knobs = run.knobs.iter();
+    let knobs: Vec<String> =
+        knobs.map(|knob| format!("{} {} (course: {})", knob.knob, knob.run, knob.course)).collect();
+    lines.push(format!("Run by laconic {}: {}", run.ran_by, run.command));
+    if !knobs.is_empty() {
+        lines.push(format!("Knobs: {}", knobs.join(", ")));
+    }
+    lines
+}
+
+fn judged(verdict: &RunVerdict) -> String {
+    let how = match (verdict.interrupted, verdict.passed) {
+        (true, _) => "Interrupted".to_owned(),
+        (false, true) => {
+            let tiers = verdict.tiers.iter().map(|(name, tier)| format!("{name} {tier}"));
+            format!("Passed; tiers: {}", tiers.collect::<Vec<_>>().join(", "))
+        }
+        (false, false) => format!("Failed: {}", verdict.failed_checks.join("; ")),
+    };
+    format!("{how}; {} unanswered.", counted(verdict.unanswered, "request", "requests"))
 }
 
 /// What a run prints by itself: the figures beside their floors, limits, and what could be saved.

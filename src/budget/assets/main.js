@@ -9,6 +9,7 @@ function headline(report) {
     h("h2", {}, "The message budget"),
     h("p", { class: "quiet" }, `${number(run.replicas)} replicas · ${run.engine} engine, ${run.timing} timing · profile ${run.profile}`,
       run.drops > 0 && ` · ${percent(run.drops)} of deliveries lost`),
+    verdict(run),
     tiles(run),
     h("div", { class: "grid" }, report.figures.map((figure) => figureCard(report, figure))));
 }
@@ -66,7 +67,7 @@ function linger(report) {
 function tradeOff(report) {
   const { others_needed, one_way_us } = report.trade_off;
   return section("trade_off", "Messages against delay",
-    `The line is the floor, f + ⌈f/(d−1)⌉ messages to commit within d one-way delays, f = ${others_needed}; a circle is as large as its number of batches.`,
+    `The line is the floor, f + ⌈f/(d−1)⌉ messages to commit within d one-way delays, f = ${others_needed}; a circle is as large as its number of batches. Delays are not hops that were counted: they are the batch's time divided by the median one-way delay, so a batch on quick links lies left of d = 2, and a commit that another batch's messages completed lies below the line.`,
     tradeOffChart(report), one_way_us > 0 && h("p", { class: "quiet" }, `A one-way delay took ${time(one_way_us)} in the median.`));
 }
 
