@@ -79,6 +79,7 @@ fn every_help_has_examples_and_fits_a_terminal() {
         "postmortem",
         "calibrate",
         "compare",
+        "list",
         "replica",
     ];
     for command in commands {
@@ -94,6 +95,55 @@ fn every_help_has_examples_and_fits_a_terminal() {
         let word = key.rsplit('.').next().unwrap();
         assert!(sim.contains(word), "{key} is not documented");
     }
+}
+
+#[test]
+fn what_is_built_in_is_listed() {
+    let desk = Desk::new();
+    let text = desk.run("list");
+    assert_eq!((text.status, text.err.as_str()), (0, ""));
+    assert!(text.out.lines().all(|line| line.chars().count() <= WIDTH), "{}", text.out);
+    let json: Value = serde_json::from_str(&desk.run("list --json").out).unwrap();
+    let listed = |key: &str| json[key].as_array().unwrap().clone();
+    assert_eq!((listed("scenarios").len(), listed("profiles").len()), (18, 4));
+    for entry in listed("scenarios").iter().chain(&listed("profiles")) {
+        let name = entry["name"].as_str().unwrap();
+        assert!(text.out.contains(&format!("  {name} ")), "{name}: {}", text.out);
+    }
+    let crash = listed("scenarios").into_iter().find(|entry| entry["name"] == "crash-1").unwrap();
+    let file = fs::read_to_string("tests/scenarios/crash-1.json").unwrap();
+    let scenario: Value = serde_json::from_str(&file).unwrap();
+    assert_eq!(crash["events"], scenario["events"].as_array().unwrap().len());
+    assert_eq!(crash["requests"], scenario["requests"]);
+}
+
+#[test]
+fn a_value_that_is_none_is_refused_in_one_line() {
+    let desk = Desk::new();
+    let most = "must be a whole number from 0 to 18446744073709551615";
+    for (words, named) in [
+        ("sim simple-1 --seed -1", ["'-1'", most]),
+        ("sim simple-1 --seed=-1", ["'-1'", most]),
+        ("sim simple-1 --seed x", ["'x'", most]),
+        ("compare --seed -1", ["'-1'", most]),
+        ("sim simple-1 --repeat 0", ["--repeat", "0 is not in 1..=1000000"]),
+    ] {
+        desk.run(words).assert_refused(2, &named);
+    }
+}
+
+#[test]
+fn what_was_written_is_said_in_one_line() {
+    let desk = Desk::new();
+    let done = desk.run("sim simple-1 --seed 1 --out run --report r.html --trace t.json");
+    let wanted = "Written: run (next: laconic budget run), r.html, t.json (for ui.perfetto.dev)";
+    assert_eq!(done.out.lines().last(), Some(wanted));
+    assert!(!desk.run("sim simple-1 --seed 1").out.contains("Written"));
+    assert!(!desk.run("sim simple-1 --seed 1 --out run --force --json").out.contains("Written"));
+    let several = desk.run("sim simple-1 --seed 1 --repeat 2 --out many").out;
+    let wanted = "Written: many, 2 folders (next: laconic budget FOLDER)";
+    assert_eq!(several.lines().last(), Some(wanted));
+    assert_eq!(desk.run("budget run -o b.txt").out, "Written: b.txt\n");
 }
 
 #[test]

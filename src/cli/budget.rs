@@ -135,7 +135,10 @@ fn run_diff(arguments: &DiffArguments) -> Result<Status, Failure> {
 /// Writes what is `told` into the file `output`, or prints it.
 fn put_out(told: &str, format: Format, output: Option<&Path>) -> Result<(), Failure> {
     match output {
-        Some(path) => write(path, &anstream::adapter::strip_str(told).to_string()),
+        Some(path) => {
+            write(path, &anstream::adapter::strip_str(told).to_string())?;
+            print(&format!("Written: {}\n", path.display()))
+        }
         None if format == Format::Text => print_styled(told),
         None => print(told),
     }

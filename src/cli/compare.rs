@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::output::print;
 use super::sim::whole_real_run;
-use super::{Failure, Status};
+use super::{Failure, Status, parse_seed};
 use crate::raft::{Micros, Tuning};
 use crate::service;
 use crate::sim::delays::Delays;
@@ -36,7 +36,7 @@ Agreement: messages within 5 %, median latency within 25 %, the share of each
 kind and cause within 5 points. Exit status 1 if a scenario disagrees.")]
 pub struct CompareArguments {
     /// Seed of the first run, in both engines
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_hyphen_values = true, value_parser = parse_seed)]
     seed: u64,
     /// Runs a scenario and engine; a real one takes 40 s
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
@@ -73,7 +73,7 @@ pub fn run(arguments: &CompareArguments) -> Result<Status, Failure> {
     let mut status = Status::Good;
     for name in SCENARIOS {
         let scenario = Scenario::load(name).map_err(Failure::input)?;
-        let seeds = arguments.seed..arguments.seed + arguments.repeat;
+        let seeds = (0..arguments.repeat).map(|place| arguments.seed.wrapping_add(place));
         let real = seeds.clone().map(|seed| real_run(&scenario, seed, arguments));
         let real = figures(real.collect::<Result<_, Failure>>()?);
         let virtual_time = seeds.map(|seed| virtual_run(&scenario, seed, &tuning));

@@ -3,6 +3,7 @@
 mod budget;
 mod calibrate;
 mod compare;
+mod list;
 mod output;
 mod postmortem;
 mod records;
@@ -14,6 +15,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::service;
@@ -68,6 +70,7 @@ impl Failure {
     about = "A Raft key-value replica that knows what every one of its messages was for",
     after_help = "\
 Examples:
+  laconic list                    the scenarios and profiles there are
   laconic sim simple-2            one scenario in virtual time, and its messages
   laconic sim all --repeat 20     the course's seventeen, 20 seeds each
   laconic sim crash-3 --real      over real UDP, with child processes
@@ -99,6 +102,8 @@ enum Command {
     Top(top::TopArguments),
     /// Measure this machine's delays in real runs, for virtual ones
     Calibrate(calibrate::CalibrateArguments),
+    /// List the scenarios and profiles that are built in
+    List(list::ListArguments),
     /// Run five scenarios in both engines and say how far they agree
     Compare(compare::CompareArguments),
     /// Be a replica, as the course's simulator launches one
@@ -132,6 +137,24 @@ struct ReplicaArguments {
     arguments: Vec<OsString>,
 }
 
+/// Says what is wrong with the arguments: of a value that is none the one line that matters.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let told = error.to_string();
+    match (error.kind(), told.lines().next()) {
+        (ErrorKind::ValueValidation, Some(line)) => {
+            eprintln!("laconic: {}", line.strip_prefix("error: ").unwrap_or(line));
+        }
+        // Help and version are no errors; a pipe that is closed is the reader's choice.
+        _ => drop(error.print()),
+    }
+    ExitCode::from(error.exit_code() as u8)
+}
+
+/// A seed, from the command line.
+fn parse_seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("must be a whole number from 0 to {}", u64::MAX))
+}
+
 /// Names under which the program is a replica at once (interface §1).
 const REPLICA_NAMES: [&str; 2] = ["4730kvstore", "3700kvstore"];
 
@@ -144,9 +167,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let parsed = match Arguments::try_parse_from(arguments) {
         Ok(parsed) => parsed,
         Err(error) => {
-            // Help and version are no errors; a pipe that is closed is the reader's choice.
-            let _ = error.print();
-            return ExitCode::from(error.exit_code() as u8);
+            return refuse(&error);
         }
     };
     let result = match parsed.command {
@@ -157,6 +178,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Command::Postmortem(arguments) => postmortem::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::List(arguments) => list::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Replica(arguments) => {
             return service::run(&arguments.arguments);

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::output::{check_file, check_folder, print, print_styled, write};
 use super::trace::draw_run;
-use super::{Failure, Status};
+use super::{Failure, Status, parse_seed};
 use crate::budget;
 use crate::budget::report::LimitRow;
 use crate::sim::folder::{self, Scratch};
@@ -73,7 +73,7 @@ pub struct SimArguments {
     #[arg(long)]
     precise: bool,
     /// Seed of all dice; not given: the scenario's, else drawn
-    #[arg(long)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_seed)]
     seed: Option<u64>,
     /// Run this many seeds, from --seed on
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
@@ -147,7 +147,16 @@ pub fn run(arguments: &SimArguments) -> Result<Status, Failure> {
     if let [job] = jobs.as_mut_slice() {
         return run_one(arguments, &engine, job);
     }
-    Campaign::new(arguments.scenario == "all", arguments.repeat, arguments.json).run(&engine, jobs)
+    let folders = jobs.len();
+    let campaign = Campaign::new(arguments.scenario == "all", arguments.repeat, arguments.json);
+    let status = campaign.run(&engine, jobs)?;
+    if let Some(out) = arguments.out.as_ref().filter(|_| !arguments.json) {
+        print(&format!(
+            "Written: {}, {folders} folders (next: laconic budget FOLDER)\n",
+            out.display()
+        ))?;
+    }
+    Ok(status)
 }
 
 /// Sees to it before anything runs that a run can have the folder `out` for itself.
@@ -188,6 +197,7 @@ fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
             if let Some(report) = &done.budget {
                 print_styled(&budget::text(&budget::summary(report)))?;
             }
+            print(&written(arguments))?;
         }
     }
     if done.is_interrupted() {
@@ -199,6 +209,21 @@ fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
         true if done.exceeds_budget() => Status::BudgetExceeded,
         true => Status::Good,
     })
+}
+
+/// What the one run has left, in one line; nothing if that is nothing.
+fn written(arguments: &SimArguments) -> String {
+    let show = |path: &PathBuf| path.display().to_string();
+    let kept = |out: &PathBuf| format!("{} (next: laconic budget {0})", out.display());
+    let drawn = |path: &PathBuf| format!("{} (for ui.perfetto.dev)", path.display());
+    let parts = [
+        arguments.out.as_ref().map(kept),
+        arguments.report.as_ref().map(show),
+        arguments.trace.as_ref().map(drawn),
+        arguments.open_metrics.as_ref().map(show),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!("Written: {}\n", parts.join(", ")) }
 }
 
 /// A run as one line of JSON: its outcome, and the limits that it had to keep, if any are stated.

@@ -14,7 +14,7 @@ use crate::budget::Limits;
 use crate::nearest::did_you_mean;
 use crate::raft::Micros;
 
-pub use course_files::COURSE;
+pub use course_files::{COURSE, names};
 
 /// A fault, or the end of one (interface §3, "Events").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
