@@ -73,7 +73,7 @@ function tradeOff(report) {
 
 /** What changed from the first report to the second, side by side. */
 function changes() {
-  const rows = (what, list) => h("div", { "data-chart": `changed_${what}` }, table([
+  const rows = (what, list) => h("div", { "data-part": `changed_${what}` }, table([
     { title: what, class: "text", of: (row) => words(row.name) },
     { title: "before", of: (row) => number(row.before) },
     { title: "after", of: (row) => number(row.after) },

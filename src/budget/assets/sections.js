@@ -9,7 +9,7 @@ function verdict(run) {
     : judged.interrupted ? [badge(false, "interrupted")]
     : judged.passed ? [badge(true, "passed"), ` Tiers (0 is best): ${judged.tiers.map(([name, tier]) => `${words(name)} ${tier}`).join(", ")}.`]
     : [badge(false, "failed"), ` ${judged.failed_checks.join("; ")}.`];
-  return h("div", { "data-chart": "verdict" },
+  return h("div", { "data-part": "verdict" },
     h("p", {}, says, judged != null && ` ${number(judged.unanswered)} unanswered.`),
     h("p", { class: "quiet" }, `Run by Laconic ${run.ran_by}: `, h("code", {}, run.command)),
     run.knobs.length > 0 && unfold(`Knobs that differ from the profile course (${run.knobs.length})`, h("ul", { class: "compact" },
@@ -131,7 +131,7 @@ function verification(report) {
       { title: "median latency", class: "wide", of: (row) => time(row.p50_latency_us.mean) },
       { title: "passed", class: "wide", of: (row) => `${number(row.passed)} of ${number(seen.seeds.length)}` },
     ], seen.rows)),
-    h("p", { "data-chart": "recommended" }, seen.recommended == null
+    h("p", { "data-part": "recommended" }, seen.recommended == null
       ? "Recommended: nothing. No change saves messages and passes as many runs."
       : `Recommended: ${seen.recommended.row.changes.map((change) => `${change.knob} ${JSON.stringify(change.from)} → ${JSON.stringify(change.to)}`).join(", ")}. It saves ${number(seen.recommended.row.seen.mean, 0)} messages; ${number(seen.recommended.row.passed)} of ${number(seen.seeds.length)} runs pass.`),
     seen.rows.filter((row) => row.failed_checks.length > 0).map((row) => h("p", { class: "quiet" },
