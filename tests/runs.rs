@@ -168,6 +168,8 @@ fn after_sigkill_of_the_simulator_its_replicas_end_and_the_folder_is_read() {
         let fine = read.status == 0 || read.status == 2 && read.err.contains(lacks);
         assert!(fine && read.out.len() > 50, "{words}: {read:?}");
     }
+    let verified = desk.run("budget run --verify --seeds 1");
+    assert!(verified.out.contains("Verified by rerun"), "{verified:?}");
     let read = desk.run("budget run");
     assert_eq!(read.status, 2, "{read:?}");
     assert!(read.err.contains("run.json: the run was killed"), "{read:?}");

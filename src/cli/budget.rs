@@ -147,8 +147,8 @@ fn put_out(told: &str, format: Format, output: Option<&Path>) -> Result<(), Fail
 /// Does the run in `folder` again in virtual time, with what `report` found turned.
 fn verify_by_rerun(folder: &Path, report: &Report, seeds: u64) -> Result<Verification, Failure> {
     let path = folder.join("run.json").display().to_string();
-    let run = read_run(folder).map_err(Failure::input)?;
-    let facts = RunFacts::from_json(&run).map_err(|e| Failure::input(format!("{path}: {e}")))?;
+    // That it was killed has been said by the analysis.
+    let (run, facts) = read_facts(folder, &mut Vec::new())?;
     let text = run["scenario"].to_string();
     let experiment = Experiment {
         scenario: Scenario::parse(&facts.scenario, &path, &text).map_err(Failure::input)?,
@@ -161,16 +161,8 @@ fn verify_by_rerun(folder: &Path, report: &Report, seeds: u64) -> Result<Verific
 
 /// The analysis of the run in `folder`.
 pub(super) fn analyse(folder: &Path) -> Result<Report, Failure> {
-    let mut run = read_run(folder).map_err(Failure::input)?;
-    let path = folder.join("run.json");
     let mut problems = Vec::new();
-    if run["outcome"].is_object() && run["outcome"]["ended_at_us"].is_null() {
-        complete(&mut run["outcome"], folder)?;
-        let words = "the run was killed: its end is that of its records";
-        problems.push(format!("{}: {words}", path.display()));
-    }
-    let facts = RunFacts::from_json(&run)
-        .map_err(|reason| Failure::input(format!("{}: {reason}", path.display())))?;
+    let (_, facts) = read_facts(folder, &mut problems)?;
     let mut records = RunRecords::open(folder).map_err(Failure::input)?;
     let missing = (facts.replicas + 1).saturating_sub(records.files());
     let requests = read_history(folder).unwrap_or_else(|error| {
@@ -187,6 +179,21 @@ pub(super) fn analyse(folder: &Path) -> Result<Report, Failure> {
         eprintln!("laconic: {problem}");
     }
     Ok(analysis.finish(&requests, problems))
+}
+
+/// What `run.json` in `folder` says, completed from the records if the run was killed, which is a
+/// problem.
+fn read_facts(folder: &Path, problems: &mut Vec<String>) -> Result<(Value, RunFacts), Failure> {
+    let mut run = read_run(folder).map_err(Failure::input)?;
+    let path = folder.join("run.json");
+    if run["outcome"].is_object() && run["outcome"]["ended_at_us"].is_null() {
+        complete(&mut run["outcome"], folder)?;
+        let words = "the run was killed: its end is that of its records";
+        problems.push(format!("{}: {words}", path.display()));
+    }
+    let facts = RunFacts::from_json(&run)
+        .map_err(|reason| Failure::input(format!("{}: {reason}", path.display())))?;
+    Ok((run, facts))
 }
 
 /// Adds to `outcome`, of a run in `folder` that could not say how it ended, what its records know of
