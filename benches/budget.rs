@@ -11,7 +11,7 @@ use laconic::record::{
     Fact, FileHeader, Record, RecordFile, RunRecords, SIMULATOR, Sink, json_line, read_history,
 };
 use laconic::sim::delays::Delays;
-use laconic::sim::folder::{Tuned, client_requests, run_json, write};
+use laconic::sim::folder::{Tuned, client_requests, finish, run_json};
 use laconic::sim::outcome::{Evidence, Setup, judge};
 use laconic::sim::scenario::Scenario;
 use laconic::sim::virtual_time::{Keep, VirtualOptions, run};
@@ -85,7 +85,7 @@ fn keep(folder: &Path, name: &str) {
     let outcome = judge(&scenario, setup, evidence);
     let tuned = Tuned { tuning: Some(&profile.tuning), budget: &profile.budget };
     let json = run_json(&scenario, tuned, &outcome);
-    write(folder, &json, &client_requests(&outcome.conclusion.history)).expect("a folder");
+    finish(folder, &json, &client_requests(&outcome.conclusion.history)).expect("a folder");
 }
 
 fn analyse(folder: &Path) -> Report {

@@ -14,8 +14,10 @@
 //! | [`replica`] | core, store and the clients that wait, still pure | all above |
 //! | [`budget`] | where the messages of a run went, and what they should have cost | interface, raft, record |
 //! | [`metrics`] | records and status as Prometheus and OpenMetrics text | budget, raft, record, replica, wire |
-//! | [`tuning_file`] | profiles: the core's knobs from TOML, and what a run may spend | budget, raft |
+//! | [`tuning_file`] | profiles: the core's knobs from TOML, and what a run may spend | budget, nearest, raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
+//! | [`nearest`] | "did you mean" | |
+//! | [`interrupt`] | Ctrl-C, and whatever else asks the program to stop | |
 //! | [`recorder`] | the black box, and what the boxes of a cluster tell | interface, raft, record |
 //! | [`trace`] | a run as one Chrome trace file | interface, raft, record, wire |
 //! | [`service`] | a replica as a process: socket, timers, signals | recorder and below; never sim |
@@ -34,8 +36,10 @@ pub mod budget;
 pub mod cli;
 pub mod clock;
 pub mod interface;
+pub mod interrupt;
 pub mod kv;
 pub mod metrics;
+pub mod nearest;
 pub mod raft;
 pub mod record;
 pub mod recorder;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::budget::Limits;
+use crate::nearest::{did_you_mean, shorten_unknown_field};
 use crate::raft::Tuning;
 
 /// The embedded profiles, the default first.
@@ -17,7 +18,10 @@ pub const EMBEDDED: [(&str, &str); 4] = [
 #[derive(Debug, thiserror::Error)]
 pub enum TuningFileError {
     /// Neither an embedded profile nor a file.
-    #[error("profile {0:?} is neither a file nor one of course, textbook, eager, quiet")]
+    #[error(
+        "profile {0:?} is neither a file nor one of course, textbook, eager, quiet{hint}",
+        hint = did_you_mean(.0, EMBEDDED.iter().map(|(name, _)| *name))
+    )]
     Unknown(String),
     /// The file cannot be read.
     #[error("{path}: {source}")]
@@ -127,14 +131,10 @@ fn parse_budget(file: &str, text: &str, lines_before: usize) -> Result<Limits, T
 fn malformed(file: &str, text: &str, error: &toml::de::Error) -> TuningFileError {
     let start = error.span().map_or(0, |span| span.start);
     let before = text.bytes().take(start).filter(|byte| *byte == b'\n').count();
-    let mut rule = error.message().lines().next().unwrap_or("malformed");
-    if rule.starts_with("unknown field") {
-        // All the knobs there are would follow.
-        rule = rule.split(',').next().unwrap_or(rule);
-    }
+    let rule = shorten_unknown_field(error.message().lines().next().unwrap_or("malformed"));
     let sets = text.lines().nth(before).and_then(|line| line.split_once('='));
     let key = sets.map(|(key, _)| key.trim()).filter(|key| !rule.contains(key));
-    let rule = key.map_or(rule.to_owned(), |key| format!("{key}: {rule}"));
+    let rule = key.map_or(rule.clone(), |key| format!("{key}: {rule}"));
     TuningFileError::Malformed { file: file.to_owned(), line: before + 1, rule }
 }
 
@@ -191,7 +191,8 @@ mod tests {
         assert_eq!(profile.tuning, parse("", course).unwrap().tuning);
         let line = course.lines().count() + 4;
         let error = with("messages_a_commit = 1\nmesages_a_read = 1\n").unwrap_err().to_string();
-        assert_eq!(error, format!("mine.toml:{line}: unknown field `mesages_a_read`"));
+        let rule = "unknown field `mesages_a_read`, did you mean messages_a_read?";
+        assert_eq!(error, format!("mine.toml:{line}: {rule}"));
         let error = with("messages_a_commit = 1\nleaderless_us = -4\n").unwrap_err().to_string();
         let rule = "leaderless_us must be a number from 0 on, is -4";
         assert_eq!(error, format!("mine.toml:{line}: {rule}"));

@@ -97,6 +97,24 @@ fn the_page_carries_what_json_carries_and_is_small() {
 }
 
 #[test]
+fn a_difference_is_a_page_of_both_runs() {
+    let runs = Runs::of(&["simple-1", "simple-2"]);
+    let paths: Vec<&str> = runs.paths.iter().map(|path| path.to_str().unwrap()).collect();
+    let told = |format| laconic(&["budget", "diff", paths[0], paths[1], "--format", format]);
+    let (status, page) = told("html");
+    assert_eq!((status, embedded(&page)), (Some(0), runs.reports()));
+    let (_, rest) = page.split_once("id=\"difference\">").unwrap();
+    let (difference, _) = rest.split_once("</script>").unwrap();
+    let [difference, wanted]: [Value; 2] =
+        [difference, &told("json").1].map(|text| serde_json::from_str(text).unwrap());
+    assert_eq!(difference, wanted);
+    let file = runs.folder.path().join("diff.html");
+    let output = file.to_str().unwrap();
+    laconic(&["budget", "diff", paths[0], paths[1], "--format", "html", "-o", output]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), page);
+}
+
+#[test]
 fn the_page_loads_nothing() {
     let page = Runs::of(&["simple-2"]).told("html");
     let names = ["http://www.w3.org/", "https://d3js.org v7"];

@@ -367,6 +367,18 @@ fn on_a_disk_that_is_full_a_replica_serves_on_and_says_so() {
     assert_eq!(std::fs::read_dir(out).unwrap().count(), 0, "the disk was its own");
 }
 
+/// They are read in files and behind the simulator's prefixes.
+#[test]
+fn log_lines_have_no_colours() {
+    let mut replica = Running::start(&[("LACONIC_LOG", Path::new("info,laconic=debug"))]);
+    replica.assert_serves(1);
+    kill_process(Pid::from_child(&replica.child.0), Signal::TERM).unwrap();
+    let mut printed = String::new();
+    replica.child.0.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert!(printed.contains("INFO") && printed.contains("DEBUG"), "{printed}");
+    assert!(!printed.contains('\u{1b}'), "{printed}");
+}
+
 #[test]
 fn bad_arguments_and_environments_are_one_line_and_a_status() {
     let nothing = ("LACONIC_OUT", "");
@@ -376,6 +388,13 @@ fn bad_arguments_and_environments_are_one_line_and_a_status() {
         ("4000 0000 0000", nothing, 2, "twice"),
         ("4000 0000 0001", ("LACONIC_PROFILE", "no-such"), 2, "no-such"),
         ("4000 0000 0001", ("LACONIC_LOG", "a=b=c"), 2, "LACONIC_LOG"),
+        (
+            "4000 0000 0001",
+            ("LACONIC_LOG", "nonsense"),
+            2,
+            "\"nonsense\" is no level and no module",
+        ),
+        ("4000 0000 0001", ("LACONIC_LOG", "info,verbose"), 2, "\"verbose\" is no level"),
     ] {
         let mut command = Command::new(PROGRAM);
         command.arg("replica").args(arguments.split(' ')).env(variable.0, variable.1);

@@ -288,6 +288,25 @@ fn sigterm_leaves_a_whole_file() {
     assert_eq!(garbage.count(), 200);
 }
 
+/// What is there while the replica runs is there after its SIGKILL.
+#[test]
+fn spans_are_written_while_the_replica_runs() {
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("spans/0001.json");
+    let environment = [("LACONIC_OUT", out.path()), sampling("1")];
+    serve(&environment, |socket| {
+        socket.send(b"{\"type\": \"nothing\"}").unwrap();
+        let start = Instant::now();
+        let written = || fs::read_to_string(&file).unwrap_or_default();
+        while !written().contains("\"kind\":\"garbage\"") {
+            assert!(start.elapsed() < Duration::from_secs(20), "no span was written");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // A buffer that is written when it is full has twice as much.
+        assert!(written().len() < 4_096, "{}", written());
+    });
+}
+
 #[test]
 fn what_stands_in_the_way_is_one_line_and_the_replica_serves() {
     let full = tempfile::tempdir().unwrap();

@@ -2,12 +2,19 @@
 //! what becomes of an answer that is none. `UPDATE=1 cargo test --features top --test top` rewrites the
 //! screens.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use laconic::top::{Reading, Scrape, Target, View, draw, scrape, targets_of};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/top")
@@ -112,4 +119,77 @@ fn what_answers_otherwise_is_gone_and_a_bad_discovery_file_is_named() {
     assert!(targets_of(&path).unwrap_err().ends_with("names no targets"));
     fs::write(&path, r#"[{"targets": ["127.0.0.1:9"], "labels": {"replica": "0003"}}]"#).unwrap();
     assert_eq!(targets_of(&path).unwrap()[0].name, "0003");
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+/// What a program writes to have the screen to itself, and to give it back.
+const TAKES_THE_SCREEN: &str = "\u{1b}[?1049h";
+const GIVES_IT_BACK: &str = "\u{1b}[?1049l";
+
+/// The program on a terminal of its own.
+struct OnTerminal {
+    /// The user's end, which never waits.
+    user: File,
+    /// The program's end, to ask for its settings.
+    terminal: File,
+    child: Child,
+    seen: String,
+}
+
+impl OnTerminal {
+    fn start(words: &[&str]) -> OnTerminal {
+        let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&user).unwrap();
+        unlockpt(&user).unwrap();
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&user, size).unwrap();
+        let name = ptsname(&user, Vec::new()).unwrap().into_string().unwrap();
+        let terminal = OpenOptions::new().read(true).write(true).open(name).unwrap();
+        let end = || Stdio::from(OwnedFd::from(terminal.try_clone().unwrap()));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_laconic"));
+        command.args(words).stdin(end()).stdout(end()).stderr(end());
+        let child = command.spawn().unwrap();
+        rustix::io::ioctl_fionbio(&user, true).unwrap();
+        OnTerminal { user: File::from(user), terminal, child, seen: String::new() }
+    }
+
+    /// Whether what is typed comes line by line, and is shown.
+    fn is_as_it_was(&self) -> bool {
+        let modes = tcgetattr(&self.terminal).unwrap().local_modes;
+        modes.contains(LocalModes::ICANON | LocalModes::ECHO)
+    }
+
+    fn read_until(&mut self, wanted: impl Fn(&OnTerminal) -> bool) {
+        let start = Instant::now();
+        while !wanted(self) {
+            let mut bytes = [0; 4_096];
+            match self.user.read(&mut bytes) {
+                Ok(length) => self.seen += &String::from_utf8_lossy(&bytes[..length]),
+                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            }
+            assert!(start.elapsed() < PATIENCE, "{:?}", self.seen);
+        }
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back_as_it_was() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        let mut top = OnTerminal::start(&["top", "127.0.0.1:1"]);
+        top.read_until(|top| top.seen.contains(TAKES_THE_SCREEN) && top.seen.contains("quits"));
+        assert!(!top.is_as_it_was(), "{signal:?}");
+        kill_process(Pid::from_child(&top.child), signal).unwrap();
+        top.read_until(|top| top.seen.contains(GIVES_IT_BACK));
+        assert_eq!(top.child.wait().unwrap().code(), Some(130), "{signal:?}");
+        assert!(top.is_as_it_was(), "{signal:?}");
+        top.read_until(|top| top.seen.contains("laconic: interrupted"));
+    }
 }

@@ -325,6 +325,10 @@ impl Gathered {
             batches: self.reigned.batches.len() as u64,
             elections: self.evidence.elections,
             leaderless_us: leaderless.0,
+            verdict: facts.verdict.clone(),
+            command: facts.command(),
+            ran_by: facts.ran_by.clone(),
+            knobs: facts.changed_knobs(),
             problems,
         }
     }

@@ -1,7 +1,10 @@
 //! A report as headings, sentences, tables and lists, which terminal and Markdown then only dress:
 //! both carry the same words and numbers.
 
-use super::report::{Change, Distribution, Figure, Finding, Report, Spread, Verdict, Verification};
+use super::report::{
+    Change, Distribution, Figure, Finding, Recommendation, Report, RunVerdict, Spread, Verdict,
+    Verification, VerifiedRow,
+};
 
 /// A part of the document.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +35,7 @@ pub struct Table {
 /// The whole report.
 pub fn document(report: &Report) -> Vec<Block> {
     let mut blocks = headline(report);
+    blocks.push(Block::List(verdict(report)));
     blocks.extend(limits(report));
     blocks.extend(findings(report));
     blocks.extend(verification(report));
@@ -42,6 +46,35 @@ pub fn document(report: &Report) -> Vec<Block> {
     blocks.extend(delays(report));
     blocks.extend(events(report));
     blocks
+}
+
+/// How the run was judged, and how it was run.
+fn verdict(report: &Report) -> Vec<String> {
+    let run = &report.run;
+    let mut lines = vec![match &run.verdict {
+        None => "Not judged: the run was killed.".to_owned(),
+        Some(verdict) => judged(verdict),
+    }];
+    let knobs = run.knobs.iter();
+    let knobs: Vec<String> =
+        knobs.map(|knob| format!("{} {} (course: {})", knob.knob, knob.run, knob.course)).collect();
+    lines.push(format!("Run by laconic {}: {}", run.ran_by, run.command));
+    if !knobs.is_empty() {
+        lines.push(format!("Knobs: {}", knobs.join(", ")));
+    }
+    lines
+}
+
+fn judged(verdict: &RunVerdict) -> String {
+    let how = match (verdict.interrupted, verdict.passed) {
+        (true, _) => "Interrupted".to_owned(),
+        (false, true) => {
+            let tiers = verdict.tiers.iter().map(|(name, tier)| format!("{name} {tier}"));
+            format!("Passed; tiers: {}", tiers.collect::<Vec<_>>().join(", "))
+        }
+        (false, false) => format!("Failed: {}", verdict.failed_checks.join("; ")),
+    };
+    format!("{how}; {} unanswered.", counted(verdict.unanswered, "request", "requests"))
 }
 
 /// What a run prints by itself: the figures beside their floors, limits, and what could be saved.
@@ -270,12 +303,13 @@ fn verification(report: &Report) -> Vec<Block> {
     let Some(verification) = &report.verification else {
         return Vec::new();
     };
-    let Verification { seeds, messages, p50_latency_us, passed, rows } = verification;
+    let Verification { seeds, messages, p50_latency_us, passed, rows, recommended } = verification;
     let first = seeds.first().copied().unwrap_or_default();
     let mut blocks = vec![
         heading("Verified by rerun"),
         Block::Paragraph(format!(
-            "{} runs in virtual time, seeds {first} on; as they were: {} messages, median latency {}              us, {passed} passed. Saved, over seeds:",
+            "{} runs in virtual time, seeds {first} on; as they were: {} messages, median latency {} us, \
+             {passed} passed. Saved, over seeds:",
             seeds.len(),
             spread(messages),
             spread(p50_latency_us)
@@ -294,11 +328,40 @@ fn verification(report: &Report) -> Vec<Block> {
     });
     let head = ["finding", "expected", "seen", "least..most", "ratio", "p50 us", "passed"];
     blocks.push(table(&head, 1, cells.collect()));
+    blocks.push(Block::Paragraph(recommendation(verification, recommended.as_ref())));
+    blocks.extend(rows.iter().filter(|row| !row.failed_checks.is_empty()).map(failures));
     let turned = rows.iter().map(|row| format!("{}: {}", row.name, changes(&row.changes)));
     blocks.push(Block::List(turned.collect()));
     let nothing = report.findings.iter().filter(|finding| finding.changes.is_empty()).count();
     blocks.push(Block::Paragraph(format!("The other {nothing} findings expect to save 0.")));
     blocks
+}
+
+/// What to turn, in words: only what passes.
+fn recommendation(verification: &Verification, recommended: Option<&Recommendation>) -> String {
+    let Some(Recommendation { row, .. }) = recommended else {
+        return "Recommended: nothing. No change saves messages and passes as many runs."
+            .to_owned();
+    };
+    let (before, saved) = (verification.messages.mean, row.seen.mean);
+    format!(
+        "Recommended: {}. It saves {saved:.0} of {before:.0} messages ({:.1} %); {} of {} runs pass; \
+         median latency {:.0} us instead of {:.0}.",
+        changes(&row.changes),
+        saved * 100.0 / before.max(1.0),
+        row.passed,
+        verification.seeds.len(),
+        row.p50_latency_us.mean,
+        verification.p50_latency_us.mean
+    )
+}
+
+/// Why a change is not to be recommended.
+fn failures(row: &VerifiedRow) -> Block {
+    let checks = row.failed_checks.iter();
+    let checks: Vec<String> =
+        checks.map(|check| format!("\"{}\" in {} runs", check.name, check.runs)).collect();
+    Block::Paragraph(format!("{} fails {}.", row.name, checks.join(", ")))
 }
 
 fn spread(spread: &Spread) -> String {

@@ -4,10 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::limits::{Limits, StatedBy};
+use super::report::{ChangedKnob, RunVerdict};
 use crate::raft::{Micros, Tuning};
+
+/// The profile that a run has where none is asked for.
+const COURSE: &str = include_str!("../../profiles/course.toml");
 
 /// How a run was done, and what the simulator says of it.
 #[derive(Clone, Debug)]
@@ -40,6 +44,10 @@ pub struct RunFacts {
     pub counted: u64,
     /// Limits, and who states them.
     pub limits: Vec<(StatedBy, Limits)>,
+    /// How it was judged, if it was.
+    pub verdict: Option<RunVerdict>,
+    /// Version of the program that ran it.
+    pub ran_by: String,
 }
 
 /// Why a run's folder cannot be analysed; one line each.
@@ -66,6 +74,8 @@ pub enum FactsError {
 /// `run.json`, as far as the analysis needs it.
 #[derive(Deserialize)]
 struct RunFile {
+    #[serde(default)]
+    laconic_version: String,
     scenario: ScenarioPart,
     tuning: Option<Tuning>,
     #[serde(default)]
@@ -98,6 +108,40 @@ struct OutcomePart {
     profile: String,
     ended_at_us: u64,
     messages: MessagesPart,
+    passed: Option<bool>,
+    over: Option<Value>,
+    #[serde(default)]
+    checks: Vec<CheckPart>,
+    #[serde(default)]
+    benchmarks: Vec<BenchmarkPart>,
+    #[serde(default)]
+    unanswered: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct CheckPart {
+    name: String,
+    passed: bool,
+}
+
+#[derive(Deserialize)]
+struct BenchmarkPart {
+    name: String,
+    tier: u8,
+}
+
+impl OutcomePart {
+    fn verdict(&self) -> Option<RunVerdict> {
+        let failed = self.checks.iter().filter(|check| !check.passed);
+        let tiers = self.benchmarks.iter().map(|found| (found.name.clone(), found.tier));
+        Some(RunVerdict {
+            passed: self.passed?,
+            interrupted: self.over.is_none(),
+            failed_checks: failed.map(|check| check.name.clone()).collect(),
+            tiers: tiers.collect(),
+            unanswered: self.unanswered.len() as u64,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -113,12 +157,14 @@ impl RunFacts {
     /// causes.
     pub fn from_json(run: &Value) -> Result<RunFacts, String> {
         let file = RunFile::deserialize(run).map_err(|error| error.to_string())?;
-        let RunFile { scenario, tuning, budget, outcome } = file;
+        let RunFile { laconic_version, scenario, tuning, budget, outcome } = file;
         let tuning = tuning.ok_or("a run of a foreign program: its messages name no causes")?;
         if !(3..=21).contains(&scenario.replicas) {
             return Err(format!("scenario.replicas must be 3 to 21, is {}", scenario.replicas));
         }
         Ok(RunFacts {
+            verdict: outcome.verdict(),
+            ran_by: laconic_version,
             scenario: outcome.scenario,
             seed: outcome.seed,
             engine: outcome.engine,
@@ -134,6 +180,35 @@ impl RunFacts {
             counted: outcome.messages.counted,
             limits: vec![(StatedBy::Scenario, scenario.budget), (StatedBy::Profile, budget)],
         })
+    }
+
+    /// The command line that does the run again, as far as names say.
+    pub fn command(&self) -> String {
+        let mut command = format!("laconic sim {} --seed {}", self.scenario, self.seed);
+        if self.engine == "real" {
+            command += " --real";
+        }
+        if self.timing == "precise" {
+            command += " --precise";
+        }
+        if self.profile != "course" && !self.profile.is_empty() {
+            command = format!("{command} --profile {}", self.profile);
+        }
+        command
+    }
+
+    /// The knobs that differ from those of the profile `course`.
+    pub fn changed_knobs(&self) -> Vec<ChangedKnob> {
+        let course: Option<Tuning> = toml::from_str(COURSE).ok();
+        let [course, own] = [json!(course), json!(self.tuning)];
+        let knobs = own.as_object().into_iter().flatten();
+        let changed = knobs.filter(|(knob, value)| course[knob.as_str()] != **value);
+        let tell = |(knob, value): (&String, &Value)| ChangedKnob {
+            knob: knob.clone(),
+            course: course[knob.as_str()].clone(),
+            run: value.clone(),
+        };
+        changed.map(tell).collect()
     }
 
     /// How many others make a quorum: f.

@@ -24,7 +24,7 @@ pub struct Limits {
     /// 99th percentile of the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p99_latency_us: Option<f64>,
-    /// Time in which nobody led, from the first election on, in microseconds.
+    /// Time in which nobody led, the start included, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaderless_us: Option<f64>,
 }

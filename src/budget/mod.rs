@@ -42,7 +42,7 @@ pub use diff::{Difference, diff};
 pub use document::{Block, document, summary};
 pub use facts::{FactsError, RunFacts, read_run};
 pub use findings::apply;
-pub use html::html;
+pub use html::{html, html_of_difference};
 pub use limits::{Limits, StatedBy};
 pub use markdown::markdown;
 pub use report::Report;

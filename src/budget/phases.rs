@@ -71,7 +71,7 @@ impl Phases {
             since: Micros(0),
             durations: [Micros(0); 5],
             leaderless: Micros(0),
-            leaderless_since: None,
+            leaderless_since: Some(Micros(0)),
         }
     }
 
@@ -108,7 +108,7 @@ impl Phases {
     }
 
     /// Ends the account at `end`: the durations in the order of [`Phase::ALL`], and the time without
-    /// a leader since the first election.
+    /// a leader, the start included.
     pub fn finish(mut self, end: Micros) -> ([Micros; 5], Micros) {
         self.durations[self.now as usize] += end.since(self.since);
         if let Some(since) = self.leaderless_since {
@@ -146,7 +146,7 @@ impl Phases {
         if !self.target.is_some_and(behind) {
             self.target = None;
         }
-        let leaderless = self.elected && self.leaders.is_empty();
+        let leaderless = self.leaders.is_empty();
         match (leaderless, self.leaderless_since) {
             (true, None) => self.leaderless_since = Some(at),
             (false, Some(since)) => {

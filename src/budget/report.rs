@@ -86,10 +86,45 @@ pub struct RunSummary {
     pub batches: u64,
     /// Elections won.
     pub elections: u64,
-    /// Time in which no living replica led, from the first election on.
+    /// Time in which no living replica led, the start included.
     pub leaderless_us: u64,
+    /// How it was judged; none of a run that was killed before it could be.
+    pub verdict: Option<RunVerdict>,
+    /// The command line that does it again, but for a scenario or a profile of one's own, which are
+    /// named without their folder.
+    pub command: String,
+    /// Version of the program that ran it.
+    pub ran_by: String,
+    /// Its knobs, where they differ from those of the profile `course`.
+    pub knobs: Vec<ChangedKnob>,
     /// What could not be read, a line each; none if the analysis is of the whole run.
     pub problems: Vec<String>,
+}
+
+/// A knob that is not as the profile `course` has it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ChangedKnob {
+    /// Its name in a profile.
+    pub knob: String,
+    /// Its value there.
+    pub course: Value,
+    /// Its value in the run.
+    pub run: Value,
+}
+
+/// How a run was judged.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RunVerdict {
+    /// Whether every check passed.
+    pub passed: bool,
+    /// Whether it was interrupted, and judged by what it had shown.
+    pub interrupted: bool,
+    /// The checks that it failed.
+    pub failed_checks: Vec<String>,
+    /// The tier of each benchmark: 0 bonus, 1 full, 2 partial, 3 none; they count only if it passed.
+    pub tiers: Vec<(String, u8)>,
+    /// Requests without an answer.
+    pub unanswered: u64,
 }
 
 /// A published figure: messages a commit, messages a read, idle messages a second.
@@ -398,12 +433,33 @@ pub struct Verification {
     pub passed: u64,
     /// Each finding's change by itself, and at last all together.
     pub rows: Vec<VerifiedRow>,
+    /// The best that passes as many runs as passed as they were: one change, or several together;
+    /// none if nothing that saves messages does.
+    pub recommended: Option<Recommendation>,
+}
+
+/// What to turn, all at once.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recommendation {
+    /// The findings whose changes it takes.
+    pub findings: Vec<&'static str>,
+    /// What it did.
+    pub row: VerifiedRow,
+}
+
+/// A check that runs failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailedCheck {
+    /// Its name.
+    pub name: &'static str,
+    /// How many runs failed it.
+    pub runs: u64,
 }
 
 /// A change and what it did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VerifiedRow {
-    /// The finding's name, or `together`.
+    /// The finding's name; `together` of several.
     pub name: &'static str,
     /// What was turned.
     pub changes: Vec<Change>,
@@ -417,6 +473,8 @@ pub struct VerifiedRow {
     pub p50_latency_us: Spread,
     /// How many runs with the change passed all checks.
     pub passed: u64,
+    /// What the others failed, in the order of the checks.
+    pub failed_checks: Vec<FailedCheck>,
 }
 
 /// A number over several seeds.

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::output::{print, print_styled, write};
+use super::output::{check_file, print, print_styled, write};
 use super::{Failure, Status};
 use crate::budget::report::Verification;
 use crate::budget::{self, Analysis, Report, RunFacts, document, html, markdown, read_run, text};
-use crate::record::{RunRecords, Sink, read_history};
+use crate::raft::Micros;
+use crate::record::{Fact, RunRecords, Sink, read_history};
 use crate::sim::scenario::Scenario;
 use crate::tune::{Experiment, verify};
 
@@ -61,15 +63,19 @@ enum BudgetCommand {
 Example:
   laconic sim simple-2 --seed 1 --out one
   laconic sim simple-2 --seed 1 --profile quiet --out other
-  laconic budget diff one other")]
+  laconic budget diff one other
+  laconic budget diff one other --format html -o diff.html")]
 struct DiffArguments {
     /// The first run's folder
     before: PathBuf,
     /// The second run's folder
     after: PathBuf,
-    /// How to tell it
+    /// How to tell it; html: both runs side by side
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Write it there instead of to standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 /// How a report is told.
@@ -90,6 +96,13 @@ pub fn run(arguments: &BudgetArguments) -> Result<Status, Failure> {
     if let Some(BudgetCommand::Diff(arguments)) = &arguments.command {
         return run_diff(arguments);
     }
+    arguments.output.iter().try_for_each(|path| check_file(path))?;
+    // The last of several is not to be found missing when the first has been verified.
+    arguments
+        .runs
+        .iter()
+        .try_for_each(|folder| read_run(folder).map(drop))
+        .map_err(Failure::input)?;
     let mut reports = Vec::new();
     for folder in &arguments.runs {
         let mut report = analyse(folder)?;
@@ -99,33 +112,43 @@ pub fn run(arguments: &BudgetArguments) -> Result<Status, Failure> {
         reports.push(report);
     }
     let told = tell(arguments.format, &reports)?;
-    match &arguments.output {
-        Some(path) => write(path, &anstream::adapter::strip_str(&told).to_string())?,
-        None if arguments.format == Format::Text => print_styled(&told)?,
-        None => print(&told)?,
-    }
+    put_out(&told, arguments.format, arguments.output.as_deref())?;
     Ok(status(&reports))
 }
 
 fn run_diff(arguments: &DiffArguments) -> Result<Status, Failure> {
+    arguments.output.iter().try_for_each(|path| check_file(path))?;
     let reports = [analyse(&arguments.before)?, analyse(&arguments.after)?];
     let difference = budget::diff(&reports[0], &reports[1]);
-    match arguments.format {
-        Format::Text => print_styled(&text(&difference.document()))?,
-        Format::Markdown => print(&markdown(&difference.document()))?,
-        Format::Json => print(&json(&difference)?)?,
+    let told = match arguments.format {
+        Format::Text => text(&difference.document()),
+        Format::Markdown => markdown(&difference.document()),
+        Format::Json => json(&difference)?,
         Format::Html => {
-            return Err(Failure::input("diff has no HTML; take text, markdown or json"));
+            budget::html_of_difference(&reports, &difference).map_err(Failure::environment)?
         }
-    }
+    };
+    put_out(&told, arguments.format, arguments.output.as_deref())?;
     Ok(status(&reports))
+}
+
+/// Writes what is `told` into the file `output`, or prints it.
+fn put_out(told: &str, format: Format, output: Option<&Path>) -> Result<(), Failure> {
+    match output {
+        Some(path) => {
+            write(path, &anstream::adapter::strip_str(told).to_string())?;
+            print(&format!("Written: {}\n", path.display()))
+        }
+        None if format == Format::Text => print_styled(told),
+        None => print(told),
+    }
 }
 
 /// Does the run in `folder` again in virtual time, with what `report` found turned.
 fn verify_by_rerun(folder: &Path, report: &Report, seeds: u64) -> Result<Verification, Failure> {
     let path = folder.join("run.json").display().to_string();
-    let run = read_run(folder).map_err(Failure::input)?;
-    let facts = RunFacts::from_json(&run).map_err(|e| Failure::input(format!("{path}: {e}")))?;
+    // That it was killed has been said by the analysis.
+    let (run, facts) = read_facts(folder, &mut Vec::new())?;
     let text = run["scenario"].to_string();
     let experiment = Experiment {
         scenario: Scenario::parse(&facts.scenario, &path, &text).map_err(Failure::input)?,
@@ -138,13 +161,10 @@ fn verify_by_rerun(folder: &Path, report: &Report, seeds: u64) -> Result<Verific
 
 /// The analysis of the run in `folder`.
 pub(super) fn analyse(folder: &Path) -> Result<Report, Failure> {
-    let run = read_run(folder).map_err(Failure::input)?;
-    let facts = RunFacts::from_json(&run).map_err(|reason| {
-        Failure::input(format!("{}: {reason}", folder.join("run.json").display()))
-    })?;
+    let mut problems = Vec::new();
+    let (_, facts) = read_facts(folder, &mut problems)?;
     let mut records = RunRecords::open(folder).map_err(Failure::input)?;
     let missing = (facts.replicas + 1).saturating_sub(records.files());
-    let mut problems = Vec::new();
     let requests = read_history(folder).unwrap_or_else(|error| {
         problems.push(error.to_string());
         Vec::new()
@@ -159,6 +179,34 @@ pub(super) fn analyse(folder: &Path) -> Result<Report, Failure> {
         eprintln!("laconic: {problem}");
     }
     Ok(analysis.finish(&requests, problems))
+}
+
+/// What `run.json` in `folder` says, completed from the records if the run was killed, which is a
+/// problem.
+fn read_facts(folder: &Path, problems: &mut Vec<String>) -> Result<(Value, RunFacts), Failure> {
+    let mut run = read_run(folder).map_err(Failure::input)?;
+    let path = folder.join("run.json");
+    if run["outcome"].is_object() && run["outcome"]["ended_at_us"].is_null() {
+        complete(&mut run["outcome"], folder)?;
+        let words = "the run was killed: its end is that of its records";
+        problems.push(format!("{}: {words}", path.display()));
+    }
+    let facts = RunFacts::from_json(&run)
+        .map_err(|reason| Failure::input(format!("{}: {reason}", path.display())))?;
+    Ok((run, facts))
+}
+
+/// Adds to `outcome`, of a run in `folder` that could not say how it ended, what its records know of
+/// that: the last time, and how many messages the simulator has counted.
+fn complete(outcome: &mut Value, folder: &Path) -> Result<(), Failure> {
+    let (mut ended_at, mut counted) = (Micros(0), 0);
+    for record in RunRecords::open(folder).map_err(Failure::input)? {
+        ended_at = ended_at.max(record.at);
+        counted += u64::from(matches!(record.fact, Fact::Routed { .. }));
+    }
+    outcome["ended_at_us"] = ended_at.0.into();
+    outcome["messages"] = json!({ "counted": counted });
+    Ok(())
 }
 
 fn tell(format: Format, reports: &[Report]) -> Result<String, Failure> {

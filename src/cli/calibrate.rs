@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::compare::machine;
-use super::output::print;
+use super::output::{check_file, print, write};
+use super::sim::whole_real_run;
 use super::{Failure, Status};
+use crate::service;
 use crate::sim::calibration::Samples;
 use crate::sim::delays::Delays;
-use crate::sim::real::{self, RealOptions};
+use crate::sim::real::RealOptions;
 use crate::sim::scenario::Scenario;
 
 /// Runs that show every delay: appends under load, and replicas that are killed.
@@ -36,20 +38,21 @@ pub struct CalibrateArguments {
 
 /// Measures and writes.
 pub fn run(arguments: &CalibrateArguments) -> Result<Status, Failure> {
+    arguments.out.iter().try_for_each(|path| check_file(path))?;
+    service::check_inherited().map_err(Failure::input)?;
     let timer_late = timer_late()?;
     let mut samples = Samples::default();
     for name in RUNS {
         let scenario = Scenario::load(name).map_err(Failure::input)?;
         let options = RealOptions { seed: 1, progress: true, ..RealOptions::default() };
-        let run = real::run(&scenario, &options).map_err(super::sim::real_failure)?;
+        let run = whole_real_run(&scenario, &options)?;
         samples.add(&run);
     }
     let delays = samples.into_delays(machine(), timer_late);
     let text = lines(&delays);
     match &arguments.out {
         None => print(&text)?,
-        Some(path) => std::fs::write(path, text)
-            .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?,
+        Some(path) => write(path, &text)?,
     }
     Ok(Status::Good)
 }

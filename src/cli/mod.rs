@@ -3,6 +3,7 @@
 mod budget;
 mod calibrate;
 mod compare;
+mod list;
 mod output;
 mod postmortem;
 mod records;
@@ -14,6 +15,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::service;
@@ -50,6 +52,11 @@ impl Failure {
         Failure { status: Status::BadInput, message: message.to_string() }
     }
 
+    /// The user wants no more.
+    pub fn interrupted(message: impl ToString) -> Failure {
+        Failure { status: Status::Interrupted, message: message.to_string() }
+    }
+
     /// The machine said no.
     pub fn environment(message: impl ToString) -> Failure {
         Failure { status: Status::Environment, message: message.to_string() }
@@ -63,6 +70,7 @@ impl Failure {
     about = "A Raft key-value replica that knows what every one of its messages was for",
     after_help = "\
 Examples:
+  laconic list                    the scenarios and profiles there are
   laconic sim simple-2            one scenario in virtual time, and its messages
   laconic sim all --repeat 20     the course's seventeen, 20 seeds each
   laconic sim crash-3 --real      over real UDP, with child processes
@@ -94,6 +102,8 @@ enum Command {
     Top(top::TopArguments),
     /// Measure this machine's delays in real runs, for virtual ones
     Calibrate(calibrate::CalibrateArguments),
+    /// List the scenarios and profiles that are built in
+    List(list::ListArguments),
     /// Run five scenarios in both engines and say how far they agree
     Compare(compare::CompareArguments),
     /// Be a replica, as the course's simulator launches one
@@ -112,9 +122,12 @@ Environment (nothing set: no files, only warnings printed, profile course):
   LACONIC_SPANS      1/100: times what carries one request in 100, and one other
                      step in 100, in LACONIC_OUT's spans/ID.json; 1: everything
   LACONIC_METRICS_ADDRESS
-                     PORT on 127.0.0.1, or IP:PORT, that serves /metrics, /status
-                     and /healthz; 0 is any free port, then named in ID.address
-What of these cannot be had is said in one line, and the replica serves on without it.
+                     PORT on 127.0.0.1, IP:PORT or HOST:PORT, that serves /metrics,
+                     /status and /healthz; port 0 is any free one, then named in
+                     ID.address
+What cannot be had (a port in use, a disk that is full, a host that is not known)
+is said in one line, and the replica serves on without it. A value that makes no
+sense (a profile, filter, address or number that is none) ends it with status 2.
 
 Example:
   LACONIC_LOG=info laconic replica 4000 0000 0001 0002")]
@@ -122,6 +135,24 @@ struct ReplicaArguments {
     /// PORT ID OTHER_ID [OTHER_ID ...]: the simulator's UDP port for this replica, IDs of four hex digits
     #[arg(value_name = "PORT ID OTHERS", allow_hyphen_values = true)]
     arguments: Vec<OsString>,
+}
+
+/// Says what is wrong with the arguments: of a value that is none the one line that matters.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let told = error.to_string();
+    match (error.kind(), told.lines().next()) {
+        (ErrorKind::ValueValidation, Some(line)) => {
+            eprintln!("laconic: {}", line.strip_prefix("error: ").unwrap_or(line));
+        }
+        // Help and version are no errors; a pipe that is closed is the reader's choice.
+        _ => drop(error.print()),
+    }
+    ExitCode::from(error.exit_code() as u8)
+}
+
+/// A seed, from the command line.
+fn parse_seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("must be a whole number from 0 to {}", u64::MAX))
 }
 
 /// Names under which the program is a replica at once (interface §1).
@@ -136,9 +167,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let parsed = match Arguments::try_parse_from(arguments) {
         Ok(parsed) => parsed,
         Err(error) => {
-            // Help and version are no errors; a pipe that is closed is the reader's choice.
-            let _ = error.print();
-            return ExitCode::from(error.exit_code() as u8);
+            return refuse(&error);
         }
     };
     let result = match parsed.command {
@@ -149,6 +178,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Command::Postmortem(arguments) => postmortem::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::List(arguments) => list::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Replica(arguments) => {
             return service::run(&arguments.arguments);

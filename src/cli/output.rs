@@ -1,7 +1,10 @@
-//! Standard output, which a reader may close at any time.
+//! Standard output, which a reader may close at any time, and files, whose names are tried before the
+//! work whose result they are to hold.
 
 use std::io::{self, Write};
 use std::path::Path;
+
+use rustix::fs::{Access, access};
 
 use super::Failure;
 
@@ -30,6 +33,39 @@ pub fn print_styled(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Sees to it that the file `path` can be written later, without touching it.
+///
+/// # Errors
+/// If it is a folder, or may not be written, or lies in no folder that may.
+pub fn check_file(path: &Path) -> Result<(), Failure> {
+    let checked = match path.metadata() {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(_) => access(path, Access::WRITE_OK).map_err(io::Error::from),
+        Err(_) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            check_access(folder.unwrap_or(Path::new(".")))
+        }
+    };
+    checked.map_err(|error| Failure::environment(format!("{}: {error}", path.display())))
+}
+
+/// Sees to it that the folder `path` can be written into, or made, without touching it.
+///
+/// # Errors
+/// If it is none, or may not be written, or lies in no folder that may.
+pub fn check_folder(path: &Path) -> Result<(), Failure> {
+    let here = Path::new(".");
+    let there = path.ancestors().find(|place| place.exists()).unwrap_or(here);
+    let there = if there.as_os_str().is_empty() { here } else { there };
+    check_access(there)
+        .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))
+}
+
+/// Whether files can be made in `folder`, which a file of that name cannot be.
+fn check_access(folder: &Path) -> io::Result<()> {
+    access(folder.join("."), Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from)
+}
+
 /// Writes `text` into the file `path`.
 ///
 /// # Errors
@@ -37,4 +73,36 @@ pub fn print_styled(text: &str) -> Result<(), Failure> {
 pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text)
         .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_named_and_nothing_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("file"), "kept").unwrap();
+        let refused = |checked: Result<(), Failure>, words: &str| {
+            let message = checked.unwrap_err().message;
+            assert!(message.contains(words), "{message}");
+        };
+        refused(check_file(folder.path()), "directory");
+        refused(check_file(&path("none/file")), "none/file: No such file");
+        refused(check_file(&path("file/file")), "file/file: Not a directory");
+        refused(check_folder(&path("file")), "file: Not a directory");
+        refused(check_folder(&path("file/run")), "file/run: Not a directory");
+        for name in ["file", "new"] {
+            check_file(&path(name)).unwrap();
+        }
+        for name in ["", "new", "new/run/deep"] {
+            check_folder(&path(name)).unwrap();
+        }
+        check_file(Path::new("new-in-this-folder")).unwrap();
+        check_folder(Path::new("new-in-this-folder")).unwrap();
+        check_file(Path::new("/dev/null")).unwrap();
+        assert!(!path("new").exists());
+        assert_eq!(std::fs::read_to_string(path("file")).unwrap(), "kept");
+    }
 }

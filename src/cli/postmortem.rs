@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::output::print;
 use super::{Failure, Status};
-use crate::record::{RecordFileError, read_records};
+use crate::record::{RecordFileError, RunFiles, read_records};
 use crate::recorder::{Postmortem, ReadBox, examine, read_box};
 
 /// Say what black boxes tell of a cluster's last failure: who led, how far each log was, which
@@ -73,7 +73,16 @@ impl Evidence {
         let mut evidence = Evidence { boxes: Vec::new(), simulator: None, complete: true };
         let inner = folder.join("boxes");
         let boxes = if inner.is_dir() { &inner } else { folder };
-        let paths = box_files(boxes)?;
+        let mut paths = box_files(boxes)?;
+        let of_run = RunFiles::of(folder).unwrap_or_else(|problem| {
+            evidence.complain(problem);
+            None
+        });
+        if of_run.is_some_and(|files| !files.real) {
+            let line = format!("{}: a run in virtual time has no black boxes", folder.display());
+            return Err(Failure::input(line));
+        }
+        RunFiles::retain(of_run, &mut paths);
         for path in &paths {
             evidence.add_box(path);
         }

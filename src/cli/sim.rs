@@ -3,20 +3,20 @@
 mod campaign;
 mod engines;
 
-pub(super) use engines::real_failure;
+pub(super) use engines::whole_real_run;
 
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{print, print_styled, write};
+use super::output::{check_file, check_folder, print, print_styled, write};
 use super::trace::draw_run;
-use super::{Failure, Status};
+use super::{Failure, Status, parse_seed};
 use crate::budget;
 use crate::budget::report::LimitRow;
-use crate::sim::folder::Scratch;
+use crate::sim::folder::{self, Scratch};
 use crate::sim::outcome::Outcome;
 use crate::sim::report::Report;
 use crate::sim::scenario::{COURSE, Scenario};
@@ -39,6 +39,9 @@ Examples:
   laconic sim simple-2 --real --replica ./4730kvstore
                                         any program that speaks the interface
 
+Ctrl-C ends a real run where it is: it is judged, reported, kept and drawn as
+far as it went. Of several runs those that are done are summed up.
+
 Tiers: 0 bonus, 1 full, 2 partial, 3 none.
 
 JSON (--json, and `outcome` of run.json in --out; several runs: one object a
@@ -57,6 +60,9 @@ pub struct SimArguments {
     /// Name of a scenario (simple-1 to advanced-4, large), a JSON file, or
     /// `all`: the course's seventeen
     scenario: String,
+    /// Refuse a scenario file with a key that nobody knows, instead of a warning
+    #[arg(long)]
+    strict: bool,
     /// Run child processes over real UDP, by the wall clock
     #[arg(long)]
     real: bool,
@@ -67,7 +73,7 @@ pub struct SimArguments {
     #[arg(long)]
     precise: bool,
     /// Seed of all dice; not given: the scenario's, else drawn
-    #[arg(long)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_seed)]
     seed: Option<u64>,
     /// Run this many seeds, from --seed on
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
@@ -75,9 +81,13 @@ pub struct SimArguments {
     /// Tuning profile: course, textbook, eager, quiet, or a TOML file
     #[arg(long, default_value = "course")]
     profile: String,
-    /// Keep the run: run.json, history.jsonl, records/ID.bin, simulator.bin (a folder a run, if several)
+    /// Keep the run: run.json, history.jsonl, records/ID.bin, simulator.bin (a folder a run, if
+    /// several); a folder that holds a run is refused
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Take away the run that --out holds, and nothing else there
+    #[arg(long, requires = "out")]
+    force: bool,
     /// Write the message budget of the run there, as one HTML page
     #[arg(long, value_name = "FILE.html", conflicts_with = "repeat")]
     report: Option<PathBuf>,
@@ -129,10 +139,33 @@ pub fn run(arguments: &SimArguments) -> Result<Status, Failure> {
         return Err(Failure::input("--metrics and --open-metrics tell of one run, not of all"));
     }
     let engine = Engine::new(arguments, single)?;
+    let files = [&arguments.report, &arguments.trace, &arguments.metrics, &arguments.open_metrics];
+    files.into_iter().flatten().try_for_each(|path| check_file(path))?;
+    jobs.iter()
+        .filter_map(|job| job.out.as_deref())
+        .try_for_each(|out| claim(out, arguments.force))?;
     if let [job] = jobs.as_mut_slice() {
         return run_one(arguments, &engine, job);
     }
-    Campaign::new(arguments.scenario == "all", arguments.repeat, arguments.json).run(&engine, jobs)
+    let folders = jobs.len();
+    let campaign = Campaign::new(arguments.scenario == "all", arguments.repeat, arguments.json);
+    let status = campaign.run(&engine, jobs)?;
+    if let Some(out) = arguments.out.as_ref().filter(|_| !arguments.json) {
+        print(&format!(
+            "Written: {}, {folders} folders (next: laconic budget FOLDER)\n",
+            out.display()
+        ))?;
+    }
+    Ok(status)
+}
+
+/// Sees to it before anything runs that a run can have the folder `out` for itself.
+fn claim(out: &Path, force: bool) -> Result<(), Failure> {
+    if !folder::files_of_a_run(out).map_err(Failure::environment)?.is_empty() && !force {
+        let words = "holds a run: name another folder, or --force to have it replaced";
+        return Err(Failure::input(format!("{}: {words}", out.display())));
+    }
+    check_folder(out)
 }
 
 /// Does the one run, draws it if it is to be drawn, and tells of it.
@@ -164,13 +197,33 @@ fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
             if let Some(report) = &done.budget {
                 print_styled(&budget::text(&budget::summary(report)))?;
             }
+            print(&written(arguments))?;
         }
+    }
+    if done.is_interrupted() {
+        let seconds = done.outcome.conclusion.ended_at.as_seconds();
+        return Err(Failure::interrupted(format!("interrupted at {seconds:.1} s")));
     }
     Ok(match done.outcome.passed {
         false => Status::CheckFailed,
         true if done.exceeds_budget() => Status::BudgetExceeded,
         true => Status::Good,
     })
+}
+
+/// What the one run has left, in one line; nothing if that is nothing.
+fn written(arguments: &SimArguments) -> String {
+    let show = |path: &PathBuf| path.display().to_string();
+    let kept = |out: &PathBuf| format!("{} (next: laconic budget {0})", out.display());
+    let drawn = |path: &PathBuf| format!("{} (for ui.perfetto.dev)", path.display());
+    let parts = [
+        arguments.out.as_ref().map(kept),
+        arguments.report.as_ref().map(show),
+        arguments.trace.as_ref().map(drawn),
+        arguments.open_metrics.as_ref().map(show),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!("Written: {}\n", parts.join(", ")) }
 }
 
 /// A run as one line of JSON: its outcome, and the limits that it had to keep, if any are stated.
@@ -195,7 +248,11 @@ fn jobs(arguments: &SimArguments) -> Result<Vec<Job>, Failure> {
     let mut jobs = Vec::new();
     let drawn = RandomState::new().hash_one("seed") >> 32;
     for name in names {
-        let scenario = Scenario::load(name).map_err(Failure::input)?;
+        let (scenario, unknown) = Scenario::load_noting(name).map_err(Failure::input)?;
+        match unknown.first().filter(|_| arguments.strict) {
+            Some(key) => return Err(Failure::input(key)),
+            None => unknown.iter().for_each(|key| eprintln!("laconic: {key} (ignored)")),
+        }
         let first = arguments.seed.or(scenario.seed).unwrap_or(drawn);
         for seed in (0..arguments.repeat).map(|place| first.wrapping_add(place)) {
             let folder = |out: &PathBuf| match several {

@@ -10,6 +10,7 @@ use super::{Failure, Status};
 #[derive(Args)]
 #[command(after_help = "\
 Asks each replica for /metrics and /status once an interval; q or Escape quits.
+SIGTERM and SIGHUP end it too, with status 130 and the terminal as it was.
 Needs a program built with the feature `top`: make, or
 cargo build --release --features top.
 
@@ -47,7 +48,11 @@ mod with_terminal {
     use rayon::prelude::*;
 
     use super::{Failure, Status, TopArguments};
+    use crate::interrupt;
     use crate::top::{Target, View, draw, scrape, targets_of};
+
+    /// Between two looks at the keys: so long may a signal wait.
+    const KEYS: Duration = Duration::from_millis(50);
 
     /// Watches until the user has seen enough.
     pub fn run(arguments: &TopArguments) -> Result<Status, Failure> {
@@ -62,10 +67,16 @@ mod with_terminal {
         if !stdout().is_terminal() {
             return Err(Failure::input("top draws on a terminal, and standard output is none"));
         }
+        interrupt::watch().map_err(Failure::environment)?;
+        // A panic gives the terminal back before it speaks.
         let mut terminal = ratatui::try_init().map_err(Failure::environment)?;
         let watched = watch(&mut terminal, &targets, Duration::from_millis(arguments.interval_ms));
         // Whatever happened, the terminal is given back as it was.
         ratatui::restore();
+        if interrupt::seen() {
+            // The terminal may be gone, and what failed for that is no news.
+            return Err(Failure::interrupted("interrupted"));
+        }
         watched.map(|()| Status::Good).map_err(Failure::environment)
     }
 
@@ -83,7 +94,10 @@ mod with_terminal {
             terminal.draw(|frame| draw(frame, &view))?;
             // A change of size is drawn at once, from what is known.
             while looked.elapsed() < interval {
-                if event::poll(interval.saturating_sub(looked.elapsed()))? {
+                if interrupt::seen() {
+                    return Ok(());
+                }
+                if event::poll(interval.saturating_sub(looked.elapsed()).min(KEYS))? {
                     match event::read()? {
                         Event::Key(key) if key.kind == KeyEventKind::Press => {
                             let interrupts = key.code == KeyCode::Char('c')

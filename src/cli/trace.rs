@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::output::print;
+use super::output::{check_file, print};
 use super::{Failure, Status};
-use crate::record::{RunRecords, SIMULATOR, read_history};
+use crate::record::{RunFiles, RunRecords, SIMULATOR, read_history};
 use crate::trace::{Arrows, SpanFile, draw};
 
 /// Draw a kept run as one Chrome trace file, for ui.perfetto.dev or chrome://tracing: every replica
@@ -59,6 +59,7 @@ pub fn run(arguments: &TraceArguments) -> Result<Status, Failure> {
 /// Draws the kept run `run` into the file `output`: how its messages ended, and what could not be
 /// read, a line each.
 pub(super) fn draw_run(run: &Path, output: &Path) -> Result<(Arrows, Vec<String>), Failure> {
+    check_file(output)?;
     let mut records = RunRecords::open(run).map_err(Failure::input)?;
     let ranks = records.tellers().filter(|teller| *teller != SIMULATOR).map(|teller| teller.0);
     let Some(highest) = ranks.max() else {
@@ -66,7 +67,7 @@ pub(super) fn draw_run(run: &Path, output: &Path) -> Result<(Arrows, Vec<String>
         return Err(Failure::input(line));
     };
     let mut problems = Vec::new();
-    let spans = open_spans(&run.join("spans"), records.start_us(), &mut problems);
+    let spans = open_spans(run, records.start_us(), &mut problems);
     let highest = spans.iter().map(SpanFile::rank).fold(highest, u8::max);
     let requests = read_history(run).unwrap_or_else(|problem| {
         problems.push(problem.to_string());
@@ -80,14 +81,16 @@ pub(super) fn draw_run(run: &Path, output: &Path) -> Result<(Arrows, Vec<String>
     Ok((arrows, problems))
 }
 
-/// The span files in `folder`, if there is one. A run in virtual time has none: what lies there is an
-/// earlier run's.
-fn open_spans(folder: &Path, run_start_us: u64, problems: &mut Vec<String>) -> Vec<SpanFile> {
-    let Some(listing) = fs::read_dir(folder).ok().filter(|_| run_start_us > 0) else {
+/// The span files of the replicas of `run`, if there are any. A run in virtual time has none: what
+/// lies there is another run's.
+fn open_spans(run: &Path, run_start_us: u64, problems: &mut Vec<String>) -> Vec<SpanFile> {
+    let Some(listing) = fs::read_dir(run.join("spans")).ok().filter(|_| run_start_us > 0) else {
         return Vec::new();
     };
     let mut paths: Vec<PathBuf> = listing.flatten().map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
+    // A run.json that cannot be read is a problem that the records have named.
+    RunFiles::retain(RunFiles::of(run).ok().flatten(), &mut paths);
     paths.sort();
     let mut files = Vec::new();
     for path in paths {

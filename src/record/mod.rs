@@ -4,12 +4,14 @@
 //! which no replica knows: [`ClientRequest`].
 
 mod file;
+mod folder;
 pub mod frame;
 mod history;
 mod json;
 mod run;
 
 pub use file::{FileHeader, ReadRecords, RecordFile, RecordFileError, RecordReader, read_records};
+pub use folder::RunFiles;
 pub use history::{ClientRequest, HistoryError, OperationKind, read_history};
 pub use json::{fact_json, json_line};
 pub use run::RunRecords;

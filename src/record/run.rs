@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use std::path::{Path, PathBuf};
 
 use super::file::{RecordFileError, RecordReader};
+use super::folder::RunFiles;
 use super::{Record, SIMULATOR};
 use crate::raft::{Member, Micros};
 
@@ -23,15 +24,16 @@ pub struct RunRecords {
 }
 
 impl RunRecords {
-    /// Opens the record files of the run's folder `run`, or the one file that it is. A file that
-    /// cannot be read, is foreign or of another version is left out, and is a problem.
+    /// Opens the record files of the run's folder `run`, or the one file that it is. Of a folder with
+    /// a `run.json` only the files of the run's own replicas count. A file that cannot be read, is
+    /// foreign or of another version is left out, and is a problem.
     ///
     /// # Errors
     /// If there is no such folder, or it holds no record files.
     pub fn open(run: &Path) -> Result<RunRecords, RecordFileError> {
         let mut readers = Vec::new();
         let mut problems = Vec::new();
-        for path in files_of(run)? {
+        for path in files_of(run, &mut problems)? {
             match RecordReader::open(&path) {
                 Ok(reader) => readers.push(reader),
                 Err(error) => problems.push(error.to_string()),
@@ -107,8 +109,9 @@ impl Iterator for RunRecords {
     }
 }
 
-/// The record files of a run's folder, replicas first, or the file itself.
-fn files_of(run: &Path) -> Result<Vec<PathBuf>, RecordFileError> {
+/// The record files of a run's folder, replicas first, or the file itself. A `run.json` that cannot
+/// be read, and so does not say whose files count, is a problem.
+fn files_of(run: &Path, problems: &mut Vec<String>) -> Result<Vec<PathBuf>, RecordFileError> {
     if run.is_file() {
         return Ok(vec![run.to_owned()]);
     }
@@ -122,6 +125,11 @@ fn files_of(run: &Path) -> Result<Vec<PathBuf>, RecordFileError> {
             files.push(path);
         }
     }
+    let of_run = RunFiles::of(run).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
+    RunFiles::retain(of_run, &mut files);
     files.sort();
     let simulator = run.join("simulator.bin");
     if simulator.is_file() && !files.contains(&simulator) {

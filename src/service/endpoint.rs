@@ -2,10 +2,12 @@
 //! it: it is asked to publish, and does so between two turns; who asked waits a little and then
 //! serves what there is.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -14,8 +16,10 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::sync::{Notify, Semaphore, watch};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
 use crate::metrics::MetricsHandle;
 
@@ -23,10 +27,13 @@ use crate::metrics::MetricsHandle;
 const MOST_REQUEST_BYTES: usize = 8_192;
 /// Most headers of a request.
 const MOST_HEADERS: usize = 32;
-/// How long a connection may take, from the first byte of its one request to the last of the answer.
+/// How long a connection may take to send its request's line and headers.
+const HEAD_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a connection may take in all, to the last byte of the answer.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
-/// Most connections at a time; more wait to be accepted.
-const MOST_CONNECTIONS: usize = 16;
+/// Most connections at a time. For one more the oldest that has asked nothing yet is dropped, so that
+/// those who only connect never keep out those who ask.
+const MOST_CONNECTIONS: usize = 64;
 /// How long a scrape waits for fresh gauges.
 const PUBLISH_PATIENCE: Duration = Duration::from_millis(200);
 
@@ -65,6 +72,34 @@ impl Bulletin {
     }
 }
 
+/// A connection that is being served.
+struct Connection {
+    task: JoinHandle<()>,
+    /// Its request has come in full.
+    has_asked: Arc<AtomicBool>,
+}
+
+/// Those that are being served, the oldest first.
+#[derive(Default)]
+struct Connections(VecDeque<Connection>);
+
+impl Connections {
+    /// Sees to it that there is room for one more.
+    async fn make_room(&mut self) {
+        self.0.retain(|connection| !connection.task.is_finished());
+        if self.0.len() < MOST_CONNECTIONS {
+            return;
+        }
+        let asks = |connection: &Connection| connection.has_asked.load(Ordering::Relaxed);
+        if let Some(place) = self.0.iter().position(|connection| !asks(connection)) {
+            self.0.remove(place).inspect(|connection| connection.task.abort());
+        } else if let Some(oldest) = self.0.pop_front() {
+            // All are being answered. One that panicked has made room too.
+            let _ = oldest.task.await;
+        }
+    }
+}
+
 /// What the thread serves, and where.
 pub(super) struct Endpoint {
     /// Renders the metrics.
@@ -88,28 +123,39 @@ impl Endpoint {
     }
 
     async fn accept(self: Arc<Endpoint>, listener: tokio::net::TcpListener) {
-        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        while let Ok(place) = places.clone().acquire_owned().await {
+        let mut connections = Connections::default();
+        loop {
             let Ok((stream, _)) = listener.accept().await else {
                 // Out of descriptors, mostly: others must close theirs first.
                 tokio::time::sleep(PUBLISH_PATIENCE).await;
                 continue;
             };
-            let endpoint = self.clone();
-            tokio::spawn(async move {
-                let service = service_fn(|request| endpoint.answer(request));
-                let connection = http1::Builder::new()
-                    .keep_alive(false)
-                    .max_buf_size(MOST_REQUEST_BYTES)
-                    .max_headers(MOST_HEADERS)
-                    .serve_connection(TokioIo::new(stream), service);
-                match tokio::time::timeout(REQUEST_PATIENCE, connection).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::debug!(%error, "a request for metrics"),
-                    Err(_) => tracing::debug!("a request for metrics took too long"),
-                }
-                drop(place);
-            });
+            connections.make_room().await;
+            let has_asked = Arc::new(AtomicBool::new(false));
+            let task = tokio::spawn(self.clone().serve(stream, has_asked.clone()));
+            connections.0.push_back(Connection { task, has_asked });
+            // It may have asked already: that is looked at before the next one comes.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Answers the one request of a connection.
+    async fn serve(self: Arc<Endpoint>, stream: TcpStream, has_asked: Arc<AtomicBool>) {
+        let service = service_fn(|request| {
+            has_asked.store(true, Ordering::Relaxed);
+            self.answer(request)
+        });
+        let connection = http1::Builder::new()
+            .keep_alive(false)
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_PATIENCE)
+            .max_buf_size(MOST_REQUEST_BYTES)
+            .max_headers(MOST_HEADERS)
+            .serve_connection(TokioIo::new(stream), service);
+        match tokio::time::timeout(REQUEST_PATIENCE, connection).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "a request for metrics"),
+            Err(_) => tracing::debug!("a request for metrics took too long"),
         }
     }
 
@@ -150,8 +196,8 @@ impl Endpoint {
 /// Opens `address` for the endpoint; what it is then, port included.
 ///
 /// # Errors
-/// If it is in use or not to be had.
-pub(super) fn open(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+/// If its host is not known, or it is in use or not to be had.
+pub(super) fn open(address: &str) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     let bound = listener.local_addr()?;

@@ -1,6 +1,6 @@
 //! What a replica takes from its environment (design §8).
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// The variables, each absent or set.
@@ -20,8 +20,9 @@ pub struct Environment {
     /// `LACONIC_OUT`. Absent: none.
     pub spans: Option<String>,
     /// `LACONIC_METRICS_ADDRESS`: where `/metrics`, `/status` and `/healthz` are served, as a port
-    /// on 127.0.0.1 or as IP:PORT, 0 for any free port; absent: nowhere.
-    pub metrics_address: Option<SocketAddr>,
+    /// on 127.0.0.1, as IP:PORT or as HOST:PORT, 0 for any free port; absent: nowhere. Whether there is
+    /// such a host shows when the port is opened.
+    pub metrics_address: Option<String>,
 }
 
 /// A variable that cannot be used.
@@ -42,7 +43,7 @@ pub enum BadEnvironment {
     #[error("LACONIC_SPANS: spans are written below LACONIC_OUT, which is not set")]
     SpansWithoutOut,
     /// `LACONIC_METRICS_ADDRESS` is no address.
-    #[error("LACONIC_METRICS_ADDRESS: must be PORT or IP:PORT, not {0:?}")]
+    #[error("LACONIC_METRICS_ADDRESS: must be PORT, IP:PORT or HOST:PORT, not {0:?}")]
     MetricsAddress(String),
 }
 
@@ -68,9 +69,17 @@ impl Environment {
 }
 
 /// A port alone is one on loopback.
-fn parse_address(text: &str) -> Result<SocketAddr, BadEnvironment> {
-    let port = text.parse().map(|port| SocketAddr::from((IpAddr::from(Ipv4Addr::LOCALHOST), port)));
-    port.or_else(|_| text.parse()).map_err(|_| BadEnvironment::MetricsAddress(text.to_owned()))
+fn parse_address(text: &str) -> Result<String, BadEnvironment> {
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok(format!("{}:{port}", Ipv4Addr::LOCALHOST));
+    }
+    let is_host = |host: &str| {
+        let fits = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
+        !host.is_empty() && host.chars().all(fits)
+    };
+    let names_one = |(host, port): (&str, &str)| is_host(host) && port.parse::<u16>().is_ok();
+    let fits = text.parse::<SocketAddr>().is_ok() || text.rsplit_once(':').is_some_and(names_one);
+    fits.then(|| text.to_owned()).ok_or_else(|| BadEnvironment::MetricsAddress(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -79,14 +88,15 @@ mod tests {
 
     #[test]
     fn a_port_alone_is_one_on_loopback() {
-        let parsed = |text: &str| parse_address(text).map(|address| address.to_string());
+        let parsed = parse_address;
         assert_eq!(parsed("0").unwrap(), "127.0.0.1:0");
         assert_eq!(parsed("9100").unwrap(), "127.0.0.1:9100");
         assert_eq!(parsed("0.0.0.0:9100").unwrap(), "0.0.0.0:9100");
         assert_eq!(parsed("[::1]:9100").unwrap(), "[::1]:9100");
-        for wrong in ["65536", "localhost:80", ":80", "127.0.0.1"] {
+        assert_eq!(parsed("localhost:80").unwrap(), "localhost:80");
+        for wrong in ["65536", "localhost:", ":80", "127.0.0.1", "a host:80", "here"] {
             let words = parse_address(wrong).unwrap_err().to_string();
-            let wanted = "LACONIC_METRICS_ADDRESS: must be PORT or IP:PORT, not ";
+            let wanted = "LACONIC_METRICS_ADDRESS: must be PORT, IP:PORT or HOST:PORT, not ";
             assert_eq!(words, format!("{wanted}{wrong:?}"));
         }
     }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
 
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -28,16 +29,28 @@ pub(super) fn log_to_stderr(
     filter: Option<&str>,
     spans: Option<SpanLayer>,
 ) -> Result<(), BadEnvironment> {
-    let filter = filter.unwrap_or("warn");
-    let parsed = EnvFilter::try_new(format!("{filter},{TARGET}=off")).map_err(|reason| {
-        BadEnvironment::Log { filter: filter.to_owned(), reason: reason.to_string() }
-    })?;
+    let parsed = log_filter(filter)?;
     let lines = fmt::layer()
         .with_writer(io::stderr)
+        // Lines go to files and through the simulator, where colours are noise.
+        .with_ansi(false)
         // A closed stderr must not end the replica.
         .log_internal_errors(false);
     tracing_subscriber::registry().with(spans).with(lines.with_filter(parsed)).init();
     Ok(())
+}
+
+/// The filter of log lines that `filter` is.
+pub(super) fn log_filter(filter: Option<&str>) -> Result<EnvFilter, BadEnvironment> {
+    let filter = filter.unwrap_or("warn");
+    let bad = |reason: String| BadEnvironment::Log { filter: filter.to_owned(), reason };
+    // The library takes any word for the name of a module, of which it then shows nothing.
+    let is_ours = |word: &str| word.parse::<LevelFilter>().is_ok() || word.starts_with("laconic");
+    let mut words = filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '[']));
+    if let Some(word) = words.find(|word| !is_ours(word)) {
+        return Err(bad(format!("{word:?} is no level and no module of laconic")));
+    }
+    EnvFilter::try_new(format!("{filter},{TARGET}=off")).map_err(|reason| bad(reason.to_string()))
 }
 
 /// All that listens to a replica's records.
@@ -68,7 +81,8 @@ impl Lenses {
         let black_box = folder.and_then(|folder| {
             or_complain("LACONIC_BLACK_BOX", open_black_box(folder, members, clock))
         });
-        let telemetry = Telemetry::open(environment.metrics_address, out, members, profile);
+        let telemetry =
+            Telemetry::open(environment.metrics_address.as_deref(), out, members, profile);
         Lenses { records, black_box, garbage: GarbageLog::default(), spans, telemetry }
     }
 

@@ -33,7 +33,7 @@ use crate::tuning_file::{self, TuningFileError};
 
 pub use arguments::{Arguments, BadArguments};
 pub use environment::{BadEnvironment, Environment};
-use lenses::{Lenses, log_to_stderr};
+use lenses::{Lenses, log_filter, log_to_stderr};
 use spans::Spans;
 
 /// Why a replica did not start, or did not end well; each prints as one line.
@@ -77,6 +77,17 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
             ExitCode::from(error.exit_status())
         }
     }
+}
+
+/// Sees to it that replicas launched from here, which inherit this process's environment, can use
+/// what a launcher does not set itself: the log's filter, and how many spans.
+///
+/// # Errors
+/// The first that cannot be used; one line that names the variable.
+pub fn check_inherited() -> Result<(), BadEnvironment> {
+    let environment = Environment::of_process()?;
+    log_filter(environment.log.as_deref())?;
+    Spans::sampling(&environment).map(drop)
 }
 
 /// Whether all records that were asked for are in their file.

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use rustix::process::{Pid, getppid};
 use tokio::net::UdpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -17,12 +18,17 @@ use crate::wire::{Datagram, encode};
 const MOST_PER_TURN: usize = 256;
 /// More than any datagram has.
 const BUFFER_BYTES: usize = 1 << 16;
+/// Between two looks at whether the launcher lives.
+const ORPHAN_INTERVAL: Duration = Duration::from_millis(250);
+/// Between two times that spans are written out.
+const SPANS_INTERVAL: Duration = Duration::from_millis(500);
 /// The longest sleep; waking early is harmless.
 const LONGEST_SLEEP: Micros = Micros::from_seconds(60);
 
 /// Serves at the simulator's `port` until SIGTERM or SIGINT. When the simulator has closed its
 /// socket, nothing that the replica says can reach anyone: it steps no more, and only its last
-/// figures can still be asked for.
+/// figures can still be asked for. When the launcher is gone as well, as after its SIGKILL, nobody is
+/// left who would end this process, and it ends by itself within a second.
 ///
 /// # Errors
 /// If the socket or the signal handlers cannot be had. Nothing that is received or sent ends it.
@@ -41,15 +47,55 @@ pub(super) async fn serve(
     let bytes = vec![0; BUFFER_BYTES];
     let cut_off = false;
     let mut service = Service { socket, replica, clock, lenses, outgoing, bytes, cut_off };
+    let mut launcher = Launcher::of_process();
+    let mut look = tokio::time::interval(ORPHAN_INTERVAL);
+    let mut flush = tokio::time::interval(SPANS_INTERVAL);
     loop {
         service.send_all().await;
         tokio::select! {
             biased;
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
+            _ = look.tick() => match launcher.has_gone() {
+                Some(_) if service.cut_off => return Ok(()),
+                Some(Gone::Just) => service.outgoing.push(service.replica.hello()),
+                _ => {}
+            },
+            _ = flush.tick() => service.lenses.spans.flush(),
             _ = service.lenses.wanted() => service.publish(),
             _ = service.ready() => service.take_in(),
         }
+    }
+}
+
+/// Who started this process. It may end and leave the simulator running, as a shell does that starts
+/// a replica in the background; so that it is gone means nothing unless the simulator's socket is
+/// closed as well. That shows when something is sent: a hello, which does no harm to one that lives.
+struct Launcher {
+    parent: Option<Pid>,
+    has_gone: bool,
+}
+
+/// That the launcher has gone.
+enum Gone {
+    /// Since the last look.
+    Just,
+    /// Before.
+    Before,
+}
+
+impl Launcher {
+    fn of_process() -> Launcher {
+        Launcher { parent: getppid(), has_gone: false }
+    }
+
+    /// `None`: it is there.
+    fn has_gone(&mut self) -> Option<Gone> {
+        if self.has_gone {
+            return Some(Gone::Before);
+        }
+        self.has_gone = getppid() != self.parent;
+        self.has_gone.then_some(Gone::Just)
     }
 }
 

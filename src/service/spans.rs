@@ -165,10 +165,9 @@ impl Spans {
         environment: &Environment,
         members: &Membership,
     ) -> Result<(Option<SpanLayer>, Spans), BadEnvironment> {
-        let Some(text) = &environment.spans else {
+        let Some(sampling) = Spans::sampling(environment)? else {
             return Ok((None, Spans::default()));
         };
-        let sampling = text.parse().map_err(|()| BadEnvironment::Spans(text.clone()))?;
         let out = environment.out.as_deref().ok_or(BadEnvironment::SpansWithoutOut)?;
         let Some(file) = SpanFile::create(out, members) else {
             return Ok((None, Spans::default()));
@@ -188,6 +187,15 @@ impl Spans {
             leaving: None,
         };
         Ok((Some(layer), Spans(Some(Box::new(sample)))))
+    }
+
+    /// One step in how many is spanned, if any is.
+    ///
+    /// # Errors
+    /// If `LACONIC_SPANS` is no sampling.
+    pub fn sampling(environment: &Environment) -> Result<Option<Sampling>, BadEnvironment> {
+        let parse = |text: &String| text.parse().map_err(|()| BadEnvironment::Spans(text.clone()));
+        environment.spans.as_ref().map(parse).transpose()
     }
 
     /// Tells the file, whose times count from its own beginning, where the machine's clock stands,
@@ -280,6 +288,14 @@ impl Spans {
         let Leaving { seen: Seen { kind, term, index }, mids: mid, to } =
             self.0.as_ref()?.leaving.as_ref()?;
         Some(info_span!(target: TARGET, "send", %kind, term, index, %mid, %to, bytes).entered())
+    }
+
+    /// Has what is buffered written out by the thread that writes, so that a process that is killed
+    /// leaves its spans but for the latest.
+    pub fn flush(&self) {
+        if let Some(sample) = &self.0 {
+            sample.flush.flush();
+        }
     }
 
     /// Writes out what is left, if that can be done in time.

@@ -1,7 +1,6 @@
 //! A replica's metrics as a lens: the fold, its endpoint, its last figures in a file, and what
 //! recording costs.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +30,7 @@ impl Telemetry {
     /// If there is an `address` to serve at, or a folder `out` for the last figures. What cannot be
     /// had is said in one line, and the replica serves on without it.
     pub fn open(
-        address: Option<SocketAddr>,
+        address: Option<&str>,
         out: Option<&Path>,
         members: &Membership,
         profile: &Profile,

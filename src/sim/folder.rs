@@ -1,16 +1,21 @@
-//! A run's folder (design §5): `run.json`, `history.jsonl`, `records/ID.bin`, `simulator.bin`. No
-//! wall time and no path in any of them.
+//! A run's folder (design §5): `run.json`, `history.jsonl`, `records/ID.bin`, `simulator.bin`, and of
+//! a real run boxes, spans and last metrics. No wall time and no path in any of the first two.
+//!
+//! A folder holds one run. Whoever wants to put another there asks [`files_of_a_run`] whether one is
+//! there already, and [`clear`] takes away what a run leaves and nothing else.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::history::{Action, Operation};
-use super::outcome::Outcome;
+use super::outcome::{Outcome, SCHEMA, Setup};
 use super::scenario::Scenario;
 use crate::budget::Limits;
+use crate::interface::Address;
 use crate::raft::Tuning;
 use crate::record::{ClientRequest, OperationKind, request_id};
 
@@ -29,12 +34,16 @@ pub struct FolderError {
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// One that no other run has.
+    /// One that no other run has. A folder of its name is left from a process that was killed, and
+    /// goes.
     pub fn unused() -> Scratch {
         static RUNS: AtomicU64 = AtomicU64::new(0);
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let name = format!("laconic-{}-{run}", std::process::id());
-        Scratch(std::env::temp_dir().join(name))
+        let path = std::env::temp_dir().join(name);
+        // Most of the time there is none.
+        let _ = std::fs::remove_dir_all(&path);
+        Scratch(path)
     }
 
     /// Where it is.
@@ -50,6 +59,53 @@ impl Drop for Scratch {
     }
 }
 
+/// Where in a run's folder the files of its replicas are, and with what ending; the empty one is the
+/// folder itself.
+const REPLICA_FILES: [(&str, &str); 5] =
+    [("records", "bin"), ("boxes", "box"), ("spans", "json"), ("", "prom"), ("", "address")];
+/// What a run's folder holds once.
+const RUN_FILES: [&str; 3] = ["run.json", "history.jsonl", "simulator.bin"];
+
+/// The files below `out` that a run has left there; none if there is no such folder.
+///
+/// # Errors
+/// If a folder is there and cannot be read.
+pub fn files_of_a_run(out: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    let mut files: Vec<PathBuf> = RUN_FILES.iter().map(|name| out.join(name)).collect();
+    files.retain(|path| path.is_file());
+    for (part, ending) in REPLICA_FILES {
+        let folder = out.join(part);
+        if !folder.is_dir() {
+            continue;
+        }
+        let failed = |source| FolderError { path: folder.clone(), source };
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let id = path.file_stem().and_then(|stem| stem.to_str());
+            let is_id = id.is_some_and(|id| id.parse::<Address>().is_ok());
+            if is_id && path.extension().is_some_and(|found| found == ending) && path.is_file() {
+                files.push(path);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Takes away what an earlier run has left below `out`. What is not a run's stays.
+///
+/// # Errors
+/// If a file cannot be removed.
+pub fn clear(out: &Path) -> Result<(), FolderError> {
+    for path in files_of_a_run(out)? {
+        std::fs::remove_file(&path).map_err(|source| FolderError { path, source })?;
+    }
+    for (part, _) in REPLICA_FILES.iter().filter(|(part, _)| !part.is_empty()) {
+        // One that holds something else, or that is not there, stays as it is.
+        let _ = std::fs::remove_dir(out.join(part));
+    }
+    Ok(())
+}
+
 /// How the replicas of a run were tuned.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuned<'a> {
@@ -59,8 +115,29 @@ pub struct Tuned<'a> {
     pub budget: &'a Limits,
 }
 
+/// What `run.json` holds before the run: all that it takes to do it again, and of the outcome how it
+/// is done. Where the rest is missing the run was killed before it could say.
+pub fn run_json_before(scenario: &Scenario, tuned: Tuned<'_>, setup: &Setup, seed: u64) -> Value {
+    let Setup { engine, timing, profile, foreign } = setup;
+    let name = &scenario.name;
+    let outcome = json!({
+        "schema": SCHEMA,
+        "engine": engine,
+        "timing": timing,
+        "profile": profile,
+        "foreign": foreign,
+        "scenario": name,
+        "seed": seed,
+    });
+    with_outcome(scenario, tuned, &outcome)
+}
+
 /// What `run.json` holds: all that it takes to do the run again, and what came of it.
 pub fn run_json(scenario: &Scenario, tuned: Tuned<'_>, outcome: &Outcome) -> Value {
+    with_outcome(scenario, tuned, outcome)
+}
+
+fn with_outcome(scenario: &Scenario, tuned: Tuned<'_>, outcome: &impl Serialize) -> Value {
     json!({
         "laconic_version": env!("CARGO_PKG_VERSION"),
         "scenario": scenario.to_json(),
@@ -70,19 +147,30 @@ pub fn run_json(scenario: &Scenario, tuned: Tuned<'_>, outcome: &Outcome) -> Val
     })
 }
 
-/// Writes what is known at a run's end; records have been written on the way.
+/// Makes `out` the folder of a run that is about to begin: without what an earlier one left there,
+/// and with `run`, so that whatever becomes of it the files beside it can be read.
 ///
 /// # Errors
 /// If the folder or a file cannot be written.
-pub fn write(out: &Path, run: &Value, requests: &[ClientRequest]) -> Result<(), FolderError> {
-    let put = |name: &str, text: String| {
-        let path = out.join(name);
-        std::fs::write(&path, text).map_err(|source| FolderError { path, source })
-    };
+pub fn begin(out: &Path, run: &Value) -> Result<(), FolderError> {
+    clear(out)?;
     std::fs::create_dir_all(out).map_err(|source| FolderError { path: out.to_owned(), source })?;
-    put("run.json", format!("{run:#}\n"))?;
+    put(out, "run.json", &format!("{run:#}\n"))
+}
+
+/// Writes what is known at a run's end into its folder; records have been written on the way.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn finish(out: &Path, run: &Value, requests: &[ClientRequest]) -> Result<(), FolderError> {
+    put(out, "run.json", &format!("{run:#}\n"))?;
     let lines = requests.iter().map(|request| request.json_line() + "\n");
-    put("history.jsonl", lines.collect())
+    put(out, "history.jsonl", &lines.collect::<String>())
+}
+
+fn put(out: &Path, name: &str, text: &str) -> Result<(), FolderError> {
+    let path = out.join(name);
+    std::fs::write(&path, text).map_err(|source| FolderError { path, source })
 }
 
 /// The requests of a run, as its folder tells them.
@@ -105,5 +193,40 @@ fn client_request(operation: &Operation) -> ClientRequest {
         invoked_at_us: operation.invoked_at.0,
         answered_at_us: operation.answered.map(|(at, _)| at.0),
         answer: operation.answered.map(|(_, answer)| answer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_run_left_is_cleared_and_nothing_else() {
+        let out = tempfile::tempdir().unwrap();
+        let path = |name: &str| out.path().join(name);
+        for part in ["records", "boxes", "spans"] {
+            std::fs::create_dir(path(part)).unwrap();
+        }
+        let ours = [
+            "run.json",
+            "history.jsonl",
+            "simulator.bin",
+            "records/0014.bin",
+            "boxes/0000.box",
+            "spans/0002.json",
+            "0001.prom",
+            "0001.address",
+        ];
+        let others = ["notes.txt", "trace.json", "records/mine.bin", "records/0001.txt", "1.prom"];
+        for name in ours.iter().chain(&others) {
+            std::fs::write(path(name), "").unwrap();
+        }
+        assert_eq!(files_of_a_run(out.path()).unwrap().len(), ours.len());
+        clear(out.path()).unwrap();
+        assert!(ours.iter().all(|name| !path(name).exists()));
+        assert!(others.iter().all(|name| path(name).exists()));
+        assert!(!path("boxes").exists() && path("records").exists());
+        assert!(files_of_a_run(&path("no-such-folder")).unwrap().is_empty());
+        clear(&path("no-such-folder")).unwrap();
     }
 }

@@ -24,7 +24,7 @@ pub struct Setup {
     pub engine: &'static str,
     /// `course` (the 100 ms poll) or `precise`.
     pub timing: &'static str,
-    /// The profile's name, or the foreign program's.
+    /// The profile's name, or the foreign program's; of a file its own name, without its folder.
     pub profile: String,
     /// Whether the replicas are a program of someone else's, whose causes nobody knows.
     pub foreign: bool,

@@ -29,9 +29,7 @@ impl Display for Report<'_> {
             true => ("type", "program"),
             false => ("kind and cause", "profile"),
         };
-        // Of a path the last part: the user gave it and knows where it is.
-        let name = setup.profile.rsplit('/').next().unwrap_or_default();
-        let Setup { engine, timing, .. } = setup;
+        let Setup { engine, timing, profile: name, .. } = setup;
         writeln!(f, "\nMessages by {by} ({engine} engine, {timing} timing, {of} {name})")?;
         write_table(f, &run.messages, setup.foreign)
     }

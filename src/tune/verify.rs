@@ -3,7 +3,9 @@
 
 use rayon::prelude::*;
 
-use crate::budget::report::{Change, Report, Spread, Verification, VerifiedRow};
+use crate::budget::report::{
+    Change, FailedCheck, Recommendation, Report, Spread, Verification, VerifiedRow,
+};
 use crate::budget::{Analysis, RunFacts, apply};
 use crate::raft::Tuning;
 use crate::record::RecordFileError;
@@ -67,7 +69,9 @@ impl Experiment {
         analysis.take_in(records);
         let requests = client_requests(&outcome.conclusion.history);
         let report = analysis.finish(&requests, Vec::new());
-        Ok(Rerun { report, passed: outcome.passed || outcome.failed_by_dice_alone })
+        let forgiven = outcome.failed_by_dice_alone;
+        let failed = outcome.conclusion.checks.iter().filter(|check| !check.passed && !forgiven);
+        Ok(Rerun { report, failed: failed.map(|check| check.name).collect() })
     }
 
     fn run_all(&self, tuning: &Tuning) -> Result<Vec<Rerun>, VerifyError> {
@@ -80,11 +84,16 @@ impl Experiment {
 pub struct Rerun {
     /// Its analysis.
     pub report: Report,
-    /// Whether it passed all checks that a replica can pass.
-    pub passed: bool,
+    /// The checks that it failed, of those that a replica can pass.
+    pub failed: Vec<&'static str>,
 }
 
 impl Rerun {
+    /// Whether it passed all checks that a replica can pass.
+    pub fn passed(&self) -> bool {
+        self.failed.is_empty()
+    }
+
     fn messages(&self) -> f64 {
         self.report.run.messages as f64
     }
@@ -109,34 +118,105 @@ impl Rerun {
 /// If a run cannot be done.
 pub fn verify(experiment: &Experiment, report: &Report) -> Result<Verification, VerifyError> {
     let before = experiment.run_all(&experiment.tuning)?;
+    let trial = Trial { experiment, before: &before, report };
+    let findings = report.findings.iter().filter(|finding| !finding.changes.is_empty());
     let mut rows = Vec::new();
-    let mut together = Vec::new();
-    for finding in report.findings.iter().filter(|finding| !finding.changes.is_empty()) {
-        let changes = &finding.changes;
-        rows.extend(row(experiment, &before, finding.name, changes, |rerun| {
-            rerun.expected(finding.name, changes)
-        })?);
-        let is_new =
-            |change: &&Change| together.iter().all(|other: &Change| other.knob != change.knob);
-        let new: Vec<Change> = changes.iter().filter(is_new).cloned().collect();
-        together.extend(new);
+    for finding in findings {
+        rows.extend(trial.of(&[finding.name])?);
     }
-    if rows.len() > 1 {
-        let names: Vec<&str> = rows.iter().map(|row: &VerifiedRow| row.name).collect();
+    let names: Vec<&'static str> = rows.iter().map(|row| row.name).collect();
+    if names.len() > 1 {
+        rows.extend(trial.of(&names)?);
+    }
+    let recommended = trial.recommend(&rows, &names)?;
+    Ok(Verification {
+        seeds: experiment.seeds.clone(),
+        messages: over(&before, Rerun::messages),
+        p50_latency_us: over(&before, Rerun::p50_latency_us),
+        passed: passed(&before),
+        rows,
+        recommended,
+    })
+}
+
+/// Tries changes of a report's findings against the runs as they were.
+struct Trial<'a> {
+    experiment: &'a Experiment,
+    before: &'a [Rerun],
+    report: &'a Report,
+}
+
+impl Trial<'_> {
+    /// The changes of the findings `names` at once; none if the knobs' limits do not allow them. Where
+    /// two findings turn the same knob the first has its way.
+    fn of(&self, names: &[&'static str]) -> Result<Option<VerifiedRow>, VerifyError> {
+        let mut changes: Vec<Change> = Vec::new();
+        for finding in self.report.findings.iter().filter(|finding| names.contains(&finding.name)) {
+            for change in &finding.changes {
+                if changes.iter().all(|other| other.knob != change.knob) {
+                    changes.push(change.clone());
+                }
+            }
+        }
+        if let [name] = names {
+            let expected = |rerun: &Rerun| rerun.expected(name, &changes);
+            return row(self.experiment, self.before, name, &changes, expected);
+        }
         let all = |rerun: &Rerun| {
             let findings = rerun.report.findings.iter();
             let expected = findings.filter(|finding| names.contains(&finding.name));
             Some(expected.map(|finding| finding.expected_saving).sum())
         };
-        rows.extend(row(experiment, &before, "together", &together, all)?);
+        row(self.experiment, self.before, "together", &changes, all)
     }
-    Ok(Verification {
-        seeds: experiment.seeds.clone(),
-        messages: over(&before, Rerun::messages),
-        p50_latency_us: over(&before, Rerun::p50_latency_us),
-        passed: before.iter().filter(|rerun| rerun.passed).count() as u64,
-        rows,
-    })
+
+    /// The best that passes: all together, or else what saves most, and to it, in the order of what
+    /// they save, each of the others with which it still passes and saves more.
+    fn recommend(
+        &self,
+        rows: &[VerifiedRow],
+        names: &[&'static str],
+    ) -> Result<Option<Recommendation>, VerifyError> {
+        let wanted = passed(self.before);
+        let is_good = |row: &VerifiedRow| row.passed >= wanted && row.seen.mean > 0.0;
+        let mut good: Vec<&VerifiedRow> = rows.iter().filter(|row| is_good(row)).collect();
+        good.sort_by(|one, other| other.seen.mean.total_cmp(&one.seen.mean));
+        let Some(best) = good.first() else {
+            return Ok(None);
+        };
+        let single = |row: &&&VerifiedRow| names.contains(&row.name);
+        let mut best = match single(&best) {
+            true => Recommendation { findings: vec![best.name], row: (*best).clone() },
+            false => Recommendation { findings: names.to_vec(), row: (*best).clone() },
+        };
+        for other in good.iter().filter(single) {
+            if best.findings.contains(&other.name) {
+                continue;
+            }
+            let findings = [&*best.findings, &[other.name]].concat();
+            let row = self.of(&findings)?.filter(is_good);
+            if let Some(row) = row.filter(|row| row.seen.mean > best.row.seen.mean) {
+                best = Recommendation { findings, row };
+            }
+        }
+        Ok(Some(best))
+    }
+}
+
+fn passed(reruns: &[Rerun]) -> u64 {
+    reruns.iter().filter(|rerun| rerun.passed()).count() as u64
+}
+
+/// What `reruns` failed, in the order in which the checks are made.
+fn failed_checks(reruns: &[Rerun]) -> Vec<FailedCheck> {
+    let mut failed: Vec<FailedCheck> = Vec::new();
+    for name in reruns.iter().flat_map(|rerun| &rerun.failed) {
+        match failed.iter_mut().find(|check| check.name == *name) {
+            Some(check) => check.runs += 1,
+            None => failed.push(FailedCheck { name, runs: 1 }),
+        }
+    }
+    failed
 }
 
 fn over(reruns: &[Rerun], value: impl Fn(&Rerun) -> f64) -> Spread {
@@ -168,6 +248,7 @@ fn row(
         seen,
         seen_of_expected: (expected.mean > 0.0).then(|| seen.mean / expected.mean),
         p50_latency_us: over(&after, Rerun::p50_latency_us),
-        passed: after.iter().filter(|rerun| rerun.passed).count() as u64,
+        passed: passed(&after),
+        failed_checks: failed_checks(&after),
     }))
 }

@@ -1,6 +1,6 @@
 //! What findings expect to save, against what reruns save.
 
-use laconic::budget::report::{Verdict, Verification};
+use laconic::budget::report::{Verdict, Verification, VerifiedRow};
 use laconic::raft::Tuning;
 use laconic::sim::scenario::Scenario;
 use laconic::tune::{Experiment, verify};
@@ -43,6 +43,40 @@ fn commit_messages_and_chains_save_what_is_expected() {
     assert_holds(&eager, &["commit_messages", "wide_fan_out"]);
     let course = verified(scenario("simple-2"), tuning("course"), false);
     assert_holds(&course, &["chain_instead"]);
+}
+
+/// What saves most may be too quiet for the simulator, or break a run otherwise: that is named, and what
+/// is recommended passes wherever the run passed as it was.
+#[test]
+fn what_is_recommended_passes_and_what_fails_says_why() {
+    let mut failing = Vec::new();
+    for (name, profile) in [("simple-2", "course"), ("simple-2", "textbook"), ("crash-1", "quiet")]
+    {
+        let verification = verified(scenario(name), tuning(profile), false);
+        let seeds = verification.seeds.len() as u64;
+        for row in &verification.rows {
+            let worst = row.failed_checks.iter().map(|check| check.runs).max().unwrap_or(0);
+            assert!(worst <= seeds - row.passed, "{name} {profile}: {row:?}");
+            assert_eq!(row.failed_checks.is_empty(), row.passed == seeds, "{name}: {row:?}");
+            if row.passed < verification.passed {
+                failing.push((name, profile, row.name, row.failed_checks[0].name));
+            }
+        }
+        let Some(recommended) = &verification.recommended else {
+            let good = |row: &VerifiedRow| row.passed >= verification.passed && row.seen.mean > 0.0;
+            assert!(!verification.rows.iter().any(good), "{name} {profile}");
+            continue;
+        };
+        println!("{name} {profile}: {:?} saves {:?}", recommended.findings, recommended.row.seen);
+        assert!(recommended.row.passed >= verification.passed, "{name} {profile}: {recommended:?}");
+        let passes = verification.rows.iter().filter(|row| row.passed >= verification.passed);
+        let most = passes.map(|row| row.seen.mean).fold(0.0, f64::max);
+        assert!(recommended.row.seen.mean >= most, "{name} {profile}: {recommended:?}, {most}");
+    }
+    let floor = "enough messages for a replicated store";
+    let wanted =
+        [("simple-2", "course", "together", floor), ("crash-1", "quiet", "short_linger", floor)];
+    assert_eq!(failing, wanted);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! One replica as a process: its endpoint is read-only and bounded, and does without what is not
 //! to be had.
 
+use std::collections::VecDeque;
 use std::fs;
-use std::io::Read;
-use std::net::{TcpListener, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -88,6 +89,53 @@ fn it_serves_metrics_status_and_health_and_nothing_else() {
     let (status, printed) = replica.stop();
     assert!(status.success() && printed.is_empty(), "{status} {printed}");
     assert!(out.path().join("0001.prom").exists());
+}
+
+/// Whoever connects and says nothing, or not all, keeps nobody out: not by their number, and not by
+/// coming back as soon as they are dropped.
+#[test]
+fn a_scrape_beside_a_thousand_idle_connections_is_answered() {
+    let out = TempDir::new().unwrap();
+    let replica = Running::start("0", out.path());
+    let address = announced(out.path());
+    let connect = |place: usize| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        if place.is_multiple_of(2) {
+            // It may have been dropped already.
+            let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\n");
+        }
+        stream
+    };
+    let mut idle: VecDeque<TcpStream> = (0..1_000).map(connect).collect();
+    for round in 0..5 {
+        assert!(get(&address, "/metrics").is_some(), "scrape {round}");
+        for place in 0..200 {
+            idle.pop_front();
+            idle.push_back(connect(place));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    drop(idle);
+    let (status, printed) = replica.stop();
+    assert!(status.success() && printed.is_empty(), "{status} {printed}");
+}
+
+/// A request has a second to come, not as long as an answer has to go.
+#[test]
+fn a_request_that_trickles_in_is_not_waited_for() {
+    let out = TempDir::new().unwrap();
+    let replica = Running::start("0", out.path());
+    let mut stream = TcpStream::connect(announced(out.path())).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    for piece in "GET /healthz HTTP/1.1|\r\n|Host: |x\r\n|A: |b\r\n|C: |d\r\n|\r\n".split('|') {
+        std::thread::sleep(Duration::from_millis(500));
+        // It may be closed by now.
+        let _ = stream.write_all(piece.as_bytes());
+    }
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    assert!(!answer.contains("200 OK"), "{answer}");
+    replica.stop();
 }
 
 /// Gauges are those of the moment of the scrape, though nothing happens in the replica.
@@ -176,6 +224,18 @@ fn a_port_in_use_and_a_file_that_cannot_be_written_cost_one_line_each() {
     assert!(lines.iter().all(|line| line.ends_with("serving on without it")), "{printed}");
 }
 
+/// A host has a name; one that nobody knows is no more to be had than a port in use.
+#[test]
+fn a_host_may_be_named_and_one_that_is_not_known_costs_one_line() {
+    let out = TempDir::new().unwrap();
+    let replica = Running::start("localhost:0", out.path());
+    assert_eq!(get(&announced(out.path()), "/healthz").unwrap(), "ok\n");
+    replica.stop();
+    let (status, printed) = Running::start("no-such-host.invalid:0", out.path()).stop();
+    assert!(status.success() && printed.lines().count() == 1, "{printed}");
+    assert!(printed.contains("LACONIC_METRICS_ADDRESS: no-such-host.invalid:0: "), "{printed}");
+}
+
 #[test]
 fn an_address_that_is_none_is_refused() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_laconic"));
@@ -183,6 +243,6 @@ fn an_address_that_is_none_is_refused() {
     let output = command.output().unwrap();
     let printed = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let line = "laconic replica: LACONIC_METRICS_ADDRESS: must be PORT or IP:PORT, not \"here\"\n";
+    let line = "laconic replica: LACONIC_METRICS_ADDRESS: must be PORT, IP:PORT or HOST:PORT, not \"here\"\n";
     assert_eq!(printed, line);
 }

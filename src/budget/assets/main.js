@@ -9,6 +9,7 @@ function headline(report) {
     h("h2", {}, "The message budget"),
     h("p", { class: "quiet" }, `${number(run.replicas)} replicas · ${run.engine} engine, ${run.timing} timing · profile ${run.profile}`,
       run.drops > 0 && ` · ${percent(run.drops)} of deliveries lost`),
+    verdict(run),
     tiles(run),
     h("div", { class: "grid" }, report.figures.map((figure) => figureCard(report, figure))));
 }
@@ -66,8 +67,22 @@ function linger(report) {
 function tradeOff(report) {
   const { others_needed, one_way_us } = report.trade_off;
   return section("trade_off", "Messages against delay",
-    `The line is the floor, f + ⌈f/(d−1)⌉ messages to commit within d one-way delays, f = ${others_needed}; a circle is as large as its number of batches.`,
+    `The line is the floor, f + ⌈f/(d−1)⌉ messages to commit within d one-way delays, f = ${others_needed}; a circle is as large as its number of batches. Delays are not hops that were counted: they are the batch's time divided by the median one-way delay, so a batch on quick links lies left of d = 2, and a commit that another batch's messages completed lies below the line.`,
     tradeOffChart(report), one_way_us > 0 && h("p", { class: "quiet" }, `A one-way delay took ${time(one_way_us)} in the median.`));
+}
+
+/** What changed from the first report to the second, side by side. */
+function changes() {
+  const rows = (what, list) => h("div", { "data-part": `changed_${what}` }, table([
+    { title: what, class: "text", of: (row) => words(row.name) },
+    { title: "before", of: (row) => number(row.before) },
+    { title: "after", of: (row) => number(row.after) },
+    { title: "change", of: (row) => (row.before == null || row.after == null ? "–" : number(row.after - row.before)) },
+  ], list));
+  const [before, after] = reports.map((report) => `${runName(report.run)}, profile ${report.run.profile}`);
+  return section("changes", "What changed", `Before: ${before}. After: ${after}.`,
+    difference.words.map((sentence) => h("p", {}, sentence)),
+    h("div", { class: "two" }, rows("cause", difference.causes), rows("figure", difference.figures)));
 }
 
 function overview(shown) {
@@ -90,6 +105,7 @@ function choose(report) {
   document.getElementById("version").textContent = `Laconic ${report.laconic_version}, schema ${report.schema}.`;
   document.querySelector("main").replaceChildren(...[
     partial(report),
+    difference && changes(),
     reports.length > 1 && overview(report),
     headline(report),
     section("references", "From the floor to the textbook", "What the same arrivals would have cost, in messages.", references(report)),

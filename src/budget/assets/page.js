@@ -1,7 +1,7 @@
 "use strict";
 // What all sections use: the data, elements, numbers for people, colours.
 
-const reports = JSON.parse(document.getElementById("reports").textContent);
+const [reports, difference] = ["reports", "difference"].map((id) => JSON.parse(document.getElementById(id).textContent));
 
 /** An element; text among its children stays text, whatever it contains. */
 function h(name, attributes, ...children) {

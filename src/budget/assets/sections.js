@@ -1,6 +1,21 @@
 "use strict";
 // The parts of the report that are text and tables.
 
+/** How the run was judged, and how it was run. */
+function verdict(run) {
+  const judged = run.verdict;
+  const badge = (good, text) => h("span", { class: `badge ${good ? "good" : "bad"}` }, text);
+  const says = judged == null ? [badge(false, "not judged"), " The run was killed."]
+    : judged.interrupted ? [badge(false, "interrupted")]
+    : judged.passed ? [badge(true, "passed"), ` Tiers (0 is best): ${judged.tiers.map(([name, tier]) => `${words(name)} ${tier}`).join(", ")}.`]
+    : [badge(false, "failed"), ` ${judged.failed_checks.join("; ")}.`];
+  return h("div", { "data-part": "verdict" },
+    h("p", {}, says, judged != null && ` ${number(judged.unanswered)} unanswered.`),
+    h("p", { class: "quiet" }, `Run by Laconic ${run.ran_by}: `, h("code", {}, run.command)),
+    run.knobs.length > 0 && unfold(`Knobs that differ from the profile course (${run.knobs.length})`, h("ul", { class: "compact" },
+      run.knobs.map((knob) => h("li", {}, h("code", {}, knob.knob), ` ${JSON.stringify(knob.run)} (course: ${JSON.stringify(knob.course)})`)))));
+}
+
 function tiles(run) {
   const tile = (value, name) => h("div", { class: "tile" }, h("b", {}, value), h("span", {}, name));
   return h("div", { class: "tiles" },
@@ -43,7 +58,7 @@ function references(report) {
         h("span", {}, [
           number(row.messages, 0),
           row.a_put != null && `${number(row.a_put)} a put`,
-          row.ratio != null && `run ${number(row.ratio)} ×`,
+          row.ratio != null && `this run: ${number(row.ratio)} × of it`,
         ].filter(Boolean).join(" · "))),
       h("div", { class: "rail" },
         h("i", { class: "mark", style: { width: `${most > 0 ? (100 * row.messages) / most : 0}%` } })))));
@@ -115,7 +130,12 @@ function verification(report) {
       { title: "ratio", of: (row) => number(row.seen_of_expected) },
       { title: "median latency", class: "wide", of: (row) => time(row.p50_latency_us.mean) },
       { title: "passed", class: "wide", of: (row) => `${number(row.passed)} of ${number(seen.seeds.length)}` },
-    ], seen.rows)));
+    ], seen.rows)),
+    h("p", { "data-part": "recommended" }, seen.recommended == null
+      ? "Recommended: nothing. No change saves messages and passes as many runs."
+      : `Recommended: ${seen.recommended.row.changes.map((change) => `${change.knob} ${JSON.stringify(change.from)} → ${JSON.stringify(change.to)}`).join(", ")}. It saves ${number(seen.recommended.row.seen.mean, 0)} messages; ${number(seen.recommended.row.passed)} of ${number(seen.seeds.length)} runs pass.`),
+    seen.rows.filter((row) => row.failed_checks.length > 0).map((row) => h("p", { class: "quiet" },
+      `${words(row.name)} fails ${row.failed_checks.map((check) => `“${check.name}” in ${number(check.runs)} runs`).join(", ")}.`)));
 }
 
 function causesTable(report) {

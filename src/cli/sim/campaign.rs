@@ -6,6 +6,7 @@ use super::engines::{Done, Engine};
 use super::{Job, json_line};
 use crate::cli::output::print;
 use crate::cli::{Failure, Status};
+use crate::interrupt;
 use crate::sim::outcome::Outcome;
 use crate::sim::report::Line;
 
@@ -17,6 +18,8 @@ pub struct Campaign {
     all: bool,
     repeat: u64,
     json: bool,
+    /// Runs that are over, those included that could not be done.
+    done: usize,
     passed: usize,
     failed: bool,
     /// Runs that exceeded a limit.
@@ -35,6 +38,7 @@ impl Campaign {
             all,
             repeat,
             json,
+            done: 0,
             passed: 0,
             failed: false,
             exceeded: 0,
@@ -45,27 +49,33 @@ impl Campaign {
         }
     }
 
-    /// Does all the runs; the first failure to run at all decides the status, then failed checks.
+    /// Does all the runs, or those before the user interrupts it; the first failure to run at all
+    /// decides the status, then failed checks.
     pub fn run(mut self, engine: &Engine, jobs: Vec<Job>) -> Result<Status, Failure> {
-        let total = jobs.len();
+        interrupt::watch().map_err(Failure::environment)?;
+        // The run under way is brought to its end, and no other begins.
+        let run = |job: &Job| (!interrupt::seen()).then(|| engine.run(job));
         for chunk in jobs.chunks(CHUNK) {
             if engine.is_parallel() {
-                let results: Vec<_> = chunk.par_iter().map(|job| engine.run(job)).collect();
-                results.into_iter().try_for_each(|result| self.take(result))?;
+                let results: Vec<_> = chunk.par_iter().map(run).collect();
+                results.into_iter().flatten().try_for_each(|result| self.take(result))?;
             } else {
-                chunk.iter().try_for_each(|job| self.take(engine.run(job)))?;
+                chunk.iter().filter_map(run).try_for_each(|result| self.take(result))?;
             }
         }
         self.end_group()?;
-        self.conclude(total)
+        self.conclude(jobs.len())
     }
 
     fn take(&mut self, result: Result<Done, Failure>) -> Result<(), Failure> {
         let done = match result {
+            // What was interrupted says nothing of how often a scenario passes.
+            Ok(done) if done.is_interrupted() => return Ok(()),
+            Err(failure) if failure.status == Status::Interrupted => return Ok(()),
             Ok(done) => done,
-            Err(failure) if failure.status == Status::Interrupted => return Err(failure),
             Err(failure) => {
                 eprintln!("laconic: {}", failure.message);
+                self.done += 1;
                 let worse = |other: &Failure| rank(failure.status) < rank(other.status);
                 if self.failure.as_ref().is_none_or(worse) {
                     self.failure = Some(failure);
@@ -73,6 +83,7 @@ impl Campaign {
                 return Ok(());
             }
         };
+        self.done += 1;
         self.exceeded += u64::from(done.exceeds_budget());
         let line = self.json.then(|| json_line(&done));
         let outcome = done.outcome;
@@ -113,7 +124,9 @@ impl Campaign {
         print(&text)
     }
 
-    fn conclude(self, total: usize) -> Result<Status, Failure> {
+    /// Says what the runs amount to that were done of `wanted`.
+    fn conclude(self, wanted: usize) -> Result<Status, Failure> {
+        let total = self.done;
         if !self.json {
             if self.has_header {
                 print(LEGEND)?;
@@ -127,6 +140,10 @@ impl Campaign {
             if self.exceeded > 0 {
                 print(&format!("Over budget: {} of {total}\n", self.exceeded))?;
             }
+        }
+        if total < wanted {
+            let words = format!("interrupted after {total} of {wanted} runs");
+            return Err(Failure::interrupted(words));
         }
         match self.failure {
             Some(failure) => Ok(failure.status),

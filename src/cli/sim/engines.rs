@@ -3,18 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{Access, access};
+
 use super::{Job, SimArguments};
 use crate::budget::{Analysis, Report, RunFacts};
+use crate::cli::Failure;
 use crate::cli::output::write;
-use crate::cli::{Failure, Status};
 use crate::metrics::OpenMetrics;
 use crate::raft::Micros;
 use crate::record::{Record, RunRecords, Sink};
 use crate::replica::Replica;
+use crate::service;
 use crate::sim::delays::Delays;
 use crate::sim::folder::{self, Tuned};
 use crate::sim::outcome::{Evidence, Outcome, Setup, judge};
 use crate::sim::real::{self, RealError, RealOptions, RealRun};
+use crate::sim::scenario::Scenario;
 use crate::sim::virtual_time::{self, Keep, Observer, VirtualOptions, VirtualRun};
 use crate::tuning_file::{self, Profile};
 
@@ -40,6 +44,11 @@ pub struct Done {
 }
 
 impl Done {
+    /// Whether the user interrupted it.
+    pub fn is_interrupted(&self) -> bool {
+        self.outcome.conclusion.over.is_none()
+    }
+
     /// Whether a limit was exceeded.
     pub fn exceeds_budget(&self) -> bool {
         self.budget.iter().flat_map(|report| &report.limits).any(|limit| limit.exceeded)
@@ -50,12 +59,18 @@ impl Engine {
     /// The engine that `arguments` ask for.
     pub fn new(arguments: &SimArguments, analyses: bool) -> Result<Engine, Failure> {
         let profile = tuning_file::load(&arguments.profile).map_err(Failure::input)?;
-        let foreign = arguments.replica.as_deref().map(|program| program.display().to_string());
+        match &arguments.replica {
+            // What cannot be launched would else be found by each run for itself.
+            Some(program) => check_program(program)?,
+            None if arguments.real => service::check_inherited().map_err(Failure::input)?,
+            None => {}
+        }
+        let foreign = arguments.replica.as_deref().map(name_of);
         let setup = Setup {
             engine: if arguments.real { "real" } else { "virtual" },
             timing: if arguments.precise { "precise" } else { "course" },
             foreign: foreign.is_some(),
-            profile: foreign.unwrap_or_else(|| arguments.profile.clone()),
+            profile: foreign.unwrap_or_else(|| name_of(Path::new(&arguments.profile))),
         };
         let real = arguments.real.then(|| RealOptions {
             program: arguments.replica.clone(),
@@ -81,22 +96,26 @@ impl Engine {
     pub fn run(&self, job: &Job) -> Result<Done, Failure> {
         let limited = !self.profile.budget.is_empty() || !job.scenario.budget.is_empty();
         let analyses = (self.analyses || limited) && !self.setup.foreign;
+        let tuned = Tuned {
+            tuning: Some(&self.profile.tuning).filter(|_| !self.setup.foreign),
+            budget: &self.profile.budget,
+        };
+        if let Some(out) = &job.out {
+            let run = folder::run_json_before(&job.scenario, tuned, &self.setup, job.seed);
+            folder::begin(out, &run).map_err(Failure::environment)?;
+        }
         let (evidence, records) = match &self.real {
             Some(options) => run_real(job, options)?,
             None => self.run_virtual(job, analyses)?,
         };
         let outcome = judge(&job.scenario, self.setup.clone(), evidence);
-        let tuned = Tuned {
-            tuning: Some(&self.profile.tuning).filter(|_| !self.setup.foreign),
-            budget: &self.profile.budget,
-        };
         if job.out.is_none() && !analyses {
             return Ok(Done { outcome, budget: None });
         }
         let run = folder::run_json(&job.scenario, tuned, &outcome);
         let requests = folder::client_requests(&outcome.conclusion.history);
         if let Some(out) = &job.out {
-            folder::write(out, &run, &requests).map_err(Failure::environment)?;
+            folder::finish(out, &run, &requests).map_err(Failure::environment)?;
         }
         if !analyses {
             return Ok(Done { outcome, budget: None });
@@ -167,6 +186,18 @@ fn feed(
     Ok(Vec::new())
 }
 
+/// A real run that is good for nothing unless it is whole.
+pub(in crate::cli) fn whole_real_run(
+    scenario: &Scenario,
+    options: &RealOptions,
+) -> Result<RealRun, Failure> {
+    let run = real::run(scenario, options).map_err(real_failure)?;
+    match run.conclusion.over {
+        None => Err(Failure::interrupted("interrupted")),
+        Some(_) => Ok(run),
+    }
+}
+
 fn run_real(job: &Job, options: &RealOptions) -> Result<(Evidence, Vec<Record>), Failure> {
     let options = RealOptions { seed: job.seed, out: job.out.clone(), ..options.clone() };
     let run = real::run(&job.scenario, &options).map_err(real_failure)?;
@@ -175,12 +206,23 @@ fn run_real(job: &Job, options: &RealOptions) -> Result<(Evidence, Vec<Record>),
     Ok((Evidence { conclusion, fold, balances, invariants: None, by_type }, records))
 }
 
+/// Of a path the last part: where it lies is the user's own business, and not the run's.
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Sees to it that there is a `program` to launch.
+fn check_program(program: &Path) -> Result<(), Failure> {
+    let found = program.metadata().and_then(|_| Ok(access(program, Access::EXEC_OK)?));
+    found.map_err(|error| {
+        Failure::environment(format!("{}: cannot be launched: {error}", program.display()))
+    })
+}
+
 /// Why a real run could not be done, and how to exit.
-pub(in crate::cli) fn real_failure(error: RealError) -> Failure {
+fn real_failure(error: RealError) -> Failure {
     match error {
-        RealError::Interrupted => {
-            Failure { status: Status::Interrupted, message: error.to_string() }
-        }
+        RealError::Interrupted => Failure::interrupted(error),
         error => Failure::environment(error),
     }
 }

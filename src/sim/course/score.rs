@@ -160,7 +160,7 @@ pub struct Conclusion {
     /// When it ended.
     #[serde(rename = "ended_at_us", serialize_with = "as_us")]
     pub ended_at: Micros,
-    /// Why it ended; `None`: it was broken off.
+    /// Why it ended; `None`: it was interrupted.
     pub over: Option<Over>,
     /// Whom the simulator took for the leader, in the order in which it first did.
     #[serde(serialize_with = "as_texts")]

@@ -17,19 +17,14 @@ pub struct OneLine<'a>(pub &'a Conclusion);
 impl Display for Summary<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let run = self.0;
-        let why = match run.over {
-            Some(Over::TimeIsUp) => "",
-            Some(Over::MaxPackets) => ", stopped early: max_packets was reached (no failure)",
-            Some(Over::NobodyLives) => ", ended early: no replica lives",
-            None => ", broken off",
+        let (before, why) = match run.over {
+            Some(Over::TimeIsUp) => ("", ""),
+            Some(Over::MaxPackets) => ("", ", stopped early: max_packets was reached (no failure)"),
+            Some(Over::NobodyLives) => ("", ", ended early: no replica lives"),
+            None => ("interrupted at ", ""),
         };
-        writeln!(
-            f,
-            "{}, seed {}: {:.1} s{why}",
-            run.scenario,
-            run.seed,
-            run.ended_at.as_seconds()
-        )?;
+        let (name, seed, seconds) = (&run.scenario, run.seed, run.ended_at.as_seconds());
+        writeln!(f, "{name}, seed {seed}: {before}{seconds:.1} s{why}")?;
         write_counts(f, run)?;
         write_incidents(f, run)?;
         writeln!(f, "Correctness:")?;

@@ -11,9 +11,10 @@ use super::node::Node;
 use super::process::{self, Launcher, PATIENCE};
 use super::progress::Progress;
 use super::recordings::Recordings;
-use super::{RealError, RealOptions, RequestSend, interrupt};
+use super::{RealError, RealOptions, RequestSend};
 use crate::clock::MonotonicClock;
 use crate::interface::{Address, Request};
+use crate::interrupt;
 use crate::raft::{Member, MemberSet, Micros};
 use crate::record::request_id;
 use crate::sim::books::Account;
@@ -99,6 +100,9 @@ impl<'a> Engine<'a> {
         let mut early = Vec::new();
         let mut awaited = MemberSet((1 << self.replicas) - 1);
         while !awaited.is_empty() && launched.now() < HELLO_PATIENCE {
+            if interrupt::seen() {
+                return Err(RealError::Interrupted);
+            }
             let ready = self.wait(POLL)?;
             for member in ready.sockets.iter() {
                 let Some(length) = self.nodes[member.rank()].receive(&mut self.bytes) else {
@@ -198,9 +202,6 @@ impl<'a> Engine<'a> {
     }
 
     fn wait(&self, patience: Micros) -> Result<Ready, RealError> {
-        if interrupt::seen() {
-            return Err(RealError::Interrupted);
-        }
         let mut fds = Vec::new();
         let mut owners = Vec::new();
         for (member, node) in (0..).map(Member).zip(&self.nodes) {

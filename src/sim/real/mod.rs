@@ -7,14 +7,13 @@
 //! - `ledger`: what was read, for the books, and the simulator's own records;
 //! - `discovery`: where the replicas serve their metrics;
 //! - `recordings`: what the replicas recorded, on the run's clock;
-//! - `interrupt`, `progress`: the terminal's part.
+//! - `progress`: the terminal's part.
 //!
 //! A replica's records come from the folder that its environment names, so they cost it nothing but
 //! the writing, and a foreign program is simply not read.
 
 mod discovery;
 mod engine;
-mod interrupt;
 mod ledger;
 mod node;
 mod process;
@@ -52,8 +51,9 @@ pub struct RealOptions {
     pub precise: bool,
     /// No pipes for the replicas' output; one that ends by itself is not noticed.
     pub silence: bool,
-    /// Folder for `records/ID.bin`, `simulator.bin` and the black boxes, `boxes/ID.box`; `None`: the
-    /// records are read and thrown away, and there are no boxes.
+    /// Folder for `records/ID.bin`, `simulator.bin` and the black boxes, `boxes/ID.box`, without those
+    /// of another run ([`super::folder`]); `None`: the records are read and thrown away, and there are
+    /// no boxes.
     pub out: Option<PathBuf>,
     /// Show a progress bar, if stderr is a terminal.
     pub progress: bool,
@@ -130,25 +130,27 @@ pub enum RealError {
         /// Why.
         source: io::Error,
     },
-    /// Ctrl-C.
+    /// Ctrl-C, before the clock of the run began.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// Runs `scenario` over real UDP, in real time.
+/// Runs `scenario` over real UDP, in real time. A run that the user interrupts ends there, is judged
+/// by what it showed, and says so in its conclusion.
 ///
 /// # Errors
-/// If a socket, a child or a file cannot be had, or the user breaks it off. No child is left behind.
+/// If a socket, a child or a file cannot be had, or the user interrupts it before its clock has
+/// begun. No child is left behind.
 pub fn run(scenario: &Scenario, options: &RealOptions) -> Result<RealRun, RealError> {
-    interrupt::watch().map_err(RealError::Wait)?;
-    let recordings = Recordings::prepare(options.out.as_deref(), scenario.replicas)?;
+    crate::interrupt::watch().map_err(RealError::Wait)?;
+    let recordings = Recordings::prepare(options.out.as_deref())?;
     let launcher = Launcher::new(options, recordings.folder())?;
     let mut engine = Engine::launch(scenario, options, &launcher)?;
     engine.start(&recordings)?;
     if let Some(path) = &options.discovery {
         discovery::write(path, recordings.folder(), scenario.replicas)?;
     }
-    while !engine.is_over() {
+    while !engine.is_over() && !crate::interrupt::seen() {
         engine.turn()?;
     }
     let finished = engine.finish()?;

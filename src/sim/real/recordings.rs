@@ -1,13 +1,9 @@
 //! The record files of a real run: where they lie, and what they hold on the run's clock.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::discovery::address_file;
 use crate::clock::MonotonicClock;
-use crate::raft::Member;
 use crate::record::{FileHeader, Record, RecordFile, RecordFileError, RunRecords, SIMULATOR};
-use crate::sim::course::arrived::address_of;
 use crate::sim::folder::Scratch;
 
 /// Where in a run's folder its replicas' black boxes are.
@@ -16,28 +12,20 @@ pub(super) const BOXES: &str = "boxes";
 /// Where the records of a run are.
 pub(super) struct Recordings {
     folder: PathBuf,
-    replicas: usize,
     _scratch: Option<Scratch>,
 }
 
 impl Recordings {
-    /// In `out` or a folder of their own, without what an earlier run left there.
-    pub fn prepare(out: Option<&Path>, replicas: usize) -> Result<Recordings, RecordFileError> {
+    /// In `out` or a folder of their own, which is empty. Whoever names `out` has seen to it that no
+    /// other run lies there ([`crate::sim::folder`]).
+    pub fn prepare(out: Option<&Path>) -> Result<Recordings, RecordFileError> {
         let scratch = out.is_none().then(Scratch::unused);
         let folder = scratch.as_ref().map(|scratch| scratch.path().to_owned());
         let folder = folder.unwrap_or_else(|| out.unwrap_or(Path::new(".")).to_owned());
-        let recordings = Recordings { folder, replicas, _scratch: scratch };
+        let recordings = Recordings { folder, _scratch: scratch };
         let records = recordings.folder.join("records");
         std::fs::create_dir_all(&records)
             .map_err(|source| RecordFileError::Io { path: records, source })?;
-        for path in recordings.paths().chain(recordings.boxes()).chain(recordings.spans()) {
-            match std::fs::remove_file(&path) {
-                Err(source) if source.kind() != ErrorKind::NotFound => {
-                    return Err(RecordFileError::Io { path, source });
-                }
-                _ => {}
-            }
-        }
         Ok(recordings)
     }
 
@@ -61,29 +49,6 @@ impl Recordings {
     fn simulators(&self) -> PathBuf {
         self.folder.join("simulator.bin")
     }
-
-    fn boxes(&self) -> impl Iterator<Item = PathBuf> {
-        let name = |rank| format!("{BOXES}/{}.box", address_of(Member(rank)));
-        (0..self.replicas as u8).map(name).map(|name| self.folder.join(name))
-    }
-
-    /// Where replicas put their spans, if the environment that they inherit asks for any.
-    fn spans(&self) -> impl Iterator<Item = PathBuf> {
-        let name = |rank| format!("spans/{}.json", address_of(Member(rank)));
-        (0..self.replicas as u8).map(name).map(|name| self.folder.join(name))
-    }
-
-    fn paths(&self) -> impl Iterator<Item = PathBuf> {
-        let replica = |rank| format!("records/{}.bin", address_of(Member(rank)));
-        let replicas = (0..self.replicas as u8).map(replica);
-        let metrics = |rank| {
-            let member = Member(rank);
-            let last_figures = self.folder.join(format!("{}.prom", address_of(member)));
-            [address_file(&self.folder, member), last_figures]
-        };
-        let metrics = (0..self.replicas as u8).flat_map(metrics);
-        replicas.map(|name| self.folder.join(name)).chain(metrics).chain([self.simulators()])
-    }
 }
 
 #[cfg(test)]
@@ -91,14 +56,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_of_an_earlier_run_is_cleared_and_a_run_without_one_leaves_nothing() {
+    fn a_run_without_a_folder_leaves_nothing() {
         let out = tempfile::tempdir().unwrap();
-        let stale = out.path().join("records/0001.bin");
-        std::fs::create_dir_all(stale.parent().unwrap()).unwrap();
-        std::fs::write(&stale, "stale").unwrap();
-        drop(Recordings::prepare(Some(out.path()), 3).unwrap());
-        assert!(!stale.exists() && out.path().join("records").exists());
-        let recordings = Recordings::prepare(None, 3).unwrap();
+        drop(Recordings::prepare(Some(out.path())).unwrap());
+        assert!(out.path().join("records").exists());
+        let recordings = Recordings::prepare(None).unwrap();
         let folder = recordings.folder().to_owned();
         assert!(folder.join("records").exists());
         drop(recordings);

@@ -44,7 +44,7 @@ const FILES: [(&str, &str); 18] = [
 ];
 
 /// The names of all built-in scenarios, the course's first.
-pub(super) fn names() -> Vec<&'static str> {
+pub fn names() -> Vec<&'static str> {
     FILES.iter().map(|(name, _)| *name).collect()
 }
 

@@ -1,15 +1,60 @@
 //! An object of a scenario file, read key by key: each method either brings a value that keeps
-//! the rule it is given or the one line that says which file, key and rule.
+//! the rule it is given or the one line that says which file, key and rule. What nobody has asked for
+//! when all is read is a key that is not known.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use super::ScenarioError;
+use super::{ScenarioError, UnknownKey};
+use crate::nearest::nearest;
 
-/// An object of a file. Keys that nobody reads are ignored (interface §3).
+/// What has been asked of a file: the objects, by what stands before their keys, and the keys of each.
+#[derive(Default)]
+pub(super) struct Asked(RefCell<BTreeMap<String, BTreeSet<String>>>);
+
+impl Asked {
+    fn note(&self, prefix: &str, key: &str) {
+        let mut objects = self.0.borrow_mut();
+        objects.entry(prefix.to_owned()).or_default().insert(key.to_owned());
+    }
+
+    /// The keys of `value`, the file, that nobody has asked for, in the order of the alphabet. What an
+    /// object holds that was read in another way is not looked at.
+    pub fn unknown_keys(&self, file: &str, value: &Value) -> Vec<UnknownKey> {
+        let mut unknown = Vec::new();
+        self.look_into(file, "", value, &mut unknown);
+        unknown
+    }
+
+    fn look_into(&self, file: &str, prefix: &str, value: &Value, unknown: &mut Vec<UnknownKey>) {
+        let objects = self.0.borrow();
+        let (Some(known), Some(values)) = (objects.get(prefix), value.as_object()) else {
+            return;
+        };
+        for (key, value) in values {
+            if !known.contains(key) && !COURSE_CARRIES.contains(&key.as_str()) {
+                let nearest = nearest(key, known.iter().map(String::as_str)).map(str::to_owned);
+                let key = format!("{prefix}{key}");
+                unknown.push(UnknownKey { file: file.to_owned(), key, nearest });
+            }
+            self.look_into(file, &format!("{prefix}{key}."), value, unknown);
+            for (place, element) in value.as_array().into_iter().flatten().enumerate() {
+                self.look_into(file, &format!("{prefix}{key}[{place}]."), element, unknown);
+            }
+        }
+    }
+}
+
+/// Keys that the course's own files carry at places where they do nothing (interface §3).
+const COURSE_CARRIES: [&str; 1] = ["maximum_get_generation_fail_fraction"];
+
+/// An object of a file.
 pub(super) struct Fields<'a> {
     file: &'a str,
+    asked: &'a Asked,
     /// What stands before a key of this object: empty at the top, else `tests.` and the like.
     prefix: String,
     /// `None`: an optional object that the file leaves out; all its keys are at their defaults.
@@ -18,8 +63,12 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The whole file.
-    pub fn of_file(file: &'a str, value: &'a Value) -> Result<Fields<'a>, ScenarioError> {
-        let top = Fields { file, prefix: String::new(), values: None };
+    pub fn of_file(
+        file: &'a str,
+        value: &'a Value,
+        asked: &'a Asked,
+    ) -> Result<Fields<'a>, ScenarioError> {
+        let top = Fields { file, asked, prefix: String::new(), values: None };
         match value {
             Value::Object(values) => Ok(Fields { values: Some(values), ..top }),
             other => Err(top.refuse_at("the file", not("an object", other))),
@@ -37,6 +86,7 @@ impl<'a> Fields<'a> {
 
     /// The value of `key`, if the file has one.
     pub fn value(&self, key: &str) -> Option<&'a Value> {
+        self.asked.note(&self.prefix, key);
         self.values.and_then(|values| values.get(key))
     }
 
@@ -46,11 +96,12 @@ impl<'a> Fields<'a> {
 
     fn inner(&self, key: &str, value: &'a Value) -> Result<Fields<'a>, ScenarioError> {
         let values = value.as_object().ok_or_else(|| self.refuse(key, not("an object", value)))?;
-        Ok(Fields {
-            file: self.file,
-            prefix: format!("{}{key}.", self.prefix),
-            values: Some(values),
-        })
+        Ok(self.below(key, Some(values)))
+    }
+
+    fn below(&self, key: &str, values: Option<&'a Map<String, Value>>) -> Fields<'a> {
+        let prefix = format!("{}{key}.", self.prefix);
+        Fields { file: self.file, asked: self.asked, prefix, values }
     }
 
     /// The object `key`, which the file must have.
@@ -62,11 +113,7 @@ impl<'a> Fields<'a> {
     pub fn optional_object(&self, key: &str) -> Result<Fields<'a>, ScenarioError> {
         match self.value(key) {
             Some(value) => self.inner(key, value),
-            None => Ok(Fields {
-                file: self.file,
-                prefix: format!("{}{key}.", self.prefix),
-                values: None,
-            }),
+            None => Ok(self.below(key, None)),
         }
     }
 

@@ -7,12 +7,14 @@ mod parse;
 mod tests;
 mod write;
 
+use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
 use crate::budget::Limits;
+use crate::nearest::did_you_mean;
 use crate::raft::Micros;
 
-pub use course_files::COURSE;
+pub use course_files::{COURSE, names};
 
 /// A fault, or the end of one (interface §3, "Events").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +123,11 @@ pub struct Scenario {
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// The name is not embedded, and no such file exists.
-    #[error("no scenario and no file {name:?}; embedded are {}", course_files::names().join(", "))]
+    #[error(
+        "no scenario and no file {name:?}; embedded are {}{}",
+        course_files::names().join(", "),
+        did_you_mean(name, course_files::names())
+    )]
     Unknown {
         /// What was asked for.
         name: String,
@@ -154,14 +160,43 @@ pub enum ScenarioError {
     },
 }
 
+/// A key of a scenario file that nobody knows, and which therefore does nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownKey {
+    /// The file.
+    pub file: String,
+    /// The key, with the path that leads to it.
+    pub key: String,
+    /// The known key at this place that is most like it, if any is.
+    pub nearest: Option<String>,
+}
+
+impl Display for UnknownKey {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: no key of a scenario", self.file, self.key)?;
+        match &self.nearest {
+            Some(nearest) => write!(f, ", did you mean {nearest}?"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Scenario {
     /// The scenario `name_or_path`: an embedded one if it is the name of one, else the file.
     ///
     /// # Errors
     /// There is no such scenario or file, or the file breaks a rule of interface §3.
     pub fn load(name_or_path: &str) -> Result<Scenario, ScenarioError> {
+        Scenario::load_noting(name_or_path).map(|(scenario, _)| scenario)
+    }
+
+    /// As [`Scenario::load`], with the keys that a file has and nobody knows.
+    ///
+    /// # Errors
+    /// As [`Scenario::load`].
+    pub fn load_noting(name_or_path: &str) -> Result<(Scenario, Vec<UnknownKey>), ScenarioError> {
         if let Some(scenario) = Scenario::embedded(name_or_path) {
-            return scenario;
+            return scenario.map(|scenario| (scenario, Vec::new()));
         }
         let text = std::fs::read_to_string(name_or_path).map_err(|reason| {
             if reason.kind() == std::io::ErrorKind::NotFound {
@@ -171,7 +206,7 @@ impl Scenario {
             }
         })?;
         let name = Path::new(name_or_path).file_stem().unwrap_or_default().to_string_lossy();
-        Scenario::parse(&name, name_or_path, &text)
+        Scenario::parse_noting(&name, name_or_path, &text)
     }
 
     /// The scenario that is built in under `name`: one of the seventeen of the course

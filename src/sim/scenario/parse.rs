@@ -4,9 +4,10 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::fields::{Fields, not};
-use super::{Event, EventKind, Network, Scenario, ScenarioError, Tests, Thresholds};
+use super::fields::{Asked, Fields, not};
+use super::{Event, EventKind, Network, Scenario, ScenarioError, Tests, Thresholds, UnknownKey};
 use crate::budget::Limits;
+use crate::nearest::shorten_unknown_field;
 use crate::raft::Micros;
 
 /// The most messages a run may be given.
@@ -25,14 +26,27 @@ impl Scenario {
     /// # Errors
     /// The text is no JSON or breaks a rule of interface §3.
     pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
+        Scenario::parse_noting(name, file, text).map(|(scenario, _)| scenario)
+    }
+
+    /// As [`Scenario::parse`], with the keys that the file has and nobody knows.
+    ///
+    /// # Errors
+    /// As [`Scenario::parse`].
+    pub fn parse_noting(
+        name: &str,
+        file: &str,
+        text: &str,
+    ) -> Result<(Scenario, Vec<UnknownKey>), ScenarioError> {
         let value: Value = serde_json::from_str(text)
             .map_err(|reason| ScenarioError::NotJson { file: file.to_owned(), reason })?;
-        let top = Fields::of_file(file, &value)?;
+        let asked = Asked::default();
+        let top = Fields::of_file(file, &value, &asked)?;
         let lifetime_seconds = top.integer("lifetime", 5..=LONGEST_LIFETIME_SECONDS)?;
         let replicas = top.integer("replicas", 3..=21)? as usize;
         let requests = top.integer("requests", 1..=MOST_PACKETS)?;
         let waits = 0.0..=lifetime_seconds as f64;
-        Ok(Scenario {
+        let scenario = Scenario {
             name: name.to_owned(),
             lifetime: Micros::from_seconds(lifetime_seconds),
             replicas,
@@ -49,7 +63,9 @@ impl Scenario {
             network: network(&top.optional_object("network")?)?,
             clock_drift_ppm: clock_drift(&top, replicas)?,
             budget: budget(&top)?,
-        })
+        };
+        let unknown = asked.unknown_keys(file, &value);
+        Ok((scenario, unknown))
     }
 }
 
@@ -144,7 +160,8 @@ fn budget(top: &Fields) -> Result<Limits, ScenarioError> {
         return Ok(Limits::default());
     };
     let refuse = |rule: String| top.refuse("budget", rule);
-    let limits = Limits::deserialize(value).map_err(|error| refuse(error.to_string()))?;
+    let limits = Limits::deserialize(value)
+        .map_err(|error| refuse(shorten_unknown_field(&error.to_string())))?;
     limits.check().map_err(|(key, rule)| refuse(format!("{key} {rule}")))?;
     Ok(limits)
 }

@@ -83,6 +83,9 @@ fn unknown_keys_are_ignored_at_any_level() {
     let text = text.replacen("\"lifetime\"", &format!("{event}, \"lifetime\""), 1);
     let scenario = Scenario { events: Vec::new(), ..parse(&text) };
     assert_eq!(scenario, parse(SMALLEST));
+    let (_, unknown) = Scenario::parse_noting("small", "small.json", &text).unwrap();
+    let keys: Vec<&str> = unknown.iter().map(|unknown| unknown.key.as_str()).collect();
+    assert_eq!(keys, ["events[0].x", "network.x", "tests.benchmarks.x", "tests.x", "x"]);
 }
 
 #[test]
@@ -201,7 +204,7 @@ fn a_scenario_is_loaded_by_name_or_by_path() {
         line.starts_with("no scenario and no file \"simple-3\"; embedded are simple-1, "),
         "{line}"
     );
-    assert!(line.ends_with("advanced-4, large"), "{line}");
+    assert!(line.ends_with("advanced-4, large, did you mean simple-1?"), "{line}");
     let line = Scenario::load(folder.path().to_str().unwrap()).unwrap_err().to_string();
     assert!(line.contains(": cannot be read: "), "{line}");
 }

@@ -1,4 +1,5 @@
-//! Ctrl-C, and whatever else asks the simulator to stop: children must not outlive it.
+//! Ctrl-C, and whatever else asks the program to stop, for those who have something to put in order
+//! first: children that must not outlive a run, a terminal that must be given back.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ static SEEN: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 /// If the handlers cannot be installed.
-pub(super) fn watch() -> io::Result<()> {
+pub fn watch() -> io::Result<()> {
     if WATCHED.swap(true, Ordering::SeqCst) {
         return Ok(());
     }
@@ -44,6 +45,6 @@ fn start_watching() -> io::Result<()> {
 }
 
 /// Whether the process has been asked to stop.
-pub(super) fn seen() -> bool {
+pub fn seen() -> bool {
     SEEN.load(Ordering::SeqCst)
 }
