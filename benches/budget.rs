@@ -5,14 +5,14 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
-use laconic::budget::{Analysis, Report, RunFacts, read_run};
+use laconic::budget::{Analysis, BudgetReport, RunInfo, read_run};
 use laconic::raft::{Event, Micros};
 use laconic::record::{
     Fact, FileHeader, Record, RecordFile, RunRecords, SIMULATOR, Sink, json_line, read_history,
 };
 use laconic::sim::delays::Delays;
 use laconic::sim::folder::{Tuned, client_requests, finish, run_json};
-use laconic::sim::outcome::{Evidence, Setup, judge};
+use laconic::sim::outcome::{RunMeasurements, Setup, judge};
 use laconic::sim::scenario::Scenario;
 use laconic::sim::virtual_time::{Keep, VirtualOptions, run};
 use laconic::tuning_file;
@@ -79,7 +79,7 @@ fn keep(folder: &Path, name: &str) {
         delays: Delays::embedded(),
         records: Keep::Folder(folder.to_owned()),
     };
-    let (evidence, _) = Evidence::of_virtual(run(&scenario, &options).expect("a run"));
+    let (evidence, _) = RunMeasurements::of_virtual(run(&scenario, &options).expect("a run"));
     let setup =
         Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
     let outcome = judge(&scenario, setup, evidence);
@@ -88,8 +88,8 @@ fn keep(folder: &Path, name: &str) {
     finish(folder, &json, &client_requests(&outcome.conclusion.history)).expect("a folder");
 }
 
-fn analyse(folder: &Path) -> Report {
-    let facts = RunFacts::from_json(&read_run(folder).expect("run.json")).expect("facts");
+fn analyse(folder: &Path) -> BudgetReport {
+    let facts = RunInfo::from_json(&read_run(folder).expect("run.json")).expect("facts");
     let requests = read_history(folder).expect("history.jsonl");
     let mut records = RunRecords::open(folder).expect("records");
     let mut analysis = Analysis::new(facts);
@@ -102,12 +102,12 @@ fn analyse(folder: &Path) -> Report {
 /// there are [`MANY`] records; how many there are.
 fn repeat(records: &[Record], folder: &Path) -> u64 {
     let last = records.iter().map(|record| record.at.0).max().unwrap_or(0) + 1_000_000;
-    let tellers: Vec<_> = (0..21).map(laconic::raft::Member).chain([SIMULATOR]).collect();
-    let mut files: Vec<RecordFile> = tellers
+    let sources: Vec<_> = (0..21).map(laconic::raft::Member).chain([SIMULATOR]).collect();
+    let mut files: Vec<RecordFile> = sources
         .iter()
-        .map(|teller| {
-            let path = folder.join(format!("{:04X}.bin", teller.0));
-            let header = FileHeader { teller: *teller, clock_start_us: 0 };
+        .map(|source| {
+            let path = folder.join(format!("{:04X}.bin", source.0));
+            let header = FileHeader { source: *source, clock_start_us: 0 };
             RecordFile::create(&path, header).expect("a record file")
         })
         .collect();
@@ -116,7 +116,7 @@ fn repeat(records: &[Record], folder: &Path) -> u64 {
     for record in records {
         match record.fact {
             Fact::Sent { number, term, .. } => {
-                numbers[record.teller.rank()] = number;
+                numbers[record.source.rank()] = number;
                 terms = terms.max(term);
             }
             Fact::State(Event::Appended { last, .. }) => indexes = indexes.max(last),
@@ -130,9 +130,9 @@ fn repeat(records: &[Record], folder: &Path) -> u64 {
             record.at += Micros(copy * last);
             shift(&mut record.fact, copy, &numbers, (terms, indexes));
             if let Fact::Sent { number, .. } = &mut record.fact {
-                *number += copy * numbers[record.teller.rank()];
+                *number += copy * numbers[record.source.rank()];
             }
-            files[record.teller.rank().min(21)].record(&record);
+            files[record.source.rank().min(21)].record(&record);
         }
     }
     files.iter_mut().for_each(|file| file.flush().expect("written"));

@@ -37,7 +37,7 @@ struct Ring {
 impl Ring {
     fn new() -> Ring {
         let fact = Fact::Partitioned { majority: 0 };
-        Ring { records: vec![Record { at: Micros(0), teller: Member(0), fact }; 4_096], told: 0 }
+        Ring { records: vec![Record { at: Micros(0), source: Member(0), fact }; 4_096], told: 0 }
     }
 }
 
@@ -50,8 +50,8 @@ impl Sink for Ring {
     }
 }
 
-/// A replica's lenses.
-struct Lenses {
+/// A replica's instruments.
+struct Instruments {
     ring: Ring,
     metrics: Option<MetricsSink>,
     black_box: Option<BlackBox>,
@@ -66,7 +66,7 @@ enum On {
     Both,
 }
 
-impl Sink for Lenses {
+impl Sink for Instruments {
     #[inline(always)]
     fn record(&mut self, record: &Record) {
         self.ring.record(record);
@@ -77,7 +77,7 @@ impl Sink for Lenses {
 
 /// Replicas whose datagrams arrive at once.
 struct Cluster {
-    replicas: Vec<(Replica, Lenses)>,
+    replicas: Vec<(Replica, Instruments)>,
     leader: usize,
     now: Micros,
     out: Vec<Datagram>,
@@ -93,18 +93,18 @@ impl Cluster {
             let members = Membership::new(Address(rank), &others).expect("a cluster");
             let sink = || MetricsSink::new(&members, tuning, &Limits::default());
             let header = BoxHeader {
-                teller: Member(rank as u8),
+                source: Member(rank as u8),
                 replicas: MEMBERS as u8,
                 clock_start_us: 0,
             };
             let black_box =
                 || BlackBox::create(&folder.join(format!("{rank}.box")), header).expect("a box");
-            let lenses = Lenses {
+            let instruments = Instruments {
                 ring: Ring::new(),
                 metrics: (on == On::Metrics || on == On::Both).then(sink),
                 black_box: (on == On::BlackBox || on == On::Both).then(black_box),
             };
-            (Replica::new(members.clone(), tuning.clone(), 1, Micros(0)), lenses)
+            (Replica::new(members.clone(), tuning.clone(), 1, Micros(0)), instruments)
         };
         let mut cluster = Cluster {
             replicas: (0..MEMBERS).map(replica).collect(),
@@ -118,7 +118,7 @@ impl Cluster {
         while !cluster.replicas.iter().any(|(replica, _)| replica.raft().is_leader()) {
             cluster.advance(1_000);
         }
-        let leads = |(replica, _): &(Replica, Lenses)| replica.raft().is_leader();
+        let leads = |(replica, _): &(Replica, Instruments)| replica.raft().is_leader();
         cluster.leader = cluster.replicas.iter().position(leads).expect("a leader");
         cluster.advance(1_000);
         cluster
@@ -133,8 +133,8 @@ impl Cluster {
     }
 
     fn step(&mut self, rank: usize, arrival: Arrival) {
-        let (replica, lenses) = &mut self.replicas[rank];
-        replica.step(self.now, arrival, &mut self.out, lenses);
+        let (replica, instruments) = &mut self.replicas[rank];
+        replica.step(self.now, arrival, &mut self.out, instruments);
         for datagram in self.out.drain(..) {
             match datagram.payload {
                 Payload::Peer { number, message } => {
@@ -185,7 +185,7 @@ impl Cluster {
     /// Nanoseconds a put, and records told by all replicas a put.
     fn turn(&mut self, in_flight: u64) -> (f64, f64) {
         let told = |cluster: &Cluster| {
-            cluster.replicas.iter().map(|(_, lenses)| lenses.ring.told).sum::<usize>()
+            cluster.replicas.iter().map(|(_, instruments)| instruments.ring.told).sum::<usize>()
         };
         let (before, start, mut puts) = (told(self), Instant::now(), 0);
         while start.elapsed() < TURN {
@@ -252,7 +252,7 @@ fn increments() {
         entries: 1,
         bytes: 300,
     };
-    let record = Record { at: Micros(1), teller: Member(0), fact };
+    let record = Record { at: Micros(1), source: Member(0), fact };
     let start = Instant::now();
     (0..TIMES).for_each(|_| sink.record(black_box(&record)));
     let sent = start.elapsed().as_nanos() as f64 / TIMES as f64;
@@ -264,15 +264,15 @@ fn increments() {
     println!("a message sent, two increments: {sent:.1} ns");
 }
 
-/// What the lenses take for a record, without the replica: the leader's latest records, again and
+/// What the instruments take for a record, without the replica: the leader's latest records, again and
 /// again.
 fn replay(in_flight: u64, tuning: &Tuning) {
     const LAPS: usize = 300;
     let folder = tempfile::tempdir().expect("a folder");
     let mut cluster = Cluster::new(On::Nothing, tuning, folder.path());
     (0..200).for_each(|_| cluster.commit(in_flight));
-    let (replica, lenses) = &cluster.replicas[cluster.leader];
-    let records = &lenses.ring.records;
+    let (replica, instruments) = &cluster.replicas[cluster.leader];
+    let records = &instruments.ring.records;
     let time = |sink: &mut dyn FnMut(&Record)| {
         let laps = (0..LAPS).map(|_| {
             let start = Instant::now();
@@ -283,7 +283,7 @@ fn replay(in_flight: u64, tuning: &Tuning) {
     };
     let members = replica.members();
     let mut metrics = MetricsSink::new(members, tuning, &Limits::default());
-    let header = BoxHeader { teller: members.me(), replicas: MEMBERS as u8, clock_start_us: 0 };
+    let header = BoxHeader { source: members.me(), replicas: MEMBERS as u8, clock_start_us: 0 };
     let mut ring = BlackBox::create(&folder.path().join("a.box"), header).expect("a box");
     let nothing = time(&mut |record| {
         black_box(record);

@@ -26,13 +26,13 @@ fn record(number: u64) -> Record {
         entries: 2,
         bytes: 300,
     };
-    Record { at: Micros(number), teller: Member(0), fact }
+    Record { at: Micros(number), source: Member(0), fact }
 }
 
 #[divan::bench]
 fn into_the_box(bencher: Bencher) {
     let folder = std::env::temp_dir().join(format!("laconic-bench-{}", std::process::id()));
-    let header = BoxHeader { teller: Member(0), replicas: 5, clock_start_us: 0 };
+    let header = BoxHeader { source: Member(0), replicas: 5, clock_start_us: 0 };
     let mut ring = BlackBox::create(&folder.join("0000.box"), header).expect("a box");
     bencher
         .counter(ItemsCount::new(RECORDS))

@@ -3,7 +3,7 @@
 
 use divan::{Bencher, black_box};
 use laconic::sim::delays::Delays;
-use laconic::sim::outcome::{Evidence, Outcome, Setup, judge};
+use laconic::sim::outcome::{Observations, RunOutcome, Setup, judge};
 use laconic::sim::report::Report;
 use laconic::sim::scenario::Scenario;
 use laconic::sim::virtual_time::{Keep, VirtualOptions, run};

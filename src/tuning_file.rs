@@ -185,15 +185,15 @@ mod tests {
     fn a_profile_may_state_a_budget_and_a_bad_one_is_refused_with_its_line() {
         let course = EMBEDDED[0].1;
         let with = |budget: &str| parse("mine.toml", &format!("{course}\n[budget]\n{budget}"));
-        let profile = with("messages_a_commit = 3.5\np99_latency_us = 2_000\n").unwrap();
-        assert_eq!(profile.budget.messages_a_commit, Some(3.5));
+        let profile = with("messages_per_commit = 3.5\np99_latency_us = 2_000\n").unwrap();
+        assert_eq!(profile.budget.messages_per_commit, Some(3.5));
         assert_eq!(profile.budget.p99_latency_us, Some(2_000.0));
         assert_eq!(profile.tuning, parse("", course).unwrap().tuning);
         let line = course.lines().count() + 4;
-        let error = with("messages_a_commit = 1\nmesages_a_read = 1\n").unwrap_err().to_string();
-        let rule = "unknown field `mesages_a_read`, did you mean messages_a_read?";
+        let error = with("messages_per_commit = 1\nmesages_a_read = 1\n").unwrap_err().to_string();
+        let rule = "unknown field `mesages_a_read`, did you mean messages_per_read?";
         assert_eq!(error, format!("mine.toml:{line}: {rule}"));
-        let error = with("messages_a_commit = 1\nleaderless_us = -4\n").unwrap_err().to_string();
+        let error = with("messages_per_commit = 1\nleaderless_us = -4\n").unwrap_err().to_string();
         let rule = "leaderless_us must be a number from 0 on, is -4";
         assert_eq!(error, format!("mine.toml:{line}: {rule}"));
     }

@@ -270,7 +270,7 @@ fn kill_the_leader(out: &Path, pids: &Path) -> u8 {
     let led_by = |path: PathBuf| {
         let read = read_box(&path).ok()?;
         let put = |r: &Record| matches!(r.fact, Fact::Answered { index: 50.., .. });
-        read.records.iter().any(put).then_some(read.header.teller)
+        read.records.iter().any(put).then_some(read.header.source)
     };
     let leader = loop {
         let boxes = (0..5).map(|rank| out.join(format!("boxes/{rank:04X}.box")));
@@ -318,7 +318,7 @@ fn a_kept_real_run_has_boxes_that_agree_with_its_records_and_outlive_sigkill() {
     assert!(told + 10 >= newest_read, "{told} told, {newest_read} read");
     for rank in (0..5).filter(|rank| *rank != leader) {
         let file = read_records(&out.join(format!("records/{rank:04X}.bin"))).unwrap();
-        assert_eq!(read(rank).records, file.records, "both lenses saw the same");
+        assert_eq!(read(rank).records, file.records, "both instruments saw the same");
         assert_eq!(read(rank).header.clock_start_us, file.header.clock_start_us);
     }
     // The file of the killed one lacks what it had not written; the box goes on where it ends.

@@ -8,11 +8,11 @@ use std::env;
 
 use laconic::raft::Micros;
 use laconic::sim::course::Incident;
-use laconic::sim::course::arrived::Incorrect;
+use laconic::sim::course::incoming::Incorrect;
 use laconic::sim::course::score::{Check, GENERATION_CHECK, INCORRECT_CHECK};
 use laconic::sim::delays::Delays;
-use laconic::sim::dice::{Dice, Probability};
 use laconic::sim::history::judge;
+use laconic::sim::random_stream::{Probability, RandomStream};
 use laconic::sim::scenario::{Event, EventKind, Network, Scenario, Tests, Thresholds};
 use laconic::sim::virtual_time::{Keep, VirtualOptions, run};
 use laconic::tuning_file;
@@ -25,24 +25,24 @@ const FAULTS_END: Micros = Micros::from_seconds(8);
 const LIFETIME: Micros = Micros::from_seconds(14);
 
 fn scenario(seed: u64) -> Scenario {
-    let mut dice = Dice::new(seed, "campaign", 0);
-    let replicas = 3 + dice.below(5) as usize;
-    let even = |dice: &mut Dice| dice.chance(Probability::of(0.5));
+    let mut random = RandomStream::new(seed, "campaign", 0);
+    let replicas = 3 + random.below(5) as usize;
+    let even = |random: &mut RandomStream| random.chance(Probability::of(0.5));
     let none = Thresholds([1.0, 2.0, 3.0]);
-    let drift = |dice: &mut Dice| dice.below(20_000) as i32 - 10_000;
-    let longest_delay = if dice.below(4) == 0 { 30_000_000 } else { 1_500_000 };
+    let drift = |random: &mut RandomStream| random.below(20_000) as i32 - 10_000;
+    let longest_delay = if random.below(4) == 0 { 30_000_000 } else { 1_500_000 };
     Scenario {
         name: format!("campaign-{seed}"),
         lifetime: LIFETIME,
         replicas,
-        requests: 100 + dice.below(300),
+        requests: 100 + random.below(300),
         mix: 0.3,
         start_wait: Micros::from_seconds(3),
         end_wait: Micros::from_seconds(10),
-        drops: dice.below(30) as f64 / 100.0,
+        drops: random.below(30) as f64 / 100.0,
         seed: None,
         max_packets: 900_000,
-        events: events(&mut dice, replicas),
+        events: events(&mut random, replicas),
         tests: Tests {
             total_messages: none,
             failures: none,
@@ -53,31 +53,31 @@ fn scenario(seed: u64) -> Scenario {
             maximum_get_generation_fail_fraction: 1.0,
             maximum_appends_batched_fraction: 1.0,
         },
-        shared_keys: even(&mut dice),
+        shared_keys: even(&mut random),
         network: Network {
-            duplicates: dice.below(20) as f64 / 100.0,
-            delayed: dice.below(20) as f64 / 100.0,
-            delay_max: Micros(1 + dice.below(longest_delay)),
+            duplicates: random.below(20) as f64 / 100.0,
+            delayed: random.below(20) as f64 / 100.0,
+            delay_max: Micros(1 + random.below(longest_delay)),
         },
-        clock_drift_ppm: (0..replicas).map(|_| drift(&mut dice)).collect(),
+        clock_drift_ppm: (0..replicas).map(|_| drift(&mut random)).collect(),
         budget: Default::default(),
     }
 }
 
 /// Random faults, at most as many crashes as a quorum survives; the last heals all partitions.
-fn events(dice: &mut Dice, replicas: usize) -> Vec<Event> {
+fn events(random: &mut RandomStream, replicas: usize) -> Vec<Event> {
     use EventKind::{CutLeader, KillLeader, KillNonLeader, PartEasy, PartEnd, PartHard};
-    let mut crashes = dice.below(replicas.div_ceil(2) as u64);
+    let mut crashes = random.below(replicas.div_ceil(2) as u64);
     let mut events = Vec::new();
-    for _ in 0..dice.below(8) {
+    for _ in 0..random.below(8) {
         let kinds = [CutLeader, KillLeader, KillNonLeader, PartEasy, PartEnd, PartHard];
-        let kind = *dice.pick(&kinds).expect("there are kinds");
+        let kind = *random.pick(&kinds).expect("there are kinds");
         let crash = matches!(kind, KillLeader | KillNonLeader);
         if crash && crashes == 0 {
             continue;
         }
         crashes -= u64::from(crash);
-        events.push(Event { kind, at: Micros(dice.below(FAULTS_END.0)) });
+        events.push(Event { kind, at: Micros(random.below(FAULTS_END.0)) });
     }
     events.sort_by_key(|event| event.at);
     events.push(Event { kind: PartEnd, at: FAULTS_END });

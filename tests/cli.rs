@@ -38,7 +38,7 @@ const KEYS: [&str; 25] = [
     "profile",
     "foreign",
     "passed",
-    "failed_by_dice_alone",
+    "failed_by_chance_alone",
     "scenario",
     "seed",
     "ended_at_us",
@@ -195,7 +195,7 @@ fn a_misspelt_key_is_named_with_the_nearest_and_refused_if_strict() {
     let refused = desk.run("sim mine.json");
     refused.assert_refused(
         2,
-        &["budget: unknown field `mesages_a_commit`, did you mean messages_a_commit?"],
+        &["budget: unknown field `mesages_a_commit`, did you mean messages_per_commit?"],
     );
     desk.run("sim simple2").assert_refused(2, &["\"simple2\"", "did you mean simple-2?"]);
     desk.run("sim simple-2 --profile corse").assert_refused(2, &["did you mean course?"]);
@@ -481,18 +481,22 @@ fn the_documents_show_what_the_program_prints() {
     }
 }
 
-/// A lens looks on: with all of them on, a seed leaves the same records, to the bit.
+/// An instrument looks on: with all of them on, a seed leaves the same records, to the bit.
 #[test]
 fn every_lens_on_or_off_leaves_the_same_records() {
     let desk = Desk::new();
-    let lenses = "--trace t.json --open-metrics m.om --report r.html";
+    let instruments = "--trace t.json --open-metrics m.om --report r.html";
     for scenario in ["simple-2", "crash-4", "advanced-4"] {
         let plain = desk.run(&format!("sim {scenario} --seed 5 --force --out plain"));
-        let watched = desk.run(&format!("sim {scenario} --seed 5 --force --out watched {lenses}"));
+        let watched =
+            desk.run(&format!("sim {scenario} --seed 5 --force --out watched {instruments}"));
         assert_eq!(plain.status, watched.status, "{}", watched.err);
-        for lens in ["t.json", "m.om", "r.html"] {
-            assert!(fs::metadata(desk.path().join(lens)).unwrap().len() > 10_000, "{lens}");
-            fs::remove_file(desk.path().join(lens)).unwrap();
+        for instrument in ["t.json", "m.om", "r.html"] {
+            assert!(
+                fs::metadata(desk.path().join(instrument)).unwrap().len() > 10_000,
+                "{instrument}"
+            );
+            fs::remove_file(desk.path().join(instrument)).unwrap();
         }
         let replicas = (0..5).map(|rank| format!("records/{rank:04X}.bin"));
         for name in replicas.chain(["simulator.bin".into(), "history.jsonl".into()]) {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use laconic::budget::Limits;
-use laconic::cli::Status;
+use laconic::cli::ExitStatus;
 use laconic::raft::{Cause, Kind};
 use laconic::sim::scenario::{COURSE, Scenario};
 use laconic::tuning_file::{self, EMBEDDED};
@@ -215,12 +215,12 @@ fn the_page_on_the_environment_has_every_variable_and_every_exit_status() {
     let house = design.split_once("\n## 8. ").unwrap().1.split_once("\n## 9. ").unwrap().0;
     assert_eq!(variables(house), read_by_replicas, "design section 8");
     let statuses = [
-        Status::Good,
-        Status::CheckFailed,
-        Status::BadInput,
-        Status::BudgetExceeded,
-        Status::Environment,
-        Status::Interrupted,
+        ExitStatus::Good,
+        ExitStatus::CheckFailed,
+        ExitStatus::BadInput,
+        ExitStatus::BudgetExceeded,
+        ExitStatus::Environment,
+        ExitStatus::Interrupted,
     ];
     let statuses: BTreeSet<String> =
         statuses.into_iter().map(|status| (status as u8).to_string()).collect();

@@ -171,7 +171,7 @@ fn a_partition_is_recorded_by_its_majority_side_when_it_begins_and_ends() {
         .records
         .iter()
         .filter_map(|record| match record.fact {
-            Fact::Partitioned { majority } if record.teller == SIMULATOR => {
+            Fact::Partitioned { majority } if record.source == SIMULATOR => {
                 Some((record.at.0 / 1_000_000, majority.count_ones()))
             }
             _ => None,

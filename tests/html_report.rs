@@ -194,7 +194,7 @@ fn expected(report: &Value) -> BTreeMap<String, u64> {
         ("seconds.mark", list(&report["seconds"]).iter().map(|row| count(row, above_zero)).sum()),
         ("seconds.event", all("events")),
         ("seconds.life", report["run"]["replicas"].as_u64().unwrap()),
-        ("seconds.reign", count(&report["events"], |event| event["kind"] == "leader")),
+        ("seconds.leadership", count(&report["events"], |event| event["kind"] == "leader")),
         ("matrix.mark", all("links")),
         ("trade_off.mark", list(&report["trade_off"]["points"]).len() as u64),
         ("trade_off.floor", list(&report["trade_off"]["floor"]).len() as u64),

@@ -48,7 +48,7 @@ fn scenario() -> Scenario {
     scenario.start_wait = Micros::from_seconds(2);
     scenario.end_wait = Micros::from_seconds(1);
     scenario.requests = 60;
-    // The clients' dice alone decide how many gets can be generated.
+    // The clients' random alone decide how many gets can be generated.
     scenario.tests.maximum_get_generation_fail_fraction = 1.0;
     scenario
 }

@@ -193,7 +193,7 @@ fn garbage_of_every_kind_leaves_it_serving() {
 fn facts(out: &Path) -> Vec<Fact> {
     let read = read_records(&out.join("records/0001.bin")).unwrap();
     assert_eq!(read.unread_bytes, 0, "the file is whole");
-    assert_eq!(read.header.teller.0, 1);
+    assert_eq!(read.header.source.0, 1);
     assert!(read.header.clock_start_us > 0);
     read.records.into_iter().map(|record| record.fact).collect()
 }
@@ -315,7 +315,7 @@ fn the_courses_names_need_no_subcommand() {
     }
 }
 
-/// Lenses that a replica lost, by variable, from a line of each.
+/// Instruments that a replica lost, by variable, from a line of each.
 fn lost_lenses(printed: &str) -> Vec<&str> {
     let mut lost = Vec::new();
     for line in printed.lines() {
@@ -342,7 +342,7 @@ fn without_its_folder_a_replica_serves_on_and_says_so() {
 }
 
 /// A disk of 256 KiB is too small for the black box at once, for records and spans in time, and for
-/// the last figures in the end: four lenses, four lines.
+/// the last figures in the end: four instruments, four lines.
 #[test]
 #[ignore = "needs a kernel that lets it mount a small disk of its own (unshare, of util-linux)"]
 fn on_a_disk_that_is_full_a_replica_serves_on_and_says_so() {

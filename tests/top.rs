@@ -82,7 +82,7 @@ fn rates_are_what_the_replicas_counted_between_two_looks() {
     let by_cause: f64 = view.causes.iter().map(|(_, rate)| rate).sum();
     let by_replica: f64 = view.rows.iter().map(|row| row.sent_rate).sum();
     assert!((by_cause - by_replica).abs() < 1e-9, "{by_cause} {by_replica}");
-    assert!(view.messages_a_commit.unwrap() > view.floor.unwrap());
+    assert!(view.messages_per_commit.unwrap() > view.floor.unwrap());
     assert_eq!(view.answering().count(), 4);
 }
 

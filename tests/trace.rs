@@ -335,7 +335,7 @@ fn a_quiet_run_is_all_arrows_that_arrive_and_every_put_can_be_followed() {
         .map(|slice| slice.args["facts"].as_array().unwrap().len())
         .sum();
     let lines = laconic(kept.folder.path(), "records run").stdout;
-    let by_replicas = |line: &&str| !line.contains(r#""teller":"simulator""#);
+    let by_replicas = |line: &&str| !line.contains(r#""source":"simulator""#);
     let lines = std::str::from_utf8(&lines).unwrap().lines().filter(by_replicas).count();
     assert_eq!(facts, lines, "every record is in one slice");
 }

@@ -5,8 +5,8 @@ use laconic::raft::Micros;
 use laconic::record::Record;
 use laconic::sim::course::score::GENERATION_CHECK;
 use laconic::sim::delays::Delays;
-use laconic::sim::instant;
-use laconic::sim::outcome::{Evidence, Outcome, Setup, judge};
+use laconic::sim::ideal_store;
+use laconic::sim::outcome::{RunMeasurements, RunOutcome, Setup, judge};
 use laconic::sim::scenario::{COURSE, Scenario};
 use laconic::sim::virtual_time::{Keep, VirtualOptions, VirtualRun, run};
 use laconic::tuning_file;
@@ -26,22 +26,22 @@ fn scenario(name: &str) -> Scenario {
     Scenario::load(name).unwrap()
 }
 
-fn judged(scenario: &Scenario, run: VirtualRun) -> Outcome {
+fn judged(scenario: &Scenario, run: VirtualRun) -> RunOutcome {
     let setup =
         Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
     judge(scenario, setup, Evidence::of_virtual(run).0)
 }
 
-fn run_judged(scenario: &Scenario, options: &VirtualOptions) -> Outcome {
+fn run_judged(scenario: &Scenario, options: &VirtualOptions) -> RunOutcome {
     judged(scenario, run(scenario, options).unwrap())
 }
 
 /// Panics with all that failed and how to see it again.
-fn assert_passed(outcome: &Outcome, context: &str) {
+fn assert_passed(outcome: &RunOutcome, context: &str) {
     let failed: Vec<_> = outcome.conclusion.checks.iter().filter(|check| !check.passed).collect();
     let run = &outcome.conclusion;
     assert!(
-        outcome.passed || outcome.failed_by_dice_alone,
+        outcome.passed || outcome.failed_by_chance_alone,
         "{context}: {failed:?}; again: laconic sim {} --seed {}",
         run.scenario,
         run.seed
@@ -50,7 +50,7 @@ fn assert_passed(outcome: &Outcome, context: &str) {
 
 /// Every unanswered request was with a replica that was killed while it alone held it (or whose
 /// entry was overwritten, rule R4): it was there when the replica died.
-fn assert_unanswered_explained(outcome: &Outcome) {
+fn assert_unanswered_explained(outcome: &RunOutcome) {
     for story in &outcome.conclusion.unanswered {
         let killed = story.killed_at.is_some_and(|at| at >= story.created_at);
         assert!(
@@ -65,13 +65,14 @@ fn assert_unanswered_explained(outcome: &Outcome) {
 fn the_seventeen_pass_on_twenty_seeds_with_few_messages_but_not_too_few() {
     for name in COURSE {
         let scenario = scenario(name);
-        let outcomes: Vec<Outcome> =
+        let outcomes: Vec<RunOutcome> =
             (1..=20).map(|seed| run_judged(&scenario, &options(seed))).collect();
         for outcome in &outcomes {
             assert_passed(outcome, name);
             assert_unanswered_explained(outcome);
         }
-        let count = |good: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|o| good(o)).count();
+        let count =
+            |good: &dyn Fn(&RunOutcome) -> bool| outcomes.iter().filter(|o| good(o)).count();
         let messages = |tier| count(&|o| o.conclusion.benchmarks[0].tier <= tier);
         if name.starts_with("advanced") {
             assert_eq!(messages(1), 20, "{name}: messages at tier 1");
@@ -279,11 +280,11 @@ fn every_profile_is_safe_everywhere() {
 fn where_the_clients_dice_fail_a_run_an_instant_answer_fails_it_too() {
     let scenario = scenario("advanced-3");
     let failing: Vec<u64> = (1..=400)
-        .filter(|seed| run_judged(&scenario, &options(*seed)).failed_by_dice_alone)
+        .filter(|seed| run_judged(&scenario, &options(*seed)).failed_by_chance_alone)
         .collect();
-    assert!(!failing.is_empty(), "400 seeds, none failed by the dice");
+    assert!(!failing.is_empty(), "400 seeds, none failed by the random");
     for seed in failing {
-        let checks = instant::run(&scenario, seed).checks;
+        let checks = ideal_store::run(&scenario, seed).checks;
         let failed = checks.iter().any(|check| !check.passed && check.name == GENERATION_CHECK);
         assert!(failed, "seed {seed}: a store that answers at once generates enough gets");
     }

@@ -71,7 +71,7 @@ fn scenario() -> Value {
     json!({
         "lifetime": 5, "start_wait": 2, "end_wait": 1, "replicas": 5, "requests": 100, "mix": 0.5,
         "tests": {
-            // The clients' dice alone decide how many gets can be generated.
+            // The clients' random alone decide how many gets can be generated.
             "maximum_get_generation_fail_fraction": 1,
             "benchmarks": {
                 "total_msgs": [1000, 2000, 3000], "failures": [1, 2, 3],

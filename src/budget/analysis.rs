@@ -2,17 +2,18 @@
 
 use super::bounds;
 use super::evidence::Evidence;
-use super::facts::RunFacts;
 use super::figures::{self, OwnFloor};
 use super::findings;
 use super::latency::Requests;
+use super::leaderships::{Leaderships, PastLeaderships};
 use super::ledger::{Closed, Delivery, Ledger};
 use super::limits::Spent;
 use super::phases::{Phase, Phases};
-use super::reigns::{Reigned, Reigns};
 use super::report::{
-    Books, EventRow, LatencyRow, LingerPoint, LinkRow, Report, RunSummary, SCHEMA, SpaceTime, Story,
+    Books, BudgetReport, EventRow, LatencyRow, LingerPoint, LinkRow, RequestStory, RunSummary,
+    SCHEMA, SpaceTime,
 };
+use super::run_info::RunInfo;
 use crate::raft::{Cause, Event, Member, Micros};
 use crate::record::{AnswerKind, ClientRequest, Fact, Record, SIMULATOR, Sink, deposed_name};
 
@@ -24,10 +25,10 @@ const MOST_EVENTS: usize = 1_000;
 /// The fold.
 #[derive(Debug)]
 pub struct Analysis {
-    facts: RunFacts,
+    info: RunInfo,
     phases: Phases,
     ledger: Ledger,
-    reigns: Reigns,
+    leaderships: Leaderships,
     requests: Requests,
     evidence: Evidence,
     events: Vec<EventRow>,
@@ -41,13 +42,13 @@ pub struct Analysis {
 }
 
 /// What the fold gathered, for those who make figures and findings of it.
-pub struct Gathered {
+pub struct RunData {
     /// How the run was done.
-    pub facts: RunFacts,
+    pub info: RunInfo,
     /// All messages.
     pub ledger: Closed,
     /// What the leaders did.
-    pub reigned: Reigned,
+    pub led: PastLeaderships,
     /// The least that its puts could have cost.
     pub floor: OwnFloor,
     /// What waiting longer for company would have merged.
@@ -60,37 +61,37 @@ pub struct Gathered {
     pub reads: u64,
     /// Whole seconds in which nothing was asked and all was well, by number.
     pub idle_seconds: Vec<usize>,
-    /// The share of the messages that the simulator counted which the dice lost.
+    /// The share of the messages that the simulator counted which were lost at random.
     pub loss: f64,
 }
 
 impl Analysis {
     /// Of a run that was done like this.
-    pub fn new(facts: RunFacts) -> Analysis {
-        let replicas = facts.replicas;
-        let longer_us = findings::longest_heartbeat_us(&facts.tuning);
+    pub fn new(info: RunInfo) -> Analysis {
+        let replicas = info.replicas;
+        let longer_us = findings::longest_heartbeat_us(&info.tuning);
         Analysis {
             phases: Phases::new(replicas),
             ledger: Ledger::new(replicas, MOST_MESSAGES_KEPT),
-            reigns: Reigns::new(replicas),
+            leaderships: Leaderships::new(replicas),
             requests: Requests::new(replicas),
-            evidence: Evidence::new(replicas, &facts.tuning, longer_us),
+            evidence: Evidence::new(replicas, &info.tuning, longer_us),
             events: Vec::new(),
             answered: Vec::new(),
             puts: 0,
             reads: 0,
             busy_seconds: Vec::new(),
             newest: Micros(0),
-            facts,
+            info,
         }
     }
 
     /// Whether a record speaks of none but this run's replicas.
     fn is_of_run(&self, record: &Record) -> bool {
-        let replicas = self.facts.replicas;
+        let replicas = self.info.replicas;
         let known = |member: Member| member.rank() < replicas;
-        let teller = known(record.teller) || record.teller == SIMULATOR;
-        teller
+        let source = known(record.source) || record.source == SIMULATOR;
+        source
             && match record.fact {
                 Fact::Routed { from, to, .. } => known(from) && known(to),
                 Fact::Received { from, .. } => known(from),
@@ -138,16 +139,16 @@ impl Analysis {
     }
 
     fn on_event(&mut self, record: &Record) {
-        let (at, teller) = (record.at, record.teller);
+        let (at, source) = (record.at, record.source);
         match record.fact {
             Fact::State(Event::BecameLeader { term, .. }) => {
-                let text = format!("{:04X} leads term {term}", teller.0);
-                self.tell(at, "leader", Some(teller), text);
+                let text = format!("{:04X} leads term {term}", source.0);
+                self.tell(at, "leader", Some(source), text);
             }
             Fact::State(Event::SteppedDown { term, reason }) => {
                 let why = deposed_name(reason);
-                let text = format!("{:04X} leads term {term} no more ({why})", teller.0);
-                self.tell(at, "stepped_down", Some(teller), text);
+                let text = format!("{:04X} leads term {term} no more ({why})", source.0);
+                self.tell(at, "stepped_down", Some(source), text);
             }
             Fact::Killed { member, by_itself: false } => {
                 let text = format!("{:04X} was killed", member.0);
@@ -161,7 +162,7 @@ impl Analysis {
                 self.tell(at, "healed", None, "the partition ended".to_owned());
             }
             Fact::Partitioned { majority } => {
-                let replicas = 0..self.facts.replicas;
+                let replicas = 0..self.info.replicas;
                 let side: Vec<String> = replicas
                     .filter(|rank| majority & (1 << rank) != 0)
                     .map(|rank| format!("{rank:04X}"))
@@ -175,13 +176,13 @@ impl Analysis {
 
     /// Takes in all `records` of a run, which may come in the order in which they were told.
     pub fn take_in(&mut self, mut records: Vec<Record>) {
-        records.sort_by_key(|record| (record.at, record.teller));
+        records.sort_by_key(|record| (record.at, record.source));
         records.into_iter().for_each(|record| self.record(&record));
     }
 
     /// The report, with what the clients saw and what could not be read.
-    pub fn finish(mut self, requests: &[ClientRequest], mut problems: Vec<String>) -> Report {
-        let end = self.facts.ended_at.max(self.newest);
+    pub fn finish(mut self, requests: &[ClientRequest], mut problems: Vec<String>) -> BudgetReport {
+        let end = self.info.ended_at.max(self.newest);
         let (durations, leaderless) = self.phases.finish(end);
         let (latency, story, untraced) = self.requests.tell(requests);
         if untraced > 0 {
@@ -193,19 +194,19 @@ impl Analysis {
         let is_idle = |second: &usize| !self.busy_seconds.get(*second).copied().unwrap_or(false);
         let dropped = ledger.count(|cell| cell.fate == super::message::Fate::Dropped);
         let counted = ledger.count(|cell| cell.fate.is_counted());
-        let reigned = self.reigns.finish(end);
-        let a_batch = figures::messages_a_batch(&ledger, &reigned);
-        let gathered = Gathered {
-            floor: OwnFloor::of(&self.facts, &reigned),
-            linger: figures::linger(&self.facts.tuning, &reigned, a_batch),
-            reigned,
+        let led = self.leaderships.finish(end);
+        let a_batch = figures::messages_per_batch(&ledger, &led);
+        let gathered = RunData {
+            floor: OwnFloor::of(&self.info, &led),
+            linger: figures::linger(&self.info.tuning, &led, a_batch),
+            led,
             evidence: self.evidence,
             puts: self.puts,
             reads: self.reads,
             idle_seconds: (0..whole_seconds).filter(is_idle).collect(),
             loss: dropped as f64 / counted.max(1) as f64,
             ledger,
-            facts: self.facts,
+            info: self.info,
         };
         let parts = Parts { durations, leaderless, latency, story, events: self.events, problems };
         gathered.report(end, parts)
@@ -221,29 +222,29 @@ impl Sink for Analysis {
         self.phases.record(record);
         self.mark(record, before);
         self.on_event(record);
-        let told_by_replica = record.teller != SIMULATOR;
+        let told_by_replica = record.source != SIMULATOR;
         if told_by_replica || matches!(record.fact, Fact::Killed { .. } | Fact::Partitioned { .. })
         {
-            self.reigns.record(record, self.facts.replicas);
+            self.leaderships.record(record, self.info.replicas);
         }
         let delivery = self.ledger.record(record, self.phases.now());
         if !told_by_replica {
             return;
         }
         if record.fact.begins_step() {
-            self.requests.begin_step(record.teller);
+            self.requests.begin_step(record.source);
         }
         match &delivery {
             Some(Delivery::TakenIn(hop)) => {
-                self.reigns.on_delivery(hop);
-                self.evidence.on_delivery(hop, &self.reigns);
+                self.leaderships.on_delivery(hop);
+                self.evidence.on_delivery(hop, &self.leaderships);
                 self.requests.on_delivery(hop);
             }
             Some(Delivery::SentFor(hop)) => self.evidence.on_sent_for(hop),
             None => {}
         }
         self.evidence.record(record, &self.phases);
-        self.requests.record(record, &self.reigns);
+        self.requests.record(record, &self.leaderships);
         if let Fact::Answered { outcome, index, .. } = record.fact {
             self.on_answered(outcome, index);
         }
@@ -255,13 +256,13 @@ struct Parts {
     durations: [Micros; 5],
     leaderless: Micros,
     latency: Vec<LatencyRow>,
-    story: Option<Story>,
+    story: Option<RequestStory>,
     events: Vec<EventRow>,
     problems: Vec<String>,
 }
 
-impl Gathered {
-    fn report(self, end: Micros, parts: Parts) -> Report {
+impl RunData {
+    fn report(self, end: Micros, parts: Parts) -> BudgetReport {
         let Parts { durations, leaderless, latency, story, events, problems } = parts;
         let all = self.ledger.sum(|_| true);
         let books = self.books(all.count);
@@ -270,18 +271,18 @@ impl Gathered {
         let overall = latency.first().map(|row| row.total);
         let figure = |name| figures.iter().find(|figure| figure.name == name)?.value;
         let spent = Spent {
-            messages_a_commit: figure("messages_a_commit"),
-            messages_a_read: figure("messages_a_read"),
-            idle_messages_a_second: figure("idle_messages_a_second"),
+            messages_per_commit: figure("messages_per_commit"),
+            messages_per_read: figure("messages_per_read"),
+            idle_messages_per_second: figure("idle_messages_per_second"),
             p50_latency_us: overall.map(|total| total.p50_us as f64),
             p99_latency_us: overall.map(|total| total.p99_us as f64),
             leaderless_us: Some(leaderless.0 as f64),
         };
         let limits: Vec<_> =
-            self.facts.limits.iter().flat_map(|(by, limits)| limits.rows(*by, &spent)).collect();
+            self.info.limits.iter().flat_map(|(by, limits)| limits.rows(*by, &spent)).collect();
         findings.push(findings::exceeded(&limits));
         let space_time = self.space_time();
-        Report {
+        BudgetReport {
             schema: SCHEMA,
             laconic_version: env!("CARGO_PKG_VERSION"),
             run: self.summary(end, leaderless, problems),
@@ -308,7 +309,7 @@ impl Gathered {
 
     fn summary(&self, end: Micros, leaderless: Micros, problems: Vec<String>) -> RunSummary {
         let all = self.ledger.sum(|_| true);
-        let facts = &self.facts;
+        let facts = &self.info;
         RunSummary {
             scenario: facts.scenario.clone(),
             seed: facts.seed,
@@ -322,7 +323,7 @@ impl Gathered {
             bytes: all.bytes,
             puts: self.puts,
             reads: self.reads,
-            batches: self.reigned.batches.len() as u64,
+            batches: self.led.batches.len() as u64,
             elections: self.evidence.elections,
             leaderless_us: leaderless.0,
             verdict: facts.verdict.clone(),
@@ -337,7 +338,7 @@ impl Gathered {
         use super::message::Fate::{LostInSocket, UnreadBySimulator};
         let unread = self.ledger.count(|cell| cell.fate == UnreadBySimulator);
         let lost = self.ledger.count(|cell| cell.fate == LostInSocket);
-        let counted = self.facts.counted;
+        let counted = self.info.counted;
         let mut faults = self.ledger.faults.clone();
         if sent != counted + unread + lost {
             faults.push(format!(
@@ -349,7 +350,7 @@ impl Gathered {
 
     fn links(&self) -> Vec<LinkRow> {
         use super::message::Fate::{LostInSocket, UnreadBySimulator};
-        let ranks = 0..self.facts.replicas as u8;
+        let ranks = 0..self.info.replicas as u8;
         let pairs = ranks.clone().flat_map(|from| ranks.clone().map(move |to| (from, to)));
         let link = |(from, to): (u8, u8)| {
             let mut row = LinkRow {
@@ -389,7 +390,7 @@ impl Gathered {
 
     /// What a batch costs at least: f and one answer.
     pub fn least_a_batch(&self) -> u64 {
-        let others_needed = self.facts.others_needed();
+        let others_needed = self.info.others_needed();
         bounds::messages_per_batch(others_needed, others_needed + 1)
     }
 }

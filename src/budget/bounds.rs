@@ -92,7 +92,7 @@ pub fn batches_by_linger(
 
 /// A stretch of time in which one replica leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reign {
+pub struct LedSpan {
     /// Its begin.
     pub from: Micros,
     /// Its end, no longer part of it.
@@ -107,7 +107,7 @@ pub struct Demand<'a> {
     /// How many replicas, dead ones included: they decide how many make a quorum.
     pub replicas: u64,
     /// When someone led. They do not overlap.
-    pub reigns: &'a [Reign],
+    pub leaderships: &'a [LedSpan],
     /// T: a failure shall be noticed within it.
     pub detection: Micros,
     /// When the leader took in what it committed, in order of time.
@@ -138,7 +138,7 @@ impl Window {
 /// floor(D): messages that no placement of the batches can undercut, with failures noticed within T
 /// (design §6).
 ///
-/// Cut each reign into windows of T. In each, every listener hears from the leader, and the leader
+/// Cut each leadership into windows of T. In each, every listener hears from the leader, and the leader
 /// hears from someone, or a failure in it could go unnoticed for longer than T. A batch is received
 /// by f others and acknowledged at least once, and those receptions count as hearing (a rotating
 /// quorum is the heartbeat). So a window in which b batches are sent costs at least
@@ -160,15 +160,15 @@ pub fn fewest_messages(demand: &Demand) -> u64 {
     let mut missing = fewest_batches(demand.arrivals, demand.wait, demand.most_entries);
     let mut cheap_steps = Vec::new();
     let mut messages = 0;
-    for reign in demand.reigns {
-        let window = Window { others_needed, listeners: reign.listeners };
-        let whole = (reign.to - reign.from).0.checked_div(demand.detection.0).unwrap_or(0);
+    for led_span in demand.leaderships {
+        let window = Window { others_needed, listeners: led_span.listeners };
+        let whole = (led_span.to - led_span.from).0.checked_div(demand.detection.0).unwrap_or(0);
         for place in 0..whole {
-            let from = reign.from + Micros(place * demand.detection.0);
+            let from = led_span.from + Micros(place * demand.detection.0);
             let batches = forced_batches(demand, from, from + demand.detection);
             messages += window.messages(batches);
             missing = missing.saturating_sub(batches);
-            let no_longer_cheap = reign.listeners.div_ceil(others_needed.max(1)).max(1);
+            let no_longer_cheap = led_span.listeners.div_ceil(others_needed.max(1)).max(1);
             cheap_steps.extend(
                 (batches..no_longer_cheap)
                     .map(|batches| window.messages(batches + 1) - window.messages(batches)),
@@ -224,7 +224,7 @@ pub const fn textbook(commands: u64, span: Micros, replicas: u64) -> u64 {
 /// The fewest messages, on average, that bring `messages` to their receivers if each is lost with
 /// probability `loss`, independently.
 ///
-/// Whatever rule says when to send again and when to stop, it cannot see the dice of a message that
+/// Whatever rule says when to send again and when to stop, it cannot foresee the fate of a message that
 /// is still to be sent. So by Wald's equation the mean number of arrivals is (1 − p) times the mean
 /// number of messages sent, and `messages` arrivals need messages/(1 − p) on average. If all are
 /// lost none suffices: infinity, unless none was needed.
@@ -338,13 +338,14 @@ mod tests {
         let others_needed = others_needed(demand.replicas);
         let mut outside: Vec<u64> = placement.to_vec();
         let mut messages = 0;
-        for reign in demand.reigns {
-            let mut from = reign.from.0;
-            while from + demand.detection.0 <= reign.to.0 {
+        for led_span in demand.leaderships {
+            let mut from = led_span.from.0;
+            while from + demand.detection.0 <= led_span.to.0 {
                 let moments = from as usize..(from + demand.detection.0) as usize;
                 let batches = outside[moments.clone()].iter().sum();
                 outside[moments].fill(0);
-                messages += Window { others_needed, listeners: reign.listeners }.messages(batches);
+                messages +=
+                    Window { others_needed, listeners: led_span.listeners }.messages(batches);
                 from += demand.detection.0;
             }
         }
@@ -375,13 +376,13 @@ mod tests {
             dead in 0..2_u64,
             cut in 0..MOMENTS,
         ) {
-            let reigns = [
-                Reign { from: Micros(0), to: Micros(cut), listeners: replicas - 1 },
-                Reign { from: Micros(cut), to: Micros(MOMENTS), listeners: replicas - 1 - dead },
+            let leaderships = [
+                LedSpan { from: Micros(0), to: Micros(cut), listeners: replicas - 1 },
+                LedSpan { from: Micros(cut), to: Micros(MOMENTS), listeners: replicas - 1 - dead },
             ];
             let demand = Demand {
                 replicas,
-                reigns: &reigns,
+                leaderships: &leaderships,
                 detection: Micros(detection),
                 arrivals: &arrivals,
                 wait: Micros(wait),
@@ -396,10 +397,10 @@ mod tests {
             prop_assert!(floor <= least, "floor {floor}, a placement costs {least}");
 
             let (f, windows) = (replicas / 2, (MOMENTS / detection).max(1));
-            let whole = [Reign { from: Micros(0), to: Micros(MOMENTS), listeners: replicas - 1 }];
+            let whole = [LedSpan { from: Micros(0), to: Micros(MOMENTS), listeners: replicas - 1 }];
             let batches = fewest_batches(&arrivals, demand.wait, Some(4));
             let as_a_whole = (batches * f).max(windows * (replicas - 1)) + batches.max(windows);
-            let of_the_whole = fewest_messages(&Demand { reigns: &whole, ..demand });
+            let of_the_whole = fewest_messages(&Demand { leaderships: &whole, ..demand });
             prop_assert!(of_the_whole >= as_a_whole, "{of_the_whole} below {as_a_whole}");
         }
     }
@@ -408,14 +409,14 @@ mod tests {
     #[test]
     fn the_floor_is_what_a_clairvoyant_pays() {
         let second = Micros::from_seconds(1);
-        let reign = Reign { from: Micros(0), to: Micros::from_seconds(3), listeners: 4 };
+        let led_span = LedSpan { from: Micros(0), to: Micros::from_seconds(3), listeners: 4 };
         let at = |tenths: &[u64]| -> Vec<Micros> {
             tenths.iter().map(|tenth| Micros::from_millis(tenth * 100)).collect()
         };
         let floor = |arrivals: &[Micros], wait| {
             fewest_messages(&Demand {
                 replicas: 5,
-                reigns: &[reign],
+                leaderships: &[led_span],
                 detection: second,
                 arrivals,
                 wait: Micros::from_millis(wait),

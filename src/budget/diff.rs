@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::document::{Block, Table, two};
-use super::report::{Report, SCHEMA};
+use super::report::{BudgetReport, SCHEMA};
 
 /// The difference between two runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -15,7 +15,7 @@ pub struct Difference {
     /// Messages by the cause they are charged to, those that changed most first; the last row is
     /// all of them.
     pub causes: Vec<DifferenceRow>,
-    /// The figures of both: messages a commit, a read, idle a second, and latency.
+    /// The figures of both: messages per commit, a read, idle a second, and latency.
     pub figures: Vec<DifferenceRow>,
 }
 
@@ -47,7 +47,7 @@ impl DifferenceRow {
 }
 
 /// What changed from `before` to `after`.
-pub fn diff(before: &Report, after: &Report) -> Difference {
+pub fn diff(before: &BudgetReport, after: &BudgetReport) -> Difference {
     let mut causes: Vec<DifferenceRow> = before
         .causes
         .iter()
@@ -55,7 +55,7 @@ pub fn diff(before: &Report, after: &Report) -> Difference {
         .collect();
     causes.sort_by(|one, other| other.change().abs().total_cmp(&one.change().abs()));
     causes.retain(|row| row.before != Some(0.0) || row.after != Some(0.0));
-    let all = |report: &Report| Some(report.run.messages as f64);
+    let all = |report: &BudgetReport| Some(report.run.messages as f64);
     causes.push(row("all", all(before), all(after)));
     let mut figures: Vec<DifferenceRow> = before
         .figures
@@ -63,7 +63,7 @@ pub fn diff(before: &Report, after: &Report) -> Difference {
         .zip(&after.figures)
         .map(|(one, other)| row(one.title, one.value, other.value))
         .collect();
-    let latency = |report: &Report| report.latency.first().map(|row| row.total);
+    let latency = |report: &BudgetReport| report.latency.first().map(|row| row.total);
     let (one, other) = (latency(before), latency(after));
     let median = |total: super::report::Distribution| total.p50_us as f64;
     let late = |total: super::report::Distribution| total.p99_us as f64;
@@ -77,14 +77,14 @@ fn row(name: &str, before: Option<f64>, after: Option<f64>) -> DifferenceRow {
     DifferenceRow { name: name.to_owned(), before, after }
 }
 
-fn charged(report: &Report, cause: &str) -> f64 {
+fn charged(report: &BudgetReport, cause: &str) -> f64 {
     let rows = report.table.iter().filter(|row| row.charged_to == cause);
     rows.map(|row| row.count).sum::<u64>() as f64
 }
 
 fn words(
-    before: &Report,
-    after: &Report,
+    before: &BudgetReport,
+    after: &BudgetReport,
     causes: &[DifferenceRow],
     figures: &[DifferenceRow],
 ) -> Vec<String> {

@@ -2,8 +2,8 @@
 //! both carry the same words and numbers.
 
 use super::report::{
-    Change, Distribution, Figure, Finding, Recommendation, Report, RunVerdict, Spread, Verdict,
-    Verification, VerifiedRow,
+    BudgetReport, Change, Distribution, Figure, Finding, FindingVerdict, Recommendation,
+    RunVerdict, Spread, Verification, VerifiedRow,
 };
 
 /// A part of the document.
@@ -33,7 +33,7 @@ pub struct Table {
 }
 
 /// The whole report.
-pub fn document(report: &Report) -> Vec<Block> {
+pub fn document(report: &BudgetReport) -> Vec<Block> {
     let mut blocks = headline(report);
     blocks.push(Block::List(verdict(report)));
     blocks.extend(limits(report));
@@ -49,7 +49,7 @@ pub fn document(report: &Report) -> Vec<Block> {
 }
 
 /// How the run was judged, and how it was run.
-fn verdict(report: &Report) -> Vec<String> {
+fn verdict(report: &BudgetReport) -> Vec<String> {
     let run = &report.run;
     let mut lines = vec![match &run.verdict {
         None => "Not judged: the run was killed.".to_owned(),
@@ -78,7 +78,7 @@ fn judged(verdict: &RunVerdict) -> String {
 }
 
 /// What a run prints by itself: the figures beside their floors, limits, and what could be saved.
-pub fn summary(report: &Report) -> Vec<Block> {
+pub fn summary(report: &BudgetReport) -> Vec<Block> {
     let mut blocks = vec![heading("Message budget")];
     blocks.push(figures(report));
     blocks.push(references(report));
@@ -122,7 +122,7 @@ fn table(head: &[&'static str], left: usize, rows: Vec<Vec<String>>) -> Block {
     Block::Table(Table { head: head.to_vec(), rows, left, bars: None })
 }
 
-fn headline(report: &Report) -> Vec<Block> {
+fn headline(report: &BudgetReport) -> Vec<Block> {
     let run = &report.run;
     let mut blocks =
         vec![heading(&format!("Message budget of {}, seed {}", run.scenario, run.seed))];
@@ -166,7 +166,7 @@ fn headline(report: &Report) -> Vec<Block> {
     blocks
 }
 
-fn figures(report: &Report) -> Block {
+fn figures(report: &BudgetReport) -> Block {
     let rows = report.figures.iter().map(|figure| {
         vec![
             figure.title.to_owned(),
@@ -192,7 +192,7 @@ fn floor_means(figure: &Figure) -> String {
     format!("{title}, floor: {floor_means}.{beyond}")
 }
 
-fn references(report: &Report) -> Block {
+fn references(report: &BudgetReport) -> Block {
     let run = &report.run;
     let all = run.messages as f64;
     let mut rows = Vec::new();
@@ -217,7 +217,7 @@ fn references(report: &Report) -> Block {
     })
 }
 
-fn limits(report: &Report) -> Vec<Block> {
+fn limits(report: &BudgetReport) -> Vec<Block> {
     if report.limits.is_empty() {
         return Vec::new();
     }
@@ -251,10 +251,10 @@ pub fn changes(changes: &[Change]) -> String {
     changes.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn findings(report: &Report) -> Vec<Block> {
+fn findings(report: &BudgetReport) -> Vec<Block> {
     let mut blocks = vec![heading("Findings")];
     let found: Vec<&Finding> =
-        report.findings.iter().filter(|finding| finding.verdict == Verdict::Found).collect();
+        report.findings.iter().filter(|finding| finding.verdict == FindingVerdict::Found).collect();
     if found.is_empty() {
         blocks.push(Block::Paragraph("Nothing to save.".to_owned()));
     }
@@ -287,9 +287,10 @@ fn findings(report: &Report) -> Vec<Block> {
             .collect();
         of.join("; ")
     };
-    for (verdict, words) in
-        [(Verdict::Nothing, "Nothing to save"), (Verdict::TooLittle, "Too little data to say")]
-    {
+    for (verdict, words) in [
+        (FindingVerdict::Nothing, "Nothing to save"),
+        (FindingVerdict::TooLittle, "Too little data to say"),
+    ] {
         let titles = titles(verdict);
         if !titles.is_empty() {
             blocks.push(Block::Paragraph(format!("{words}: {titles}.")));
@@ -299,7 +300,7 @@ fn findings(report: &Report) -> Vec<Block> {
 }
 
 /// What reruns showed.
-fn verification(report: &Report) -> Vec<Block> {
+fn verification(report: &BudgetReport) -> Vec<Block> {
     let Some(verification) = &report.verification else {
         return Vec::new();
     };
@@ -373,7 +374,7 @@ fn plain(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value:.0}") } else { two(value) }
 }
 
-fn messages(report: &Report) -> Vec<Block> {
+fn messages(report: &BudgetReport) -> Vec<Block> {
     let rows = report.table.iter().map(|row| {
         vec![
             row.kind.to_owned(),
@@ -388,7 +389,7 @@ fn messages(report: &Report) -> Vec<Block> {
     vec![heading("Messages by kind and cause"), table(&head, 2, rows.collect())]
 }
 
-fn phases_and_fates(report: &Report) -> Vec<Block> {
+fn phases_and_fates(report: &BudgetReport) -> Vec<Block> {
     let phases = report.phases.iter().map(|row| {
         let seconds = row.duration_us as f64 / 1e6;
         let rate = if seconds > 0.0 { two(row.messages as f64 / seconds) } else { "-".to_owned() };
@@ -406,7 +407,7 @@ fn phases_and_fates(report: &Report) -> Vec<Block> {
     ]
 }
 
-fn links(report: &Report) -> Vec<Block> {
+fn links(report: &BudgetReport) -> Vec<Block> {
     let rows = report.links.iter().filter(|link| link.sent > 0).map(|link| {
         vec![
             format!("{:04X} to {:04X}", link.from, link.to),
@@ -422,7 +423,7 @@ fn links(report: &Report) -> Vec<Block> {
     vec![heading("Links"), table(&head, 1, rows.collect())]
 }
 
-fn latency(report: &Report) -> Vec<Block> {
+fn latency(report: &BudgetReport) -> Vec<Block> {
     let mut blocks = vec![heading("Where the time of requests went, in us")];
     let cells = |name: String, count: String, time: &Distribution| {
         let Distribution { mean_us, p50_us, p90_us, p99_us, max_us } = time;
@@ -448,7 +449,7 @@ fn latency(report: &Report) -> Vec<Block> {
     blocks
 }
 
-fn delays(report: &Report) -> Vec<Block> {
+fn delays(report: &BudgetReport) -> Vec<Block> {
     let trade = &report.trade_off;
     let floor: Vec<String> = trade
         .floor
@@ -474,7 +475,7 @@ fn delays(report: &Report) -> Vec<Block> {
     ]
 }
 
-fn events(report: &Report) -> Vec<Block> {
+fn events(report: &BudgetReport) -> Vec<Block> {
     let items = report
         .events
         .iter()

@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::heartbeat_model::{HeartbeatModel, Variation};
+use super::leaderships::Leaderships;
 use super::message::{Hop, last_index};
 use super::phases::{Phase, Phases};
-use super::reigns::Reigns;
-use super::rhythm::{Different, Rhythm};
 use crate::raft::{Cause, Deposed, Event, Index, Kind, Member, Micros, Term, Tuning, Why};
 use crate::record::{Fact, Record};
 
@@ -53,27 +53,29 @@ pub struct NeededHeartbeats {
 
 /// The run and its alternatives.
 #[derive(Debug)]
-struct Rhythms([Rhythm; 5]);
+struct HeartbeatModels([HeartbeatModel; 5]);
 
-impl Rhythms {
-    fn new(replicas: usize, interval: Micros, longer_us: u64) -> Rhythms {
+impl HeartbeatModels {
+    fn new(replicas: usize, interval: Micros, longer_us: u64) -> HeartbeatModels {
         let different = [
-            Different::Nothing,
-            Different::Interval(Micros(longer_us)),
-            Different::Without(Cause::Confirm),
-            Different::Without(Cause::Commit),
-            Different::Rotation,
+            Variation::Nothing,
+            Variation::Interval(Micros(longer_us)),
+            Variation::Without(Cause::Confirm),
+            Variation::Without(Cause::Commit),
+            Variation::Rotation,
         ];
-        Rhythms(different.map(|different| Rhythm::new(replicas, interval, different)))
+        HeartbeatModels(
+            different.map(|different| HeartbeatModel::new(replicas, interval, different)),
+        )
     }
 
-    fn each(&mut self, act: impl Fn(&mut Rhythm)) {
+    fn each(&mut self, act: impl Fn(&mut HeartbeatModel)) {
         self.0.iter_mut().for_each(act);
     }
 
     fn finish(&mut self, end: Micros) -> NeededHeartbeats {
         let [as_run, longer_interval, without_confirm, without_commit, rotation] =
-            self.0.each_mut().map(|rhythm| rhythm.finish(end));
+            self.0.each_mut().map(|model| model.finish(end));
         NeededHeartbeats { as_run, longer_interval, without_confirm, without_commit, rotation }
     }
 }
@@ -85,7 +87,7 @@ pub struct Evidence {
     ample_lag: u64,
     others_needed: usize,
     replicas: usize,
-    rhythms: Rhythms,
+    models: HeartbeatModels,
     /// Catch-ups for a small lag, not yet taken in.
     needless: FxHashSet<(Member, u64, Member)>,
     resends: Vec<Resend>,
@@ -132,7 +134,7 @@ impl Evidence {
             ample_lag: ample_lag(replicas),
             others_needed: replicas / 2,
             replicas,
-            rhythms: Rhythms::new(replicas, tuning.heartbeat_interval(), longer_interval_us),
+            models: HeartbeatModels::new(replicas, tuning.heartbeat_interval(), longer_interval_us),
             needless: FxHashSet::default(),
             resends: Vec::new(),
             answered: vec![vec![Micros(0); replicas]; replicas],
@@ -161,11 +163,11 @@ impl Evidence {
             Fact::Sent { to, number, kind: Kind::Append, why, term, first, entries, .. } => {
                 let through = last_index(Kind::Append, first, entries);
                 let append = Append { number, why, term, through, entries };
-                for to in to.receivers(record.teller, self.replicas).iter() {
-                    self.on_append(record.at, (record.teller, to), &append, phases.now());
+                for to in to.receivers(record.source, self.replicas).iter() {
+                    self.on_append(record.at, (record.source, to), &append, phases.now());
                 }
             }
-            Fact::State(event) => self.on_state(record.teller, event, phases),
+            Fact::State(event) => self.on_state(record.source, event, phases),
             _ => {}
         }
     }
@@ -213,20 +215,20 @@ impl Evidence {
         }
         if why != Why::Own(Cause::Heartbeat) {
             let cause = why.cause();
-            self.rhythms.each(|rhythm| rhythm.append(at, (from, to), term, cause));
+            self.models.each(|model| model.append(at, (from, to), term, cause));
         }
     }
 
-    fn on_state(&mut self, teller: Member, event: Event, phases: &Phases) {
+    fn on_state(&mut self, source: Member, event: Event, phases: &Phases) {
         match event {
             Event::BecamePreCandidate { .. } => self.pre_candidacies += 1,
             Event::BecameCandidate { .. } => self.candidacies += 1,
             Event::BecameLeader { .. } => {
                 self.elections += 1;
-                self.answered[teller.rank()].fill(Micros(0));
+                self.answered[source.rank()].fill(Micros(0));
             }
             Event::SteppedDown { reason: Deposed::HigherTerm, .. }
-                if !phases.has_other_leader(teller) =>
+                if !phases.has_other_leader(source) =>
             {
                 self.disrupted += 1;
             }
@@ -255,20 +257,20 @@ impl Evidence {
     }
 
     /// A message was taken in.
-    pub fn on_delivery(&mut self, hop: &Rc<Hop>, reigns: &Reigns) {
+    pub fn on_delivery(&mut self, hop: &Rc<Hop>, leaderships: &Leaderships) {
         if self.one_ways_us.len() < MOST_SAMPLES {
             self.one_ways_us.push(hop.received_at.since(hop.sending.at).0);
         }
         if let Why::Ack(of) = hop.sending.why
             && hop.sending.kind == Kind::AppendReply
         {
-            self.on_acknowledgement(of, hop, reigns);
+            self.on_acknowledgement(of, hop, leaderships);
         }
     }
 
-    fn on_acknowledgement(&mut self, of: Cause, hop: &Rc<Hop>, reigns: &Reigns) {
+    fn on_acknowledgement(&mut self, of: Cause, hop: &Rc<Hop>, leaderships: &Leaderships) {
         let leader = hop.to;
-        if reigns.led_by(leader) != Some(hop.sending.term) {
+        if leaderships.led_by(leader) != Some(hop.sending.term) {
             return;
         }
         let way = hop.way();
@@ -291,7 +293,7 @@ impl Evidence {
         let mut newest = answered.clone();
         newest.sort_unstable_by(|one, other| other.cmp(one));
         let quorum_at = newest.get(self.others_needed - 1).copied().unwrap_or_default();
-        let committed = reigns.committed_through(hop.sending.term);
+        let committed = leaderships.committed_through(hop.sending.term);
         // Who is asked for answers by turns is not asked while the last ones are that fresh.
         let fresh = began.at <= quorum_at + Micros(self.heartbeat_interval.0 / 2);
         if of == Cause::Heartbeat && quorum_at > Micros(0) && fresh && through <= committed {
@@ -325,7 +327,7 @@ impl Evidence {
         for resend in std::mem::take(&mut self.resends) {
             self.settle(&resend);
         }
-        self.needed_heartbeats = self.rhythms.finish(end);
+        self.needed_heartbeats = self.models.finish(end);
         self.round_trips_us.sort_unstable();
         self.one_ways_us.sort_unstable();
     }

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::analysis::Gathered;
+use super::analysis::RunData;
 use super::bounds::{self, Demand};
-use super::facts::RunFacts;
+use super::leaderships::PastLeaderships;
 use super::ledger::Closed;
 use super::message::Fate;
 use super::phases::Phase;
-use super::reigns::Reigned;
 use super::report::{
     CauseShare, FateRow, Figure, LingerPoint, PhaseRow, Reference, TableRow, TradeOff,
 };
+use super::run_info::RunInfo;
 use crate::raft::{Cause, Micros, Tuning};
 use crate::record::why_name;
 
@@ -31,9 +31,9 @@ pub struct OwnFloor {
 }
 
 impl OwnFloor {
-    /// Of a run that was done like `facts` say.
-    pub fn of(facts: &RunFacts, reigned: &Reigned) -> OwnFloor {
-        let committed = || reigned.arrivals.iter().filter(|arrival| arrival.committed);
+    /// Of a run that was done like `info` says.
+    pub fn of(info: &RunInfo, led: &PastLeaderships) -> OwnFloor {
+        let committed = || led.arrivals.iter().filter(|arrival| arrival.committed);
         let mut waits: Vec<Micros> = committed().filter_map(|arrival| arrival.wait).collect();
         waits.sort_unstable();
         let place = (waits.len() * 99 / 100).min(waits.len().saturating_sub(1));
@@ -41,12 +41,12 @@ impl OwnFloor {
         let patient = committed().filter(|arrival| arrival.wait.is_some_and(|own| own <= wait));
         let arrivals: Vec<Micros> = patient.map(|arrival| arrival.at).collect();
         let demand = Demand {
-            replicas: facts.replicas as u64,
-            reigns: &reigned.spans,
-            detection: facts.tuning.election_timeout_min(),
+            replicas: info.replicas as u64,
+            leaderships: &led.spans,
+            detection: info.tuning.election_timeout_min(),
             arrivals: &arrivals,
             wait,
-            most_entries: Some(facts.tuning.batch_most_entries),
+            most_entries: Some(info.tuning.batch_most_entries),
         };
         let batches = bounds::fewest_batches(&arrivals, wait, demand.most_entries);
         OwnFloor { wait, batches, messages: bounds::fewest_messages(&demand) }
@@ -54,7 +54,7 @@ impl OwnFloor {
 }
 
 /// The three published figures.
-pub fn figures(run: &Gathered) -> Vec<Figure> {
+pub fn figures(run: &RunData) -> Vec<Figure> {
     vec![a_commit(run), a_read(run), idle(run)]
 }
 
@@ -76,16 +76,16 @@ impl Figure {
     }
 }
 
-fn a_commit(run: &Gathered) -> Figure {
+fn a_commit(run: &RunData) -> Figure {
     let OwnFloor { wait, batches, messages: floor } = run.floor;
     let means = format!(
         "the fewest batches of the same puts, none waiting longer than {} us in the leader, at {} \
          messages each, and failures noticed within {} ms",
         wait.0,
         run.least_a_batch(),
-        run.facts.tuning.election_timeout_min_us / 1_000
+        run.info.tuning.election_timeout_min_us / 1_000
     );
-    let figure = figure("messages_a_commit", "Messages a commit", means);
+    let figure = figure("messages_per_commit", "Messages per commit", means);
     if run.puts == 0 {
         return figure;
     }
@@ -103,9 +103,9 @@ fn a_commit(run: &Gathered) -> Figure {
     figure.with(all / puts, floor as f64 / puts, by_cause)
 }
 
-fn a_read(run: &Gathered) -> Figure {
+fn a_read(run: &RunData) -> Figure {
     let means = "none: a read is answered under a lease that other messages renew".to_owned();
-    let figure = figure("messages_a_read", "Messages a read", means);
+    let figure = figure("messages_per_read", "Messages per read", means);
     if run.reads == 0 {
         return figure;
     }
@@ -117,18 +117,18 @@ fn a_read(run: &Gathered) -> Figure {
     figure.with(run.ledger.charged(Cause::Confirm) as f64 / reads, 0.0, by_cause)
 }
 
-fn idle(run: &Gathered) -> Figure {
-    let detection = run.facts.tuning.election_timeout_min();
+fn idle(run: &RunData) -> Figure {
+    let detection = run.info.tuning.election_timeout_min();
     let means = format!(
         "everyone hears from the leader, and the leader from someone, within {} ms",
         detection.0 / 1_000
     );
-    let figure = figure("idle_messages_a_second", "Idle messages a second", means);
+    let figure = figure("idle_messages_per_second", "Idle messages per second", means);
     let seconds = run.idle_seconds.len();
     if seconds == 0 {
         return figure;
     }
-    let floor = bounds::idle_messages_per_second(run.facts.replicas as u64, detection);
+    let floor = bounds::idle_messages_per_second(run.info.replicas as u64, detection);
     let mut by_cause = [0u64; Cause::ALL.len()];
     for second in run.idle_seconds.iter().filter_map(|second| run.ledger.seconds.get(*second)) {
         by_cause.iter_mut().zip(second).for_each(|(sum, count)| *sum += count);
@@ -142,20 +142,20 @@ fn idle(run: &Gathered) -> Figure {
 }
 
 /// What the same arrivals would have cost, from the provable least up.
-pub fn references(run: &Gathered) -> Vec<Reference> {
-    let facts = &run.facts;
-    let (replicas, others_needed) = (facts.replicas as u64, facts.others_needed());
+pub fn references(run: &RunData) -> Vec<Reference> {
+    let info = &run.info;
+    let (replicas, others_needed) = (info.replicas as u64, info.others_needed());
     let OwnFloor { wait, batches, messages: floor } = run.floor;
-    let at_own_delay = run.reigned.batches.iter().map(|batch| {
+    let at_own_delay = run.led.batches.iter().map(|batch| {
         bounds::messages_per_batch(others_needed, batch.delays.unwrap_or(others_needed + 1))
     });
-    let led: u64 = run.reigned.spans.iter().map(|span| (span.to - span.from).0).sum();
-    let commands = run.reigned.arrivals.len() as u64;
+    let led: u64 = run.led.spans.iter().map(|span| (span.to - span.from).0).sum();
+    let commands = run.led.arrivals.len() as u64;
     let simulator = bounds::simulator_floor(
-        facts.requests,
+        info.requests,
         replicas,
-        facts.mix,
-        facts.maximum_appends_batched_fraction,
+        info.mix,
+        info.maximum_appends_batched_fraction,
     );
     let mut references = vec![
         ("floor_wait", format!("least, if no put waits over {} us", wait.0), floor as f64),
@@ -165,10 +165,10 @@ pub fn references(run: &Gathered) -> Vec<Reference> {
             at_own_delay.sum::<u64>() as f64,
         ),
     ];
-    if facts.drops > 0.0 {
-        let percent = facts.drops * 100.0;
+    if info.drops > 0.0 {
+        let percent = info.drops * 100.0;
         let title = format!("least, with {percent:.0} % of messages lost");
-        references.push(("floor_loss", title, bounds::with_loss(floor as f64, facts.drops)));
+        references.push(("floor_loss", title, bounds::with_loss(floor as f64, info.drops)));
     }
     references.extend([
         ("floor_simulator", "the simulator's own floor".into(), simulator),
@@ -195,7 +195,7 @@ pub fn references(run: &Gathered) -> Vec<Reference> {
 }
 
 /// Messages by kind and cause.
-pub fn table(run: &Gathered) -> Vec<TableRow> {
+pub fn table(run: &RunData) -> Vec<TableRow> {
     let mut rows: BTreeMap<_, (u64, u64)> = BTreeMap::new();
     for (cell, tally) in &run.ledger.cells {
         let row = rows.entry((cell.kind, cell.why.cause(), cell.why)).or_default();
@@ -215,7 +215,7 @@ pub fn table(run: &Gathered) -> Vec<TableRow> {
 }
 
 /// Messages and time by phase.
-pub fn phases(run: &Gathered, durations: &[Micros; 5]) -> Vec<PhaseRow> {
+pub fn phases(run: &RunData, durations: &[Micros; 5]) -> Vec<PhaseRow> {
     let row = |(phase, duration): (Phase, &Micros)| PhaseRow {
         phase: phase.name(),
         duration_us: duration.0,
@@ -226,7 +226,7 @@ pub fn phases(run: &Gathered, durations: &[Micros; 5]) -> Vec<PhaseRow> {
 }
 
 /// Messages by what became of them.
-pub fn fates(run: &Gathered) -> Vec<FateRow> {
+pub fn fates(run: &RunData) -> Vec<FateRow> {
     let row = |fate: Fate| {
         let sum = run.ledger.sum(|cell| cell.fate == fate);
         FateRow {
@@ -240,12 +240,12 @@ pub fn fates(run: &Gathered) -> Vec<FateRow> {
 }
 
 /// Messages a batch against one-way delays to its commit, with the floor.
-pub fn trade_off(run: &Gathered) -> TradeOff {
-    let others_needed = run.facts.others_needed();
+pub fn trade_off(run: &RunData) -> TradeOff {
+    let others_needed = run.info.others_needed();
     let one_ways = &run.evidence.one_ways_us;
     let one_way_us = one_ways.get(one_ways.len() / 2).copied().unwrap_or(0);
     let mut points: BTreeMap<(u64, u64), u64> = BTreeMap::new();
-    for batch in &run.reigned.batches {
+    for batch in &run.led.batches {
         if let Some(took) = batch.took.filter(|_| one_way_us > 0) {
             let tenths = (took.0 * 10 + one_way_us / 2) / one_way_us;
             *points.entry((tenths, batch.messages)).or_default() += 1;
@@ -261,15 +261,15 @@ pub fn trade_off(run: &Gathered) -> TradeOff {
 }
 
 /// Messages that a batch cost, its resends not counted.
-pub fn messages_a_batch(ledger: &Closed, reigned: &Reigned) -> f64 {
-    ledger.charged(Cause::Replicate) as f64 / reigned.batches.len().max(1) as f64
+pub fn messages_per_batch(ledger: &Closed, led: &PastLeaderships) -> f64 {
+    ledger.charged(Cause::Replicate) as f64 / led.batches.len().max(1) as f64
 }
 
 /// What waiting longer for company would have merged, with so many messages `each` batch.
-pub fn linger(tuning: &Tuning, reigned: &Reigned, each: f64) -> Vec<LingerPoint> {
-    let arrivals: Vec<Micros> = reigned.arrivals.iter().map(|arrival| arrival.at).collect();
+pub fn linger(tuning: &Tuning, led: &PastLeaderships, each: f64) -> Vec<LingerPoint> {
+    let arrivals: Vec<Micros> = led.arrivals.iter().map(|arrival| arrival.at).collect();
     let most = Some(tuning.batch_most_entries);
-    let sent = reigned.batches.len() as f64;
+    let sent = led.batches.len() as f64;
     let point = |linger_us| {
         let lingered = bounds::batches_by_linger(&arrivals, Micros(linger_us), most);
         LingerPoint {

@@ -9,8 +9,8 @@ mod rounds;
 
 use serde_json::{Value, json};
 
-use super::analysis::Gathered;
-use super::report::{Change, Finding, LimitRow, Number, Verdict};
+use super::analysis::RunData;
+use super::report::{Change, Finding, FindingVerdict, LimitRow, Number};
 use crate::raft::Tuning;
 
 /// Savings below this share of all messages are not worth a word.
@@ -27,12 +27,12 @@ trait Check {
     /// The same for people.
     const TITLE: &'static str;
     /// What it finds in a run.
-    fn check(run: &Gathered) -> Found;
+    fn check(run: &RunData) -> Found;
 }
 
 /// What a check says.
 struct Found {
-    verdict: Verdict,
+    verdict: FindingVerdict,
     summary: String,
     numbers: Vec<Number>,
     changes: Vec<Change>,
@@ -43,7 +43,7 @@ impl Found {
     /// There is nothing to save.
     fn nothing(summary: impl Into<String>) -> Found {
         Found {
-            verdict: Verdict::Nothing,
+            verdict: FindingVerdict::Nothing,
             summary: summary.into(),
             numbers: Vec::new(),
             changes: Vec::new(),
@@ -53,20 +53,20 @@ impl Found {
 
     /// The run is too short or too quiet to tell.
     fn too_little(summary: impl Into<String>) -> Found {
-        Found { verdict: Verdict::TooLittle, ..Found::nothing(summary) }
+        Found { verdict: FindingVerdict::TooLittle, ..Found::nothing(summary) }
     }
 
     /// Something happened that no knob would have spared.
     fn told(summary: impl Into<String>) -> Found {
-        Found { verdict: Verdict::Found, ..Found::nothing(summary) }
+        Found { verdict: FindingVerdict::Found, ..Found::nothing(summary) }
     }
 
     /// `saving` messages of the run's can be spared by `changes`, if they are worth a word.
-    fn saving(run: &Gathered, saving: f64, changes: Vec<Change>, summary: String) -> Found {
+    fn saving(run: &RunData, saving: f64, changes: Vec<Change>, summary: String) -> Found {
         if changes.is_empty() || !is_worth_a_word(run, saving) {
             return Found::nothing(summary);
         }
-        let verdict = Verdict::Found;
+        let verdict = FindingVerdict::Found;
         Found { verdict, summary, numbers: Vec::new(), changes, expected_saving: saving }
     }
 
@@ -76,15 +76,15 @@ impl Found {
     }
 }
 
-fn is_worth_a_word(run: &Gathered, messages: f64) -> bool {
+fn is_worth_a_word(run: &RunData, messages: f64) -> bool {
     messages >= FEWEST.max(all_messages(run) as f64 * WORTH_A_WORD)
 }
 
-fn all_messages(run: &Gathered) -> u64 {
+fn all_messages(run: &RunData) -> u64 {
     run.ledger.count(|_| true)
 }
 
-fn make<C: Check>(run: &Gathered) -> Finding {
+fn make<C: Check>(run: &RunData) -> Finding {
     let found = match all_messages(run) < LEAST_MESSAGES {
         true => Found::too_little(format!("fewer than {LEAST_MESSAGES} messages")),
         false => C::check(run),
@@ -96,7 +96,7 @@ fn make<C: Check>(run: &Gathered) -> Finding {
 
 /// All findings but the budget's: what saves most comes first, then what happened, then the rest in
 /// the order of the checks.
-pub fn findings(run: &Gathered) -> Vec<Finding> {
+pub fn findings(run: &RunData) -> Vec<Finding> {
     let mut findings = vec![
         make::<rounds::NeedlessHeartbeats>(run),
         make::<rounds::FrequentHeartbeats>(run),
@@ -116,9 +116,9 @@ pub fn findings(run: &Gathered) -> Vec<Finding> {
         make::<elections::DisruptedLeaders>(run),
     ];
     let rank = |finding: &Finding| match finding.verdict {
-        Verdict::Found => 0,
-        Verdict::Nothing => 1,
-        Verdict::TooLittle => 2,
+        FindingVerdict::Found => 0,
+        FindingVerdict::Nothing => 1,
+        FindingVerdict::TooLittle => 2,
     };
     findings.sort_by(|one, other| {
         let saves = other.expected_saving.total_cmp(&one.expected_saving);
@@ -135,9 +135,9 @@ pub fn exceeded(limits: &[LimitRow]) -> Finding {
         format!("{} {spent:.2} of {:.2}", limit.name, limit.allowed)
     });
     let (verdict, summary) = match (over.is_empty(), limits.is_empty()) {
-        (false, _) => (Verdict::Found, words.collect::<Vec<String>>().join(", ")),
-        (true, false) => (Verdict::Nothing, "all limits are kept".to_owned()),
-        (true, true) => (Verdict::Nothing, "no limits are stated".to_owned()),
+        (false, _) => (FindingVerdict::Found, words.collect::<Vec<String>>().join(", ")),
+        (true, false) => (FindingVerdict::Nothing, "all limits are kept".to_owned()),
+        (true, true) => (FindingVerdict::Nothing, "no limits are stated".to_owned()),
     };
     let number = |limit: &&LimitRow| Number {
         name: limit.name,

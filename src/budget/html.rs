@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::diff::Difference;
-use super::report::Report;
+use super::report::BudgetReport;
 
 const PAGE: &str = include_str!("assets/page.html");
 const STYLE: &str = include_str!("assets/page.css");
@@ -29,7 +29,7 @@ const SCRIPTS: [&str; 7] = [
 ///
 /// # Errors
 /// If a report cannot be written as JSON.
-pub fn html(reports: &[Report]) -> Result<String, serde_json::Error> {
+pub fn html(reports: &[BudgetReport]) -> Result<String, serde_json::Error> {
     page(reports, None)
 }
 
@@ -38,13 +38,16 @@ pub fn html(reports: &[Report]) -> Result<String, serde_json::Error> {
 /// # Errors
 /// If they cannot be written as JSON.
 pub fn html_of_difference(
-    reports: &[Report; 2],
+    reports: &[BudgetReport; 2],
     difference: &Difference,
 ) -> Result<String, serde_json::Error> {
     page(reports, Some(difference))
 }
 
-fn page(reports: &[Report], difference: Option<&Difference>) -> Result<String, serde_json::Error> {
+fn page(
+    reports: &[BudgetReport],
+    difference: Option<&Difference>,
+) -> Result<String, serde_json::Error> {
     let reports = embedded(&reports)?;
     let difference = embedded(&difference)?;
     let scripts: String =

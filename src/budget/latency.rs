@@ -13,9 +13,9 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
+use super::leaderships::Leaderships;
 use super::message::Hop;
-use super::reigns::Reigns;
-use super::report::{Distribution, LatencyRow, StageRow, Story};
+use super::report::{Distribution, LatencyRow, RequestStory, StageRow};
 use crate::raft::{Index, Kind, Member, Micros, Term};
 use crate::record::{AnswerKind, ClientRequest, Fact, Record, RequestId, why_name};
 
@@ -67,19 +67,19 @@ impl Requests {
     }
 
     /// Takes in a record of a replica.
-    pub fn record(&mut self, record: &Record, reigns: &Reigns) {
+    pub fn record(&mut self, record: &Record, leaderships: &Leaderships) {
         match record.fact {
             Fact::Asked { request, .. } => {
-                self.asked.insert(request, (record.at, record.teller));
+                self.asked.insert(request, (record.at, record.source));
             }
             Fact::Answered { request, outcome, index, term, .. } => {
                 let asked = self.asked.get(&request).copied();
-                let (asked_at, asked_of) = asked.unwrap_or((record.at, record.teller));
+                let (asked_at, asked_of) = asked.unwrap_or((record.at, record.source));
                 let mut trace = Trace {
                     asked_at,
                     asked_of,
                     answered_at: record.at,
-                    answered_by: record.teller,
+                    answered_by: record.source,
                     outcome,
                     place: (term, index),
                     taken_at: None,
@@ -87,14 +87,14 @@ impl Requests {
                     answer: None,
                     committed_at: None,
                 };
-                if let Some(entry) = reigns.entry(term, index) {
+                if let Some(entry) = leaderships.entry(term, index) {
                     trace.taken_at = Some(entry.appended_at);
                     trace.batched_at = entry.batched_at;
                     trace.answer.clone_from(&entry.first_answer);
                     trace.committed_at = entry.committed_at;
                 } else if index == 0 && outcome == AnswerKind::Ok {
                     // A read that waited: released by the answer that this step handles.
-                    let handling = self.handling[record.teller.rank()].clone();
+                    let handling = self.handling[record.source.rank()].clone();
                     trace.answer = handling.filter(|hop| {
                         hop.sending.kind == Kind::AppendReply && hop.received_at > asked_at
                     });
@@ -107,7 +107,7 @@ impl Requests {
 
     /// The stages of every request that was answered, and the story of the one at the 99th
     /// percentile. Of those answered, how many have no records comes last.
-    pub fn tell(&self, requests: &[ClientRequest]) -> (Vec<LatencyRow>, Option<Story>, u64) {
+    pub fn tell(&self, requests: &[ClientRequest]) -> (Vec<LatencyRow>, Option<RequestStory>, u64) {
         let mut told = Vec::new();
         let mut untraced = 0;
         for request in requests {
@@ -115,7 +115,7 @@ impl Requests {
                 continue;
             };
             match self.trace(request, answered_at, answer) {
-                Some(trace) => told.push(Told {
+                Some(trace) => told.push(TracedRequest {
                     request,
                     trace,
                     stages: Stages::of(request.invoked_at(), trace, answered_at),
@@ -128,7 +128,7 @@ impl Requests {
         let rows = kinds.into_iter().filter_map(|kind| row(kind, &told));
         let rows = rows.collect();
         told.sort_by_key(|told| told.latency);
-        let story = told.get(place_of(told.len(), 0.99)).map(Told::story);
+        let story = told.get(place_of(told.len(), 0.99)).map(TracedRequest::story);
         (rows, story, untraced)
     }
 
@@ -196,14 +196,14 @@ impl Stages {
 }
 
 /// A request with all that is known of it.
-struct Told<'a> {
+struct TracedRequest<'a> {
     request: &'a ClientRequest,
     trace: &'a Trace,
     stages: Stages,
     latency: Micros,
 }
 
-impl Told<'_> {
+impl TracedRequest<'_> {
     fn kind(&self) -> &'static str {
         match self.trace.outcome {
             AnswerKind::Ok => self.request.operation.name(),
@@ -211,8 +211,8 @@ impl Told<'_> {
         }
     }
 
-    fn story(&self) -> Story {
-        let Told { request, trace, stages, latency } = self;
+    fn story(&self) -> RequestStory {
+        let TracedRequest { request, trace, stages, latency } = self;
         let what = request.operation.name();
         let mut lines = vec![
             format!(
@@ -249,7 +249,7 @@ impl Told<'_> {
         }
         let by = trace.answered_by.0;
         lines.push(format!("The answer of {by:04X} took {} us to the client.", stages.answered));
-        Story {
+        RequestStory {
             request: format!("{:016x}", request.request),
             latency_us: latency.0,
             stages: stages.named(),
@@ -259,8 +259,8 @@ impl Told<'_> {
 }
 
 /// Where the time of the requests of `kind` went; none if there are none.
-fn row(kind: &'static str, told: &[Told<'_>]) -> Option<LatencyRow> {
-    let of_kind: Vec<&Told<'_>> =
+fn row(kind: &'static str, told: &[TracedRequest<'_>]) -> Option<LatencyRow> {
+    let of_kind: Vec<&TracedRequest<'_>> =
         told.iter().filter(|told| kind == "all" || told.kind() == kind).collect();
     let total = distribution(of_kind.iter().map(|told| told.latency.0).collect())?;
     let mut by_stage: BTreeMap<(usize, String), Vec<u64>> = BTreeMap::new();

@@ -75,7 +75,7 @@ pub struct Cell {
 
 /// Messages and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct MessageCount {
     /// How many, one for each receiver.
     pub count: u64,
     /// Their bytes.
@@ -97,7 +97,7 @@ pub struct Ended {
 #[derive(Debug)]
 pub struct Ledger {
     senders: Vec<Sender>,
-    cells: FxHashMap<Cell, Tally>,
+    cells: FxHashMap<Cell, MessageCount>,
     /// By second and charged cause.
     seconds: Vec<[u64; Cause::ALL.len()]>,
     /// Where records contradict each other.
@@ -135,24 +135,24 @@ impl Ledger {
     /// Takes in a record. What it says of a message that was taken in comes back.
     pub fn record(&mut self, record: &Record, phase: Phase) -> Option<Delivery> {
         if record.fact.begins_step()
-            && let Some(teller) = self.senders.get_mut(record.teller.rank())
+            && let Some(source) = self.senders.get_mut(record.source.rank())
         {
-            teller.handling = None;
+            source.handling = None;
         }
         match record.fact {
             Fact::Sent { to, number, kind, why, term, first, entries, bytes } => {
                 let at = record.at;
                 let sending = Sending { at, number, kind, why, term, first, entries, bytes, phase };
-                self.on_sent(record.teller, to, sending)
+                self.on_sent(record.source, to, sending)
             }
-            Fact::Routed { from, to, number, fate, .. } if record.teller == SIMULATOR => {
+            Fact::Routed { from, to, number, fate, .. } if record.source == SIMULATOR => {
                 self.on_routed(record.at, (from, to), number, fate);
                 None
             }
-            Fact::Received { from, number, disposition, .. } if record.teller != SIMULATOR => {
+            Fact::Received { from, number, disposition, .. } if record.source != SIMULATOR => {
                 let hop =
-                    self.on_received(record.at, (from, record.teller), number, disposition)?;
-                let receiver = &mut self.senders[record.teller.rank()];
+                    self.on_received(record.at, (from, record.source), number, disposition)?;
+                let receiver = &mut self.senders[record.source.rank()];
                 receiver.handling = Some(hop.clone());
                 if hop.sending.kind == Kind::Append && disposition != Disposition::Rejected {
                     receiver.unacknowledged = Some(hop.clone());
@@ -296,7 +296,7 @@ impl Ledger {
                 self.end_first(Member(rank as u8));
             }
         }
-        let mut cells: Vec<(Cell, Tally)> = self.cells.into_iter().collect();
+        let mut cells: Vec<(Cell, MessageCount)> = self.cells.into_iter().collect();
         cells.sort_unstable_by_key(|(cell, _)| *cell);
         let untold = self.faults.len().saturating_sub(FAULTS_TOLD);
         self.faults.truncate(FAULTS_TOLD);
@@ -318,7 +318,7 @@ impl Ledger {
 #[derive(Debug)]
 pub struct Closed {
     /// All counts, in order.
-    pub cells: Vec<(Cell, Tally)>,
+    pub cells: Vec<(Cell, MessageCount)>,
     /// Messages sent by second and charged cause.
     pub seconds: Vec<[u64; Cause::ALL.len()]>,
     /// Where records contradict each other, a line each.
@@ -331,8 +331,8 @@ pub struct Closed {
 
 impl Closed {
     /// The sum over the cells that `which` picks.
-    pub fn sum(&self, which: impl Fn(&Cell) -> bool) -> Tally {
-        let mut sum = Tally::default();
+    pub fn sum(&self, which: impl Fn(&Cell) -> bool) -> MessageCount {
+        let mut sum = MessageCount::default();
         for (_, tally) in self.cells.iter().filter(|(cell, _)| which(cell)) {
             sum.count += tally.count;
             sum.bytes += tally.bytes;
@@ -432,14 +432,14 @@ mod tests {
             entries: 1,
             bytes: 100,
         };
-        let record = Record { at: Micros(at), teller: Member(0), fact };
+        let record = Record { at: Micros(at), source: Member(0), fact };
         ledger.record(&record, Phase::Steady);
     }
 
     fn routed(ledger: &mut Ledger, at: u64, number: u64, fate: record::Fate) {
         let (from, to) = (Member(0), Member(1));
         let fact = Fact::Routed { from, to, number, fate, bytes: 100 };
-        ledger.record(&Record { at: Micros(at), teller: SIMULATOR, fact }, Phase::Steady);
+        ledger.record(&Record { at: Micros(at), source: SIMULATOR, fact }, Phase::Steady);
     }
 
     fn fates(closed: &Closed) -> Vec<(Fate, u64)> {

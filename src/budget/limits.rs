@@ -11,13 +11,13 @@ use super::report::LimitRow;
 pub struct Limits {
     /// Messages between replicas for each put that took effect and was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages_a_commit: Option<f64>,
+    pub messages_per_commit: Option<f64>,
     /// Messages for reads alone, for each read answered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages_a_read: Option<f64>,
+    pub messages_per_read: Option<f64>,
     /// Messages a second while nothing is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub idle_messages_a_second: Option<f64>,
+    pub idle_messages_per_second: Option<f64>,
     /// Median latency of answered requests, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p50_latency_us: Option<f64>,
@@ -42,11 +42,11 @@ pub enum StatedBy {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spent {
     /// As in [`Limits`].
-    pub messages_a_commit: Option<f64>,
+    pub messages_per_commit: Option<f64>,
     /// As in [`Limits`].
-    pub messages_a_read: Option<f64>,
+    pub messages_per_read: Option<f64>,
     /// As in [`Limits`].
-    pub idle_messages_a_second: Option<f64>,
+    pub idle_messages_per_second: Option<f64>,
     /// As in [`Limits`].
     pub p50_latency_us: Option<f64>,
     /// As in [`Limits`].
@@ -77,9 +77,9 @@ impl Limits {
 
     fn named(&self) -> [(&'static str, Option<f64>); 6] {
         [
-            ("messages_a_commit", self.messages_a_commit),
-            ("messages_a_read", self.messages_a_read),
-            ("idle_messages_a_second", self.idle_messages_a_second),
+            ("messages_per_commit", self.messages_per_commit),
+            ("messages_per_read", self.messages_per_read),
+            ("idle_messages_per_second", self.idle_messages_per_second),
             ("p50_latency_us", self.p50_latency_us),
             ("p99_latency_us", self.p99_latency_us),
             ("leaderless_us", self.leaderless_us),
@@ -89,9 +89,9 @@ impl Limits {
     /// Each limit beside what was spent.
     pub fn rows(&self, by: StatedBy, spent: &Spent) -> Vec<LimitRow> {
         let spent = [
-            spent.messages_a_commit,
-            spent.messages_a_read,
-            spent.idle_messages_a_second,
+            spent.messages_per_commit,
+            spent.messages_per_read,
+            spent.idle_messages_per_second,
             spent.p50_latency_us,
             spent.p99_latency_us,
             spent.leaderless_us,

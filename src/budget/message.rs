@@ -18,7 +18,7 @@ pub enum Fate {
     Duplicate = 2,
     /// Taken in and dropped as impossible.
     Implausible = 3,
-    /// Lost by the dice.
+    /// Lost at random (`drops`).
     Dropped = 4,
     /// A partition stood between.
     CutOff = 5,

@@ -6,11 +6,11 @@
 //! - the `ledger`: each message from its sending to its fate, matched by (sender, number), charged
 //!   to its cause, an answer to what it answers; and the books, which must balance;
 //! - the `phases` of the cluster's life;
-//! - the `reigns`: what leaders did with their entries, batch by batch;
+//! - the `leaderships`: what leaders did with their entries, batch by batch;
 //! - the requests, and where their time went (`latency`);
 //! - the `evidence` that findings rest on;
 //!
-//! and makes of it a [`report::Report`]: `figures` against their floors ([`bounds`], pure
+//! and makes of it a [`report::BudgetReport`]: `figures` against their floors ([`bounds`], pure
 //! arithmetic), `findings` with the knob to turn, `limits` that a scenario or a profile states.
 //! Terminal, Markdown, HTML and JSON show that one report.
 //!
@@ -22,28 +22,28 @@ pub mod bounds;
 mod diff;
 mod document;
 mod evidence;
-mod facts;
 mod figures;
 mod findings;
+mod heartbeat_model;
 mod html;
 mod latency;
+mod leaderships;
 mod ledger;
 mod limits;
 mod markdown;
 mod message;
 mod phases;
-mod reigns;
 pub mod report;
-mod rhythm;
+mod run_info;
 mod text;
 
 pub use analysis::Analysis;
 pub use diff::{Difference, diff};
 pub use document::{Block, document, summary};
-pub use facts::{FactsError, RunFacts, read_run};
 pub use findings::apply;
 pub use html::{html, html_of_difference};
 pub use limits::{Limits, StatedBy};
 pub use markdown::markdown;
-pub use report::Report;
+pub use report::BudgetReport;
+pub use run_info::{FactsError, RunInfo, read_run};
 pub use text::text;

@@ -88,8 +88,8 @@ impl Phases {
     /// Takes in a record; whether it could change the phase.
     pub fn record(&mut self, record: &Record) {
         match record.fact {
-            Fact::State(event) if record.teller != SIMULATOR => {
-                if !self.on_state(record.teller, event) {
+            Fact::State(event) if record.source != SIMULATOR => {
+                if !self.on_state(record.source, event) {
                     return;
                 }
             }
@@ -117,17 +117,17 @@ impl Phases {
         (Phase::ALL.map(|phase| self.durations[phase as usize]), self.leaderless)
     }
 
-    fn on_state(&mut self, teller: Member, event: Event) -> bool {
+    fn on_state(&mut self, source: Member, event: Event) -> bool {
         match event {
             Event::BecameLeader { opened, .. } => {
                 self.elected = true;
-                self.leaders.insert(teller);
+                self.leaders.insert(source);
                 self.target = Some(opened);
             }
-            Event::SteppedDown { .. } => self.leaders.remove(teller),
+            Event::SteppedDown { .. } => self.leaders.remove(source),
             Event::Committed { through } => {
-                self.committed[teller.rank()] = through;
-                self.opened |= self.leaders.contains(teller);
+                self.committed[source.rank()] = through;
+                self.opened |= self.leaders.contains(source);
             }
             _ => return false,
         }

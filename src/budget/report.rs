@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Version of the schema; it rises when a field changes its meaning or goes away.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The analysis of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct BudgetReport {
     /// Version of this form.
     pub schema: u32,
     /// Version of the program that analysed.
@@ -40,7 +40,7 @@ pub struct Report {
     /// Where the time of answered requests went, by kind of request.
     pub latency: Vec<LatencyRow>,
     /// The request at the 99th percentile, told as a story; none if nothing was answered.
-    pub story: Option<Story>,
+    pub story: Option<RequestStory>,
     /// Messages against delay.
     pub trade_off: TradeOff,
     /// What waiting longer for company would have merged.
@@ -60,7 +60,7 @@ pub struct Report {
 pub struct RunSummary {
     /// The scenario's name.
     pub scenario: String,
-    /// The seed of its dice.
+    /// The seed of its random draws.
     pub seed: u64,
     /// `virtual` or `real`.
     pub engine: String,
@@ -127,10 +127,10 @@ pub struct RunVerdict {
     pub unanswered: u64,
 }
 
-/// A published figure: messages a commit, messages a read, idle messages a second.
+/// A published figure: messages per commit, messages per read, idle messages per second.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figure {
-    /// `messages_a_commit`, `messages_a_read` or `idle_messages_a_second`.
+    /// `messages_per_commit`, `messages_per_read` or `idle_messages_per_second`.
     pub name: &'static str,
     /// The same for people.
     pub title: &'static str,
@@ -305,7 +305,7 @@ pub struct Distribution {
 
 /// A request's way through the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Story {
+pub struct RequestStory {
     /// Its name in the records.
     pub request: String,
     /// From the client's sending to its reading the answer.
@@ -345,7 +345,7 @@ pub struct LingerPoint {
 /// What a check found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum FindingVerdict {
     /// There is something to save, or to mend.
     Found,
     /// There is nothing to save.
@@ -362,7 +362,7 @@ pub struct Finding {
     /// Its title for people.
     pub title: &'static str,
     /// What was found.
-    pub verdict: Verdict,
+    pub verdict: FindingVerdict,
     /// In a sentence or two.
     pub summary: String,
     /// What it rests on.

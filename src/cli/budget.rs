@@ -7,9 +7,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::output::{check_file, print, print_styled, write};
-use super::{Failure, Status};
+use super::{ExitStatus, Failure};
 use crate::budget::report::Verification;
-use crate::budget::{self, Analysis, Report, RunFacts, document, html, markdown, read_run, text};
+use crate::budget::{
+    self, Analysis, BudgetReport, RunInfo, document, html, markdown, read_run, text,
+};
 use crate::raft::Micros;
 use crate::record::{Fact, RunRecords, Sink, read_history};
 use crate::sim::scenario::Scenario;
@@ -92,7 +94,7 @@ enum Format {
 }
 
 /// Analyses the runs.
-pub fn run(arguments: &BudgetArguments) -> Result<Status, Failure> {
+pub fn run(arguments: &BudgetArguments) -> Result<ExitStatus, Failure> {
     if let Some(BudgetCommand::Diff(arguments)) = &arguments.command {
         return run_diff(arguments);
     }
@@ -116,7 +118,7 @@ pub fn run(arguments: &BudgetArguments) -> Result<Status, Failure> {
     Ok(status(&reports))
 }
 
-fn run_diff(arguments: &DiffArguments) -> Result<Status, Failure> {
+fn run_diff(arguments: &DiffArguments) -> Result<ExitStatus, Failure> {
     arguments.output.iter().try_for_each(|path| check_file(path))?;
     let reports = [analyse(&arguments.before)?, analyse(&arguments.after)?];
     let difference = budget::diff(&reports[0], &reports[1]);
@@ -145,7 +147,11 @@ fn put_out(told: &str, format: Format, output: Option<&Path>) -> Result<(), Fail
 }
 
 /// Does the run in `folder` again in virtual time, with what `report` found turned.
-fn verify_by_rerun(folder: &Path, report: &Report, seeds: u64) -> Result<Verification, Failure> {
+fn verify_by_rerun(
+    folder: &Path,
+    report: &BudgetReport,
+    seeds: u64,
+) -> Result<Verification, Failure> {
     let path = folder.join("run.json").display().to_string();
     // That it was killed has been said by the analysis.
     let (run, facts) = read_facts(folder, &mut Vec::new())?;
@@ -160,7 +166,7 @@ fn verify_by_rerun(folder: &Path, report: &Report, seeds: u64) -> Result<Verific
 }
 
 /// The analysis of the run in `folder`.
-pub(super) fn analyse(folder: &Path) -> Result<Report, Failure> {
+pub(super) fn analyse(folder: &Path) -> Result<BudgetReport, Failure> {
     let mut problems = Vec::new();
     let (_, facts) = read_facts(folder, &mut problems)?;
     let mut records = RunRecords::open(folder).map_err(Failure::input)?;
@@ -183,7 +189,7 @@ pub(super) fn analyse(folder: &Path) -> Result<Report, Failure> {
 
 /// What `run.json` in `folder` says, completed from the records if the run was killed, which is a
 /// problem.
-fn read_facts(folder: &Path, problems: &mut Vec<String>) -> Result<(Value, RunFacts), Failure> {
+fn read_facts(folder: &Path, problems: &mut Vec<String>) -> Result<(Value, RunInfo), Failure> {
     let mut run = read_run(folder).map_err(Failure::input)?;
     let path = folder.join("run.json");
     if run["outcome"].is_object() && run["outcome"]["ended_at_us"].is_null() {
@@ -191,7 +197,7 @@ fn read_facts(folder: &Path, problems: &mut Vec<String>) -> Result<(Value, RunFa
         let words = "the run was killed: its end is that of its records";
         problems.push(format!("{}: {words}", path.display()));
     }
-    let facts = RunFacts::from_json(&run)
+    let facts = RunInfo::from_json(&run)
         .map_err(|reason| Failure::input(format!("{}: {reason}", path.display())))?;
     Ok((run, facts))
 }
@@ -209,7 +215,7 @@ fn complete(outcome: &mut Value, folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn tell(format: Format, reports: &[Report]) -> Result<String, Failure> {
+fn tell(format: Format, reports: &[BudgetReport]) -> Result<String, Failure> {
     let all = |render: fn(&[budget::Block]) -> String| {
         reports.iter().map(|report| render(&document(report))).collect::<Vec<_>>().join("\n")
     };
@@ -226,15 +232,15 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
 }
 
 /// What the reports come to: the first present of 2, 1, 3.
-fn status(reports: &[Report]) -> Status {
-    let any = |is: fn(&Report) -> bool| reports.iter().any(is);
+fn status(reports: &[BudgetReport]) -> ExitStatus {
+    let any = |is: fn(&BudgetReport) -> bool| reports.iter().any(is);
     if any(|report| !report.run.problems.is_empty()) {
-        Status::BadInput
+        ExitStatus::BadInput
     } else if any(|report| !report.books.faults.is_empty()) {
-        Status::CheckFailed
+        ExitStatus::CheckFailed
     } else if any(|report| report.limits.iter().any(|limit| limit.exceeded)) {
-        Status::BudgetExceeded
+        ExitStatus::BudgetExceeded
     } else {
-        Status::Good
+        ExitStatus::Good
     }
 }

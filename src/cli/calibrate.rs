@@ -9,7 +9,7 @@ use clap::Args;
 use super::compare::machine;
 use super::output::{check_file, print, write};
 use super::sim::whole_real_run;
-use super::{Failure, Status};
+use super::{ExitStatus, Failure};
 use crate::service;
 use crate::sim::calibration::Samples;
 use crate::sim::delays::Delays;
@@ -37,7 +37,7 @@ pub struct CalibrateArguments {
 }
 
 /// Measures and writes.
-pub fn run(arguments: &CalibrateArguments) -> Result<Status, Failure> {
+pub fn run(arguments: &CalibrateArguments) -> Result<ExitStatus, Failure> {
     arguments.out.iter().try_for_each(|path| check_file(path))?;
     service::check_inherited().map_err(Failure::input)?;
     let timer_late = timer_late()?;
@@ -54,7 +54,7 @@ pub fn run(arguments: &CalibrateArguments) -> Result<Status, Failure> {
         None => print(&text)?,
         Some(path) => write(path, &text)?,
     }
-    Ok(Status::Good)
+    Ok(ExitStatus::Good)
 }
 
 /// The model as JSON, a distribution a line.

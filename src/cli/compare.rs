@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::output::print;
 use super::sim::whole_real_run;
-use super::{Failure, Status, parse_seed};
+use super::{ExitStatus, Failure, parse_seed};
 use crate::raft::{Micros, Tuning};
 use crate::service;
 use crate::sim::delays::Delays;
@@ -55,7 +55,7 @@ struct Figures {
 }
 
 /// Compares.
-pub fn run(arguments: &CompareArguments) -> Result<Status, Failure> {
+pub fn run(arguments: &CompareArguments) -> Result<ExitStatus, Failure> {
     let tuning = tuning_file::load(&arguments.profile).map_err(Failure::input)?.tuning;
     service::check_inherited().map_err(Failure::input)?;
     print(&format!(
@@ -70,7 +70,7 @@ pub fn run(arguments: &CompareArguments) -> Result<Status, Failure> {
         "diff",
         "share"
     ))?;
-    let mut status = Status::Good;
+    let mut status = ExitStatus::Good;
     for name in SCENARIOS {
         let scenario = Scenario::load(name).map_err(Failure::input)?;
         let seeds = (0..arguments.repeat).map(|place| arguments.seed.wrapping_add(place));
@@ -85,7 +85,7 @@ pub fn run(arguments: &CompareArguments) -> Result<Status, Failure> {
             && median.abs() <= MOST_MEDIAN
             && share.abs() <= MOST_SHARE;
         if !agrees {
-            status = Status::CheckFailed;
+            status = ExitStatus::CheckFailed;
         }
         print(&format!(
             "{name:<14}{:>8.0}{:>9.0}{messages:>+7.1} %{:>11.0}{:>9.0}{median:>+7.1} %{share:>+9.1}\n",

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::output::print;
-use super::{Failure, Status};
+use super::{ExitStatus, Failure};
 use crate::sim::scenario::{Scenario, names};
 use crate::tuning_file::EMBEDDED;
 
@@ -22,11 +22,11 @@ pub struct ListArguments {
 }
 
 /// Lists them.
-pub fn run(arguments: &ListArguments) -> Result<Status, Failure> {
+pub fn run(arguments: &ListArguments) -> Result<ExitStatus, Failure> {
     let scenarios = names().into_iter().map(Scenario::load).collect::<Result<Vec<_>, _>>();
     let scenarios = scenarios.map_err(Failure::input)?;
     print(&if arguments.json { as_json(&scenarios) } else { as_text(&scenarios) })?;
-    Ok(Status::Good)
+    Ok(ExitStatus::Good)
 }
 
 fn as_text(scenarios: &[Scenario]) -> String {

@@ -22,7 +22,7 @@ use crate::service;
 
 /// Exit status: how every command ends (design §8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum ExitStatus {
     /// All is well.
     Good = 0,
     /// A check failed.
@@ -41,7 +41,7 @@ pub enum Status {
 #[derive(Debug)]
 pub struct Failure {
     /// How to exit.
-    pub status: Status,
+    pub status: ExitStatus,
     /// What to say.
     pub message: String,
 }
@@ -49,17 +49,17 @@ pub struct Failure {
 impl Failure {
     /// The user's input is wrong.
     pub fn input(message: impl ToString) -> Failure {
-        Failure { status: Status::BadInput, message: message.to_string() }
+        Failure { status: ExitStatus::BadInput, message: message.to_string() }
     }
 
     /// The user wants no more.
     pub fn interrupted(message: impl ToString) -> Failure {
-        Failure { status: Status::Interrupted, message: message.to_string() }
+        Failure { status: ExitStatus::Interrupted, message: message.to_string() }
     }
 
     /// The machine said no.
     pub fn environment(message: impl ToString) -> Failure {
-        Failure { status: Status::Environment, message: message.to_string() }
+        Failure { status: ExitStatus::Environment, message: message.to_string() }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::output::print;
-use super::{Failure, Status};
+use super::{ExitStatus, Failure};
 use crate::record::{RecordFileError, RunFiles, read_records};
 use crate::recorder::{Postmortem, ReadBox, examine, read_box};
 
@@ -41,8 +41,8 @@ pub struct PostmortemArguments {
 }
 
 /// Prints it.
-pub fn run(arguments: &PostmortemArguments) -> Result<Status, Failure> {
-    let mut evidence = Evidence::collect(&arguments.folder)?;
+pub fn run(arguments: &PostmortemArguments) -> Result<ExitStatus, Failure> {
+    let mut evidence = BoxEvidence::collect(&arguments.folder)?;
     let simulator = evidence.simulator.take();
     let simulator = simulator.as_ref().map(|(start_us, records)| (*start_us, &**records));
     let Some(postmortem) = examine(&evidence.boxes, simulator) else {
@@ -50,7 +50,7 @@ pub fn run(arguments: &PostmortemArguments) -> Result<Status, Failure> {
         return Err(Failure::input(format!("{folder}: its black boxes hold no records")));
     };
     print(&text_of(&postmortem, arguments.json))?;
-    Ok(if evidence.complete { Status::Good } else { Status::BadInput })
+    Ok(if evidence.complete { ExitStatus::Good } else { ExitStatus::BadInput })
 }
 
 fn text_of(postmortem: &Postmortem, json: bool) -> String {
@@ -62,15 +62,15 @@ fn text_of(postmortem: &Postmortem, json: bool) -> String {
 }
 
 /// What could be read.
-struct Evidence {
+struct BoxEvidence {
     boxes: Vec<(String, ReadBox)>,
     simulator: Option<(u64, Vec<crate::record::Record>)>,
     complete: bool,
 }
 
-impl Evidence {
-    fn collect(folder: &Path) -> Result<Evidence, Failure> {
-        let mut evidence = Evidence { boxes: Vec::new(), simulator: None, complete: true };
+impl BoxEvidence {
+    fn collect(folder: &Path) -> Result<BoxEvidence, Failure> {
+        let mut evidence = BoxEvidence { boxes: Vec::new(), simulator: None, complete: true };
         let inner = folder.join("boxes");
         let boxes = if inner.is_dir() { &inner } else { folder };
         let mut paths = box_files(boxes)?;
@@ -114,7 +114,7 @@ impl Evidence {
             ));
         }
         let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        match self.boxes.iter().find(|(_, other)| other.header.teller == read.header.teller) {
+        match self.boxes.iter().find(|(_, other)| other.header.source == read.header.source) {
             Some((other, _)) => {
                 let line = format!("{}: the same replica as {other}.box", path.display());
                 self.complain(line);
@@ -126,7 +126,7 @@ impl Evidence {
     /// A cluster knows how many it is.
     fn note_missing(&mut self, folder: &Path) {
         let replicas = self.boxes.iter().map(|(_, read)| read.header.replicas).max();
-        let has = |rank| self.boxes.iter().any(|(_, read)| read.header.teller.0 == rank);
+        let has = |rank| self.boxes.iter().any(|(_, read)| read.header.source.0 == rank);
         let missing: Vec<String> = (0..replicas.unwrap_or(0))
             .filter(|rank| !has(*rank))
             .map(|rank| rank.to_string())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output::print;
-use super::{Failure, Status};
+use super::{ExitStatus, Failure};
 use crate::record::{RunRecords, json_line};
 
 /// Lines are printed in pieces of about so many bytes.
@@ -14,7 +14,7 @@ const CHUNK_BYTES: usize = 1 << 16;
 /// Print the records of a run as JSON lines, in order of time
 #[derive(Args)]
 #[command(after_help = "\
-Each line is an object: at_us (microseconds since the start of the run), teller
+Each line is an object: at_us (microseconds since the start of the run), source
 (a replica's rank, or \"simulator\"), fact, and what belongs to the fact:
   sent         to, n, kind, why, term, first, entries, bytes
   received     from, n, kind, term, disposition
@@ -38,7 +38,7 @@ pub struct RecordsArguments {
 }
 
 /// Prints them.
-pub fn run(arguments: &RecordsArguments) -> Result<Status, Failure> {
+pub fn run(arguments: &RecordsArguments) -> Result<ExitStatus, Failure> {
     let mut records = RunRecords::open(&arguments.run).map_err(Failure::input)?;
     let mut lines = String::new();
     for record in records.by_ref() {
@@ -52,5 +52,5 @@ pub fn run(arguments: &RecordsArguments) -> Result<Status, Failure> {
     for problem in records.problems() {
         eprintln!("laconic: {problem}");
     }
-    Ok(if records.problems().is_empty() { Status::Good } else { Status::BadInput })
+    Ok(if records.problems().is_empty() { ExitStatus::Good } else { ExitStatus::BadInput })
 }

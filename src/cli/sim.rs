@@ -13,12 +13,12 @@ use serde::Serialize;
 
 use super::output::{check_file, check_folder, print, print_styled, write};
 use super::trace::draw_run;
-use super::{Failure, Status, parse_seed};
+use super::{ExitStatus, Failure, parse_seed};
 use crate::budget;
 use crate::budget::report::LimitRow;
 use crate::sim::folder::{self, Scratch};
-use crate::sim::outcome::Outcome;
-use crate::sim::report::Report;
+use crate::sim::outcome::RunOutcome;
+use crate::sim::report::RunReport;
 use crate::sim::scenario::{COURSE, Scenario};
 use campaign::Campaign;
 use engines::{Done, Engine};
@@ -45,7 +45,7 @@ far as it went. Of several runs those that are done are summed up.
 Tiers: 0 bonus, 1 full, 2 partial, 3 none.
 
 JSON (--json, and `outcome` of run.json in --out; several runs: one object a
-line): schema, engine, timing, profile, foreign, passed, failed_by_dice_alone,
+line): schema, engine, timing, profile, foreign, passed, failed_by_chance_alone,
 scenario, seed, ended_at_us, over, leaders_seen, counts, mean_latency_s,
 median_latency_us, checks (name, passed, detail), benchmarks (name, value,
 thresholds, tier), unanswered, duplicates, incidents, ends, faults, remarks,
@@ -72,7 +72,7 @@ pub struct SimArguments {
     /// Fire requests and faults when they are due, not at the course's 100 ms edges
     #[arg(long)]
     precise: bool,
-    /// Seed of all dice; not given: the scenario's, else drawn
+    /// Seed of all random draws; not given: the scenario's, else drawn
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_seed)]
     seed: Option<u64>,
     /// Run this many seeds, from --seed on
@@ -122,7 +122,7 @@ pub(super) struct Job {
 }
 
 /// Runs what was asked for.
-pub fn run(arguments: &SimArguments) -> Result<Status, Failure> {
+pub fn run(arguments: &SimArguments) -> Result<ExitStatus, Failure> {
     let mut jobs = jobs(arguments)?;
     let single = jobs.len() == 1;
     let plain = single && arguments.replica.is_none();
@@ -169,7 +169,11 @@ fn claim(out: &Path, force: bool) -> Result<(), Failure> {
 }
 
 /// Does the one run, draws it if it is to be drawn, and tells of it.
-fn run_one(arguments: &SimArguments, engine: &Engine, job: &mut Job) -> Result<Status, Failure> {
+fn run_one(
+    arguments: &SimArguments,
+    engine: &Engine,
+    job: &mut Job,
+) -> Result<ExitStatus, Failure> {
     let Some(output) = &arguments.trace else {
         return tell(arguments, &engine.run(job)?);
     };
@@ -185,7 +189,7 @@ fn run_one(arguments: &SimArguments, engine: &Engine, job: &mut Job) -> Result<S
 }
 
 /// Tells of the one run.
-fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
+fn tell(arguments: &SimArguments, done: &Done) -> Result<ExitStatus, Failure> {
     if let (Some(path), Some(report)) = (&arguments.report, &done.budget) {
         let page = budget::html(std::slice::from_ref(report)).map_err(Failure::environment)?;
         write(path, &page)?;
@@ -193,7 +197,7 @@ fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
     match arguments.json {
         true => print(&json_line(done))?,
         false => {
-            print(&Report(&done.outcome).to_string())?;
+            print(&RunReport(&done.outcome).to_string())?;
             if let Some(report) = &done.budget {
                 print_styled(&budget::text(&budget::summary(report)))?;
             }
@@ -205,9 +209,9 @@ fn tell(arguments: &SimArguments, done: &Done) -> Result<Status, Failure> {
         return Err(Failure::interrupted(format!("interrupted at {seconds:.1} s")));
     }
     Ok(match done.outcome.passed {
-        false => Status::CheckFailed,
-        true if done.exceeds_budget() => Status::BudgetExceeded,
-        true => Status::Good,
+        false => ExitStatus::CheckFailed,
+        true if done.exceeds_budget() => ExitStatus::BudgetExceeded,
+        true => ExitStatus::Good,
     })
 }
 
@@ -232,7 +236,7 @@ fn json_line(done: &Done) -> String {
     #[derive(Serialize)]
     struct Line<'a> {
         #[serde(flatten)]
-        outcome: &'a Outcome,
+        outcome: &'a RunOutcome,
         #[serde(skip_serializing_if = "<[LimitRow]>::is_empty")]
         limits: &'a [LimitRow],
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, Status};
+use super::{ExitStatus, Failure};
 
 /// Watch a running cluster in the terminal
 #[derive(Args)]
@@ -32,7 +32,7 @@ pub struct TopArguments {
 
 /// Says how to get a program that can.
 #[cfg(not(feature = "top"))]
-pub fn run(_: &TopArguments) -> Result<Status, Failure> {
+pub fn run(_: &TopArguments) -> Result<ExitStatus, Failure> {
     Err(Failure::input("built without the terminal view: cargo build --release --features top"))
 }
 
@@ -47,7 +47,7 @@ mod with_terminal {
     use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
     use rayon::prelude::*;
 
-    use super::{Failure, Status, TopArguments};
+    use super::{ExitStatus, Failure, TopArguments};
     use crate::interrupt;
     use crate::top::{Target, View, draw, scrape, targets_of};
 
@@ -55,7 +55,7 @@ mod with_terminal {
     const KEYS: Duration = Duration::from_millis(50);
 
     /// Watches until the user has seen enough.
-    pub fn run(arguments: &TopArguments) -> Result<Status, Failure> {
+    pub fn run(arguments: &TopArguments) -> Result<ExitStatus, Failure> {
         let targets = match &arguments.discovery {
             Some(path) => targets_of(path).map_err(Failure::input)?,
             None => arguments
@@ -77,7 +77,7 @@ mod with_terminal {
             // The terminal may be gone, and what failed for that is no news.
             return Err(Failure::interrupted("interrupted"));
         }
-        watched.map(|()| Status::Good).map_err(Failure::environment)
+        watched.map(|()| ExitStatus::Good).map_err(Failure::environment)
     }
 
     fn watch(

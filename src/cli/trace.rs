@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::output::{check_file, print};
-use super::{Failure, Status};
+use super::{ExitStatus, Failure};
 use crate::record::{RunFiles, RunRecords, SIMULATOR, read_history};
 use crate::trace::{Arrows, SpanFile, draw};
 
@@ -47,13 +47,13 @@ pub struct TraceArguments {
 }
 
 /// Draws it, and prints what is in it.
-pub fn run(arguments: &TraceArguments) -> Result<Status, Failure> {
+pub fn run(arguments: &TraceArguments) -> Result<ExitStatus, Failure> {
     let (arrows, problems) = draw_run(&arguments.run, &arguments.output)?;
     print(&format!("{}: {}\n", arguments.output.display(), summary(&arrows)))?;
     for problem in &problems {
         eprintln!("laconic: {problem}");
     }
-    Ok(if problems.is_empty() { Status::Good } else { Status::BadInput })
+    Ok(if problems.is_empty() { ExitStatus::Good } else { ExitStatus::BadInput })
 }
 
 /// Draws the kept run `run` into the file `output`: how its messages ended, and what could not be
@@ -61,7 +61,7 @@ pub fn run(arguments: &TraceArguments) -> Result<Status, Failure> {
 pub(super) fn draw_run(run: &Path, output: &Path) -> Result<(Arrows, Vec<String>), Failure> {
     check_file(output)?;
     let mut records = RunRecords::open(run).map_err(Failure::input)?;
-    let ranks = records.tellers().filter(|teller| *teller != SIMULATOR).map(|teller| teller.0);
+    let ranks = records.sources().filter(|source| *source != SIMULATOR).map(|source| source.0);
     let Some(highest) = ranks.max() else {
         let line = format!("{}: its replicas have left no records", run.display());
         return Err(Failure::input(line));

@@ -10,16 +10,16 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use super::family::{FAMILIES, Family, FamilyKind};
 use super::tally::{Observations, ObservationsReader, Tally, TallyReader};
 
-/// Makes what values are told to: once for each series, which is then kept. Gauges go straight to
+/// Makes the series that values are exported to: once for each series, which is then kept. Gauges go straight to
 /// the library's recorder; counts and observations are read when somebody asks for them.
 pub(super) struct Exporter {
     recorder: PrometheusRecorder,
-    told: Arc<Told>,
+    exported: Arc<Exported>,
 }
 
 /// What the fold tells, for those who read it.
 #[derive(Default)]
-struct Told {
+struct Exported {
     counters: Mutex<Vec<(TallyReader, Counter)>>,
     /// Series of a family stand together.
     histograms: Mutex<Vec<ObservationsReader>>,
@@ -28,7 +28,7 @@ struct Told {
 const METADATA: Metadata<'static> = Metadata::new("laconic", Level::INFO, None);
 
 impl Exporter {
-    /// With every family described, and nothing told.
+    /// With every family described, and nothing exported.
     pub fn new() -> Exporter {
         let recorder = PrometheusBuilder::new().build_recorder();
         for family in FAMILIES {
@@ -39,19 +39,19 @@ impl Exporter {
                 FamilyKind::Histogram => {}
             }
         }
-        Exporter { recorder, told: Arc::default() }
+        Exporter { recorder, exported: Arc::default() }
     }
 
-    /// What renders everything told so far, from any thread.
+    /// What renders everything exported so far, from any thread.
     pub fn handle(&self) -> MetricsHandle {
-        MetricsHandle { recorder: self.recorder.handle(), told: self.told.clone() }
+        MetricsHandle { recorder: self.recorder.handle(), exported: self.exported.clone() }
     }
 
     /// The series of `family` with these values of its labels, in the registry's order.
     pub fn counter(&self, family: &Family, values: &[&str]) -> Tally {
         let tally = Tally::default();
         let counter = self.recorder.register_counter(&key(family, values), &METADATA);
-        lock(&self.told.counters).push((tally.reader(), counter));
+        lock(&self.exported.counters).push((tally.reader(), counter));
         tally
     }
 
@@ -67,7 +67,7 @@ impl Exporter {
         let labels: Vec<String> =
             pairs.map(|(name, value)| format!("{name}=\"{value}\"")).collect();
         let reader = observations.reader(labels.join(","));
-        let mut histograms = lock(&self.told.histograms);
+        let mut histograms = lock(&self.exported.histograms);
         let place = histograms.partition_point(|other| other.family().name <= family.name);
         histograms.insert(place, reader);
         observations
@@ -85,23 +85,23 @@ fn key(family: &Family, values: &[&str]) -> Key {
     Key::from_parts(family.name, labels.collect::<Vec<_>>())
 }
 
-/// Renders what a replica's fold has been told, from any thread, while it goes on.
+/// Renders what a replica's fold has exported, from any thread, while it goes on.
 #[derive(Clone)]
 pub struct MetricsHandle {
     recorder: PrometheusHandle,
-    told: Arc<Told>,
+    exported: Arc<Exported>,
 }
 
 impl MetricsHandle {
     /// Everything in Prometheus's text format. The library renders what it keeps; histograms, which
     /// it would keep as lists of observations, are ours (see `tally`).
     pub fn render(&self) -> String {
-        for (tally, counter) in &*lock(&self.told.counters) {
+        for (tally, counter) in &*lock(&self.exported.counters) {
             counter.absolute(tally.count());
         }
         let mut text = self.recorder.render();
         let mut family = "";
-        for series in &*lock(&self.told.histograms) {
+        for series in &*lock(&self.exported.histograms) {
             let Family { name, help, .. } = series.family();
             if family != *name {
                 family = name;

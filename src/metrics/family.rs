@@ -151,9 +151,9 @@ families! {
     MESSAGES_PER_READ: Gauge "laconic_messages_per_read" [""] {}
         Always &[], "Messages that asked for leadership and their answers, for each get that this replica answered ok; 0 before the first.";
     MESSAGES_PER_READ_FLOOR: Gauge "laconic_messages_per_read_floor" [""] {}
-        Always &[], "Fewest messages a read can cost: none under a lease that other messages renew.";
+        Always &[], "Fewest messages per read can cost: none under a lease that other messages renew.";
     BUDGET_SPENT: Gauge "laconic_budget_spent" [""] {"limit"}
-        Always &[], "What this replica, while it led, spent of each limit that it can see: messages a commit, a read and an idle second, and seconds without a leader.";
+        Always &[], "What this replica, while it led, spent of each limit that it can see: messages per commit, a read and an idle second, and seconds without a leader.";
     BUDGET_ALLOWED: Gauge "laconic_budget_allowed" [""] {"limit"}
         WithBudget &[], "What the profile allows, by limit; times in seconds. Latencies are held against laconic_client_request_duration_seconds.";
     TELEMETRY_COST: Gauge "laconic_telemetry_message_seconds" ["seconds"] {}

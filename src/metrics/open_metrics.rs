@@ -100,7 +100,7 @@ impl OpenMetrics {
 
 impl Sink for OpenMetrics {
     fn record(&mut self, record: &Record) {
-        if let Some((_, sink)) = self.replicas.get_mut(record.teller.rank()) {
+        if let Some((_, sink)) = self.replicas.get_mut(record.source.rank()) {
             sink.record(record);
         }
     }

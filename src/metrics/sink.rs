@@ -30,7 +30,7 @@ pub struct MetricsSink {
     truncated: Tally,
     state: StateGauges,
     tuning: TuningGauges,
-    economy: Economy,
+    costs: CostGauges,
 }
 
 impl MetricsSink {
@@ -54,7 +54,7 @@ impl MetricsSink {
             truncated: exporter.counter(&TRUNCATED_ENTRIES, &[]),
             state: StateGauges::new(members, &exporter),
             tuning: TuningGauges::default(),
-            economy: Economy::new(&exporter),
+            costs: CostGauges::new(&exporter),
             members: members.clone(),
             exporter,
         }
@@ -73,12 +73,12 @@ impl MetricsSink {
         }
         self.traffic.seen.advance(now);
         self.state.publish(now, replica);
-        self.economy.publish(now, &self.traffic, &self.requests, &self.commits, &self.elections);
+        self.costs.publish(now, &self.traffic, &self.requests, &self.commits, &self.elections);
     }
 
     /// Recording has taken so long, in seconds, since start.
     pub fn publish_cost(&self, seconds: f64) {
-        self.economy.telemetry.set(ratio(seconds, self.traffic.seen.all));
+        self.costs.telemetry.set(ratio(seconds, self.traffic.seen.all));
     }
 
     fn on_state(&mut self, now: Micros, event: Event) {
@@ -146,7 +146,7 @@ impl Sink for MetricsSink {
 }
 
 /// What a commit and a read cost this leader, beside the floors and the budget.
-struct Economy {
+struct CostGauges {
     leaderless: Gauge,
     a_commit: Gauge,
     a_commit_floor: Gauge,
@@ -158,19 +158,19 @@ struct Economy {
     telemetry: Gauge,
 }
 
-impl Economy {
-    fn new(exporter: &Exporter) -> Economy {
+impl CostGauges {
+    fn new(exporter: &Exporter) -> CostGauges {
         exporter.gauge(&MESSAGES_PER_READ_FLOOR, &[]).set(0.0);
         let plain = |family| exporter.gauge(family, &[]);
         let spent = |limit| exporter.gauge(&BUDGET_SPENT, &[limit]);
-        Economy {
+        CostGauges {
             leaderless: plain(&LEADERLESS),
             a_commit: plain(&MESSAGES_PER_COMMIT),
             a_commit_floor: plain(&MESSAGES_PER_COMMIT_FLOOR),
             a_read: plain(&MESSAGES_PER_READ),
-            spent_a_commit: spent("messages_a_commit"),
-            spent_a_read: spent("messages_a_read"),
-            spent_idle: spent("idle_messages_a_second"),
+            spent_a_commit: spent("messages_per_commit"),
+            spent_a_read: spent("messages_per_read"),
+            spent_idle: spent("idle_messages_per_second"),
             spent_leaderless: spent("leaderless_seconds"),
             telemetry: plain(&TELEMETRY_COST),
         }

@@ -67,7 +67,7 @@ impl Buckets {
     }
 }
 
-/// A histogram's series. As a [`Tally`], it has one teller.
+/// A histogram's series. As a [`Tally`], it has one source.
 #[derive(Debug)]
 pub(super) struct Observations(Arc<Buckets>);
 

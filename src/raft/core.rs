@@ -17,7 +17,7 @@ pub(super) struct Core {
     pub count: usize,
     /// The knobs.
     pub tuning: Tuning,
-    /// Dice for election timeouts.
+    /// Random numbers for election timeouts.
     pub random: Random,
     /// Latest term seen (§5.1).
     pub term: Term,

@@ -1,4 +1,4 @@
-//! The core's own dice: one draw an election timeout, from the seed the caller gave.
+//! The core's own random numbers: one draw an election timeout, from the seed the caller gave.
 
 /// SplitMix64 (Steele, Lea, Flood 2014): tiny, and the same on every platform.
 #[derive(Clone, Debug)]

@@ -14,8 +14,8 @@ const MAGIC: &[u8; 8] = b"LACONIC\n";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileHeader {
     /// Whose records: a replica's rank, or [`super::SIMULATOR`].
-    pub teller: Member,
-    /// What the teller's time 0 is on a clock that all tellers share, in microseconds: 0 in virtual
+    pub source: Member,
+    /// What the source's time 0 is on a clock that all sources share, in microseconds: 0 in virtual
     /// runs, the machine's monotonic clock in real ones.
     pub clock_start_us: u64,
 }
@@ -66,9 +66,9 @@ impl RecordFile {
         let mut bytes = [0u8; FRAME_BYTES];
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        bytes[12] = header.teller.0;
+        bytes[12] = header.source.0;
         bytes[16..24].copy_from_slice(&header.clock_start_us.to_le_bytes());
-        // At once: a teller that is killed before its first full buffer leaves a file all the same.
+        // At once: a source that is killed before its first full buffer leaves a file all the same.
         file.write_all(&bytes).map_err(io)?;
         let out = BufWriter::with_capacity(1 << 16, file);
         Ok(RecordFile { out, path: path.to_owned(), failed: None })
@@ -136,7 +136,7 @@ impl RecordReader {
         Ok(RecordReader {
             input,
             path: path.to_owned(),
-            header: FileHeader { teller: Member(head[12]), clock_start_us: number(16, 8) },
+            header: FileHeader { source: Member(head[12]), clock_start_us: number(16, 8) },
             remaining_bytes: length - FRAME_BYTES as u64,
             ended: false,
             failed: None,
@@ -291,11 +291,11 @@ mod tests {
     fn every_fact_comes_back_from_disk_and_has_a_json_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("0.bin");
-        let header = FileHeader { teller: Member(2), clock_start_us: 1 << 50 };
+        let header = FileHeader { source: Member(2), clock_start_us: 1 << 50 };
         let mut file = RecordFile::create(&path, header).unwrap();
         let records: Vec<Record> = (1..)
             .zip(one_of_each())
-            .map(|(at, fact)| Record { at: Micros(at), teller: Member(2), fact })
+            .map(|(at, fact)| Record { at: Micros(at), source: Member(2), fact })
             .collect();
         records.iter().for_each(|record| file.record(record));
         file.flush().unwrap();
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn a_number_beside_a_fact_changes_nothing_about_it() {
         for fact in one_of_each() {
-            let record = Record { at: Micros(5), teller: Member(2), fact };
+            let record = Record { at: Micros(5), source: Member(2), fact };
             let numbered = frame::encode_numbered(&record, u64::MAX);
             assert_eq!(frame::decode(&numbered), Some(record));
             assert_eq!(frame::number(&numbered), u64::MAX);
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn a_bit_that_flips_anywhere_in_a_frame_is_noticed() {
         for fact in one_of_each() {
-            let record = Record { at: Micros(5), teller: Member(2), fact };
+            let record = Record { at: Micros(5), source: Member(2), fact };
             let frame = frame::encode_numbered(&record, 7);
             for bit in 0..8 * frame.len() {
                 let mut flipped = frame;
@@ -336,11 +336,11 @@ mod tests {
     fn a_torn_or_damaged_end_is_told_apart_from_whole_records() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("0.bin");
-        let header = FileHeader { teller: Member(0), clock_start_us: 0 };
+        let header = FileHeader { source: Member(0), clock_start_us: 0 };
         let mut file = RecordFile::create(&path, header).unwrap();
         for at in 0..3 {
             let fact = Fact::Killed { member: Member(1), by_itself: false };
-            file.record(&Record { at: Micros(at), teller: Member(0), fact });
+            file.record(&Record { at: Micros(at), source: Member(0), fact });
         }
         file.flush().unwrap();
         let whole = std::fs::read(&path).unwrap();

@@ -21,7 +21,7 @@ pub struct RunFiles {
 #[derive(Deserialize)]
 struct RunFile {
     scenario: Scenario,
-    outcome: Outcome,
+    outcome: RunEngine,
 }
 
 #[derive(Deserialize)]
@@ -30,7 +30,7 @@ struct Scenario {
 }
 
 #[derive(Deserialize)]
-struct Outcome {
+struct RunEngine {
     engine: String,
 }
 
@@ -51,7 +51,7 @@ impl RunFiles {
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
         let run: RunFile = serde_json::from_str(&text).map_err(|error| failed(&error))?;
-        let RunFile { scenario: Scenario { replicas }, outcome: Outcome { engine } } = run;
+        let RunFile { scenario: Scenario { replicas }, outcome: RunEngine { engine } } = run;
         Ok(Some(RunFiles { replicas, real: engine == "real" }))
     }
 

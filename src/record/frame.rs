@@ -1,4 +1,4 @@
-//! A record as 64 bytes on disk: time, four words of its fact, a number, one half word, tag, teller,
+//! A record as 64 bytes on disk: time, four words of its fact, a number, one half word, tag, source,
 //! six small numbers and 32 bits of an XXH3 of all that, little-endian throughout. The number is that
 //! of a frame in a ring, where places do not tell the order; in files it is 0.
 
@@ -48,7 +48,7 @@ pub fn encode(record: &Record) -> [u8; FRAME_BYTES] {
     encode_numbered(record, 0)
 }
 
-/// The frame of `record` as number `number` of its teller's.
+/// The frame of `record` as number `number` of its source's.
 pub fn encode_numbered(record: &Record, number: u64) -> [u8; FRAME_BYTES] {
     let mut frame = [0; FRAME_BYTES];
     encode_into(&mut frame, record, number);
@@ -59,7 +59,7 @@ pub fn encode_numbered(record: &Record, number: u64) -> [u8; FRAME_BYTES] {
 #[inline(always)]
 pub fn encode_into(frame: &mut [u8; FRAME_BYTES], record: &Record, number: u64) {
     let Cells { tag, small, half, words } = lay_out(&record.fact);
-    let tail = pack([tag, record.teller.0]) << 32 | u64::from(half);
+    let tail = pack([tag, record.source.0]) << 32 | u64::from(half);
     let [first, second, third, fourth] = words;
     let words =
         [record.at.0, first, second, third, fourth, number, tail | small << 48, small >> 16];
@@ -97,7 +97,7 @@ pub fn decode(frame: &[u8; FRAME_BYTES]) -> Option<Record> {
         half: half(48)?,
         words: [word(8)?, word(16)?, word(24)?, word(32)?],
     };
-    Some(Record { at: Micros(word(0)?), teller: Member(frame[53]), fact: read(&cells)? })
+    Some(Record { at: Micros(word(0)?), source: Member(frame[53]), fact: read(&cells)? })
 }
 
 fn cells<const SMALL: usize, const WORDS: usize>(

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::{Fact, Record, SIMULATOR, deposed_name, why_name};
 use crate::raft::{Event, To};
 
-/// One record as one line of JSON, without a line end: `at_us`, `teller` (a rank or
+/// One record as one line of JSON, without a line end: `at_us`, `source` (a rank or
 /// `"simulator"`), `fact`, and the fact's own keys.
 pub fn json_line(record: &Record) -> String {
     let mut object = fact_json(record.fact);
     object["at_us"] = json!(record.at.0);
-    object["teller"] = match record.teller {
+    object["source"] = match record.source {
         SIMULATOR => json!("simulator"),
         member => json!(member.0),
     };

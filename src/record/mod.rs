@@ -29,12 +29,12 @@ pub struct Record {
     /// When, by the clock of the one who tells.
     pub at: Micros,
     /// Who tells: a replica, or [`SIMULATOR`].
-    pub teller: Member,
+    pub source: Member,
     /// What.
     pub fact: Fact,
 }
 
-/// The simulator, as a teller.
+/// The simulator, as a source.
 pub const SIMULATOR: Member = Member(255);
 
 /// A request's name in records: a hash of its MID (FNV-1a, 64 bits).
@@ -88,7 +88,7 @@ impl AnswerKind {
 pub enum Fate {
     /// It was forwarded.
     Delivered = 0,
-    /// It was lost by the dice.
+    /// It was lost at random (`drops`).
     Dropped = 1,
     /// A partition stood between.
     CutOff = 2,
@@ -239,7 +239,7 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// Whether a step of its teller begins with it. All that a replica tells until the next such fact
+    /// Whether a step of its source begins with it. All that a replica tells until the next such fact
     /// belongs to that step: an answer or a relay is sent for the message that its step began with,
     /// and an acknowledgement in another step for the appends taken in since the last one (W9 of R13).
     pub const fn begins_step(&self) -> bool {

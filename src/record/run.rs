@@ -11,7 +11,7 @@ use super::{Record, SIMULATOR};
 use crate::raft::{Member, Micros};
 
 /// The records of a run. Time is the run's: 0 when the simulator's clock began, or, without its
-/// file, the earliest teller's; what came before is at 0.
+/// file, the earliest source's; what came before is at 0.
 #[derive(Debug)]
 pub struct RunRecords {
     readers: Vec<RecordReader>,
@@ -39,7 +39,7 @@ impl RunRecords {
                 Err(error) => problems.push(error.to_string()),
             }
         }
-        let of_simulator = readers.iter().find(|reader| reader.header().teller == SIMULATOR);
+        let of_simulator = readers.iter().find(|reader| reader.header().source == SIMULATOR);
         let starts = || readers.iter().map(|reader| reader.header().clock_start_us);
         let start_us = match of_simulator {
             Some(reader) => reader.header().clock_start_us,
@@ -64,8 +64,8 @@ impl RunRecords {
     }
 
     /// Who tells.
-    pub fn tellers(&self) -> impl Iterator<Item = Member> {
-        self.readers.iter().map(|reader| reader.header().teller)
+    pub fn sources(&self) -> impl Iterator<Item = Member> {
+        self.readers.iter().map(|reader| reader.header().source)
     }
 
     /// What could not be read, a line each, as far as it is known: complete once the stream has
@@ -146,16 +146,16 @@ mod tests {
     use super::*;
     use crate::record::{Fact, FileHeader, RecordFile, Sink};
 
-    fn write(path: &Path, teller: Member, clock_start_us: u64, times: &[u64]) {
-        let header = FileHeader { teller, clock_start_us };
+    fn write(path: &Path, source: Member, clock_start_us: u64, times: &[u64]) {
+        let header = FileHeader { source, clock_start_us };
         let mut file = RecordFile::create(path, header).unwrap();
         let fact = Fact::Killed { member: Member(0), by_itself: false };
-        times.iter().for_each(|at| file.record(&Record { at: Micros(*at), teller, fact }));
+        times.iter().for_each(|at| file.record(&Record { at: Micros(*at), source, fact }));
         file.flush().unwrap();
     }
 
     fn seen(records: &mut RunRecords) -> Vec<(u8, u64)> {
-        records.map(|record| (record.teller.0, record.at.0)).collect()
+        records.map(|record| (record.source.0, record.at.0)).collect()
     }
 
     #[test]

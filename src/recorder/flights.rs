@@ -21,7 +21,7 @@ pub(super) struct FlightKey {
 
 /// What became of a message that was on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Landing {
+pub(super) enum FlightEnd {
     /// Nothing more is told of it.
     Untold,
     /// The simulator tells of all that it read, and not of this one.
@@ -34,18 +34,18 @@ pub(super) enum Landing {
     Lost(Fate),
 }
 
-impl Landing {
+impl FlightEnd {
     /// For people and for JSON.
     pub fn name(self) -> &'static str {
         match self {
-            Landing::Untold => "never taken in",
-            Landing::Unread => "never read by the simulator",
-            Landing::Forwarded => "forwarded, not taken in",
-            Landing::TakenIn => "taken in later",
-            Landing::Lost(Fate::Dropped) => "dropped",
-            Landing::Lost(Fate::CutOff) => "cut off by a partition",
-            Landing::Lost(Fate::Blocked) => "refused by a full socket",
-            Landing::Lost(Fate::Dead | Fate::Delivered) => "its receiver was dead",
+            FlightEnd::Untold => "never taken in",
+            FlightEnd::Unread => "never read by the simulator",
+            FlightEnd::Forwarded => "forwarded, not taken in",
+            FlightEnd::TakenIn => "taken in later",
+            FlightEnd::Lost(Fate::Dropped) => "dropped",
+            FlightEnd::Lost(Fate::CutOff) => "cut off by a partition",
+            FlightEnd::Lost(Fate::Blocked) => "refused by a full socket",
+            FlightEnd::Lost(Fate::Dead | Fate::Delivered) => "its receiver was dead",
         }
     }
 }
@@ -60,7 +60,7 @@ pub(super) struct Flight {
     /// When it was sent, on the shared clock.
     pub sent_us: u64,
     /// What became of it.
-    pub landing: Landing,
+    pub flight_end: FlightEnd,
 }
 
 /// All flights; closed at the failure, after which it only notes what became of them.
@@ -71,13 +71,13 @@ pub(super) struct Flights {
     newest: BTreeMap<(Member, Member), u64>,
     closed: bool,
     /// How a message landed of which nothing is told.
-    untold: Landing,
+    untold: FlightEnd,
 }
 
 impl Flights {
     /// Of a cluster of `replicas`, with or without the word of a simulator.
     pub fn new(replicas: u8, simulated: bool) -> Flights {
-        let untold = if simulated { Landing::Unread } else { Landing::Untold };
+        let untold = if simulated { FlightEnd::Unread } else { FlightEnd::Untold };
         let (open, newest) = (BTreeMap::new(), BTreeMap::new());
         Flights { replicas, open, newest, closed: false, untold }
     }
@@ -91,25 +91,25 @@ impl Flights {
     pub fn take_in(&mut self, at_us: u64, record: &Record) {
         match record.fact {
             Fact::Sent { to, number, kind, why, .. } if !self.closed => {
-                let flight = Flight { kind, why, sent_us: at_us, landing: self.untold };
-                for to in to.receivers(record.teller, self.replicas.into()).iter() {
-                    self.open.insert(FlightKey { from: record.teller, number, to }, flight);
+                let flight = Flight { kind, why, sent_us: at_us, flight_end: self.untold };
+                for to in to.receivers(record.source, self.replicas.into()).iter() {
+                    self.open.insert(FlightKey { from: record.source, number, to }, flight);
                 }
             }
             Fact::Received { from, number, .. } => {
-                let key = FlightKey { from, number, to: record.teller };
+                let key = FlightKey { from, number, to: record.source };
                 if self.closed {
-                    return self.note(key, Landing::TakenIn);
+                    return self.note(key, FlightEnd::TakenIn);
                 }
                 self.open.remove(&key);
-                let newest = self.newest.entry((from, record.teller)).or_default();
+                let newest = self.newest.entry((from, record.source)).or_default();
                 *newest = (*newest).max(number);
             }
             Fact::Routed { from, to, number, fate, .. } => {
                 let key = FlightKey { from, number, to };
                 match fate {
-                    Fate::Delivered => self.note(key, Landing::Forwarded),
-                    lost if self.closed => self.note(key, Landing::Lost(lost)),
+                    Fate::Delivered => self.note(key, FlightEnd::Forwarded),
+                    lost if self.closed => self.note(key, FlightEnd::Lost(lost)),
                     _ => drop(self.open.remove(&key)),
                 }
             }
@@ -122,16 +122,17 @@ impl Flights {
     pub fn at_failure(&self, at_us: u64) -> impl Iterator<Item = (&FlightKey, &Flight)> {
         self.open.iter().filter(move |(key, flight)| {
             let newest = self.newest.get(&(key.from, key.to)).copied().unwrap_or(0);
-            let taken_in = flight.landing == Landing::TakenIn;
+            let taken_in = flight.flight_end == FlightEnd::TakenIn;
             let recent = flight.sent_us + LONGEST_FLIGHT_US >= at_us;
             recent && (taken_in || key.number > newest)
         })
     }
 
-    fn note(&mut self, key: FlightKey, landing: Landing) {
+    fn note(&mut self, key: FlightKey, flight_end: FlightEnd) {
         // Times are equal at times: what was taken in stays so, whoever else tells of it later.
-        if let Some(flight) = self.open.get_mut(&key).filter(|f| f.landing != Landing::TakenIn) {
-            flight.landing = landing;
+        if let Some(flight) = self.open.get_mut(&key).filter(|f| f.flight_end != FlightEnd::TakenIn)
+        {
+            flight.flight_end = flight_end;
         }
     }
 }

@@ -12,10 +12,10 @@
 //! being written when the process ended.
 
 mod flights;
+mod known_state;
 mod map;
 mod postmortem;
 mod report;
-mod story;
 #[cfg(test)]
 mod tests;
 
@@ -47,10 +47,10 @@ const FIRST_SLOT: usize = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoxHeader {
     /// Whose records: a replica's rank.
-    pub teller: Member,
+    pub source: Member,
     /// How many replicas its cluster has.
     pub replicas: u8,
-    /// What the teller's time 0 is on the machine's monotonic clock, in microseconds.
+    /// What the source's time 0 is on the machine's monotonic clock, in microseconds.
     pub clock_start_us: u64,
 }
 
@@ -137,7 +137,7 @@ fn encode_header(header: BoxHeader, slots: u64) -> [u8; FRAME_BYTES] {
     let mut bytes = [0; FRAME_BYTES];
     bytes[..8].copy_from_slice(MAGIC);
     bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    bytes[12] = header.teller.0;
+    bytes[12] = header.source.0;
     bytes[13] = header.replicas;
     bytes[16..24].copy_from_slice(&header.clock_start_us.to_le_bytes());
     bytes[24..32].copy_from_slice(&slots.to_le_bytes());
@@ -191,7 +191,7 @@ pub fn read_box(path: &Path) -> Result<ReadBox, BlackBoxError> {
         return Err(BlackBoxError::Version { path: path.to_owned(), found });
     }
     let header =
-        BoxHeader { teller: Member(head[12]), replicas: head[13], clock_start_us: number(16, 8) };
+        BoxHeader { source: Member(head[12]), replicas: head[13], clock_start_us: number(16, 8) };
     Ok(read_slots(header, &frames[1..], number(24, 8)))
 }
 

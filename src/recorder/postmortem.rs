@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ReadBox;
 use super::flights::Flights;
-use super::story::{LaterAnswer, Open, RequestKey, Story};
+use super::known_state::{KnownState, LaterAnswer, Open, RequestKey};
 use crate::raft::{Event, Index, Member, RoleName, Term};
 use crate::record::{Fact, Record, SIMULATOR};
 
@@ -193,23 +193,23 @@ pub fn examine(
 ) -> Option<Postmortem> {
     let cluster = Cluster { boxes, simulator };
     let (member, at_us, kind) = cluster.last_failure()?;
-    let mut scene = Scene::new(cluster, member, at_us);
+    let mut context = FailureContext::new(cluster, member, at_us);
     let mut merged = cluster.merged();
     // A replica's own records are all of its life, however late it ended.
     merged.sort_by_key(|(at_us, _)| *at_us);
     let is_before = |record: &(u64, Record)| record.0 <= at_us;
     let split = merged.partition_point(is_before);
     let (before, after) = merged.split_at(split);
-    before.iter().for_each(|(at_us, record)| scene.take_in(*at_us, record));
-    let mut postmortem = scene.describe(kind);
-    let then = scene.stories.clone();
-    scene.flights.close();
+    before.iter().for_each(|(at_us, record)| context.take_in(*at_us, record));
+    let mut postmortem = context.describe(kind);
+    let then = context.states.clone();
+    context.flights.close();
     for (at_us, record) in after {
-        scene.take_in(*at_us, record);
-        scene.note_later(*at_us, record, &mut postmortem);
+        context.take_in(*at_us, record);
+        context.note_later(*at_us, record, &mut postmortem);
     }
-    postmortem.in_flight = scene.in_flight();
-    postmortem.requests = scene.requests(&then);
+    postmortem.in_flight = context.in_flight();
+    postmortem.requests = context.requests(&then);
     Some(postmortem)
 }
 
@@ -223,13 +223,13 @@ struct Cluster<'a> {
 impl Cluster<'_> {
     /// The ID of `member`, by its box's name.
     fn name(&self, member: Member) -> String {
-        let own = self.boxes.iter().find(|(_, read)| read.header.teller == member);
+        let own = self.boxes.iter().find(|(_, read)| read.header.source == member);
         own.map_or_else(|| format!("rank {}", member.0), |(id, _)| id.clone())
     }
 
     /// When `member`'s last record was made.
     fn end_us(&self, member: Member) -> Option<u64> {
-        let (_, read) = self.boxes.iter().find(|(_, read)| read.header.teller == member)?;
+        let (_, read) = self.boxes.iter().find(|(_, read)| read.header.source == member)?;
         Some(read.header.clock_start_us + read.records.last()?.at.0)
     }
 
@@ -245,7 +245,7 @@ impl Cluster<'_> {
             return Some((member, at_us, if by_itself { "ended" } else { "killed" }));
         }
         let ends = self.boxes.iter().filter_map(|(_, read)| {
-            let member = read.header.teller;
+            let member = read.header.source;
             Some((self.end_us(member)?, member))
         });
         ends.min().map(|(at_us, member)| (member, at_us, "silent"))
@@ -259,22 +259,22 @@ impl Cluster<'_> {
 
     fn merged(&self) -> Vec<(u64, Record)> {
         let boxes = self.boxes.iter().map(|(_, read)| (read.header.clock_start_us, &*read.records));
-        let tellers = boxes.chain(self.simulator);
+        let sources = boxes.chain(self.simulator);
         let on_clock = |(start_us, records): (u64, &[Record])| {
             let at = |record: &Record| (start_us + record.at.0, *record);
             records.iter().map(at).collect::<Vec<_>>()
         };
-        tellers.flat_map(on_clock).collect()
+        sources.flat_map(on_clock).collect()
     }
 }
 
 /// The cluster as the records unfold it.
-struct Scene<'a> {
+struct FailureContext<'a> {
     cluster: Cluster<'a>,
     failed: Member,
     failed_at_us: u64,
     /// By rank; of those whose boxes were read.
-    stories: BTreeMap<Member, Story>,
+    states: BTreeMap<Member, KnownState>,
     /// When a replica became leader of which term, and its last message's number.
     elected: BTreeMap<Member, (u64, Term)>,
     last_sent: BTreeMap<Member, u64>,
@@ -282,17 +282,17 @@ struct Scene<'a> {
     answers: BTreeMap<RequestKey, LaterAnswer>,
 }
 
-impl<'a> Scene<'a> {
-    fn new(cluster: Cluster<'a>, failed: Member, failed_at_us: u64) -> Scene<'a> {
-        let story = |(_, read): &(String, ReadBox)| {
-            (read.header.teller, Story::new(read.first_number == 1))
+impl<'a> FailureContext<'a> {
+    fn new(cluster: Cluster<'a>, failed: Member, failed_at_us: u64) -> FailureContext<'a> {
+        let state = |(_, read): &(String, ReadBox)| {
+            (read.header.source, KnownState::new(read.first_number == 1))
         };
         let replicas = cluster.boxes.iter().map(|(_, read)| read.header.replicas).max();
-        Scene {
+        FailureContext {
             cluster,
             failed,
             failed_at_us,
-            stories: cluster.boxes.iter().map(story).collect(),
+            states: cluster.boxes.iter().map(state).collect(),
             elected: BTreeMap::new(),
             last_sent: BTreeMap::new(),
             flights: Flights::new(replicas.unwrap_or(0), cluster.simulator.is_some()),
@@ -302,20 +302,20 @@ impl<'a> Scene<'a> {
 
     fn take_in(&mut self, at_us: u64, record: &Record) {
         self.flights.take_in(at_us, record);
-        if record.teller == SIMULATOR {
+        if record.source == SIMULATOR {
             return;
         }
         match record.fact {
             Fact::State(Event::BecameLeader { term, .. }) => {
-                self.elected.insert(record.teller, (at_us, term));
+                self.elected.insert(record.source, (at_us, term));
             }
             Fact::Sent { number, .. } => {
-                self.last_sent.insert(record.teller, number);
+                self.last_sent.insert(record.source, number);
             }
             _ => {}
         }
-        if let Some(story) = self.stories.get_mut(&record.teller) {
-            story.take_in(record);
+        if let Some(state) = self.states.get_mut(&record.source) {
+            state.take_in(record);
         }
     }
 
@@ -334,11 +334,11 @@ impl<'a> Scene<'a> {
             silent_for_us: self.failed_at_us - end_us,
         };
         let mut leaders: Vec<Leader> = self
-            .stories
+            .states
             .iter()
-            .filter(|(_, story)| story.role == Some(RoleName::Leader))
+            .filter(|(_, state)| state.role == Some(RoleName::Leader))
             .filter(|(member, _)| **member == self.failed || self.is_heard_from(**member))
-            .map(|(member, story)| self.leader(*member, story.term.unwrap_or(0)))
+            .map(|(member, state)| self.leader(*member, state.term.unwrap_or(0)))
             .collect();
         leaders.sort_by_key(|leader| std::cmp::Reverse(leader.term));
         let replicas = self.cluster.boxes.iter().map(|(id, read)| self.state(id, read)).collect();
@@ -358,15 +358,15 @@ impl<'a> Scene<'a> {
     }
 
     fn state(&self, id: &str, read: &ReadBox) -> ReplicaState {
-        let member = read.header.teller;
-        let story = &self.stories[&member];
+        let member = read.header.source;
+        let state = &self.states[&member];
         let end_us = self.cluster.end_us(member).unwrap_or(read.header.clock_start_us);
         ReplicaState {
             replica: id.to_owned(),
-            role: story.role.map(RoleName::name),
-            term: story.term,
-            last: story.last().map(|(index, term)| Registered { index, term }),
-            commit: story.commit,
+            role: state.role.map(RoleName::name),
+            term: state.term,
+            last: state.last().map(|(index, term)| Registered { index, term }),
+            commit: state.commit,
             last_sent: self.last_sent.get(&member).copied(),
             box_ends_us: self.relative(end_us),
             records: read.records.len(),
@@ -378,11 +378,11 @@ impl<'a> Scene<'a> {
     fn note_later(&mut self, at_us: u64, record: &Record, postmortem: &mut Postmortem) {
         match record.fact {
             Fact::Answered { client, request, outcome, .. } => {
-                let answer = LaterAnswer { by: record.teller, outcome, at_us };
+                let answer = LaterAnswer { by: record.source, outcome, at_us };
                 self.answers.entry((client, request)).or_insert(answer);
             }
             Fact::State(Event::BecameLeader { term, .. }) if postmortem.next_leader.is_none() => {
-                postmortem.next_leader = Some(self.leader(record.teller, term));
+                postmortem.next_leader = Some(self.leader(record.source, term));
             }
             _ => {}
         }
@@ -397,20 +397,20 @@ impl<'a> Scene<'a> {
             kind: flight.kind.name(),
             why: crate::record::why_name(flight.why),
             sent_us: self.relative(flight.sent_us),
-            fate: flight.landing.name(),
+            fate: flight.flight_end.name(),
         });
         in_flight.collect()
     }
 
     /// The requests that were open `then`, in the order of their coming.
-    fn requests(&self, then: &BTreeMap<Member, Story>) -> Vec<OpenRequest> {
+    fn requests(&self, then: &BTreeMap<Member, KnownState>) -> Vec<OpenRequest> {
         let mut requests = Vec::new();
-        for (member, story) in then {
+        for (member, state) in then {
             // What another replica took with it when it failed belongs to that failure.
             if *member != self.failed && !self.is_heard_from(*member) {
                 continue;
             }
-            for (key, open) in &story.open {
+            for (key, open) in &state.open {
                 requests.push(self.request(*member, key, open, then));
             }
         }
@@ -423,9 +423,9 @@ impl<'a> Scene<'a> {
         member: Member,
         key: &RequestKey,
         open: &Open,
-        then: &BTreeMap<Member, Story>,
+        then: &BTreeMap<Member, KnownState>,
     ) -> OpenRequest {
-        let start_us = |(_, read): &&(String, ReadBox)| read.header.teller == member;
+        let start_us = |(_, read): &&(String, ReadBox)| read.header.source == member;
         let own = self.cluster.boxes.iter().find(start_us);
         let asked_at_us = own.map_or(0, |(_, read)| read.header.clock_start_us) + open.at.0;
         let at_failure = self.progress(member, open, then);
@@ -440,8 +440,8 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn progress(&self, member: Member, open: &Open, then: &BTreeMap<Member, Story>) -> Where {
-        let story = &then[&member];
+    fn progress(&self, member: Member, open: &Open, then: &BTreeMap<Member, KnownState>) -> Where {
+        let state = &then[&member];
         let Some((index, term)) = open.place else {
             return match (open.held, open.put) {
                 (true, _) => Where::Held,
@@ -450,14 +450,14 @@ impl<'a> Scene<'a> {
             };
         };
         let entry = Registered { index, term };
-        if story.has_committed(index) {
+        if state.has_committed(index) {
             return Where::Committed { entry };
         }
-        if story.batched < index {
+        if state.batched < index {
             return Where::Appended { entry };
         }
         let others = then.iter().filter(|(other, _)| **other != member);
-        let holding = others.filter(|(_, story)| story.term_at(index) == Some(term));
+        let holding = others.filter(|(_, state)| state.term_at(index) == Some(term));
         let holders = holding.map(|(other, _)| self.cluster.name(*other)).collect();
         Where::Replicating { entry, holders }
     }
@@ -469,9 +469,9 @@ impl<'a> Scene<'a> {
             return Later::Answered { by, outcome: outcome.name(), after_us };
         }
         if let Some((index, term)) = open.place {
-            let committed = |(_, story): &(&Member, &Story)| story.has_committed(index);
-            for (by, story) in self.stories.iter().filter(committed) {
-                match story.term_at(index) {
+            let committed = |(_, state): &(&Member, &KnownState)| state.has_committed(index);
+            for (by, state) in self.states.iter().filter(committed) {
+                match state.term_at(index) {
                     Some(found) if found == term => {
                         return Later::Committed { by: self.cluster.name(*by) };
                     }

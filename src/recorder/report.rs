@@ -39,7 +39,7 @@ impl Postmortem {
         let at = failure.at_us as f64 / 1e6;
         writeln!(f, "Replica {} {what} at {at:.6} s of the run.", failure.replica)?;
         if failure.silent_for_us > 0 {
-            writeln!(f, "Its last record is {} older.", Span(failure.silent_for_us))?;
+            writeln!(f, "Its last record is {} older.", TimeSpan(failure.silent_for_us))?;
         }
         for leader in &self.leaders {
             let who = if leader.replica == failure.replica { "It" } else { &leader.replica };
@@ -199,16 +199,16 @@ impl Display for Relative {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => write!(f, "at that moment"),
-            later if later > 0 => write!(f, "{} later", Span(later.unsigned_abs())),
-            earlier => write!(f, "{} before", Span(earlier.unsigned_abs())),
+            later if later > 0 => write!(f, "{} later", TimeSpan(later.unsigned_abs())),
+            earlier => write!(f, "{} before", TimeSpan(earlier.unsigned_abs())),
         }
     }
 }
 
 /// A span of microseconds, in the unit that fits.
-struct Span(u64);
+struct TimeSpan(u64);
 
-impl Display for Span {
+impl Display for TimeSpan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             0..10_000 => write!(f, "{} us", self.0),

@@ -9,7 +9,7 @@ use super::*;
 use crate::raft::{Event, Micros};
 use crate::record::Fact;
 
-const HEADER: BoxHeader = BoxHeader { teller: Member(2), replicas: 5, clock_start_us: 1 << 50 };
+const HEADER: BoxHeader = BoxHeader { source: Member(2), replicas: 5, clock_start_us: 1 << 50 };
 
 struct Bench(TempDir);
 
@@ -43,7 +43,7 @@ impl Bench {
 /// All of one time, so that only their numbers order them.
 fn record(number: u64) -> Record {
     let fact = Fact::State(Event::Committed { through: number });
-    Record { at: Micros(7), teller: HEADER.teller, fact }
+    Record { at: Micros(7), source: HEADER.source, fact }
 }
 
 fn records(numbers: impl Iterator<Item = u64>) -> Vec<Record> {

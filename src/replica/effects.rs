@@ -1,7 +1,7 @@
 //! How committed entries take effect, and who is answered then (rules R1 to R3, R10, R22, R27).
 
 use super::requests::Pending;
-use super::{Desk, Replica};
+use super::{Replica, StepContext};
 use crate::interface::Outcome;
 use crate::kv::Command;
 use crate::raft::{Index, Output, Term};
@@ -13,35 +13,35 @@ impl Replica {
         &mut self,
         through: Index,
         outputs: &mut Vec<Output>,
-        desk: &mut Desk<'_, impl Sink>,
+        context: &mut StepContext<'_, impl Sink>,
     ) {
         if self.raft.is_leader() {
             self.committed_as_leader = through;
-            self.advance(through, outputs, desk);
+            self.advance(through, outputs, context);
         } else {
-            self.apply_through(through, outputs, desk);
+            self.apply_through(through, outputs, context);
         }
     }
 
     /// A leader has told that the log is committed up to `told`, and this replica's agrees with it so
     /// far: all up to there has been answered, by that leader or one before it. A replica that was
     /// deposed with committed puts unanswered goes on from where it stopped only so.
-    pub(super) fn follow_commit(&mut self, told: Index, desk: &mut Desk<'_, impl Sink>) {
+    pub(super) fn follow_commit(&mut self, told: Index, context: &mut StepContext<'_, impl Sink>) {
         let through = told.min(self.raft.commit());
         if self.applied < through && !self.raft.is_leader() {
             let mut outputs = std::mem::take(&mut self.scratch);
-            self.apply_through(through, &mut outputs, desk);
-            self.obey_all(&mut outputs, desk);
+            self.apply_through(through, &mut outputs, context);
+            self.perform_all(&mut outputs, context);
             self.scratch = outputs;
         }
     }
 
     /// Does what the pacer has held back, as far as it allows that now.
-    pub(super) fn catch_up(&mut self, desk: &mut Desk<'_, impl Sink>) {
+    pub(super) fn catch_up(&mut self, context: &mut StepContext<'_, impl Sink>) {
         if self.has_answers_to_make() {
             let mut outputs = std::mem::take(&mut self.scratch);
-            self.advance(self.raft.commit(), &mut outputs, desk);
-            self.obey_all(&mut outputs, desk);
+            self.advance(self.raft.commit(), &mut outputs, context);
+            self.perform_all(&mut outputs, context);
             self.scratch = outputs;
         }
     }
@@ -62,15 +62,15 @@ impl Replica {
         &mut self,
         through: Index,
         outputs: &mut Vec<Output>,
-        desk: &mut Desk<'_, impl Sink>,
+        context: &mut StepContext<'_, impl Sink>,
     ) {
-        while self.pacer.allows(desk.now) {
+        while self.pacer.allows(context.now) {
             if let Some(Pending { client, mid }) = self.dead.pop_front() {
-                self.answer(client, mid, Outcome::Redirect, None, desk);
+                self.answer(client, mid, Outcome::Redirect, None, context);
             } else if self.ready_reads.front().is_some_and(|(needed, _)| *needed <= self.applied) {
-                self.answer_ready_read(desk);
+                self.answer_ready_read(context);
             } else if self.raft.is_leader() && self.applied < through {
-                self.apply_next(outputs, desk);
+                self.apply_next(outputs, context);
             } else {
                 return;
             }
@@ -82,16 +82,16 @@ impl Replica {
         &mut self,
         through: Index,
         outputs: &mut Vec<Output>,
-        desk: &mut Desk<'_, impl Sink>,
+        context: &mut StepContext<'_, impl Sink>,
     ) {
         while self.applied < through {
-            self.apply_next(outputs, desk);
-            self.advance(0, outputs, desk);
+            self.apply_next(outputs, context);
+            self.advance(0, outputs, context);
         }
     }
 
     /// Applies the next committed entry, and settles who waits for it.
-    fn apply_next(&mut self, outputs: &mut Vec<Output>, desk: &mut Desk<'_, impl Sink>) {
+    fn apply_next(&mut self, outputs: &mut Vec<Output>, context: &mut StepContext<'_, impl Sink>) {
         self.applied += 1;
         let index = self.applied;
         let Some(entry) = self.raft.log().entry(index) else {
@@ -100,18 +100,18 @@ impl Replica {
         let (term, bytes) = (entry.term, entry.command.clone());
         let command = Command::decode(&bytes);
         let mid = command.as_ref().map_or("", Command::mid);
-        desk.sink.begin(Work::Apply { index, term, mid });
+        context.sink.begin(Work::Apply { index, term, mid });
         if let Some(command) = &command {
             self.store.apply(command);
             if self.writes.get(command.key()) == Some(&index) {
                 self.writes.remove(command.key());
             }
         }
-        self.settle(index, term, command.as_ref(), desk);
+        self.settle(index, term, command.as_ref(), context);
         for request in self.blocked_reads.remove(&index).unwrap_or_default() {
-            self.ask_core(request, outputs, desk.now);
+            self.ask_core(request, outputs, context.now);
         }
-        desk.sink.end();
+        context.sink.end();
     }
 
     /// An entry of `term` takes effect at `index`: whoever is owed an answer gets it (rule R2).
@@ -120,7 +120,7 @@ impl Replica {
         index: Index,
         term: Term,
         command: Option<&Command<'_>>,
-        desk: &mut Desk<'_, impl Sink>,
+        context: &mut StepContext<'_, impl Sink>,
     ) {
         if term > self.applied_term {
             self.applied_term = term;
@@ -146,12 +146,12 @@ impl Replica {
         let place = Some((index, term));
         match (accepted_here, command) {
             (Some(pending), _) if own_term => {
-                self.answer(pending.client, pending.mid, Outcome::Ok(None), place, desk);
+                self.answer(pending.client, pending.mid, Outcome::Ok(None), place, context);
             }
             // Rule R3: what an earlier leader took in and nobody is known to have answered.
             (_, Some(command)) if !own_term && index > self.answer_above => {
                 if let Some(client) = command.client() {
-                    self.answer(client, command.mid().into(), Outcome::Ok(None), place, desk);
+                    self.answer(client, command.mid().into(), Outcome::Ok(None), place, context);
                 }
             }
             _ => {}

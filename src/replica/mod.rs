@@ -141,33 +141,34 @@ impl Replica {
         out: &mut Vec<Datagram>,
         sink: &mut impl Sink,
     ) {
-        let mut desk = Desk { now, me: self.members.me(), has_begun: false, out, sink };
+        let mut context = StepContext { now, me: self.members.me(), has_begun: false, out, sink };
         match arrival {
             Arrival::Wake => {
                 if now >= self.raft.deadline() {
-                    self.drive(Input::Wake, &mut desk);
+                    self.drive(Input::Wake, &mut context);
                 }
-                self.send_on_expired(&mut desk);
+                self.send_on_expired(&mut context);
             }
             Arrival::Peer { from, number, message } => {
-                self.on_peer(from, number, message, &mut desk);
+                self.on_peer(from, number, message, &mut context);
             }
             Arrival::Request(request) => {
                 let put = matches!(request.operation, crate::interface::Operation::Put { .. });
                 let id = request_id(&request.mid);
-                desk.begin(Fact::Asked { client: request.client, request: id, put });
-                self.on_request(request, &mut desk);
+                context.begin(Fact::Asked { client: request.client, request: id, put });
+                self.on_request(request, &mut context);
             }
             Arrival::BadRequest { request: BadRequest { client, mid, put }, reason, bytes } => {
-                desk.begin(Fact::Asked { client, request: request_id(&mid), put });
-                self.refuse(client, mid, (reason, bytes), &mut desk);
+                context.begin(Fact::Asked { client, request: request_id(&mid), put });
+                self.refuse(client, mid, (reason, bytes), &mut context);
             }
             Arrival::Garbage { reason, bytes } => {
-                desk.begin(Fact::Garbage { reason, bytes: bytes.try_into().unwrap_or(u32::MAX) });
+                context
+                    .begin(Fact::Garbage { reason, bytes: bytes.try_into().unwrap_or(u32::MAX) });
             }
         }
-        self.catch_up(&mut desk);
-        self.serve_held(&mut desk);
+        self.catch_up(&mut context);
+        self.serve_held(&mut context);
     }
 
     /// When to call `step` with `Wake`.
@@ -202,7 +203,7 @@ impl Replica {
         from: Member,
         number: u64,
         message: Message,
-        desk: &mut Desk<'_, impl Sink>,
+        context: &mut StepContext<'_, impl Sink>,
     ) {
         let (kind, why, term) = (message.kind(), message.why(), message.term());
         let mut outputs = std::mem::take(&mut self.scratch);
@@ -210,54 +211,59 @@ impl Replica {
         match &message {
             Message::Append(append) => told = append.commit.min(append.through()),
             Message::AppendReply(reply) => {
-                self.pacer.on_append_reply(desk.now, reply.term, reply.round);
+                self.pacer.on_append_reply(context.now, reply.term, reply.round);
             }
             _ => {}
         }
         let input = Input::Message { from, message };
-        let disposition = self.raft.step(desk.now, input, &mut outputs);
+        let disposition = self.raft.step(context.now, input, &mut outputs);
         let disposition = disposition.unwrap_or(Disposition::Implausible);
-        desk.begin(Fact::Received { from, number, kind, why, term, disposition });
-        self.obey_all(&mut outputs, desk);
+        context.begin(Fact::Received { from, number, kind, why, term, disposition });
+        self.perform_all(&mut outputs, context);
         self.scratch = outputs;
         if matches!(disposition, Disposition::Accepted | Disposition::Duplicate) {
-            self.follow_commit(told, desk);
+            self.follow_commit(told, context);
         }
     }
 
     /// Hands `input`, which is no message, to the core and does what it says.
-    fn drive(&mut self, input: Input, desk: &mut Desk<'_, impl Sink>) {
+    fn drive(&mut self, input: Input, context: &mut StepContext<'_, impl Sink>) {
         let mut outputs = std::mem::take(&mut self.scratch);
-        self.raft.step(desk.now, input, &mut outputs);
-        self.obey_all(&mut outputs, desk);
+        self.raft.step(context.now, input, &mut outputs);
+        self.perform_all(&mut outputs, context);
         self.scratch = outputs;
     }
 
     /// Does all of `outputs`, and what is appended to them meanwhile; they are empty then.
-    fn obey_all(&mut self, outputs: &mut Vec<Output>, desk: &mut Desk<'_, impl Sink>) {
+    fn perform_all(&mut self, outputs: &mut Vec<Output>, context: &mut StepContext<'_, impl Sink>) {
         let mut next = 0;
         while next < outputs.len() {
             let output = std::mem::replace(&mut outputs[next], Output::Commit { through: 0 });
             next += 1;
-            self.obey(output, outputs, desk);
+            self.perform(output, outputs, context);
         }
         outputs.clear();
     }
 
     /// Does one thing that the core says; further steps of the core append to `outputs`.
-    fn obey(&mut self, output: Output, outputs: &mut Vec<Output>, desk: &mut Desk<'_, impl Sink>) {
+    fn perform(
+        &mut self,
+        output: Output,
+        outputs: &mut Vec<Output>,
+        context: &mut StepContext<'_, impl Sink>,
+    ) {
         match output {
-            Output::Send { to, message, why } => self.send(to, message, why, desk),
-            Output::Commit { through } => self.on_commit(through, outputs, desk),
-            Output::Taken { index, .. } => self.on_taken(index, desk),
-            Output::ReadReady(ticket) => self.on_read_ready(ticket, outputs, desk),
-            Output::Refused(ticket, _) => self.on_refused(ticket, desk),
-            Output::Event(event) => self.on_event(event, desk),
+            Output::Send { to, message, why } => self.send(to, message, why, context),
+            Output::Commit { through } => self.on_commit(through, outputs, context),
+            Output::Taken { index, .. } => self.on_taken(index, context),
+            Output::ReadReady(ticket) => self.on_read_ready(ticket, outputs, context),
+            Output::Refused(ticket, _) => self.on_refused(ticket, context),
+            Output::Event(event) => self.on_event(event, context),
         }
     }
 
-    fn on_event(&mut self, event: Event, desk: &mut Desk<'_, impl Sink>) {
-        desk.record(Fact::State(event));
+    fn on_event(&mut self, event: Event, context: &mut StepContext<'_, impl Sink>) {
+        context.record(Fact::State(event));
         match event {
             // Rule R3. What this replica committed itself it has answered as far as applied.
             Event::BecameLeader { heard_commit, .. } => {
@@ -266,23 +272,29 @@ impl Replica {
             }
             Event::SteppedDown { .. } => {
                 self.pacer.on_stepped_down();
-                self.release_reads(desk);
+                self.release_reads(context);
             }
             _ => {}
         }
     }
 
     /// Sends to replicas, numbered (design §5).
-    fn send(&mut self, to: To, mut message: Message, why: Why, desk: &mut Desk<'_, impl Sink>) {
+    fn send(
+        &mut self,
+        to: To,
+        mut message: Message,
+        why: Why,
+        context: &mut StepContext<'_, impl Sink>,
+    ) {
         let mut own_round = None;
         if let Message::Append(append) = &mut message
-            && append.leader == desk.me
+            && append.leader == context.me
         {
             // Rule R2: no commit index goes out before the puts up to it are answered (R27).
             append.commit = append.commit.min(self.applied);
             own_round = Some((append.term, append.round)).filter(|_| append.wants_answer);
         }
-        self.number += to.receivers(desk.me, self.members.count()).len() as u64;
+        self.number += to.receivers(context.me, self.members.count()).len() as u64;
         let (first, entries) = match &message {
             Message::Append(append) => (append.previous.index + 1, append.entries.len()),
             Message::AppendReply(reply) => (reply.through, 0),
@@ -299,11 +311,11 @@ impl Replica {
         let datagram = self.datagram(destination, Payload::Peer { number, message });
         let length = encoded_length(&self.members, &datagram);
         let (bytes, entries) = (length as u32, entries as u32);
-        desk.record(Fact::Sent { to, number, kind, why, term, first, entries, bytes });
-        desk.out.push(datagram);
-        self.pacer.on_sent(desk.now, length);
+        context.record(Fact::Sent { to, number, kind, why, term, first, entries, bytes });
+        context.out.push(datagram);
+        self.pacer.on_sent(context.now, length);
         if let Some((term, round)) = own_round {
-            self.pacer.on_append(desk.now, term, round);
+            self.pacer.on_append(context.now, term, round);
         }
     }
 
@@ -322,27 +334,27 @@ impl Replica {
         mid: Text,
         outcome: Outcome,
         place: Option<(Index, Term)>,
-        desk: &mut Desk<'_, impl Sink>,
+        context: &mut StepContext<'_, impl Sink>,
     ) {
         let kind = AnswerKind::of(&outcome);
         let (index, term) = place.unwrap_or_default();
-        desk.sink.begin(Work::Answer { index, term, mid: &mid, outcome: kind });
+        context.sink.begin(Work::Answer { index, term, mid: &mid, outcome: kind });
         let request = request_id(&mid);
-        desk.record(Fact::Answered { client, request, outcome: kind, index, term });
+        context.record(Fact::Answered { client, request, outcome: kind, index, term });
         let mut datagram = self.datagram(client, Payload::Answer { mid, outcome });
         if kind == AnswerKind::Redirect {
             // A client must not be sent where nobody is, nor back to here.
-            let leader = self.raft.live_leader(desk.now).filter(|leader| *leader != desk.me);
+            let leader = self.raft.live_leader(context.now).filter(|leader| *leader != context.me);
             datagram.leader = self.members.leader_address(leader);
         }
-        self.pacer.on_answer(desk.now, encoded_length(&self.members, &datagram));
-        desk.out.push(datagram);
-        desk.sink.end();
+        self.pacer.on_answer(context.now, encoded_length(&self.members, &datagram));
+        context.out.push(datagram);
+        context.sink.end();
     }
 }
 
 /// What a step works with.
-struct Desk<'a, S: Sink> {
+struct StepContext<'a, S: Sink> {
     now: Micros,
     me: Member,
     /// Whether the fact that begins the step has been told.
@@ -351,12 +363,12 @@ struct Desk<'a, S: Sink> {
     sink: &'a mut S,
 }
 
-impl<S: Sink> Desk<'_, S> {
+impl<S: Sink> StepContext<'_, S> {
     /// The step begins with `fact`.
     #[inline(always)]
     fn begin(&mut self, fact: Fact) {
         self.has_begun = true;
-        self.sink.record(&Record { at: self.now, teller: self.me, fact });
+        self.sink.record(&Record { at: self.now, source: self.me, fact });
     }
 
     /// Inlined, and the sinks with it: here it is known what fact it is.
@@ -366,7 +378,7 @@ impl<S: Sink> Desk<'_, S> {
             // Nothing came in: the replica's time had come.
             self.begin(Fact::Woken);
         }
-        self.sink.record(&Record { at: self.now, teller: self.me, fact });
+        self.sink.record(&Record { at: self.now, source: self.me, fact });
     }
 
     fn record_held(&mut self, client: Address, request: RequestId) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
-use super::{Desk, Replica};
+use super::{Replica, StepContext};
 use crate::interface::{Address, Operation, Outcome, Request, Text};
 use crate::kv::Command;
 use crate::raft::{Index, Input, Member, Micros, Output, Ticket};
@@ -91,18 +91,22 @@ impl Redirected {
 }
 
 impl Replica {
-    pub(super) fn on_request(&mut self, request: Request, desk: &mut Desk<'_, impl Sink>) {
+    pub(super) fn on_request(
+        &mut self,
+        request: Request,
+        context: &mut StepContext<'_, impl Sink>,
+    ) {
         let heard = self.raft.times_heard();
-        if let Some(request) = self.try_serve(request, heard, desk) {
-            self.hold(request, desk);
+        if let Some(request) = self.try_serve(request, heard, context) {
+            self.hold(request, context);
         }
     }
 
-    fn hold(&mut self, request: Request, desk: &mut Desk<'_, impl Sink>) {
-        desk.record_held(request.client, request_id(&request.mid));
+    fn hold(&mut self, request: Request, context: &mut StepContext<'_, impl Sink>) {
+        context.record_held(request.client, request_id(&request.mid));
         self.held.hold_time = Micros(self.raft.tuning().hold_time_us);
         let heard = self.raft.times_heard();
-        self.held.queue.push_back(Held { since: desk.now, heard, request });
+        self.held.queue.push_back(Held { since: context.now, heard, request });
     }
 
     /// Serves or redirects the request, or gives it back if it must be kept. It came when appends
@@ -111,31 +115,31 @@ impl Replica {
         &mut self,
         request: Request,
         heard_then: u64,
-        desk: &mut Desk<'_, impl Sink>,
+        context: &mut StepContext<'_, impl Sink>,
     ) -> Option<Request> {
         if self.raft.is_leader() {
             return match &request.operation {
                 Operation::Get { key } => {
                     let key = key.clone();
-                    self.read(&key, request, desk);
+                    self.read(&key, request, context);
                     None
                 }
                 // Rule R6: out of touch with its quorum, a leader takes in nothing.
-                Operation::Put { .. } if !self.raft.accepts_proposals(desk.now) => Some(request),
+                Operation::Put { .. } if !self.raft.accepts_proposals(context.now) => Some(request),
                 Operation::Put { key, value } => {
                     let (key, value) = (key.clone(), value.clone());
-                    self.propose(request, &key, &value, desk);
+                    self.propose(request, &key, &value, context);
                     None
                 }
             };
         }
-        match self.raft.live_leader(desk.now) {
-            Some(leader) if !self.has_come_back(&request, heard_then, leader, desk.now) => {
-                if !self.pacer.allows(desk.now) {
+        match self.raft.live_leader(context.now) {
+            Some(leader) if !self.has_come_back(&request, heard_then, leader, context.now) => {
+                if !self.pacer.allows(context.now) {
                     self.held.known = None;
                     return Some(request);
                 }
-                self.redirect(request, desk);
+                self.redirect(request, context);
                 None
             }
             _ => Some(request),
@@ -157,19 +161,19 @@ impl Replica {
         was_there || self.held.redirected.comes_back(heard, now, request)
     }
 
-    fn redirect(&mut self, request: Request, desk: &mut Desk<'_, impl Sink>) {
-        self.held.redirected.note(self.raft.times_heard(), desk.now, &request);
-        self.answer(request.client, request.mid, Outcome::Redirect, None, desk);
+    fn redirect(&mut self, request: Request, context: &mut StepContext<'_, impl Sink>) {
+        self.held.redirected.note(self.raft.times_heard(), context.now, &request);
+        self.answer(request.client, request.mid, Outcome::Redirect, None, context);
     }
 
     /// A read waits behind writes of its key that this leader has accepted, then asks the core.
-    fn read(&mut self, key: &str, request: Request, desk: &mut Desk<'_, impl Sink>) {
+    fn read(&mut self, key: &str, request: Request, context: &mut StepContext<'_, impl Sink>) {
         if let Some(index) = self.writes.get(key) {
             self.blocked_reads.entry(*index).or_default().push(request);
             return;
         }
         let ticket = self.ticket_for(request);
-        self.drive(Input::Read { ticket }, desk);
+        self.drive(Input::Read { ticket }, context);
     }
 
     /// The same while outputs of the core are being done.
@@ -189,23 +193,23 @@ impl Replica {
         request: Request,
         key: &Text,
         value: &str,
-        desk: &mut Desk<'_, impl Sink>,
+        context: &mut StepContext<'_, impl Sink>,
     ) {
         let command = Command::put(request.client, &request.mid, key, value).encode();
         if command.len() > MOST_COMMAND_BYTES {
             let why = (Garbage::LongCommand, command.len());
-            return self.refuse(request.client, request.mid, why, desk);
+            return self.refuse(request.client, request.mid, why, context);
         }
         self.writes.insert(key.clone(), self.raft.log().last_index() + 1);
         self.proposed = Some(request);
         self.next_ticket += 1;
-        self.drive(Input::Propose { ticket: self.next_ticket, command }, desk);
+        self.drive(Input::Propose { ticket: self.next_ticket, command }, context);
     }
 
-    pub(super) fn on_taken(&mut self, index: Index, desk: &mut Desk<'_, impl Sink>) {
+    pub(super) fn on_taken(&mut self, index: Index, context: &mut StepContext<'_, impl Sink>) {
         if let Some(Request { client, mid, .. }) = self.proposed.take() {
             let (request, term) = (request_id(&mid), self.raft.term());
-            desk.record(Fact::Taken { client, request, index, term });
+            context.record(Fact::Taken { client, request, index, term });
             self.pending.insert((index, term), Pending { client, mid });
         }
     }
@@ -215,16 +219,16 @@ impl Replica {
         &mut self,
         ticket: Ticket,
         outputs: &mut Vec<Output>,
-        desk: &mut Desk<'_, impl Sink>,
+        context: &mut StepContext<'_, impl Sink>,
     ) {
         if let Some(request) = self.reads.remove(&ticket) {
             self.ready_reads.push_back((self.raft.commit(), request));
-            self.advance(0, outputs, desk);
+            self.advance(0, outputs, context);
         }
     }
 
     /// Rule R10: the value is that of the moment of the answer.
-    pub(super) fn answer_ready_read(&mut self, desk: &mut Desk<'_, impl Sink>) {
+    pub(super) fn answer_ready_read(&mut self, context: &mut StepContext<'_, impl Sink>) {
         let Some((_, request)) = self.ready_reads.pop_front() else {
             return;
         };
@@ -233,11 +237,11 @@ impl Replica {
             match self.length_if_too_long(&request, &value) {
                 None => {
                     let outcome = Outcome::Ok(Some(value));
-                    self.answer(request.client, request.mid, outcome, None, desk);
+                    self.answer(request.client, request.mid, outcome, None, context);
                 }
                 Some(bytes) => {
                     let why = (Garbage::LongAnswer, bytes);
-                    self.refuse(request.client, request.mid, why, desk);
+                    self.refuse(request.client, request.mid, why, context);
                 }
             }
         }
@@ -261,47 +265,47 @@ impl Replica {
         client: Address,
         mid: Text,
         (reason, bytes): (Garbage, usize),
-        desk: &mut Desk<'_, impl Sink>,
+        context: &mut StepContext<'_, impl Sink>,
     ) {
         let (request, bytes) = (request_id(&mid), bytes.try_into().unwrap_or(u32::MAX));
-        desk.record(Fact::Refused { client, request, reason, bytes });
-        self.answer(client, mid, Outcome::Fail, None, desk);
+        context.record(Fact::Refused { client, request, reason, bytes });
+        self.answer(client, mid, Outcome::Fail, None, context);
     }
 
     /// The core took it into no log: keep it until a leader is known.
-    pub(super) fn on_refused(&mut self, ticket: Ticket, desk: &mut Desk<'_, impl Sink>) {
+    pub(super) fn on_refused(&mut self, ticket: Ticket, context: &mut StepContext<'_, impl Sink>) {
         let request = self.reads.remove(&ticket).or_else(|| self.proposed.take());
         if let Some(request) = request {
-            self.hold(request, desk);
+            self.hold(request, context);
         }
     }
 
     /// Rule R2: reads do not outlive the leadership they were asked in.
-    pub(super) fn release_reads(&mut self, desk: &mut Desk<'_, impl Sink>) {
+    pub(super) fn release_reads(&mut self, context: &mut StepContext<'_, impl Sink>) {
         self.writes.clear();
         for (_, request) in std::mem::take(&mut self.ready_reads) {
-            self.hold(request, desk);
+            self.hold(request, context);
         }
         for request in std::mem::take(&mut self.blocked_reads).into_values().flatten() {
-            self.hold(request, desk);
+            self.hold(request, context);
         }
     }
 
     /// Looks at the held requests again if something has changed for them.
-    pub(super) fn serve_held(&mut self, desk: &mut Desk<'_, impl Sink>) {
+    pub(super) fn serve_held(&mut self, context: &mut StepContext<'_, impl Sink>) {
         if self.held.queue.is_empty() {
             return;
         }
-        let accepts = self.raft.accepts_proposals(desk.now);
-        let known = (accepts, self.raft.live_leader(desk.now), self.raft.times_heard());
+        let accepts = self.raft.accepts_proposals(context.now);
+        let known = (accepts, self.raft.live_leader(context.now), self.raft.times_heard());
         let blocked =
-            self.held.is_paced() && !self.raft.is_leader() && !self.pacer.allows(desk.now);
+            self.held.is_paced() && !self.raft.is_leader() && !self.pacer.allows(context.now);
         if self.held.known == Some(known) || blocked {
             return;
         }
         self.held.known = Some(known);
         for Held { since, heard, request } in std::mem::take(&mut self.held.queue) {
-            if let Some(request) = self.try_serve(request, heard, desk) {
+            if let Some(request) = self.try_serve(request, heard, context) {
                 self.held.queue.push_back(Held { since, heard, request });
             }
         }
@@ -309,12 +313,12 @@ impl Replica {
 
     /// Past the hold time a request is sent on, to whoever the client finds: it may sit on the
     /// minority side of a partition here.
-    pub(super) fn send_on_expired(&mut self, desk: &mut Desk<'_, impl Sink>) {
-        while self.held.expiry() <= desk.now && self.pacer.allows(desk.now) {
+    pub(super) fn send_on_expired(&mut self, context: &mut StepContext<'_, impl Sink>) {
+        while self.held.expiry() <= context.now && self.pacer.allows(context.now) {
             let Some(held) = self.held.queue.pop_front() else {
                 return;
             };
-            self.redirect(held.request, desk);
+            self.redirect(held.request, context);
         }
     }
 }

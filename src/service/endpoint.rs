@@ -38,18 +38,18 @@ const MOST_CONNECTIONS: usize = 64;
 const PUBLISH_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What loop and endpoint share.
-pub(super) struct Bulletin {
+pub(super) struct PublishSignal {
     /// Somebody asks for fresh figures.
     wanted: Notify,
     /// The state as JSON, at the latest publication.
     status: watch::Sender<Arc<str>>,
 }
 
-impl Bulletin {
+impl PublishSignal {
     /// With nothing published.
-    pub fn new() -> Arc<Bulletin> {
+    pub fn new() -> Arc<PublishSignal> {
         let status = watch::Sender::new(Arc::from("{}"));
-        Arc::new(Bulletin { wanted: Notify::new(), status })
+        Arc::new(PublishSignal { wanted: Notify::new(), status })
     }
 
     /// Waits until somebody asks.
@@ -105,7 +105,7 @@ pub(super) struct Endpoint {
     /// Renders the metrics.
     pub metrics: MetricsHandle,
     /// Shared with the loop.
-    pub bulletin: Arc<Bulletin>,
+    pub publish_signal: Arc<PublishSignal>,
 }
 
 impl Endpoint {
@@ -165,11 +165,11 @@ impl Endpoint {
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let (status, kind, body) = match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, "/metrics") => {
-                self.bulletin.fresh().await;
+                self.publish_signal.fresh().await;
                 (StatusCode::OK, "text/plain; version=0.0.4", self.metrics.render())
             }
             (&Method::GET | &Method::HEAD, "/status") => {
-                let status = self.bulletin.fresh().await;
+                let status = self.publish_signal.fresh().await;
                 (StatusCode::OK, "application/json", format!("{status}\n"))
             }
             (&Method::GET | &Method::HEAD, "/healthz") => {

@@ -4,9 +4,9 @@
 //! - [`Arguments`]: `PORT ID OTHERS...` (interface §1), nothing else;
 //! - [`Environment`]: what the launcher's environment asks for (design §8);
 //! - `serve`: the loop, which takes all that is ready, lets the replica decide, and sends;
-//! - `lenses`: where records go: a file, the black box, the log, metrics;
+//! - `instruments`: where records go: a file, the black box, the log, metrics;
 //! - `telemetry`, `endpoint`: metrics, and the thread that serves them over HTTP;
-//! - `spans`: where the time goes, on request; `glance`: which datagrams are worth timing.
+//! - `spans`: where the time goes, on request; `scan`: which datagrams are worth timing.
 //!
 //! The seed of the replica's election timeouts comes from the operating system's randomness: no
 //! two replicas may draw alike, and a replica knows nothing else that tells runs apart. A real run
@@ -16,8 +16,8 @@
 mod arguments;
 mod endpoint;
 mod environment;
-mod glance;
-mod lenses;
+mod instruments;
+mod scan;
 mod serve;
 mod spans;
 mod telemetry;
@@ -33,7 +33,7 @@ use crate::tuning_file::{self, TuningFileError};
 
 pub use arguments::{Arguments, BadArguments};
 pub use environment::{BadEnvironment, Environment};
-use lenses::{Lenses, log_filter, log_to_stderr};
+use instruments::{Instruments, log_filter, log_to_stderr};
 use spans::Spans;
 
 /// Why a replica did not start, or did not end well; each prints as one line.
@@ -99,7 +99,7 @@ fn try_run(arguments: &[OsString]) -> Result<bool, ServiceError> {
     let profile = tuning_file::load(environment.profile.as_deref().unwrap_or("course"))?;
     let clock = MonotonicClock::start();
     spans.anchor(&clock);
-    let mut lenses = Lenses::open(&environment, &members, &clock, spans, &profile);
+    let mut instruments = Instruments::open(&environment, &members, &clock, spans, &profile);
     let seed = RandomState::new().hash_one(0);
     let mut replica = Replica::new(members, profile.tuning, seed, clock.now());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -107,8 +107,8 @@ fn try_run(arguments: &[OsString]) -> Result<bool, ServiceError> {
         .build()
         .map_err(ServiceError::Runtime)?;
     runtime
-        .block_on(serve::serve(port, &mut replica, clock, &mut lenses))
+        .block_on(serve::serve(port, &mut replica, clock, &mut instruments))
         .map_err(|source| ServiceError::Port { port, source })?;
-    lenses.publish(clock.now(), &replica);
-    Ok(lenses.close())
+    instruments.publish(clock.now(), &replica);
+    Ok(instruments.close())
 }

@@ -8,7 +8,7 @@ use rustix::process::{Pid, getppid};
 use tokio::net::UdpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::lenses::Lenses;
+use super::instruments::Instruments;
 use crate::clock::MonotonicClock;
 use crate::raft::Micros;
 use crate::replica::{Arrival, Replica};
@@ -36,7 +36,7 @@ pub(super) async fn serve(
     port: u16,
     replica: &mut Replica,
     clock: MonotonicClock,
-    lenses: &mut Lenses,
+    instruments: &mut Instruments,
 ) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -46,7 +46,7 @@ pub(super) async fn serve(
     let outgoing = vec![replica.hello()];
     let bytes = vec![0; BUFFER_BYTES];
     let cut_off = false;
-    let mut service = Service { socket, replica, clock, lenses, outgoing, bytes, cut_off };
+    let mut service = Service { socket, replica, clock, instruments, outgoing, bytes, cut_off };
     let mut launcher = Launcher::of_process();
     let mut look = tokio::time::interval(ORPHAN_INTERVAL);
     let mut flush = tokio::time::interval(SPANS_INTERVAL);
@@ -61,8 +61,8 @@ pub(super) async fn serve(
                 Some(Gone::Just) => service.outgoing.push(service.replica.hello()),
                 _ => {}
             },
-            _ = flush.tick() => service.lenses.spans.flush(),
-            _ = service.lenses.wanted() => service.publish(),
+            _ = flush.tick() => service.instruments.spans.flush(),
+            _ = service.instruments.wanted() => service.publish(),
             _ = service.ready() => service.take_in(),
         }
     }
@@ -103,7 +103,7 @@ struct Service<'a> {
     socket: UdpSocket,
     replica: &'a mut Replica,
     clock: MonotonicClock,
-    lenses: &'a mut Lenses,
+    instruments: &'a mut Instruments,
     outgoing: Vec<Datagram>,
     bytes: Vec<u8>,
     /// The simulator has closed its socket: SIGTERM will follow.
@@ -150,8 +150,8 @@ impl Service<'_> {
 
     fn on_datagram(&mut self, length: usize) {
         let bytes = &self.bytes[..length];
-        let _receive = self.lenses.spans.receive(bytes);
-        let decode = self.lenses.spans.decode();
+        let _receive = self.instruments.spans.receive(bytes);
+        let decode = self.instruments.spans.decode();
         let arrival = Arrival::of(self.replica.members(), bytes);
         drop(decode);
         self.step(arrival);
@@ -159,20 +159,20 @@ impl Service<'_> {
 
     fn step(&mut self, arrival: Arrival) {
         let before = self.outgoing.len();
-        let step = self.lenses.spans.step(&arrival);
-        self.replica.step(self.clock.now(), arrival, &mut self.outgoing, self.lenses);
+        let step = self.instruments.spans.step(&arrival);
+        self.replica.step(self.clock.now(), arrival, &mut self.outgoing, self.instruments);
         drop(step);
-        self.lenses.spans.mark(before, self.outgoing.len());
+        self.instruments.spans.mark(before, self.outgoing.len());
     }
 
     /// Sends in order. A datagram that cannot be sent is lost, as any datagram may be.
     async fn send_all(&mut self) {
         for (place, datagram) in self.outgoing.drain(..).enumerate() {
-            let span = self.lenses.spans.encode(place, &datagram);
+            let span = self.instruments.spans.encode(place, &datagram);
             encode(self.replica.members(), &datagram, &mut self.bytes);
             drop(span);
             // Held while the socket is full: this is the thread's only task, and waiting is sending.
-            let _send = self.lenses.spans.send(self.bytes.len());
+            let _send = self.instruments.spans.send(self.bytes.len());
             if let Err(error) = self.socket.send(&self.bytes).await {
                 tracing::debug!(%error, bytes = self.bytes.len(), "a datagram was not sent");
                 self.cut_off |= error.kind() == ErrorKind::ConnectionRefused;
@@ -182,6 +182,6 @@ impl Service<'_> {
     }
 
     fn publish(&mut self) {
-        self.lenses.publish(self.clock.now(), self.replica);
+        self.instruments.publish(self.clock.now(), self.replica);
     }
 }

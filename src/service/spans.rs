@@ -7,7 +7,7 @@
 //! 100, by a hash of its MID, so that every replica takes the same ones, and spans all that carries
 //! it; of what carries no MID it takes the first of each kind and then one in 100. All that a spanned
 //! step does is spanned, and what it makes the replica send, if that is nobody else's. That is decided here, before any span is made: what is
-//! not in the sample costs a glance at its bytes, and with spans off not even that.
+//! not in the sample costs a scan of its bytes, and with spans off not even that.
 //!
 //! The replica itself stays pure: it tells its sink when an entry's or an answer's work begins and
 //! ends ([`Work`]), as it tells all else, and times nothing.
@@ -27,8 +27,8 @@ use tracing_subscriber::filter::{Filtered, Targets};
 use tracing_subscriber::{Layer, Registry};
 
 use super::environment::{BadEnvironment, Environment};
-use super::glance::{Glance, mid_of};
-use super::lenses::complain;
+use super::instruments::complain;
+use super::scan::{Scan, mid_of};
 use crate::clock::MonotonicClock;
 use crate::raft::{Index, Kind, Member, Message, Term};
 use crate::record::{Work, request_id};
@@ -317,11 +317,11 @@ impl Spans {
 impl Sample {
     /// Whether the datagram `bytes` is in the sample, and for which MIDs.
     fn look_at(&mut self, bytes: &[u8]) {
-        let glance = Glance::at(bytes);
-        let any = self.gather(glance.mids());
+        let scan = Scan::at(bytes);
+        let any = self.gather(scan.mids());
         self.spanned = !self.mids.is_empty();
         if !any {
-            let kind = Kind::from_name(glance.kind).map_or(OTHER, |kind| kind as usize);
+            let kind = Kind::from_name(scan.kind).map_or(OTHER, |kind| kind as usize);
             self.spanned = self.takes_next(kind);
         }
     }

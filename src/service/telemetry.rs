@@ -1,12 +1,12 @@
-//! A replica's metrics as a lens: the fold, its endpoint, its last figures in a file, and what
+//! A replica's metrics as an instrument: the fold, its endpoint, its last figures in a file, and what
 //! recording costs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::endpoint::{Bulletin, Endpoint, open};
-use super::lenses::complain;
+use super::endpoint::{Endpoint, PublishSignal, open};
+use super::instruments::complain;
 use crate::metrics::{MetricsSink, status_json};
 use crate::raft::Micros;
 use crate::record::{Record, Sink};
@@ -20,7 +20,7 @@ const SAMPLED: u64 = 64;
 /// The metrics of a replica.
 pub(super) struct Telemetry {
     sink: MetricsSink,
-    bulletin: Arc<Bulletin>,
+    publish_signal: Arc<PublishSignal>,
     /// Where the last figures go.
     file: Option<PathBuf>,
     cost: Cost,
@@ -40,9 +40,10 @@ impl Telemetry {
         }
         let id = members.address(members.me());
         let sink = MetricsSink::new(members, &profile.tuning, &profile.budget);
-        let bulletin = Bulletin::new();
+        let publish_signal = PublishSignal::new();
         if let Some(address) = address {
-            let endpoint = Endpoint { metrics: sink.handle(), bulletin: bulletin.clone() };
+            let endpoint =
+                Endpoint { metrics: sink.handle(), publish_signal: publish_signal.clone() };
             match open(address).and_then(|(listener, bound)| Ok((endpoint.start(listener)?, bound)))
             {
                 Ok(((), bound)) => {
@@ -53,19 +54,19 @@ impl Telemetry {
             }
         }
         let file = out.map(|out| out.join(format!("{id}.prom")));
-        Some(Telemetry { sink, bulletin, file, cost: Cost::default() })
+        Some(Telemetry { sink, publish_signal, file, cost: Cost::default() })
     }
 
     /// Waits until somebody asks for fresh figures.
     pub async fn wanted(&self) {
-        self.bulletin.wanted().await;
+        self.publish_signal.wanted().await;
     }
 
     /// Sets the gauges to the state of `replica` at `now`, and tells who waits for it.
     pub fn publish(&mut self, now: Micros, replica: &Replica) {
         self.sink.publish(now, replica);
         self.sink.publish_cost(self.cost.seconds());
-        self.bulletin.publish(status_json(now, replica).to_string());
+        self.publish_signal.publish(status_json(now, replica).to_string());
     }
 
     /// Writes the last figures into the run's folder, as of the last publication.
@@ -81,7 +82,7 @@ impl Telemetry {
         self.cost.records.is_multiple_of(SAMPLED)
     }
 
-    /// Recording one has taken so long, in all lenses.
+    /// Recording one has taken so long, in all instruments.
     pub fn add_sample(&mut self, since: Instant) {
         self.cost.sampled += since.elapsed();
     }

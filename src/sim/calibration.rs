@@ -66,8 +66,8 @@ impl Samples {
             match record.fact {
                 // Of what one step sends, the first is not delayed by the others.
                 Fact::Sent { number, .. } => {
-                    let first = last_sent.insert(record.teller, record.at) != Some(record.at);
-                    sent.extend(first.then_some(((record.teller, number), record.at)));
+                    let first = last_sent.insert(record.source, record.at) != Some(record.at);
+                    sent.extend(first.then_some(((record.source, number), record.at)));
                 }
                 Fact::Routed { from, number, .. }
                     if last_read != Some((from, number, record.at)) =>
@@ -97,16 +97,16 @@ impl Samples {
                     routed.insert((from, to, number), record.at);
                 }
                 Fact::Received { from, number, .. } => {
-                    let before = busy.insert(record.teller, record.at).unwrap_or_default();
-                    let key = (from, record.teller, number);
+                    let before = busy.insert(record.source, record.at).unwrap_or_default();
+                    let key = (from, record.source, number);
                     if let Some(at) = routed.remove(&key).filter(|at| *at > before) {
                         self.replica_wake.push(at.since(before), record.at.since(at));
                     }
                 }
                 Fact::Sent { to: To::Member(_) | To::Everyone, .. } | Fact::Asked { .. }
-                    if record.teller != SIMULATOR =>
+                    if record.source != SIMULATOR =>
                 {
-                    busy.insert(record.teller, record.at);
+                    busy.insert(record.source, record.at);
                 }
                 _ => {}
             }
@@ -118,8 +118,8 @@ impl Samples {
         let sent: FxHashMap<RequestId, Micros> =
             run.request_sends.iter().map(|send| (send.request, send.at)).collect();
         let mut busy: FxHashMap<Member, Micros> = FxHashMap::default();
-        for record in run.records.iter().filter(|record| record.teller != SIMULATOR) {
-            let before = busy.insert(record.teller, record.at).unwrap_or_default();
+        for record in run.records.iter().filter(|record| record.source != SIMULATOR) {
+            let before = busy.insert(record.source, record.at).unwrap_or_default();
             if let Fact::Asked { request, .. } = record.fact
                 && let Some(at) = sent.get(&request)
                 && at.since(before) > COLD_AFTER

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::dice::Dice;
+use super::random_stream::RandomStream;
 use crate::raft::Micros;
 
 /// A distribution as its quantiles at equal steps from the smallest to the largest, in microseconds.
@@ -29,9 +29,9 @@ impl Quantiles {
     }
 
     /// A draw: a place between two neighbouring quantiles, integers only.
-    pub fn draw(&self, dice: &mut Dice) -> Micros {
+    pub fn draw(&self, random: &mut RandomStream) -> Micros {
         let segments = self.0.len().saturating_sub(1) as u64;
-        let place = dice.below(segments << 16);
+        let place = random.below(segments << 16);
         let (segment, fraction) = ((place >> 16) as usize, place & 0xFFFF);
         let (Some(low), Some(high)) = (self.0.get(segment), self.0.get(segment + 1)) else {
             return self.median();
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn draws_follow_the_quantiles() {
         let quantiles = Quantiles::of((1..=1_000).collect());
-        let mut dice = Dice::new(1, "test", 0);
-        let draws: Vec<u64> = (0..10_000).map(|_| quantiles.draw(&mut dice).0).collect();
+        let mut random = RandomStream::new(1, "test", 0);
+        let draws: Vec<u64> = (0..10_000).map(|_| quantiles.draw(&mut random).0).collect();
         let below = |limit| draws.iter().filter(|draw| **draw < limit).count();
         assert!(draws.iter().all(|draw| (1..=1_000).contains(draw)));
         assert!((2_300..2_700).contains(&below(250)), "{}", below(250));

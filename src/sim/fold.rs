@@ -105,15 +105,15 @@ impl RunFold {
         }
     }
 
-    fn on_state(&mut self, teller: Member, event: Event) {
+    fn on_state(&mut self, source: Member, event: Event) {
         match event {
             Event::Appended { first, last, term } => {
-                let log = &mut self.logs[teller.rank()];
+                let log = &mut self.logs[source.rank()];
                 log.truncate(first as usize - 1);
                 log.resize(last as usize, term);
             }
             Event::Truncated { first, .. } => {
-                self.logs[teller.rank()].truncate(first as usize - 1);
+                self.logs[source.rank()].truncate(first as usize - 1);
             }
             Event::BatchSent { .. } => self.batches += 1,
             Event::ResendTimeout { batch_waits, .. } => {
@@ -138,11 +138,11 @@ impl RunFold {
         }
         let first = !std::mem::replace(&mut self.answered[index as usize - 1], true);
         self.committed_puts += u64::from(first);
-        let holders = self.holders(record.teller, index, term);
+        let holders = self.holders(record.source, index, term);
         if let Fact::Answered { client, request, .. } = record.fact
             && holders < self.logs.len() / 2
         {
-            let (at, by) = (record.at, record.teller);
+            let (at, by) = (record.at, record.source);
             self.early.push(EarlyOk { at, by, client, request, holders });
         }
     }
@@ -150,19 +150,19 @@ impl RunFold {
 
 impl Sink for RunFold {
     fn record(&mut self, record: &Record) {
-        if record.teller == SIMULATOR || record.teller.rank() >= self.logs.len() {
+        if record.source == SIMULATOR || record.source.rank() >= self.logs.len() {
             return;
         }
         match record.fact {
             Fact::Sent { to, kind, why, .. } => {
-                let receivers = to.receivers(record.teller, self.logs.len()).len() as u64;
+                let receivers = to.receivers(record.source, self.logs.len()).len() as u64;
                 self.table.add(kind, why, receivers);
-                self.sent_by[record.teller.rank()] += receivers;
+                self.sent_by[record.source.rank()] += receivers;
             }
             Fact::Answered { outcome: AnswerKind::Ok, index, term, .. } if index > 0 => {
                 self.on_put_ok(record, index, term);
             }
-            Fact::State(event) => self.on_state(record.teller, event),
+            Fact::State(event) => self.on_state(record.source, event),
             Fact::Garbage { .. }
             | Fact::Refused { .. }
             | Fact::Received { disposition: Disposition::Implausible, .. } => self.garbage += 1,

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::history::{Action, Operation};
-use super::outcome::{Outcome, SCHEMA, Setup};
+use super::history::{Action, ClientOperation};
+use super::outcome::{RunOutcome, SCHEMA, Setup};
 use super::scenario::Scenario;
 use crate::budget::Limits;
 use crate::interface::Address;
@@ -133,7 +133,7 @@ pub fn run_json_before(scenario: &Scenario, tuned: Tuned<'_>, setup: &Setup, see
 }
 
 /// What `run.json` holds: all that it takes to do the run again, and what came of it.
-pub fn run_json(scenario: &Scenario, tuned: Tuned<'_>, outcome: &Outcome) -> Value {
+pub fn run_json(scenario: &Scenario, tuned: Tuned<'_>, outcome: &RunOutcome) -> Value {
     with_outcome(scenario, tuned, outcome)
 }
 
@@ -174,11 +174,11 @@ fn put(out: &Path, name: &str, text: &str) -> Result<(), FolderError> {
 }
 
 /// The requests of a run, as its folder tells them.
-pub fn client_requests(history: &[Operation]) -> Vec<ClientRequest> {
+pub fn client_requests(history: &[ClientOperation]) -> Vec<ClientRequest> {
     history.iter().map(client_request).collect()
 }
 
-fn client_request(operation: &Operation) -> ClientRequest {
+fn client_request(operation: &ClientOperation) -> ClientRequest {
     let (kind, value) = match &operation.action {
         Action::Put { value } => (OperationKind::Put, Some(value)),
         Action::Get { value } => (OperationKind::Get, value.as_ref()),

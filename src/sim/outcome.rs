@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::books::Balance;
 use super::course::score::{Check, Conclusion, GENERATION_CHECK};
 use super::fold::RunFold;
-use super::history::{self, Fault, Verdict};
-use super::instant;
+use super::history::{self, Fault, HistoryVerdict};
+use super::ideal_store;
 use super::scenario::Scenario;
 use super::virtual_time::VirtualRun;
 use crate::raft::invariants::Broken;
@@ -15,7 +15,7 @@ use crate::raft::{Cause, Kind, Micros, Why};
 use crate::record::{Record, why_name};
 
 /// Version of the JSON form.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// How a run was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -70,7 +70,7 @@ pub struct Messages {
 
 /// A run, judged.
 #[derive(Clone, Debug, Serialize)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// Version of this form.
     pub schema: u32,
     /// How it was done.
@@ -79,8 +79,8 @@ pub struct Outcome {
     /// Whether every check passed.
     pub passed: bool,
     /// Whether the only check that failed is one that nobody can pass on this seed: the clients'
-    /// dice generated too few gets, even for a store that answers at once.
-    pub failed_by_dice_alone: bool,
+    /// draws generated too few gets, even for a store that answers at once.
+    pub failed_by_chance_alone: bool,
     /// The simulator's judgement.
     #[serde(flatten)]
     pub conclusion: Conclusion,
@@ -94,7 +94,7 @@ pub struct Outcome {
 
 /// What an engine hands over.
 #[derive(Debug)]
-pub struct Evidence {
+pub struct RunMeasurements {
     /// The simulator's judgement.
     pub conclusion: Conclusion,
     /// What the replicas' records amount to; empty for foreign replicas.
@@ -107,18 +107,18 @@ pub struct Evidence {
     pub by_type: Vec<(String, u64)>,
 }
 
-impl Evidence {
+impl RunMeasurements {
     /// What a virtual run hands over, and its records, if they were kept in memory.
-    pub fn of_virtual(run: VirtualRun) -> (Evidence, Vec<Record>) {
+    pub fn of_virtual(run: VirtualRun) -> (RunMeasurements, Vec<Record>) {
         let VirtualRun { conclusion, fold, balances, broken, records, .. } = run;
         let invariants = Some(broken);
-        (Evidence { conclusion, fold, balances, invariants, by_type: Vec::new() }, records)
+        (RunMeasurements { conclusion, fold, balances, invariants, by_type: Vec::new() }, records)
     }
 }
 
 /// Judges a run.
-pub fn judge(scenario: &Scenario, setup: Setup, evidence: Evidence) -> Outcome {
-    let Evidence { mut conclusion, fold, balances, invariants, by_type } = evidence;
+pub fn judge(scenario: &Scenario, setup: Setup, evidence: RunMeasurements) -> RunOutcome {
+    let RunMeasurements { mut conclusion, fold, balances, invariants, by_type } = evidence;
     let verdict = history::judge(&conclusion.history);
     let (check, remark) = check_history(&verdict, conclusion.history.len(), setup.foreign);
     conclusion.checks.push(check);
@@ -137,11 +137,11 @@ pub fn judge(scenario: &Scenario, setup: Setup, evidence: Evidence) -> Outcome {
     let failed: Vec<&str> =
         conclusion.checks.iter().filter(|check| !check.passed).map(|check| check.name).collect();
     let messages = messages(&conclusion, &fold, &balances, by_type);
-    Outcome {
+    RunOutcome {
         schema: SCHEMA,
         passed: failed.is_empty(),
-        failed_by_dice_alone: failed == [GENERATION_CHECK]
-            && instant::fails_generation(scenario, conclusion.seed),
+        failed_by_chance_alone: failed == [GENERATION_CHECK]
+            && ideal_store::fails_generation(scenario, conclusion.seed),
         setup,
         conclusion,
         messages,
@@ -152,7 +152,11 @@ pub fn judge(scenario: &Scenario, setup: Setup, evidence: Evidence) -> Outcome {
 
 /// Linearizability. Of a foreign replica a breach of rule R1 alone is a remark: the course's own
 /// rules leave it open what a redirected put may do.
-fn check_history(verdict: &Verdict, operations: usize, foreign: bool) -> (Check, Option<String>) {
+fn check_history(
+    verdict: &HistoryVerdict,
+    operations: usize,
+    foreign: bool,
+) -> (Check, Option<String>) {
     let keys = verdict.faults.len();
     let refused = |fault: &Fault| matches!(fault, Fault::RefusedTookEffect { .. });
     let forgiven = foreign && keys > 0 && verdict.faults.iter().all(|(_, fault)| refused(fault));

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::raft::Member;
 use crate::record::{FileHeader, Record, RecordFile, RecordFileError, SIMULATOR, Sink};
 
-/// A sink for all tellers of a run.
+/// A sink for all sources of a run.
 #[derive(Debug)]
 pub enum Recorder {
     /// Nobody keeps them.
@@ -29,10 +29,10 @@ impl Recorder {
         let mut files = Vec::new();
         for rank in 0..replicas {
             let path = folder.join(format!("{rank:04X}.bin"));
-            let header = FileHeader { teller: Member(rank as u8), clock_start_us: 0 };
+            let header = FileHeader { source: Member(rank as u8), clock_start_us: 0 };
             files.push(RecordFile::create(&path, header)?);
         }
-        let header = FileHeader { teller: SIMULATOR, clock_start_us: 0 };
+        let header = FileHeader { source: SIMULATOR, clock_start_us: 0 };
         files.push(RecordFile::create(&out.join("simulator.bin"), header)?);
         Ok(Recorder::Files(files))
     }
@@ -55,7 +55,7 @@ impl Sink for Recorder {
             Recorder::Nothing => {}
             Recorder::Memory(records) => records.push(*record),
             Recorder::Files(files) => {
-                let place = record.teller.rank().min(files.len() - 1);
+                let place = record.source.rank().min(files.len() - 1);
                 files[place].record(record);
             }
         }

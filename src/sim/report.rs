@@ -5,20 +5,23 @@ use std::fmt::{self, Display, Formatter};
 
 use super::course::score::{Duplicate, Unanswered};
 use super::course::summary::{OneLine, Summary, write_wrapped};
-use super::outcome::{Messages, Outcome, Setup};
+use super::outcome::{Messages, RunOutcome, Setup};
 
 /// Stories of a kind that are told; `--json` has all.
 const STORIES_TOLD: usize = 10;
 
 /// The whole report.
-pub struct Report<'a>(pub &'a Outcome);
+pub struct RunReport<'a>(pub &'a RunOutcome);
 
-impl Display for Report<'_> {
+impl Display for RunReport<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let run = self.0;
         write!(f, "{}", Summary(&run.conclusion))?;
-        if run.failed_by_dice_alone {
-            writeln!(f, "  (the clients' dice: no replica can pass on this seed)")?;
+        if run.failed_by_chance_alone {
+            writeln!(
+                f,
+                "  (by chance: the clients' requests leave no replica a way to pass on this seed)"
+            )?;
         }
         write_stories(f, "Remarks", run.remarks.iter().cloned())?;
         write_stories(f, "Not linearizable", run.faults.iter().cloned())?;
@@ -36,13 +39,13 @@ impl Display for Report<'_> {
 }
 
 /// The one-line form, for many runs.
-pub struct Line<'a>(pub &'a Outcome);
+pub struct Line<'a>(pub &'a RunOutcome);
 
 impl Display for Line<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}", OneLine(&self.0.conclusion))?;
-        if self.0.failed_by_dice_alone {
-            write!(f, " (the clients' dice)")?;
+        if self.0.failed_by_chance_alone {
+            write!(f, " (by chance)")?;
         }
         Ok(())
     }

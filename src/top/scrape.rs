@@ -24,7 +24,7 @@ pub struct Target {
 
 /// What a replica says of itself, of `/status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Status {
+pub struct ReplicaStatus {
     /// Its ID.
     pub id: String,
     /// `follower`, `pre_candidate`, `candidate` or `leader`.
@@ -56,7 +56,7 @@ pub struct Last {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
     /// Of `/status`.
-    pub status: Status,
+    pub status: ReplicaStatus,
     /// Of `/metrics`.
     pub metrics: BTreeMap<Series, f64>,
 }

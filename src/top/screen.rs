@@ -60,8 +60,8 @@ fn headline(view: &View) -> Paragraph<'_> {
         leader,
     ]);
     let second = Line::from(vec![
-        Span::raw("messages a commit "),
-        Span::styled(or_dash(view.messages_a_commit), strong),
+        Span::raw("messages per commit "),
+        Span::styled(or_dash(view.messages_per_commit), strong),
         Span::raw(format!(
             " (floor {}), {} commits/s, {} reads/s",
             or_dash(view.floor),

@@ -39,7 +39,7 @@ pub struct View {
     /// Gets answered a second.
     pub read_rate: f64,
     /// Messages for each commit since the last look; none without commits.
-    pub messages_a_commit: Option<f64>,
+    pub messages_per_commit: Option<f64>,
     /// The least that these could have cost.
     pub floor: Option<f64>,
     /// What happened, newest first: seconds since the first look, and in words.
@@ -74,7 +74,7 @@ impl View {
             }
         }
         (self.commit_rate, self.read_rate) = (commits, reads);
-        self.messages_a_commit = (commits > 0.0).then(|| sent / commits);
+        self.messages_per_commit = (commits > 0.0).then(|| sent / commits);
         self.floor = (commits > 0.0).then(|| floor / commits);
         self.causes = causes.into_iter().filter(|(_, messages)| *messages > 0.0).collect();
         self.causes.sort_by(|one, other| other.1.total_cmp(&one.1));

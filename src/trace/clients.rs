@@ -6,7 +6,7 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::sheet::{Arrow, CLIENTS, Loss, Place, Sheet, Slice, Span, Tip};
+use super::chrome::{Arrow, CLIENTS, ChromeFile, Loss, Place, Slice, SliceTime, Tip};
 use crate::interface::Address;
 use crate::raft::Micros;
 use crate::record::{AnswerKind, ClientRequest, RequestId};
@@ -23,7 +23,7 @@ struct Answer {
 
 /// What is known of a request besides what its client knows.
 #[derive(Debug, Default)]
-struct Progress {
+struct Drawn {
     /// Its arrow from the client, once somebody has taken it in, and when that was.
     asked: Option<(Arrow, Micros)>,
     /// The answer that the client may have taken.
@@ -33,7 +33,7 @@ struct Progress {
 /// All requests.
 #[derive(Debug)]
 pub(super) struct Clients {
-    requests: Vec<(ClientRequest, Progress)>,
+    requests: Vec<(ClientRequest, Drawn)>,
     places: BTreeMap<RequestId, usize>,
 }
 
@@ -42,11 +42,11 @@ impl Clients {
     pub fn new(mut requests: Vec<ClientRequest>) -> Clients {
         requests.sort_by_key(|request| request.invoked_at_us);
         let places = requests.iter().map(|request| request.request).zip(0..).collect();
-        let requests = requests.into_iter().map(|request| (request, Progress::default()));
+        let requests = requests.into_iter().map(|request| (request, Drawn::default()));
         Clients { requests: requests.collect(), places }
     }
 
-    fn find(&mut self, request: RequestId) -> Option<&mut (ClientRequest, Progress)> {
+    fn find(&mut self, request: RequestId) -> Option<&mut (ClientRequest, Drawn)> {
         let place = *self.places.get(&request)?;
         self.requests.get_mut(place)
     }
@@ -57,7 +57,7 @@ impl Clients {
         at: Micros,
         request: RequestId,
         slice: &mut Slice,
-        sheet: &mut Sheet<W>,
+        chrome: &mut ChromeFile<W>,
     ) {
         let Some((request, progress)) = self.find(request) else {
             return;
@@ -65,11 +65,11 @@ impl Clients {
         if progress.asked.is_some() {
             return;
         }
-        let arrow = sheet.new_arrow("request", &*request.mid);
+        let arrow = chrome.new_arrow("request", &*request.mid);
         progress.asked = Some((arrow.clone(), at));
         match request.invoked_at() < at {
             true => slice.tips.push(Tip { arrow, starts: false }),
-            false => sheet.lose(Loss::AgainstTheClock, request.invoked_at(), at, arrow),
+            false => chrome.lose(Loss::AgainstTheClock, request.invoked_at(), at, arrow),
         }
     }
 
@@ -81,9 +81,9 @@ impl Clients {
         request: RequestId,
         outcome: AnswerKind,
         slice: &mut Slice,
-        sheet: &mut Sheet<W>,
+        chrome: &mut ChromeFile<W>,
     ) {
-        let arrow = sheet.new_arrow("answer", outcome.name());
+        let arrow = chrome.new_arrow("answer", outcome.name());
         slice.tips.push(Tip { arrow: arrow.clone(), starts: true });
         let found = self.find(request);
         let in_time = found.filter(|(request, _)| request.answered_at().is_some_and(|by| at < by));
@@ -91,15 +91,15 @@ impl Clients {
             Some((_, progress)) => {
                 let answer = Answer { arrow, sent_at: at };
                 if let Some(Answer { arrow, sent_at }) = progress.answer.replace(answer) {
-                    sheet.lose(Loss::Answer, sent_at, at, arrow);
+                    chrome.lose(Loss::Answer, sent_at, at, arrow);
                 }
             }
-            None => sheet.lose(Loss::Answer, at, at, arrow),
+            None => chrome.lose(Loss::Answer, at, at, arrow),
         }
     }
 
     /// Draws all requests, those without an answer up to the run's `end`.
-    pub fn finish<W: Write>(self, end: Micros, sheet: &mut Sheet<W>) {
+    pub fn finish<W: Write>(self, end: Micros, chrome: &mut ChromeFile<W>) {
         let mut lanes = Lanes::default();
         let mut changes: BTreeMap<Micros, i64> = BTreeMap::new();
         for (request, progress) in self.requests {
@@ -108,27 +108,27 @@ impl Clients {
             let over = request.answered_at().unwrap_or(end.max(begin)) + Micros(1);
             *changes.entry(begin).or_default() += 1;
             *changes.entry(over).or_default() -= 1;
-            let place = lanes.place(request.client, begin, over, sheet);
-            draw_request(&request, progress, (begin, over), place, sheet);
+            let place = lanes.place(request.client, begin, over, chrome);
+            draw_request(&request, progress, (begin, over), place, chrome);
         }
         let mut waiting = 0;
         for (at, change) in changes {
             waiting += change;
-            sheet.counter(at, CLIENTS, "requests in flight", waiting.max(0) as u64);
+            chrome.counter(at, CLIENTS, "requests in flight", waiting.max(0) as u64);
         }
     }
 }
 
 fn draw_request<W: Write>(
     request: &ClientRequest,
-    progress: Progress,
+    progress: Drawn,
     (begin, over): (Micros, Micros),
     place: Place,
-    sheet: &mut Sheet<W>,
+    chrome: &mut ChromeFile<W>,
 ) {
     let (arrow, taken_in_at) = progress.asked.unwrap_or_else(|| {
-        let arrow = sheet.new_arrow("request", &*request.mid);
-        sheet.lose(Loss::Request, begin, begin, arrow.clone());
+        let arrow = chrome.new_arrow("request", &*request.mid);
+        chrome.lose(Loss::Request, begin, begin, arrow.clone());
         (arrow, begin)
     });
     let answer = request.answer.map_or("unanswered", AnswerKind::name);
@@ -136,14 +136,16 @@ fn draw_request<W: Write>(
         "key": &*request.key, "mid": &*request.mid, "request": format!("{:016x}", request.request),
         "answer": answer,
     });
-    let span =
-        |from: Micros, to: Micros| Span { begin: from.0 * 1_000, width: (to - from).0 * 1_000 };
+    let span = |from: Micros, to: Micros| SliceTime {
+        begin: from.0 * 1_000,
+        width: (to - from).0 * 1_000,
+    };
     let name = format!("{} {answer}", request.operation.name());
-    sheet.slice(place, span(begin, over), &Slice { name, details, tips: Vec::new() });
+    chrome.slice(place, span(begin, over), &Slice { name, details, tips: Vec::new() });
     // Stages within: an arrow is shown from the end of its slice, so the way to the replica is one.
     let mut stage = |name: &str, from, to, tips| {
         let (name, details) = (name.to_owned(), json!({}));
-        sheet.slice(place, span(from, to), &Slice { name, details, tips });
+        chrome.slice(place, span(from, to), &Slice { name, details, tips });
     };
     let last = request.answered_at().unwrap_or(over);
     let on_its_way = taken_in_at.min(last).max(begin + Micros(1));
@@ -165,7 +167,7 @@ impl Lanes {
         client: Address,
         begin: Micros,
         over: Micros,
-        sheet: &mut Sheet<W>,
+        chrome: &mut ChromeFile<W>,
     ) -> Place {
         let lanes = self.0.entry(client).or_default();
         if let Some((place, free_from)) = lanes.iter_mut().find(|(_, free)| *free < begin) {
@@ -173,7 +175,7 @@ impl Lanes {
             return *place;
         }
         let order = u32::from(client.0) * MOST_LANES + (lanes.len() as u32).min(MOST_LANES - 1);
-        let place = sheet.new_place_at(order, CLIENTS, &format!("client {client}"));
+        let place = chrome.new_place_at(order, CLIENTS, &format!("client {client}"));
         lanes.push((place, over));
         place
     }

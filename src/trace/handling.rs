@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::sheet::Slice;
+use super::chrome::Slice;
 use crate::raft::{Kind, Member, Micros, Why};
 use crate::record::{Fact, Record, fact_json};
 
@@ -10,7 +10,7 @@ use crate::record::{Fact, Record, fact_json};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Handling {
     /// Who.
-    pub teller: Member,
+    pub source: Member,
     /// When.
     pub at: Micros,
     /// All that is told of it, at least one.
@@ -59,15 +59,15 @@ pub(super) struct Handlings(Option<Handling>);
 impl Handlings {
     /// Takes in the next record of a replica; the handling before it, if that is over.
     pub fn take_in(&mut self, record: &Record) -> Option<Handling> {
-        let (teller, at) = (record.teller, record.at);
+        let (source, at) = (record.source, record.at);
         let goes_on = |handling: &&mut Handling| {
-            !record.fact.begins_step() && (handling.teller, handling.at) == (teller, at)
+            !record.fact.begins_step() && (handling.source, handling.at) == (source, at)
         };
         if let Some(handling) = self.0.as_mut().filter(goes_on) {
             handling.records.push(*record);
             return None;
         }
-        self.0.replace(Handling { teller, at, records: vec![*record] })
+        self.0.replace(Handling { source, at, records: vec![*record] })
     }
 
     /// The handling under way is over.
@@ -116,7 +116,7 @@ mod tests {
         let mut handlings = Handlings::default();
         let mut seen = Vec::new();
         for fact in steps.iter().flat_map(|(_, facts)| facts) {
-            let record = Record { at: Micros(7), teller: Member(0), fact: *fact };
+            let record = Record { at: Micros(7), source: Member(0), fact: *fact };
             seen.extend(handlings.take_in(&record));
         }
         seen.extend(handlings.finish());

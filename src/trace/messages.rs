@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use super::Arrows;
-use super::sheet::{Arrow, Loss, Sheet, Slice, Tip};
+use super::chrome::{Arrow, ChromeFile, Loss, Slice, Tip};
 use crate::raft::{Member, Micros};
 use crate::record::{Fact, Fate, Record, why_name};
 
@@ -52,18 +52,23 @@ impl Messages {
     }
 
     /// Arrows start in the slice of the sending.
-    pub fn on_sent<W: Write>(&mut self, record: &Record, slice: &mut Slice, sheet: &mut Sheet<W>) {
+    pub fn on_sent<W: Write>(
+        &mut self,
+        record: &Record,
+        slice: &mut Slice,
+        chrome: &mut ChromeFile<W>,
+    ) {
         let Fact::Sent { to, number, kind, why, .. } = record.fact else {
             return;
         };
-        let from = record.teller;
+        let from = record.source;
         self.newest.insert(from, number);
         for to in to.receivers(from, self.replicas.into()).iter() {
-            let arrow = sheet.new_arrow("message", format!("{} {}", kind.name(), why_name(why)));
+            let arrow = chrome.new_arrow("message", format!("{} {}", kind.name(), why_name(why)));
             slice.tips.push(Tip { arrow: arrow.clone(), starts: true });
             if self.early.remove(&(from, number, to)) {
                 self.arrows.against_the_clock += 1;
-                sheet.lose(Loss::AgainstTheClock, record.at, record.at, arrow);
+                chrome.lose(Loss::AgainstTheClock, record.at, record.at, arrow);
             } else {
                 let flight = Flight { arrow, sent_at: record.at, forwarded: false };
                 self.flights.insert((from, number, to), flight);
@@ -77,12 +82,12 @@ impl Messages {
         &mut self,
         record: &Record,
         slice: &mut Slice,
-        sheet: &mut Sheet<W>,
+        chrome: &mut ChromeFile<W>,
     ) {
         let Fact::Received { from, number, .. } = record.fact else {
             return;
         };
-        let key = (from, number, record.teller);
+        let key = (from, number, record.source);
         match self.flights.remove(&key) {
             Some(flight) if flight.sent_at < record.at => {
                 self.arrows.taken_in += 1;
@@ -90,7 +95,7 @@ impl Messages {
             }
             Some(flight) => {
                 self.arrows.against_the_clock += 1;
-                sheet.lose(Loss::AgainstTheClock, flight.sent_at, record.at, flight.arrow);
+                chrome.lose(Loss::AgainstTheClock, flight.sent_at, record.at, flight.arrow);
             }
             None if self.newest.get(&from).is_none_or(|newest| *newest < number) => {
                 self.early.insert(key);
@@ -100,7 +105,7 @@ impl Messages {
     }
 
     /// The simulator tells what it did with a message.
-    pub fn on_routed<W: Write>(&mut self, record: &Record, sheet: &mut Sheet<W>) {
+    pub fn on_routed<W: Write>(&mut self, record: &Record, chrome: &mut ChromeFile<W>) {
         let Fact::Routed { from, to, number, fate, .. } = record.fact else {
             return;
         };
@@ -119,7 +124,7 @@ impl Messages {
         };
         if let Some(flight) = self.flights.remove(&key) {
             *count += 1;
-            sheet.lose(loss, flight.sent_at, record.at, flight.arrow);
+            chrome.lose(loss, flight.sent_at, record.at, flight.arrow);
         }
     }
 
@@ -129,7 +134,7 @@ impl Messages {
     }
 
     /// What is still on its way at the run's `end` has not arrived.
-    pub fn finish<W: Write>(mut self, end: Micros, sheet: &mut Sheet<W>) -> Arrows {
+    pub fn finish<W: Write>(mut self, end: Micros, chrome: &mut ChromeFile<W>) -> Arrows {
         let closed = |member: Member| self.killed.get(&member).copied().unwrap_or(end);
         let mut lost: Vec<(Micros, Flight)> = std::mem::take(&mut self.flights)
             .into_iter()
@@ -144,7 +149,7 @@ impl Messages {
                 false => (Loss::Unread, &mut self.arrows.unread),
             };
             *count += 1;
-            sheet.lose(loss, flight.sent_at, at, flight.arrow);
+            chrome.lose(loss, flight.sent_at, at, flight.arrow);
         }
         self.arrows
     }

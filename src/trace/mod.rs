@@ -9,7 +9,7 @@
 //! Where the answers to a later batch were faster, `wait` leads from the request to that handling; of
 //! a put that was held it leads to where it came into the log, and on.
 //!
-//! - `sheet`: the events of the format, slices laid out on tracks, and where what is lost ends;
+//! - `chrome`: the events of the format, slices laid out on tracks, and where what is lost ends;
 //! - `handling`: which records are one handling;
 //! - `messages`: from their sending to their end;
 //! - `clients`: requests and answers;
@@ -24,18 +24,18 @@
 //! the next of its track and at most 10 µs wide, and handlings of one microsecond share it, in their
 //! order.
 //!
-//! Times compare because the tellers of a run share a clock: the virtual one, or the machine's
+//! Times compare because the sources of a run share a clock: the virtual one, or the machine's
 //! monotonic clock. Of a run over several machines the offsets of their clocks would have to be
 //! measured first (half a round trip is how well that can be done); until then arrows that seem to
 //! end before they begin are ended on the network's track `against the clock`, as are those of
 //! virtual runs whose clocks drift.
 
+mod chrome;
 mod clients;
 mod handling;
 mod messages;
 mod partition;
 mod replica;
-mod sheet;
 mod spans;
 #[cfg(test)]
 mod tests;
@@ -46,12 +46,12 @@ use serde::Serialize;
 
 use crate::raft::Micros;
 use crate::record::{ClientRequest, Fact, Record, SIMULATOR};
+use chrome::ChromeFile;
 use clients::Clients;
 use handling::{Handling, Handlings};
 use messages::Messages;
 use partition::Partition;
 use replica::ReplicaTracks;
-use sheet::Sheet;
 
 pub use spans::{BadSpans, SpanFile};
 
@@ -63,7 +63,7 @@ pub struct Arrows {
     /// Forwarded by the simulator to a replica that never took them in: it was killed, or the run
     /// ended.
     pub not_taken_in: u64,
-    /// Lost by the dice.
+    /// Lost at random (`drops`).
     pub dropped: u64,
     /// Lost to a partition.
     pub cut_off: u64,
@@ -92,7 +92,7 @@ impl Arrows {
 }
 
 /// Draws a run of `replicas` replicas into `out`: its `records` on the run's clock, in the order of
-/// time and then of tellers, the simulator last, what its clients asked, in any order, and the spans
+/// time and then of sources, the simulator last, what its clients asked, in any order, and the spans
 /// of those replicas that have left some.
 ///
 /// # Errors
@@ -106,13 +106,13 @@ pub fn draw(
 ) -> io::Result<Arrows> {
     let mut drawing = Drawing::new(replicas, requests, out);
     records.into_iter().for_each(|record| drawing.take_in(&record));
-    spans.into_iter().for_each(|file| file.draw(&mut drawing.sheet));
+    spans.into_iter().for_each(|file| file.draw(&mut drawing.chrome));
     drawing.finish()
 }
 
 /// A trace being drawn.
 struct Drawing<W: Write> {
-    sheet: Sheet<W>,
+    chrome: ChromeFile<W>,
     handlings: Handlings,
     replicas: Vec<ReplicaTracks>,
     clients: Clients,
@@ -123,36 +123,36 @@ struct Drawing<W: Write> {
 
 impl<W: Write> Drawing<W> {
     fn new(replicas: u8, requests: Vec<ClientRequest>, out: W) -> Drawing<W> {
-        let mut sheet = Sheet::begin(out);
+        let mut chrome = ChromeFile::begin(out);
         Drawing {
-            replicas: (0..replicas).map(|rank| ReplicaTracks::begin(rank, &mut sheet)).collect(),
+            replicas: (0..replicas).map(|rank| ReplicaTracks::begin(rank, &mut chrome)).collect(),
             handlings: Handlings::default(),
             messages: Messages::new(replicas),
             clients: Clients::new(requests),
             partition: Partition::default(),
-            sheet,
+            chrome,
             end: Micros(0),
         }
     }
 
     fn take_in(&mut self, record: &Record) {
         self.end = self.end.max(record.at);
-        let over = match record.teller {
+        let over = match record.source {
             SIMULATOR => self.handlings.finish(),
             _ => self.handlings.take_in(record),
         };
         if let Some(handling) = over {
             self.on_handling(&handling);
         }
-        if record.teller == SIMULATOR {
+        if record.source == SIMULATOR {
             self.on_simulators(record);
         }
     }
 
     /// A handling is over: its slice, and all arrows that begin or end in it.
     fn on_handling(&mut self, handling: &Handling) {
-        let Drawing { sheet, replicas, clients, messages, .. } = self;
-        let Some(replica) = replicas.get_mut(handling.teller.rank()) else {
+        let Drawing { chrome, replicas, clients, messages, .. } = self;
+        let Some(replica) = replicas.get_mut(handling.source.rank()) else {
             return;
         };
         if handling.is_acknowledgement()
@@ -160,42 +160,42 @@ impl<W: Write> Drawing<W> {
         {
             // It belongs to the append that it answers, so that arrows lead on from there.
             handling.complete(slice);
-            handling.records.iter().for_each(|record| messages.on_sent(record, slice, sheet));
-            return sheet.count(handling.at, "messages in flight", messages.in_flight());
+            handling.records.iter().for_each(|record| messages.on_sent(record, slice, chrome));
+            return chrome.count(handling.at, "messages in flight", messages.in_flight());
         }
         let mut slice = handling.slice();
         for record in &handling.records {
             match record.fact {
-                Fact::Sent { .. } => messages.on_sent(record, &mut slice, sheet),
-                Fact::Received { .. } => messages.on_received(record, &mut slice, sheet),
+                Fact::Sent { .. } => messages.on_sent(record, &mut slice, chrome),
+                Fact::Received { .. } => messages.on_received(record, &mut slice, chrome),
                 Fact::Asked { request, .. } => {
-                    clients.on_asked(record.at, request, &mut slice, sheet);
+                    clients.on_asked(record.at, request, &mut slice, chrome);
                 }
                 Fact::Answered { request, outcome, .. } => {
-                    clients.on_answered(record.at, request, outcome, &mut slice, sheet);
+                    clients.on_answered(record.at, request, outcome, &mut slice, chrome);
                 }
                 _ => {}
             }
         }
-        replica.on_handling(handling, slice, sheet);
-        sheet.count(handling.at, "messages in flight", messages.in_flight());
+        replica.on_handling(handling, slice, chrome);
+        chrome.count(handling.at, "messages in flight", messages.in_flight());
     }
 
     fn on_simulators(&mut self, record: &Record) {
-        let Drawing { sheet, replicas, messages, .. } = self;
+        let Drawing { chrome, replicas, messages, .. } = self;
         match record.fact {
             Fact::Routed { .. } => {
-                messages.on_routed(record, sheet);
-                sheet.count(record.at, "messages in flight", messages.in_flight());
+                messages.on_routed(record, chrome);
+                chrome.count(record.at, "messages in flight", messages.in_flight());
             }
             Fact::Killed { member, by_itself } => {
                 messages.on_killed(record.at, member);
                 if let Some(replica) = replicas.get_mut(member.rank()) {
-                    replica.on_killed(record.at, by_itself, sheet);
+                    replica.on_killed(record.at, by_itself, chrome);
                 }
             }
             Fact::Partitioned { majority } => {
-                self.partition.on_partitioned(record.at, majority, sheet);
+                self.partition.on_partitioned(record.at, majority, chrome);
             }
             _ => {}
         }
@@ -205,12 +205,12 @@ impl<W: Write> Drawing<W> {
         if let Some(handling) = self.handlings.finish() {
             self.on_handling(&handling);
         }
-        let Drawing { mut sheet, replicas, clients, messages, partition, end, .. } = self;
-        let arrows = messages.finish(end, &mut sheet);
-        replicas.into_iter().for_each(|replica| replica.finish(end, &mut sheet));
-        clients.finish(end, &mut sheet);
-        partition.finish(end, &mut sheet);
-        sheet.finish(&arrows)?;
+        let Drawing { mut chrome, replicas, clients, messages, partition, end, .. } = self;
+        let arrows = messages.finish(end, &mut chrome);
+        replicas.into_iter().for_each(|replica| replica.finish(end, &mut chrome));
+        clients.finish(end, &mut chrome);
+        partition.finish(end, &mut chrome);
+        chrome.finish(&arrows)?;
         Ok(arrows)
     }
 }

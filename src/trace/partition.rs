@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::sheet::{Place, Sheet, Slice, Span};
+use super::chrome::{ChromeFile, Place, Slice, SliceTime};
 use crate::raft::{MemberSet, Micros};
 
 /// The partition that stands, if one does.
@@ -16,30 +16,35 @@ pub(super) struct Partition {
 
 impl Partition {
     /// From `at` on the ranks in the bits of `majority` are one side; none: no partition stands.
-    pub fn on_partitioned<W: Write>(&mut self, at: Micros, majority: u32, sheet: &mut Sheet<W>) {
-        self.draw(at, sheet);
+    pub fn on_partitioned<W: Write>(
+        &mut self,
+        at: Micros,
+        majority: u32,
+        chrome: &mut ChromeFile<W>,
+    ) {
+        self.draw(at, chrome);
         if majority == 0 {
-            return sheet.moment(at, "partition ends");
+            return chrome.moment(at, "partition ends");
         }
         let side: Vec<String> =
             MemberSet(majority).iter().map(|member| member.0.to_string()).collect();
         let name = format!("partition: majority {}", side.join(", "));
-        sheet.moment(at, &name);
+        chrome.moment(at, &name);
         self.standing = Some((at, name));
     }
 
     /// The run ends.
-    pub fn finish<W: Write>(mut self, end: Micros, sheet: &mut Sheet<W>) {
-        self.draw(end, sheet);
+    pub fn finish<W: Write>(mut self, end: Micros, chrome: &mut ChromeFile<W>) {
+        self.draw(end, chrome);
     }
 
     /// The slice of the partition that stood until `at`.
-    fn draw<W: Write>(&mut self, at: Micros, sheet: &mut Sheet<W>) {
+    fn draw<W: Write>(&mut self, at: Micros, chrome: &mut ChromeFile<W>) {
         let Some((since, name)) = self.standing.take() else {
             return;
         };
-        let place = *self.place.get_or_insert_with(|| sheet.new_network_place("partitions"));
-        let span = Span { begin: since.0 * 1_000, width: at.since(since).0 * 1_000 };
-        sheet.slice(place, span, &Slice { name, details: json!({}), tips: Vec::new() });
+        let place = *self.place.get_or_insert_with(|| chrome.new_network_place("partitions"));
+        let span = SliceTime { begin: since.0 * 1_000, width: at.since(since).0 * 1_000 };
+        chrome.slice(place, span, &Slice { name, details: json!({}), tips: Vec::new() });
     }
 }

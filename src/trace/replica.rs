@@ -6,8 +6,10 @@ use std::io::Write;
 
 use serde_json::json;
 
+use super::chrome::{
+    Arrow, ChromeFile, Loss, Place, Slice, SliceTime, Tip, Track, replica_process,
+};
 use super::handling::Handling;
-use super::sheet::{Arrow, Loss, Place, Sheet, Slice, Span, Tip, Track, replica_process};
 use crate::interface::Address;
 use crate::raft::{Event, Index, Micros, RoleName, Term};
 use crate::record::{Fact, RequestId};
@@ -36,13 +38,13 @@ pub(super) struct ReplicaTracks {
 
 impl ReplicaTracks {
     /// The process of the replica of rank `rank`.
-    pub fn begin<W: Write>(rank: u8, sheet: &mut Sheet<W>) -> ReplicaTracks {
+    pub fn begin<W: Write>(rank: u8, chrome: &mut ChromeFile<W>) -> ReplicaTracks {
         let pid = replica_process(rank);
-        sheet.name_process(pid, &format!("replica {rank:04X}"));
-        let roles = sheet.new_place(pid, "role");
+        chrome.name_process(pid, &format!("replica {rank:04X}"));
+        let roles = chrome.new_place(pid, "role");
         ReplicaTracks {
             rank,
-            handlings: Track::new(sheet.new_place(pid, "handling")),
+            handlings: Track::new(chrome.new_place(pid, "handling")),
             roles,
             role: (RoleName::Follower, 0, Micros(0)),
             dead: false,
@@ -61,14 +63,14 @@ impl ReplicaTracks {
         &mut self,
         handling: &Handling,
         mut slice: Slice,
-        sheet: &mut Sheet<W>,
+        chrome: &mut ChromeFile<W>,
     ) {
         // What begins to wait here, unless it is over before the handling is.
         let mut begun: Vec<Waiting> = Vec::new();
         for record in &handling.records {
             match record.fact {
                 Fact::State(event) => {
-                    self.on_event(handling.at, event, sheet);
+                    self.on_event(handling.at, event, chrome);
                     if let Event::BatchSent { last, .. } = event {
                         let carried =
                             |of: &Waiting| matches!(of, Waiting::Entry(index) if *index <= last);
@@ -97,9 +99,9 @@ impl ReplicaTracks {
             }
         }
         for waiting in begun {
-            self.begin_waiting(handling.at, waiting, &mut slice, sheet);
+            self.begin_waiting(handling.at, waiting, &mut slice, chrome);
         }
-        self.handlings.add(handling.at, slice, sheet);
+        self.handlings.add(handling.at, slice, chrome);
     }
 
     fn begin_waiting<W: Write>(
@@ -107,16 +109,16 @@ impl ReplicaTracks {
         at: Micros,
         waiting: Waiting,
         slice: &mut Slice,
-        sheet: &mut Sheet<W>,
+        chrome: &mut ChromeFile<W>,
     ) {
         let arrow = match waiting {
-            Waiting::Entry(index) => sheet.new_arrow("batch", format!("entry {index}")),
-            Waiting::Request(_, request) => sheet.new_arrow("wait", format!("{request:016x}")),
+            Waiting::Entry(index) => chrome.new_arrow("batch", format!("entry {index}")),
+            Waiting::Request(_, request) => chrome.new_arrow("wait", format!("{request:016x}")),
         };
         slice.tips.push(Tip { arrow: arrow.clone(), starts: true });
         // An entry of an earlier term of its own stood there, and was dropped.
         if let Some((since, dropped)) = self.waiting.insert(waiting, (at, arrow)) {
-            sheet.lose(Loss::Waiting, since, at, dropped);
+            chrome.lose(Loss::Waiting, since, at, dropped);
         }
     }
 
@@ -129,9 +131,9 @@ impl ReplicaTracks {
         });
     }
 
-    fn on_event<W: Write>(&mut self, at: Micros, event: Event, sheet: &mut Sheet<W>) {
+    fn on_event<W: Write>(&mut self, at: Micros, event: Event, chrome: &mut ChromeFile<W>) {
         let (role, term) = match event {
-            Event::Committed { through } => return self.count(at, "commit index", through, sheet),
+            Event::Committed { through } => return self.count(at, "commit index", through, chrome),
             Event::TermStarted { term }
             | Event::LeaderHeard { term, .. }
             | Event::SteppedDown { term, .. } => (RoleName::Follower, term),
@@ -139,14 +141,14 @@ impl ReplicaTracks {
             Event::BecameCandidate { term } => (RoleName::Candidate, term),
             Event::BecameLeader { term, .. } => {
                 let name = format!("replica {:04X} leads term {term}", self.rank);
-                sheet.moment(at, &name);
+                chrome.moment(at, &name);
                 (RoleName::Leader, term)
             }
             _ => return,
         };
-        self.count(at, "term", term, sheet);
+        self.count(at, "term", term, chrome);
         if self.role.0 != role || self.role.1 != term {
-            self.draw_role(at, sheet);
+            self.draw_role(at, chrome);
             self.role = (role, term, at);
         }
     }
@@ -156,37 +158,37 @@ impl ReplicaTracks {
         at: Micros,
         name: &'static str,
         value: u64,
-        sheet: &mut Sheet<W>,
+        chrome: &mut ChromeFile<W>,
     ) {
         if self.counters.insert(name, value) != Some(value) {
-            sheet.counter(at, replica_process(self.rank), name, value);
+            chrome.counter(at, replica_process(self.rank), name, value);
         }
     }
 
     /// The slice of the role that it had until `at`.
-    fn draw_role<W: Write>(&self, at: Micros, sheet: &mut Sheet<W>) {
+    fn draw_role<W: Write>(&self, at: Micros, chrome: &mut ChromeFile<W>) {
         let (role, term, since) = self.role;
         if at > since && !self.dead {
             let name = format!("{} of term {term}", role.name());
-            let span = Span { begin: since.0 * 1_000, width: at.since(since).0 * 1_000 };
-            sheet.slice(self.roles, span, &Slice { name, details: json!({}), tips: Vec::new() });
+            let span = SliceTime { begin: since.0 * 1_000, width: at.since(since).0 * 1_000 };
+            chrome.slice(self.roles, span, &Slice { name, details: json!({}), tips: Vec::new() });
         }
     }
 
     /// It is dead.
-    pub fn on_killed<W: Write>(&mut self, at: Micros, by_itself: bool, sheet: &mut Sheet<W>) {
+    pub fn on_killed<W: Write>(&mut self, at: Micros, by_itself: bool, chrome: &mut ChromeFile<W>) {
         let how = if by_itself { "ended by itself" } else { "killed" };
-        sheet.moment(at, &format!("replica {:04X} {how}", self.rank));
-        self.draw_role(at, sheet);
+        chrome.moment(at, &format!("replica {:04X} {how}", self.rank));
+        self.draw_role(at, chrome);
         self.dead = true;
     }
 
     /// The run ends.
-    pub fn finish<W: Write>(mut self, end: Micros, sheet: &mut Sheet<W>) {
-        self.draw_role(end, sheet);
-        self.handlings.lay_out(None, sheet);
+    pub fn finish<W: Write>(mut self, end: Micros, chrome: &mut ChromeFile<W>) {
+        self.draw_role(end, chrome);
+        self.handlings.lay_out(None, chrome);
         for (_, (since, arrow)) in std::mem::take(&mut self.waiting) {
-            sheet.lose(Loss::Waiting, since, end, arrow);
+            chrome.lose(Loss::Waiting, since, end, arrow);
         }
     }
 }

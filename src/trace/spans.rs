@@ -1,4 +1,4 @@
-//! Span files of replicas (`LACONIC_SPANS`), brought onto the run's clock and under their process.
+//! SliceTime files of replicas (`LACONIC_SPANS`), brought onto the run's clock and under their process.
 //!
 //! They are what tracing-chrome writes: one event a line, `B` and `E` for a span's ends, times in
 //! microseconds since the file's own beginning. Its anchors, which come first, tell where the
@@ -11,7 +11,7 @@ use std::io::{BufRead, Lines};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::sheet::{Sheet, Slice, Span, replica_process};
+use super::chrome::{ChromeFile, Slice, SliceTime, replica_process};
 
 /// Why a file is no span file.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -94,8 +94,8 @@ impl SpanFile {
 
     /// Draws them on a track of their own. What was before the run began is left out, and so is what
     /// had not ended when the replica did.
-    pub(super) fn draw<W: std::io::Write>(mut self, sheet: &mut Sheet<W>) {
-        let place = sheet.new_place(replica_process(self.rank), "spans");
+    pub(super) fn draw<W: std::io::Write>(mut self, chrome: &mut ChromeFile<W>) {
+        let place = chrome.new_place(replica_process(self.rank), "spans");
         let mut open: Vec<Event> = Vec::new();
         while let Some(event) = self.first.take().or_else(|| next_event(&mut self.lines)) {
             match event.ph.as_str() {
@@ -106,10 +106,10 @@ impl SpanFile {
                     };
                     let at = |of: &Event| u64::try_from(of.nanoseconds() + self.offset_ns).ok();
                     if let (Some(begin), Some(end)) = (at(&begun), at(&event)) {
-                        let span = Span { begin, width: end.saturating_sub(begin).max(1) };
+                        let span = SliceTime { begin, width: end.saturating_sub(begin).max(1) };
                         let slice =
                             Slice { name: begun.name, details: begun.args, tips: Vec::new() };
-                        sheet.slice(place, span, &slice);
+                        chrome.slice(place, span, &slice);
                     }
                 }
                 _ => {}

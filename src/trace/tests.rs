@@ -7,14 +7,14 @@ use crate::record::Fate;
 fn sent(at: u64, to: To, number: u64) -> Record {
     let (kind, why) = (Kind::Append, Why::Own(Cause::Replicate));
     let fact = Fact::Sent { to, number, kind, why, term: 1, first: 1, entries: 0, bytes: 9 };
-    Record { at: Micros(at), teller: Member(0), fact }
+    Record { at: Micros(at), source: Member(0), fact }
 }
 
 fn received(at: u64, number: u64) -> Record {
     let (from, kind, disposition) = (Member(0), Kind::Append, Disposition::Accepted);
     let why = Why::Own(Cause::Replicate);
     let fact = Fact::Received { from, number, kind, why, term: 1, disposition };
-    Record { at: Micros(at), teller: Member(1), fact }
+    Record { at: Micros(at), source: Member(1), fact }
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn messages_that_come_too_early_twice_or_never_are_told_apart() {
         received(5, 1),
         sent(6, to, 2),
         sent(7, To::Everyone, 4),
-        Record { at: Micros(8), teller: SIMULATOR, fact: forwarded },
+        Record { at: Micros(8), source: SIMULATOR, fact: forwarded },
         received(9, 4),
         received(10, 4),
         sent(11, to, 5),

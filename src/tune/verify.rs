@@ -4,14 +4,14 @@
 use rayon::prelude::*;
 
 use crate::budget::report::{
-    Change, FailedCheck, Recommendation, Report, Spread, Verification, VerifiedRow,
+    BudgetReport, Change, FailedCheck, Recommendation, Spread, Verification, VerifiedRow,
 };
-use crate::budget::{Analysis, RunFacts, apply};
+use crate::budget::{Analysis, RunInfo, apply};
 use crate::raft::Tuning;
 use crate::record::RecordFileError;
 use crate::sim::delays::Delays;
 use crate::sim::folder::{Tuned, client_requests, run_json};
-use crate::sim::outcome::{Evidence, Setup, judge};
+use crate::sim::outcome::{RunMeasurements, Setup, judge};
 use crate::sim::scenario::Scenario;
 use crate::sim::virtual_time::{self, Keep, VirtualOptions};
 
@@ -54,7 +54,7 @@ impl Experiment {
             records: Keep::Memory,
         };
         let run = virtual_time::run(&self.scenario, &options)?;
-        let (evidence, records) = Evidence::of_virtual(run);
+        let (evidence, records) = RunMeasurements::of_virtual(run);
         let setup = Setup {
             engine: "virtual",
             timing: if self.precise { "precise" } else { "course" },
@@ -63,13 +63,13 @@ impl Experiment {
         };
         let outcome = judge(&self.scenario, setup, evidence);
         let tuned = Tuned { tuning: Some(tuning), budget: &Default::default() };
-        let facts = RunFacts::from_json(&run_json(&self.scenario, tuned, &outcome))
+        let facts = RunInfo::from_json(&run_json(&self.scenario, tuned, &outcome))
             .map_err(VerifyError::Facts)?;
         let mut analysis = Analysis::new(facts);
         analysis.take_in(records);
         let requests = client_requests(&outcome.conclusion.history);
         let report = analysis.finish(&requests, Vec::new());
-        let forgiven = outcome.failed_by_dice_alone;
+        let forgiven = outcome.failed_by_chance_alone;
         let failed = outcome.conclusion.checks.iter().filter(|check| !check.passed && !forgiven);
         Ok(Rerun { report, failed: failed.map(|check| check.name).collect() })
     }
@@ -83,7 +83,7 @@ impl Experiment {
 #[derive(Clone, Debug)]
 pub struct Rerun {
     /// Its analysis.
-    pub report: Report,
+    pub report: BudgetReport,
     /// The checks that it failed, of those that a replica can pass.
     pub failed: Vec<&'static str>,
 }
@@ -116,7 +116,7 @@ impl Rerun {
 ///
 /// # Errors
 /// If a run cannot be done.
-pub fn verify(experiment: &Experiment, report: &Report) -> Result<Verification, VerifyError> {
+pub fn verify(experiment: &Experiment, report: &BudgetReport) -> Result<Verification, VerifyError> {
     let before = experiment.run_all(&experiment.tuning)?;
     let trial = Trial { experiment, before: &before, report };
     let findings = report.findings.iter().filter(|finding| !finding.changes.is_empty());
@@ -143,7 +143,7 @@ pub fn verify(experiment: &Experiment, report: &Report) -> Result<Verification, 
 struct Trial<'a> {
     experiment: &'a Experiment,
     before: &'a [Rerun],
-    report: &'a Report,
+    report: &'a BudgetReport,
 }
 
 impl Trial<'_> {

@@ -13,7 +13,7 @@ const STEPS_AT_MOST = 80;
 function countMarks() {
   const counts = {};
   for (const chart of document.querySelectorAll("[data-chart]")) {
-    for (const name of ["mark", "event", "life", "reign", "floor", "message", "lost", "cross"]) {
+    for (const name of ["mark", "event", "life", "leadership", "floor", "message", "lost", "cross"]) {
       const marks = chart.querySelectorAll(`i.${name}, svg .${name} > *, svg > .${name}:not(g)`).length;
       if (marks > 0) counts[`${chart.dataset.chart}.${name}`] = marks;
     }

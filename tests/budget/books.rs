@@ -1,19 +1,19 @@
 //! Every message is accounted for, and every microsecond of a latency.
 
-use laconic::budget::report::Report;
-use laconic::budget::{Analysis, RunFacts};
+use laconic::budget::report::BudgetReport;
+use laconic::budget::{Analysis, RunInfo};
 use laconic::raft::Member;
 use laconic::record::{Fact, Record, Sink};
 use laconic::sim::delays::Delays;
 use laconic::sim::folder::{Tuned, client_requests, run_json};
-use laconic::sim::outcome::{Evidence, Outcome, Setup, judge};
+use laconic::sim::outcome::{RunMeasurements, RunOutcome, Setup, judge};
 use laconic::sim::scenario::{COURSE, Scenario};
 use laconic::sim::virtual_time::{Keep, VirtualOptions, run};
 
 use crate::{analysed, scenario, tuning};
 
 /// What must hold of every report.
-pub fn assert_accounted_for(report: &Report, context: &str) {
+pub fn assert_accounted_for(report: &BudgetReport, context: &str) {
     assert_eq!(report.run.problems, [] as [String; 0], "{context}");
     assert_eq!(report.books.faults, [] as [String; 0], "{context}");
     let books = &report.books;
@@ -64,16 +64,16 @@ fn records(scenario: &Scenario, seed: u64) -> (Vec<Record>, Outcome) {
         records: Keep::Memory,
     };
     let (evidence, mut records) = Evidence::of_virtual(run(scenario, &options).unwrap());
-    records.sort_by_key(|record| (record.at, record.teller));
+    records.sort_by_key(|record| (record.at, record.source));
     let setup =
         Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
     (records, judge(scenario, setup, evidence))
 }
 
-fn report(scenario: &Scenario, records: &[Record], outcome: &Outcome) -> Report {
+fn report(scenario: &Scenario, records: &[Record], outcome: &Outcome) -> BudgetReport {
     let tuning = tuning("course");
     let tuned = Tuned { tuning: Some(&tuning), budget: &Default::default() };
-    let facts = RunFacts::from_json(&run_json(scenario, tuned, outcome)).unwrap();
+    let facts = RunInfo::from_json(&run_json(scenario, tuned, outcome)).unwrap();
     let mut analysis = Analysis::new(facts);
     records.iter().for_each(|record| analysis.record(record));
     analysis.finish(&client_requests(&outcome.conclusion.history), Vec::new())
@@ -96,8 +96,8 @@ fn one_count_that_is_wrong_in_a_replica_is_caught() {
     let mut untold = records.clone();
     untold.remove(place);
     let mut miscounted = records.clone();
-    let sender = records[place].teller;
-    let of_sender = |record: &&mut Record| record.teller == sender;
+    let sender = records[place].source;
+    let of_sender = |record: &&mut Record| record.source == sender;
     for record in miscounted.iter_mut().skip(place).filter(of_sender) {
         if let Fact::Sent { number, .. } = &mut record.fact {
             *number += 1;

@@ -244,8 +244,8 @@ fn disrupted_leaders() {
 #[test]
 fn budget_exceeded() {
     let limited = |limits: Limits| asked(|scenario| scenario.budget = limits);
-    let commit = |most| Limits { messages_a_commit: Some(most), ..Limits::default() };
-    let idle = Limits { idle_messages_a_second: Some(2.0), ..Limits::default() };
+    let commit = |most| Limits { messages_per_commit: Some(most), ..Limits::default() };
+    let idle = Limits { idle_messages_per_second: Some(2.0), ..Limits::default() };
     let late = Limits { p99_latency_us: Some(100.0), ..Limits::default() };
     let flawed = [limited(commit(1.0)), limited(idle), limited(late)];
     assert_controls("budget_exceeded", flawed, vec![plain(), limited(commit(10.0))]);

@@ -113,11 +113,11 @@ fn a_budget_exceeded_is_told_and_has_status_3() {
         let output = laconic(&words);
         (output.status.code(), stdout(&output))
     };
-    state("messages_a_commit = 20\np99_latency_us = 100_000");
+    state("messages_per_commit = 20\np99_latency_us = 100_000");
     let (status, told) = run(&["sim", "simple-1"]);
     assert_eq!(status, Some(0), "{told}");
     assert!(told.contains("kept"), "{told}");
-    state("messages_a_commit = 2.5");
+    state("messages_per_commit = 2.5");
     let (status, told) = run(&["sim", "simple-1"]);
     assert_eq!(status, Some(3), "{told}");
     assert!(told.contains("EXCEEDED"), "{told}");

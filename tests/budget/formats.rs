@@ -1,6 +1,6 @@
 //! All formats carry the same numbers, and the difference of runs.
 
-use laconic::budget::{Report, diff, document, html, markdown, text};
+use laconic::budget::{BudgetReport, diff, document, html, markdown, text};
 use laconic::raft::tuning::FanOut;
 
 use crate::{analysed, scenario, tuning};
@@ -84,7 +84,7 @@ fn wanted(json: &serde_json::Value) -> Vec<Vec<String>> {
     wanted
 }
 
-fn reports() -> Vec<Report> {
+fn reports() -> Vec<BudgetReport> {
     let run = |name, profile| analysed(&scenario(name), &tuning(profile), false, 4).report;
     vec![run("simple-2", "course"), run("crash-4", "eager"), run("partition-4", "textbook")]
 }

@@ -8,8 +8,8 @@ mod formats;
 mod real;
 mod verification;
 
-use laconic::budget::Report;
-use laconic::budget::report::{Finding, Verdict};
+use laconic::budget::BudgetReport;
+use laconic::budget::report::{Finding, FindingVerdict};
 use laconic::raft::{Micros, Tuning};
 use laconic::sim::scenario::Scenario;
 use laconic::tune::{Experiment, Rerun};
@@ -38,16 +38,16 @@ fn analysed(scenario: &Scenario, tuning: &Tuning, precise: bool, seed: u64) -> R
     experiment.run(&experiment.tuning, seed).unwrap()
 }
 
-fn charged(report: &Report, cause: &str) -> u64 {
+fn charged(report: &BudgetReport, cause: &str) -> u64 {
     report.table.iter().filter(|row| row.charged_to == cause).map(|row| row.count).sum()
 }
 
-fn finding<'a>(report: &'a Report, name: &str) -> &'a Finding {
+fn finding<'a>(report: &'a BudgetReport, name: &str) -> &'a Finding {
     report.findings.iter().find(|finding| finding.name == name).unwrap()
 }
 
-fn is_found(report: &Report, name: &str) -> bool {
-    finding(report, name).verdict == Verdict::Found
+fn is_found(report: &BudgetReport, name: &str) -> bool {
+    finding(report, name).verdict == FindingVerdict::Found
 }
 
 fn seconds(seconds: u64) -> Micros {

@@ -1,6 +1,6 @@
 //! What findings expect to save, against what reruns save.
 
-use laconic::budget::report::{Verdict, Verification, VerifiedRow};
+use laconic::budget::report::{FindingVerdict, Verification, VerifiedRow};
 use laconic::raft::Tuning;
 use laconic::sim::scenario::Scenario;
 use laconic::tune::{Experiment, verify};
@@ -90,7 +90,7 @@ fn what_finds_nothing_expects_nothing() {
         };
         let report = experiment.run(&experiment.tuning, 1).unwrap().report;
         for finding in &report.findings {
-            if finding.verdict != Verdict::Found {
+            if finding.verdict != FindingVerdict::Found {
                 let expected = (finding.expected_saving, finding.changes.len());
                 assert_eq!(expected, (0.0, 0), "{profile}: {}", finding.name);
             }

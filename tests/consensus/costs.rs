@@ -28,7 +28,7 @@ fn warm(count: u8, tuning: Tuning) -> (Cluster, Member) {
 }
 
 #[test]
-fn a_faultless_chain_costs_f_plus_1_messages_a_batch_and_nothing_besides() {
+fn a_faultless_chain_costs_f_plus_1_messages_per_batch_and_nothing_besides() {
     for (count, f) in [(3, 1), (4, 2), (5, 2), (7, 3), (21, 10)] {
         let (mut cluster, leader) = warm(count, tuned(FanOut::Chain));
         let mark = cluster.records.len();

@@ -56,7 +56,7 @@ impl Cluster {
         let mut held: BTreeMap<(Member, RequestId), Micros> = BTreeMap::new();
         let mut redirected: BTreeMap<Member, Vec<(Name, Micros)>> = BTreeMap::new();
         for record in &self.records {
-            let by = record.teller;
+            let by = record.source;
             match record.fact {
                 Fact::Received { kind: Kind::Append, disposition, .. }
                     if !matches!(disposition, Disposition::Stale | Disposition::Implausible) =>
@@ -134,7 +134,7 @@ impl Cluster {
         matches: impl Fn(&Event) -> bool + 'a,
     ) -> impl Iterator<Item = (Micros, Member, Event)> + 'a {
         self.since(mark).iter().filter_map(move |record| match record.fact {
-            Fact::State(event) if matches(&event) => Some((record.at, record.teller, event)),
+            Fact::State(event) if matches(&event) => Some((record.at, record.source, event)),
             _ => None,
         })
     }

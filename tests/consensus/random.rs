@@ -8,74 +8,75 @@ use std::sync::Arc;
 use laconic::interface::{Address, Operation, Outcome};
 use laconic::raft::tuning::{FanOut, HeartbeatAnswers, Reads, ResendFrom};
 use laconic::raft::{Member, Micros, Tuning};
-use laconic::sim::dice::{Dice, Probability};
+use laconic::sim::random_stream::{Probability, RandomStream};
 
 use crate::cluster::{CLIENT, Cluster, Fate, Name, ONE_WAY, course, ms, without_check_quorum};
 
 const SCHEDULES: u64 = 300;
 const KEYS: u64 = 4;
 
-fn tuning_of(dice: &mut Dice) -> Tuning {
+fn tuning_of(random: &mut RandomStream) -> Tuning {
     let fan_outs = [FanOut::Broadcast, FanOut::Star, FanOut::Thrifty, FanOut::Chain];
-    let one_in = |dice: &mut Dice, n| dice.below(n) == 0;
-    let among = |dice: &mut Dice, from: &[u64]| from[dice.below(from.len() as u64) as usize];
-    let pre_vote = !one_in(dice, 6);
+    let one_in = |random: &mut RandomStream, n| random.below(n) == 0;
+    let among =
+        |random: &mut RandomStream, from: &[u64]| from[random.below(from.len() as u64) as usize];
+    let pre_vote = !one_in(random, 6);
     // Rule R24: without check-quorum nothing that rests on promises.
     let base =
-        if one_in(dice, 6) { without_check_quorum() } else { Tuning { pre_vote, ..course() } };
-    let reads = match base.check_quorum && !one_in(dice, 3) {
+        if one_in(random, 6) { without_check_quorum() } else { Tuning { pre_vote, ..course() } };
+    let reads = match base.check_quorum && !one_in(random, 3) {
         true => Reads::Lease,
         false => Reads::Confirm,
     };
     Tuning {
-        fan_out: fan_outs[dice.below(4) as usize],
-        chain_length: dice.below(4),
-        silence_is_loss_above_per_mille: among(dice, &[0, 100, 1_000]),
+        fan_out: fan_outs[random.below(4) as usize],
+        chain_length: random.below(4),
+        silence_is_loss_above_per_mille: among(random, &[0, 100, 1_000]),
         reads,
-        heartbeat_always: one_in(dice, 5),
-        heartbeat_answers: match one_in(dice, 4) {
+        heartbeat_always: one_in(random, 5),
+        heartbeat_answers: match one_in(random, 4) {
             true => HeartbeatAnswers::Everyone,
             false => HeartbeatAnswers::Quorum,
         },
-        resend_from: if one_in(dice, 3) { ResendFrom::RoundTrip } else { ResendFrom::Fixed },
-        linger_us: among(dice, &[0, 0, 1_000, 10_000]),
-        batch_most_entries: among(dice, &[1, 2, 16, 256]),
-        batch_most_bytes: among(dice, &[1_000, 1_000, 60_000]),
-        pipeline_window: among(dice, &[1, 2, 16]),
-        shared_acknowledgements: one_in(dice, 2),
-        lag_most_entries: among(dice, &[1, 8, 64]),
-        eager_commit: one_in(dice, 5),
-        answer_window: among(dice, &[1, 2, 16, 128, 128]),
-        answer_interval_us: among(dice, &[100, 2_000, 5_000]),
+        resend_from: if one_in(random, 3) { ResendFrom::RoundTrip } else { ResendFrom::Fixed },
+        linger_us: among(random, &[0, 0, 1_000, 10_000]),
+        batch_most_entries: among(random, &[1, 2, 16, 256]),
+        batch_most_bytes: among(random, &[1_000, 1_000, 60_000]),
+        pipeline_window: among(random, &[1, 2, 16]),
+        shared_acknowledgements: one_in(random, 2),
+        lag_most_entries: among(random, &[1, 8, 64]),
+        eager_commit: one_in(random, 5),
+        answer_window: among(random, &[1, 2, 16, 128, 128]),
+        answer_interval_us: among(random, &[100, 2_000, 5_000]),
         ..base
     }
 }
 
 /// Loss, duplicates, delays that overtake each other, and copies of what was said long ago.
-fn weather(mut dice: Dice) -> impl FnMut(&crate::cluster::Flight) -> Fate {
-    let loss = Probability::of([0.0, 0.02, 0.1, 0.3][dice.below(4) as usize]);
-    let twice = Probability::of([0.0, 0.05, 0.2][dice.below(3) as usize]);
-    let late = Probability::of([0.0, 0.01, 0.1][dice.below(3) as usize]);
-    let stale = Probability::of([0.0, 0.0, 0.05, 0.3][dice.below(4) as usize]);
-    let spread = [1, 400, 8_000][dice.below(3) as usize];
+fn weather(mut random: RandomStream) -> impl FnMut(&crate::cluster::Flight) -> Fate {
+    let loss = Probability::of([0.0, 0.02, 0.1, 0.3][random.below(4) as usize]);
+    let twice = Probability::of([0.0, 0.05, 0.2][random.below(3) as usize]);
+    let late = Probability::of([0.0, 0.01, 0.1][random.below(3) as usize]);
+    let stale = Probability::of([0.0, 0.0, 0.05, 0.3][random.below(4) as usize]);
+    let spread = [1, 400, 8_000][random.below(3) as usize];
     move |_| {
-        if dice.chance(loss) {
+        if random.chance(loss) {
             Fate::Lose
-        } else if dice.chance(late) {
-            Fate::After(Micros(dice.below(4_000_000)))
-        } else if dice.chance(twice) {
-            Fate::Twice(Micros(dice.below(1_000_000)))
-        } else if dice.chance(stale) {
-            Fate::Twice(Micros(dice.below(30_000_000)))
+        } else if random.chance(late) {
+            Fate::After(Micros(random.below(4_000_000)))
+        } else if random.chance(twice) {
+            Fate::Twice(Micros(random.below(1_000_000)))
+        } else if random.chance(stale) {
+            Fate::Twice(Micros(random.below(30_000_000)))
         } else {
-            Fate::After(ONE_WAY + Micros(dice.below(spread)))
+            Fate::After(ONE_WAY + Micros(random.below(spread)))
         }
     }
 }
 
 /// The clients: they ask, and follow redirects as the course's do.
 struct Clients {
-    dice: Dice,
+    random: RandomStream,
     open: Vec<Name>,
     /// How much they asked, re-sends left out.
     asked: usize,
@@ -85,12 +86,12 @@ struct Clients {
 
 impl Clients {
     fn ask_something(&mut self, cluster: &mut Cluster) {
-        let client = Address(CLIENT.0 + self.dice.below(3) as u16);
-        let key: Arc<str> = format!("k{}", self.dice.below(KEYS)).into();
-        let operation = match self.dice.below(3) {
+        let client = Address(CLIENT.0 + self.random.below(3) as u16);
+        let key: Arc<str> = format!("k{}", self.random.below(KEYS)).into();
+        let operation = match self.random.below(3) {
             0 => Operation::Get { key },
             _ => {
-                let padding = "x".repeat(self.dice.below(300) as usize);
+                let padding = "x".repeat(self.random.below(300) as usize);
                 let value = format!("{} {padding}", cluster.request_count());
                 Operation::Put { key, value: value.into() }
             }
@@ -102,7 +103,7 @@ impl Clients {
 
     fn somebody(&mut self, cluster: &Cluster) -> Member {
         let living: Vec<Member> = cluster.living().map(|replica| replica.status().member).collect();
-        *self.dice.pick(&living).expect("a quorum lives")
+        *self.random.pick(&living).expect("a quorum lives")
     }
 
     /// Asks again what was redirected.
@@ -125,23 +126,23 @@ impl Clients {
 }
 
 /// Faults for 20 s; whom they killed in the end.
-fn stormy_phase(cluster: &mut Cluster, clients: &mut Clients, mut dice: Dice) {
+fn stormy_phase(cluster: &mut Cluster, clients: &mut Clients, mut random: RandomStream) {
     let count = cluster.members().count() as u64;
-    let mut may_die = dice.below((count - 1) / 2 + 1);
-    cluster.obeys(weather(Dice::new(dice.below(u64::MAX), "weather", 0)));
+    let mut may_die = random.below((count - 1) / 2 + 1);
+    cluster.obeys(weather(RandomStream::new(random.below(u64::MAX), "weather", 0)));
     for tenth in 0..200 {
-        for _ in 0..dice.below(4) {
+        for _ in 0..random.below(4) {
             clients.ask_something(cluster);
         }
-        cluster.run_for(Micros(dice.below(200_000)));
+        cluster.run_for(Micros(random.below(200_000)));
         clients.follow(cluster);
         if tenth % 16 == 0 {
             cluster.wake_early();
         }
-        match dice.below(60) {
+        match random.below(60) {
             0 if may_die > 0 => {
                 may_die -= 1;
-                let victim = match cluster.leader().filter(|_| dice.below(2) == 0) {
+                let victim = match cluster.leader().filter(|_| random.below(2) == 0) {
                     Some(leader) => leader,
                     None => clients.somebody(cluster),
                 };
@@ -149,11 +150,13 @@ fn stormy_phase(cluster: &mut Cluster, clients: &mut Clients, mut dice: Dice) {
             }
             1 | 2 => {
                 let mut sides: [Vec<Member>; 2] = Default::default();
-                cluster.members().for_each(|m| sides[dice.below(2) as usize].push(m));
+                cluster.members().for_each(|m| sides[random.below(2) as usize].push(m));
                 cluster.cut(&[&sides[0], &sides[1]]);
             }
             3..=6 => cluster.heal(),
-            7 => cluster.obeys(weather(Dice::new(dice.below(u64::MAX), "weather", tenth))),
+            7 => {
+                cluster.obeys(weather(RandomStream::new(random.below(u64::MAX), "weather", tenth)))
+            }
             _ => {}
         }
     }
@@ -215,15 +218,19 @@ fn check_reads(cluster: &Cluster) {
 }
 
 fn run(seed: u64) {
-    let mut dice = Dice::new(seed, "schedule", 0);
-    let count = [2, 3, 4, 5, 5, 7][dice.below(6) as usize];
-    let tuning = tuning_of(&mut dice);
+    let mut random = RandomStream::new(seed, "schedule", 0);
+    let count = [2, 3, 4, 5, 5, 7][random.below(6) as usize];
+    let tuning = tuning_of(&mut random);
     println!("LACONIC_SEED={seed}: {count} replicas, {tuning:?}");
-    let drifts: Vec<i64> = (0..count).map(|_| dice.below(20_000) as i64 - 10_000).collect();
+    let drifts: Vec<i64> = (0..count).map(|_| random.below(20_000) as i64 - 10_000).collect();
     let mut cluster = Cluster::drifting(count, seed, tuning, |member| drifts[member.rank()]);
-    let mut clients =
-        Clients { dice: Dice::new(seed, "clients", 0), open: Vec::new(), asked: 0, sent_astray: 0 };
-    stormy_phase(&mut cluster, &mut clients, dice);
+    let mut clients = Clients {
+        random: RandomStream::new(seed, "clients", 0),
+        open: Vec::new(),
+        asked: 0,
+        sent_astray: 0,
+    };
+    stormy_phase(&mut cluster, &mut clients, random);
     cluster.check();
     calm_phase(&mut cluster, &mut clients);
     cluster.check();

@@ -4,7 +4,7 @@ use laconic::interface::{Address, Operation, Outcome};
 use laconic::raft::message::Append;
 use laconic::raft::tuning::{FanOut, Reads};
 use laconic::raft::{Member, Message, RoleName, Tuning};
-use laconic::sim::dice::Dice;
+use laconic::sim::random_stream::RandomStream;
 use laconic::wire::Datagram;
 
 use crate::cluster::{CLIENT, Cluster, Fate, Name, ONE_WAY, course, ms};
@@ -237,9 +237,9 @@ fn r05_clients_of_a_dead_leader_make_no_storm() {
     cluster.run_for(ms(300));
     cluster.kill(leader);
     let living = cluster.others(leader);
-    let mut dice = Dice::new(3, "clients of a dead leader", 0);
+    let mut random = RandomStream::new(3, "clients of a dead leader", 0);
     let mut ask = |cluster: &mut Cluster, client: Address, operation: Operation| {
-        let to = *dice.pick(&living).expect("four live");
+        let to = *random.pick(&living).expect("four live");
         cluster.ask(client, to, operation)
     };
     let mut open: Vec<Name> = Vec::new();

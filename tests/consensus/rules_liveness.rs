@@ -6,7 +6,7 @@ use std::rc::Rc;
 use laconic::raft::message::Append;
 use laconic::raft::tuning::{FanOut, Reads};
 use laconic::raft::{Cause, Event, Member, Message, Micros, RoleName, Tuning, Why};
-use laconic::sim::dice::Dice;
+use laconic::sim::random_stream::RandomStream;
 
 use crate::cluster::{Cluster, Fate, Flight, ONE_WAY, course, ms};
 use crate::solo::{Solo, accepted, append, appends, pre_vote_request, reply, vote, vote_request};
@@ -187,9 +187,9 @@ struct Outage {
 
 /// A leader under load dies; messages take 150 to 350 us.
 fn outage(count: u8, seed: u64, tuning: Tuning) -> Outage {
-    let mut dice = Dice::new(seed, "outage", 0);
+    let mut random = RandomStream::new(seed, "outage", 0);
     let mut cluster = Cluster::new(count, seed, tuning);
-    cluster.obeys(move |_| Fate::After(Micros(150 + dice.below(201))));
+    cluster.obeys(move |_| Fate::After(Micros(150 + random.below(201))));
     let leader = cluster.elect();
     for put in 0..20 {
         cluster.put(leader, "k", &format!("{put}"));
@@ -389,10 +389,10 @@ fn at_heavy_loss_what_waits_is_asked_for_steadily() {
     {
         let (mut took, mut messages) = (Vec::new(), 0);
         for seed in 0..20 {
-            let mut dice = Dice::new(seed, "loss", 0);
+            let mut random = RandomStream::new(seed, "loss", 0);
             let mut cluster = Cluster::new(count, seed, course());
             cluster.elect();
-            let lost = move |_: &Flight| dice.below(100) < loss;
+            let lost = move |_: &Flight| random.below(100) < loss;
             let mut lost = lost;
             cluster.obeys(move |flight| if lost(flight) { Fate::Lose } else { Fate::Pass });
             let mark = cluster.records.len();

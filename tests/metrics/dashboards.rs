@@ -186,7 +186,7 @@ fn every_panel_and_every_rule_has_finite_data_in_a_real_run_with_faults() {
     let prometheus = Prometheus::start(folder.path(), &discovery, &[&rules_file]);
     let profile = folder.path().join("limited.toml");
     let course = include_str!("../../profiles/course.toml");
-    let budget = "[budget]\nmessages_a_commit = 9\nidle_messages_a_second = 90\n";
+    let budget = "[budget]\nmessages_per_commit = 9\nidle_messages_per_second = 90\n";
     fs::write(&profile, format!("{course}\n{budget}")).unwrap();
     let options = RealOptions {
         discovery: Some(discovery),

@@ -208,7 +208,7 @@ fn a_replica_whose_socket_the_simulator_has_closed_steps_no_more() {
     assert!(status.success());
 }
 
-/// One clear line, and the replica goes on without that lens.
+/// One clear line, and the replica goes on without that instrument.
 #[test]
 fn a_port_in_use_and_a_file_that_cannot_be_written_cost_one_line_each() {
     let out = TempDir::new().unwrap();

@@ -28,13 +28,13 @@ fn place(direction: &'static str, kind: &str, why: Why, peer: Member) -> Place {
     (direction, kind.into(), why.form().name().into(), why.cause().name().into(), peer)
 }
 
-/// What `teller`'s records say of its messages, in a cluster of `replicas`.
-fn ledger(records: &[Record], teller: Member, replicas: usize) -> BTreeMap<Place, u64> {
+/// What `source`'s records say of its messages, in a cluster of `replicas`.
+fn ledger(records: &[Record], source: Member, replicas: usize) -> BTreeMap<Place, u64> {
     let mut ledger = BTreeMap::new();
-    for record in records.iter().filter(|record| record.teller == teller) {
+    for record in records.iter().filter(|record| record.source == source) {
         match record.fact {
             Fact::Sent { to, kind, why, .. } => {
-                let everyone = (0..replicas as u8).map(Member).filter(|peer| *peer != teller);
+                let everyone = (0..replicas as u8).map(Member).filter(|peer| *peer != source);
                 for peer in everyone.filter(|peer| to == To::Everyone || to == To::Member(*peer)) {
                     *ledger.entry(place("sent", kind.name(), why, peer)).or_default() += 1;
                 }

@@ -54,7 +54,7 @@ fn exposition(records: &[Record], rank: u16, replicas: u16, tuning: &Tuning) -> 
     let others: Vec<Address> = (0..replicas).filter(|id| *id != rank).map(Address).collect();
     let members = Membership::new(Address(rank), &others).unwrap();
     let mut sink = MetricsSink::new(&members, tuning, &Limits::default());
-    let own = records.iter().filter(|record| record.teller == Member(rank as u8));
+    let own = records.iter().filter(|record| record.source == Member(rank as u8));
     own.for_each(|record| sink.record(record));
     sink.handle().render()
 }
@@ -175,7 +175,7 @@ fn a_received_message_has_the_cause_that_its_sender_recorded() {
         let scenario = Scenario::load("advanced-4").unwrap();
         let run = run(&scenario, &options(seed, tuning)).unwrap();
         let sent = run.records.iter().filter_map(|record| match record.fact {
-            Fact::Sent { number, kind, why, .. } => Some(((record.teller, number), (kind, why))),
+            Fact::Sent { number, kind, why, .. } => Some(((record.source, number), (kind, why))),
             _ => None,
         });
         let sent: BTreeMap<_, _> = sent.collect();
@@ -195,12 +195,15 @@ fn a_received_message_has_the_cause_that_its_sender_recorded() {
 #[test]
 fn a_stated_budget_is_exposed_in_base_units() {
     let scenario = Scenario::load("simple-2").unwrap();
-    let limits =
-        Limits { messages_a_commit: Some(3.5), p99_latency_us: Some(2_000.0), ..Limits::default() };
+    let limits = Limits {
+        messages_per_commit: Some(3.5),
+        p99_latency_us: Some(2_000.0),
+        ..Limits::default()
+    };
     let mut metrics = OpenMetrics::new(limits);
     run_observed(&scenario, &options(1, tuning("course")), &mut metrics).unwrap();
     let text = metrics.render();
-    for (limit, allowed) in [("messages_a_commit", "3.5"), ("p99_latency_seconds", "0.002")] {
+    for (limit, allowed) in [("messages_per_commit", "3.5"), ("p99_latency_seconds", "0.002")] {
         let series = format!("laconic_budget_allowed{{replica=\"0000\",limit=\"{limit}\"}}");
         assert!(text.contains(&format!("{series} {allowed} ")), "{series}");
     }

@@ -7,7 +7,7 @@ const milliseconds = (us) => us / 1e3;
 const base = (width, more) => ({ width, style: { fontSize: "12px", background: "none" }, ...more });
 
 /** Who led when: from its election until it ceased, died, or the run ended. */
-function reigns(report) {
+function leaderships(report) {
   const ends = ["stepped_down", "killed", "ended"];
   return report.events.filter((event) => event.kind === "leader").map((event) => {
     const end = report.events.find((later) =>
@@ -49,7 +49,7 @@ function clusterStrip(report, width, x) {
     marks: [
       Plot.rect(partitions(report), { x1: (cut) => seconds(cut.from), x2: (cut) => seconds(cut.to), fill: "var(--resend)", fillOpacity: 0.13 }),
       Plot.link(lives(report), { x1: 0, x2: (life) => seconds(life.to), y1: "member", y2: "member", stroke: "var(--line)", strokeWidth: 2, className: "life" }),
-      Plot.barX(reigns(report), { x1: (reign) => seconds(reign.from), x2: (reign) => seconds(reign.to), y: "member", fill: "var(--accent)", fillOpacity: 0.65, className: "reign" }),
+      Plot.barX(leaderships(report), { x1: (leadership) => seconds(leadership.from), x2: (leadership) => seconds(leadership.to), y: "member", fill: "var(--accent)", fillOpacity: 0.65, className: "leadership" }),
       Plot.ruleX(aboutAll, { x: (event) => seconds(event.at_us), stroke: "var(--resend)", strokeDasharray: "4 2", className: "event" }),
       Plot.dot(aboutOne, {
         x: (event) => seconds(event.at_us), y: "member", symbol: (event) => SYMBOLS[event.kind] ?? "circle", r: 4.5, strokeWidth: 2,

@@ -23,7 +23,7 @@ function drawWindow(report, from, to, width) {
   const tall = rows.length > 9 ? 24 : 46;
   const x = (us) => milliseconds(us);
   const within = (us) => Math.min(to, Math.max(from, us));
-  const leading = reigns(report).filter((reign) => reign.from < to && reign.to > from);
+  const leading = leaderships(report).filter((leadership) => leadership.from < to && leadership.to > from);
   const [lost, arrived] = [messages.filter((message) => message.lost), messages.filter((message) => !message.lost)];
   const arrow = { x1: (message) => x(message.sent), y1: "sender", x2: (message) => x(message.arrives), y2: "end", stroke: (message) => causeColour(message.cause), strokeWidth: 1.6 };
   const title = (message) =>
@@ -36,7 +36,7 @@ function drawWindow(report, from, to, width) {
       Plot.rect(partitions(report).filter((cut) => cut.from < to && cut.to > from), {
         x1: (cut) => x(within(cut.from)), x2: (cut) => x(within(cut.to)), fill: "var(--resend)", fillOpacity: 0.1 }),
       Plot.link(lives(report), { x1: x(from), x2: (life) => x(within(life.to)), y1: "member", y2: "member", stroke: "var(--retry)", className: "life" }),
-      Plot.link(leading, { x1: (reign) => x(within(reign.from)), x2: (reign) => x(within(reign.to)), y1: "member", y2: "member", stroke: "var(--accent)", strokeWidth: 5, strokeOpacity: 0.4, className: "reign" }),
+      Plot.link(leading, { x1: (leadership) => x(within(leadership.from)), x2: (leadership) => x(within(leadership.to)), y1: "member", y2: "member", stroke: "var(--accent)", strokeWidth: 5, strokeOpacity: 0.4, className: "leadership" }),
       Plot.ruleX(events, { x: (event) => x(event.at_us), stroke: "var(--bad)", strokeDasharray: "2 3", className: "event" }),
       Plot.arrow(arrived, { ...arrow, headLength: 5, className: "message" }),
       Plot.arrow(lost, { ...arrow, headLength: 0, strokeDasharray: "4 3", className: "lost" }),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::analysis::Gathered;
+use super::super::analysis::RunData;
 use super::super::bounds;
 use super::super::evidence::ample_lag;
 use super::super::figures;
@@ -20,8 +20,8 @@ const LONGEST_LINGER_US: u64 = 10_000;
 /// A linger must save this share of all messages to be worth the wait.
 const WORTH_A_WAIT: f64 = 0.1;
 
-fn too_few(run: &Gathered) -> Option<Found> {
-    let few = run.reigned.batches.len() < LEAST_BATCHES;
+fn too_few(run: &RunData) -> Option<Found> {
+    let few = run.led.batches.len() < LEAST_BATCHES;
     few.then(|| Found::too_little(format!("fewer than {LEAST_BATCHES} batches")))
 }
 
@@ -32,14 +32,14 @@ impl Check for WideFanOut {
     const NAME: &'static str = "wide_fan_out";
     const TITLE: &'static str = "Batches sent to more than a quorum";
 
-    fn check(run: &Gathered) -> Found {
-        let tuning = &run.facts.tuning;
+    fn check(run: &RunData) -> Found {
+        let tuning = &run.info.tuning;
         if let Some(found) = too_few(run) {
             return found;
         }
-        let batches = run.reigned.batches.len() as u64;
+        let batches = run.led.batches.len() as u64;
         let spent = run.ledger.charged(Cause::Replicate);
-        let quorum = 2 * run.facts.others_needed() * batches;
+        let quorum = 2 * run.info.others_needed() * batches;
         // Rounds for reads go the same ways.
         let rounds = run.ledger.charged(Cause::Confirm) as f64;
         let spared = 1.0 - quorum as f64 / spent.max(1) as f64;
@@ -49,7 +49,7 @@ impl Check for WideFanOut {
             "a batch cost {:.2} messages; at the same delay, sent to a quorum in rotation, it costs \
              {}",
             spent as f64 / batches as f64,
-            2 * run.facts.others_needed()
+            2 * run.info.others_needed()
         );
         let changes = match tuning.fan_out {
             FanOut::Star | FanOut::Broadcast => turn(tuning, "fan_out", json!(FanOut::Thrifty)),
@@ -69,23 +69,23 @@ impl Check for ShorterChains {
     const NAME: &'static str = "chain_instead";
     const TITLE: &'static str = "A chain would say less, later";
 
-    fn check(run: &Gathered) -> Found {
-        let tuning = &run.facts.tuning;
+    fn check(run: &RunData) -> Found {
+        let tuning = &run.info.tuning;
         if let Some(found) = too_few(run) {
             return found;
         }
-        let others_needed = run.facts.others_needed();
-        let batches = run.reigned.batches.len() as u64;
+        let others_needed = run.info.others_needed();
+        let batches = run.led.batches.len() as u64;
         let one_way = &run.evidence.one_ways_us;
         let one_way_us = one_way.get(one_way.len() / 2).copied().unwrap_or(0);
         let added_us = one_way_us * (others_needed - 1);
         let all = run.ledger.count(|_| true) as f64;
         let saving = ((others_needed - 1) * batches) as f64;
         let simulators = bounds::simulator_floor(
-            run.facts.requests,
-            run.facts.replicas as u64,
-            run.facts.mix,
-            run.facts.maximum_appends_batched_fraction,
+            run.info.requests,
+            run.info.replicas as u64,
+            run.info.mix,
+            run.info.maximum_appends_batched_fraction,
         );
         let mut summary = format!(
             "along a chain a batch costs {} messages instead of {}, and some {added_us} us more",
@@ -111,17 +111,17 @@ impl Check for SmallBatches {
     const NAME: &'static str = "small_batches";
     const TITLE: &'static str = "Batches cut short by their limit";
 
-    fn check(run: &Gathered) -> Found {
-        let tuning = &run.facts.tuning;
+    fn check(run: &RunData) -> Found {
+        let tuning = &run.info.tuning;
         if let Some(found) = too_few(run) {
             return found;
         }
-        let arrivals: Vec<Micros> = run.reigned.arrivals.iter().map(|arrival| arrival.at).collect();
+        let arrivals: Vec<Micros> = run.led.arrivals.iter().map(|arrival| arrival.at).collect();
         let linger = Micros(tuning.linger_us);
         let merged = bounds::fewest_batches(&arrivals, linger, Some(AMPLE_ENTRIES));
         let limited = bounds::fewest_batches(&arrivals, linger, Some(tuning.batch_most_entries));
         let spared = limited.saturating_sub(merged);
-        let saving = spared as f64 * figures::messages_a_batch(&run.ledger, &run.reigned);
+        let saving = spared as f64 * figures::messages_per_batch(&run.ledger, &run.led);
         let summary = format!(
             "{spared} batches held entries that came together with those of the batch before; at \
              most {} may share one",
@@ -130,7 +130,7 @@ impl Check for SmallBatches {
         let few = tuning.batch_most_entries < AMPLE_ENTRIES;
         let changes = turn(tuning, "batch_most_entries", AMPLE_ENTRIES).filter(|_| few);
         Found::saving(run, saving, changes.into_iter().collect(), summary)
-            .number("batches", run.reigned.batches.len() as f64, "batches")
+            .number("batches", run.led.batches.len() as f64, "batches")
             .number("that could be spared", spared as f64, "batches")
     }
 }
@@ -142,8 +142,8 @@ impl Check for ShortLinger {
     const NAME: &'static str = "short_linger";
     const TITLE: &'static str = "Batches that a linger would have merged";
 
-    fn check(run: &Gathered) -> Found {
-        let tuning = &run.facts.tuning;
+    fn check(run: &RunData) -> Found {
+        let tuning = &run.info.tuning;
         if let Some(found) = too_few(run) {
             return found;
         }
@@ -160,13 +160,13 @@ impl Check for ShortLinger {
             "a linger of {} us would have made {} batches of {}, and each put {:.0} us later",
             point.linger_us,
             point.batches,
-            run.reigned.batches.len(),
+            run.led.batches.len(),
             point.added_wait_us
         );
         let worth = point.messages_saved >= all * WORTH_A_WAIT;
         let changes = turn(tuning, "linger_us", point.linger_us).filter(|_| worth);
         Found::saving(run, point.messages_saved, changes.into_iter().collect(), summary)
-            .number("batches", run.reigned.batches.len() as f64, "batches")
+            .number("batches", run.led.batches.len() as f64, "batches")
             .number("added wait", point.added_wait_us, "us")
     }
 }
@@ -178,8 +178,8 @@ impl Check for CatchUps {
     const NAME: &'static str = "catch_up";
     const TITLE: &'static str = "Catch-up that the rotation would have carried";
 
-    fn check(run: &Gathered) -> Found {
-        let tuning = &run.facts.tuning;
+    fn check(run: &RunData) -> Found {
+        let tuning = &run.info.tuning;
         let needless = run.evidence.needless_catch_ups;
         let summary = format!(
             "{needless} messages brought followers up to date that lagged more than {} entries, in a \
@@ -187,7 +187,7 @@ impl Check for CatchUps {
             tuning.lag_most_entries
         );
         let again = run.evidence.entries_sent_again;
-        let ample = ample_lag(run.facts.replicas);
+        let ample = ample_lag(run.info.replicas);
         let short = tuning.lag_most_entries < ample;
         let changes = turn(tuning, "lag_most_entries", ample).filter(|_| short);
         let all = run.ledger.count(|cell| cell.why == Why::Own(Cause::CatchUp));

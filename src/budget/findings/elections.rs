@@ -1,19 +1,19 @@
 //! What elections cost beyond the one that was needed.
 
-use super::super::analysis::Gathered;
+use super::super::analysis::RunData;
 use super::{Check, Found, turn};
 use crate::raft::Cause;
 
 /// Messages that one election needs: everyone is asked and answers, twice with pre-votes.
-fn messages_an_election(run: &Gathered) -> u64 {
-    let asked_and_answered = 2 * (run.facts.replicas as u64 - 1);
-    match run.facts.tuning.pre_vote {
+fn messages_an_election(run: &RunData) -> u64 {
+    let asked_and_answered = 2 * (run.info.replicas as u64 - 1);
+    match run.info.tuning.pre_vote {
         true => 2 * asked_and_answered,
         false => asked_and_answered,
     }
 }
 
-fn campaign_messages(run: &Gathered) -> u64 {
+fn campaign_messages(run: &RunData) -> u64 {
     run.ledger.charged(Cause::Campaign) + run.ledger.charged(Cause::Retry)
 }
 
@@ -24,8 +24,8 @@ impl Check for SplitVotes {
     const NAME: &'static str = "split_votes";
     const TITLE: &'static str = "Campaigns that nobody won";
 
-    fn check(run: &Gathered) -> Found {
-        let (tuning, evidence) = (&run.facts.tuning, &run.evidence);
+    fn check(run: &RunData) -> Found {
+        let (tuning, evidence) = (&run.info.tuning, &run.evidence);
         let stood = match tuning.pre_vote {
             true => evidence.pre_candidacies,
             false => evidence.candidacies,
@@ -57,8 +57,8 @@ impl Check for DisruptedLeaders {
     const NAME: &'static str = "disrupted_leaders";
     const TITLE: &'static str = "Leaders deposed by a mere candidate";
 
-    fn check(run: &Gathered) -> Found {
-        let (tuning, disrupted) = (&run.facts.tuning, run.evidence.disrupted);
+    fn check(run: &RunData) -> Found {
+        let (tuning, disrupted) = (&run.info.tuning, run.evidence.disrupted);
         let summary = format!("{disrupted} leaders were deposed by a higher term that led nobody");
         if disrupted == 0 {
             return Found::nothing(summary);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::analysis::Gathered;
+use super::super::analysis::RunData;
 use super::super::message::Fate;
 use super::{Check, Found, is_worth_a_word, longest_heartbeat_us, turn};
 use crate::raft::{Cause, Why};
@@ -14,8 +14,8 @@ impl Check for EarlyResends {
     const NAME: &'static str = "early_resends";
     const TITLE: &'static str = "Resends of what had arrived";
 
-    fn check(run: &Gathered) -> Found {
-        let (tuning, evidence) = (&run.facts.tuning, &run.evidence);
+    fn check(run: &RunData) -> Found {
+        let (tuning, evidence) = (&run.info.tuning, &run.evidence);
         let trips = &evidence.round_trips_us;
         let long = trips.get(trips.len() * 999 / 1_000).or(trips.last()).copied().unwrap_or(0);
         // Half as much again as nearly every round trip, in whole milliseconds.
@@ -43,7 +43,7 @@ impl Check for NeededResends {
     const NAME: &'static str = "needed_resends";
     const TITLE: &'static str = "Resends of what was lost";
 
-    fn check(run: &Gathered) -> Found {
+    fn check(run: &RunData) -> Found {
         let needed = run.evidence.needed_resends;
         if !is_worth_a_word(run, needed as f64) {
             return Found::nothing(format!("{needed} resends of what was lost"));
@@ -65,8 +65,8 @@ impl Check for DeadLetters {
     const NAME: &'static str = "dead_letters";
     const TITLE: &'static str = "Messages to the dead and the cut off";
 
-    fn check(run: &Gathered) -> Found {
-        let tuning = &run.facts.tuning;
+    fn check(run: &RunData) -> Found {
+        let tuning = &run.info.tuning;
         let dead = run.ledger.count(|cell| cell.fate == Fate::Dead);
         let cut_off = run.ledger.count(|cell| cell.fate == Fate::CutOff);
         let in_vain = dead + cut_off;
@@ -103,7 +103,7 @@ impl Check for Rejections {
     const NAME: &'static str = "rejections";
     const TITLE: &'static str = "Rejected appends and probes";
 
-    fn check(run: &Gathered) -> Found {
+    fn check(run: &RunData) -> Found {
         let refused = run.ledger.count(|cell| {
             matches!(cell.why, Why::Reject(cause) if !matches!(cause, Cause::Campaign | Cause::Retry))
         });

@@ -2,20 +2,20 @@
 
 use serde_json::json;
 
-use super::super::analysis::Gathered;
+use super::super::analysis::RunData;
 use super::{Check, Found, longest_heartbeat_us, turn};
 use crate::raft::Cause;
 use crate::raft::tuning::{HeartbeatAnswers, Reads};
 
 /// What a heartbeat costs with its answers.
-pub fn heartbeat_with_answers(run: &Gathered) -> f64 {
+pub fn heartbeat_with_answers(run: &RunData) -> f64 {
     let evidence = &run.evidence;
     1.0 + evidence.heartbeat_answers as f64 / (evidence.heartbeats as f64).max(1.0)
 }
 
 /// What sending fewer appends adds in heartbeats, of which `needed` are left to be sent.
-pub fn added_heartbeats(run: &Gathered, needed: u64) -> f64 {
-    if run.facts.tuning.heartbeat_always {
+pub fn added_heartbeats(run: &RunData, needed: u64) -> f64 {
+    if run.info.tuning.heartbeat_always {
         return 0.0;
     }
     let added = needed.saturating_sub(run.evidence.needed_heartbeats.as_run);
@@ -29,7 +29,7 @@ impl Check for NeedlessHeartbeats {
     const NAME: &'static str = "needless_heartbeats";
     const TITLE: &'static str = "Heartbeats to those who just got entries";
 
-    fn check(run: &Gathered) -> Found {
+    fn check(run: &RunData) -> Found {
         let (sent, needed) = (run.evidence.heartbeats, run.evidence.needed_heartbeats.as_run);
         let needless = sent.saturating_sub(needed);
         let saving = needless as f64 * heartbeat_with_answers(run);
@@ -37,7 +37,7 @@ impl Check for NeedlessHeartbeats {
             "{needless} of {sent} heartbeats went to receivers that got entries within the \
              interval; entries are heartbeats too"
         );
-        let changes = turn(&run.facts.tuning, "heartbeat_always", false);
+        let changes = turn(&run.info.tuning, "heartbeat_always", false);
         Found::saving(run, saving, changes.into_iter().collect(), summary)
             .number("heartbeats", sent as f64, "messages")
             .number("needed", needed as f64, "messages")
@@ -54,8 +54,8 @@ impl Check for FrequentHeartbeats {
     const NAME: &'static str = "frequent_heartbeats";
     const TITLE: &'static str = "Heartbeats more often than the timeouts ask for";
 
-    fn check(run: &Gathered) -> Found {
-        let (tuning, evidence) = (&run.facts.tuning, &run.evidence);
+    fn check(run: &RunData) -> Found {
+        let (tuning, evidence) = (&run.info.tuning, &run.evidence);
         let longest_us = longest_heartbeat_us(tuning);
         let longer = longest_us as f64 / tuning.heartbeat_interval_us as f64;
         let sent = evidence.heartbeats as f64;
@@ -87,14 +87,14 @@ impl Check for SurplusAnswers {
     const NAME: &'static str = "surplus_answers";
     const TITLE: &'static str = "Acknowledgements that moved nothing";
 
-    fn check(run: &Gathered) -> Found {
+    fn check(run: &RunData) -> Found {
         let surplus = run.evidence.surplus_answers;
         let summary = format!(
             "{surplus} answers to heartbeats came when a quorum had answered one as new, or begun \
              less than half an interval before: neither a commit nor the lease needed them"
         );
         let quorum = json!(HeartbeatAnswers::Quorum);
-        let changes = turn(&run.facts.tuning, "heartbeat_answers", quorum);
+        let changes = turn(&run.info.tuning, "heartbeat_answers", quorum);
         Found::saving(run, surplus as f64, changes.into_iter().collect(), summary)
             .number("answers to heartbeats", run.evidence.heartbeat_answers as f64, "messages")
             .number("beyond the quorum", surplus as f64, "messages")
@@ -108,8 +108,8 @@ impl Check for ConfirmRounds {
     const NAME: &'static str = "confirm_rounds";
     const TITLE: &'static str = "Rounds for reads that a lease would save";
 
-    fn check(run: &Gathered) -> Found {
-        let tuning = &run.facts.tuning;
+    fn check(run: &RunData) -> Found {
+        let tuning = &run.info.tuning;
         let rounds = run.ledger.charged(Cause::Confirm);
         let summary = format!(
             "{rounds} messages asked whether the leader leads, for {} reads; a lease that batches \
@@ -149,13 +149,13 @@ impl Check for CommitMessages {
     const NAME: &'static str = "commit_messages";
     const TITLE: &'static str = "Messages for a commit index alone";
 
-    fn check(run: &Gathered) -> Found {
+    fn check(run: &RunData) -> Found {
         let commits = run.ledger.charged(Cause::Commit);
         let summary = format!(
             "{commits} messages said nothing but a new commit index, or answered that; it rides \
              on the next append or heartbeat"
         );
-        let changes = turn(&run.facts.tuning, "eager_commit", false);
+        let changes = turn(&run.info.tuning, "eager_commit", false);
         let added = added_heartbeats(run, run.evidence.needed_heartbeats.without_commit);
         Found::saving(run, commits as f64 - added, changes.into_iter().collect(), summary)
             .number("heartbeats instead", added, "messages")

@@ -5,9 +5,9 @@ use rayon::prelude::*;
 use super::engines::{Done, Engine};
 use super::{Job, json_line};
 use crate::cli::output::print;
-use crate::cli::{Failure, Status};
+use crate::cli::{ExitStatus, Failure};
 use crate::interrupt;
-use crate::sim::outcome::Outcome;
+use crate::sim::outcome::RunOutcome;
 use crate::sim::report::Line;
 
 /// Runs of a campaign that are done side by side before their lines are printed.
@@ -25,9 +25,9 @@ pub struct Campaign {
     /// Runs that exceeded a limit.
     exceeded: u64,
     failure: Option<Failure>,
-    dice: Vec<String>,
+    by_chance: Vec<String>,
     /// Outcomes of the scenario under way, where a scenario is one line.
-    group: Vec<Outcome>,
+    group: Vec<RunOutcome>,
     has_header: bool,
 }
 
@@ -43,7 +43,7 @@ impl Campaign {
             failed: false,
             exceeded: 0,
             failure: None,
-            dice: Vec::new(),
+            by_chance: Vec::new(),
             group: Vec::new(),
             has_header: false,
         }
@@ -51,7 +51,7 @@ impl Campaign {
 
     /// Does all the runs, or those before the user interrupts it; the first failure to run at all
     /// decides the status, then failed checks.
-    pub fn run(mut self, engine: &Engine, jobs: Vec<Job>) -> Result<Status, Failure> {
+    pub fn run(mut self, engine: &Engine, jobs: Vec<Job>) -> Result<ExitStatus, Failure> {
         interrupt::watch().map_err(Failure::environment)?;
         // The run under way is brought to its end, and no other begins.
         let run = |job: &Job| (!interrupt::seen()).then(|| engine.run(job));
@@ -71,7 +71,7 @@ impl Campaign {
         let done = match result {
             // What was interrupted says nothing of how often a scenario passes.
             Ok(done) if done.is_interrupted() => return Ok(()),
-            Err(failure) if failure.status == Status::Interrupted => return Ok(()),
+            Err(failure) if failure.status == ExitStatus::Interrupted => return Ok(()),
             Ok(done) => done,
             Err(failure) => {
                 eprintln!("laconic: {}", failure.message);
@@ -88,10 +88,10 @@ impl Campaign {
         let line = self.json.then(|| json_line(&done));
         let outcome = done.outcome;
         self.passed += usize::from(outcome.passed);
-        self.failed |= !outcome.passed && !outcome.failed_by_dice_alone;
+        self.failed |= !outcome.passed && !outcome.failed_by_chance_alone;
         let run = &outcome.conclusion;
-        if outcome.failed_by_dice_alone {
-            self.dice.push(format!("{} seed {}", run.scenario, run.seed));
+        if outcome.failed_by_chance_alone {
+            self.by_chance.push(format!("{} seed {}", run.scenario, run.seed));
         }
         if let Some(line) = line {
             return print(&line);
@@ -102,7 +102,7 @@ impl Campaign {
         if !self.all {
             print(&seed_line(&outcome))?;
         }
-        let same = |other: &Outcome| other.conclusion.scenario == run.scenario;
+        let same = |other: &RunOutcome| other.conclusion.scenario == run.scenario;
         if !self.group.last().is_none_or(same) {
             self.end_group()?;
         }
@@ -119,21 +119,23 @@ impl Campaign {
         let header = if self.has_header { "" } else { &group_header() };
         self.has_header = true;
         let mut text = header.to_owned() + &group_line(&group);
-        let failed = group.iter().filter(|o| !o.passed && !o.failed_by_dice_alone);
+        let failed = group.iter().filter(|o| !o.passed && !o.failed_by_chance_alone);
         text.extend(failed.filter(|_| self.all).map(|outcome| format!("  {}", seed_line(outcome))));
         print(&text)
     }
 
     /// Says what the runs amount to that were done of `wanted`.
-    fn conclude(self, wanted: usize) -> Result<Status, Failure> {
+    fn conclude(self, wanted: usize) -> Result<ExitStatus, Failure> {
         let total = self.done;
         if !self.json {
             if self.has_header {
                 print(LEGEND)?;
             }
-            if !self.dice.is_empty() {
-                print("Failed by the clients' dice alone, where no replica can pass:\n")?;
-                print(&self.dice.iter().map(|run| format!("  {run}\n")).collect::<String>())?;
+            if !self.by_chance.is_empty() {
+                print(
+                    "Failed by chance alone: the clients' requests leave no replica a way to pass:\n",
+                )?;
+                print(&self.by_chance.iter().map(|run| format!("  {run}\n")).collect::<String>())?;
             }
             let what = if self.all && self.repeat == 1 { "tests" } else { "runs" };
             print(&format!("Passed {} out of {total} {what}\n", self.passed))?;
@@ -147,9 +149,9 @@ impl Campaign {
         }
         match self.failure {
             Some(failure) => Ok(failure.status),
-            None if self.failed => Ok(Status::CheckFailed),
-            None if self.exceeded > 0 => Ok(Status::BudgetExceeded),
-            None => Ok(Status::Good),
+            None if self.failed => Ok(ExitStatus::CheckFailed),
+            None if self.exceeded > 0 => Ok(ExitStatus::BudgetExceeded),
+            None => Ok(ExitStatus::Good),
         }
     }
 }
@@ -163,14 +165,14 @@ fn group_header() -> String {
 }
 
 /// What the runs of one scenario amount to.
-fn group_line(group: &[Outcome]) -> String {
+fn group_line(group: &[RunOutcome]) -> String {
     let passed = group.iter().filter(|outcome| outcome.passed).count();
     let messages = spread(group.iter().map(|outcome| outcome.conclusion.counts.messages));
     let medians = group.iter().filter_map(|outcome| outcome.conclusion.median_latency);
     let tier = |place: usize, tier: u8| {
         group.iter().filter(|o| o.conclusion.benchmarks[place].tier <= tier).count().to_string()
     };
-    let count = |of: fn(&Outcome) -> usize| group.iter().map(of).sum::<usize>().to_string();
+    let count = |of: fn(&RunOutcome) -> usize| group.iter().map(of).sum::<usize>().to_string();
     columns([
         &group[0].conclusion.scenario,
         &format!("{passed}/{}", group.len()),
@@ -191,16 +193,16 @@ fn columns(cells: [&str; 9]) -> String {
     )
 }
 
-fn seed_line(outcome: &Outcome) -> String {
+fn seed_line(outcome: &RunOutcome) -> String {
     let seed = format!("seed {}", outcome.conclusion.seed);
     format!("{seed:<14}{}\n", Line(outcome))
 }
 
 /// The order of design §8 for several runs: bad input, then the environment.
-const fn rank(status: Status) -> u8 {
+const fn rank(status: ExitStatus) -> u8 {
     match status {
-        Status::BadInput => 0,
-        Status::Environment => 1,
+        ExitStatus::BadInput => 0,
+        ExitStatus::Environment => 1,
         _ => 2,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::fs::{Access, access};
 
 use super::{Job, SimArguments};
-use crate::budget::{Analysis, Report, RunFacts};
+use crate::budget::{Analysis, BudgetReport, RunInfo};
 use crate::cli::Failure;
 use crate::cli::output::write;
 use crate::metrics::OpenMetrics;
@@ -16,7 +16,7 @@ use crate::replica::Replica;
 use crate::service;
 use crate::sim::delays::Delays;
 use crate::sim::folder::{self, Tuned};
-use crate::sim::outcome::{Evidence, Outcome, Setup, judge};
+use crate::sim::outcome::{RunMeasurements, RunOutcome, Setup, judge};
 use crate::sim::real::{self, RealError, RealOptions, RealRun};
 use crate::sim::scenario::Scenario;
 use crate::sim::virtual_time::{self, Keep, Observer, VirtualOptions, VirtualRun};
@@ -38,9 +38,9 @@ pub struct Engine {
 /// A run that is over.
 pub struct Done {
     /// How it was judged.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
     /// Its budget, if it was asked for, or limits are stated.
-    pub budget: Option<Report>,
+    pub budget: Option<BudgetReport>,
 }
 
 impl Done {
@@ -120,14 +120,18 @@ impl Engine {
         if !analyses {
             return Ok(Done { outcome, budget: None });
         }
-        let facts = RunFacts::from_json(&run).map_err(Failure::environment)?;
+        let facts = RunInfo::from_json(&run).map_err(Failure::environment)?;
         let mut analysis = Analysis::new(facts);
         let problems = feed(&mut analysis, records, job.out.as_deref())?;
         let report = analysis.finish(&requests, problems);
         Ok(Done { outcome, budget: Some(report) })
     }
 
-    fn run_virtual(&self, job: &Job, analyses: bool) -> Result<(Evidence, Vec<Record>), Failure> {
+    fn run_virtual(
+        &self,
+        job: &Job,
+        analyses: bool,
+    ) -> Result<(RunMeasurements, Vec<Record>), Failure> {
         let options = VirtualOptions {
             seed: job.seed,
             tuning: self.profile.tuning.clone(),
@@ -144,7 +148,7 @@ impl Engine {
             Some(path) => self.run_measured(job, &options, path)?,
             None => virtual_time::run(&job.scenario, &options).map_err(Failure::environment)?,
         };
-        Ok(Evidence::of_virtual(run))
+        Ok(RunMeasurements::of_virtual(run))
     }
 
     fn run_measured(
@@ -198,12 +202,12 @@ pub(in crate::cli) fn whole_real_run(
     }
 }
 
-fn run_real(job: &Job, options: &RealOptions) -> Result<(Evidence, Vec<Record>), Failure> {
+fn run_real(job: &Job, options: &RealOptions) -> Result<(RunMeasurements, Vec<Record>), Failure> {
     let options = RealOptions { seed: job.seed, out: job.out.clone(), ..options.clone() };
     let run = real::run(&job.scenario, &options).map_err(real_failure)?;
     let RealRun { conclusion, fold, balances, by_type, records, .. } = run;
     let by_type = if options.foreign { by_type } else { Vec::new() };
-    Ok((Evidence { conclusion, fold, balances, invariants: None, by_type }, records))
+    Ok((RunMeasurements { conclusion, fold, balances, invariants: None, by_type }, records))
 }
 
 /// Of a path the last part: where it lies is the user's own business, and not the run's.

@@ -2,12 +2,12 @@
 //! answer. Every request and every re-send is an [`Attempt`]; the list of them is the history of
 //! the run.
 
-use super::arrived::{CLIENTS, Incorrect, client_address, client_at, excerpt};
+use super::incoming::{CLIENTS, Incorrect, client_address, client_at, excerpt};
 use crate::interface::{self, Address, Answer, Outcome, Request, Text};
 use crate::raft::{Member, MemberSet, Micros};
 use crate::record::AnswerKind;
-use crate::sim::dice::{Dice, Probability, scramble};
-use crate::sim::history::{Action, Operation};
+use crate::sim::history::{Action, ClientOperation};
+use crate::sim::random_stream::{Probability, RandomStream, scramble};
 use crate::sim::scenario::Scenario;
 use md5::{Digest, Md5};
 use rustc_hash::FxHashMap;
@@ -22,7 +22,7 @@ const SHARED_KEYS: usize = 8;
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
     /// What the client asked and was told.
-    pub operation: Operation,
+    pub operation: ClientOperation,
     /// The replica it was sent to.
     pub sent_to: Member,
     /// The replica that gave the first answer.
@@ -49,7 +49,7 @@ pub(super) struct Outgoing {
 
 /// What the clients count.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct ClientCounts {
     pub gets: u64,
     pub puts: u64,
     pub ungenerated_gets: u64,
@@ -68,9 +68,9 @@ struct Client {
     /// Where a key stands in `acknowledged`.
     places: FxHashMap<Text, usize>,
     /// Draws keys and what is put.
-    dice: Dice,
+    random: RandomStream,
     /// Draws replicas, so that faults do not shift what is asked.
-    replica_dice: Dice,
+    replica_random: RandomStream,
 }
 
 /// The clients, and all that they asked.
@@ -78,8 +78,8 @@ pub(super) struct Clients {
     clients: Vec<Client>,
     replicas: usize,
     gets: Probability,
-    kind_dice: Dice,
-    client_dice: Dice,
+    kind_random: RandomStream,
+    client_random: RandomStream,
     /// Keys of all clients, if they share them.
     shared: Option<Vec<Text>>,
     first_mid: u64,
@@ -88,7 +88,7 @@ pub(super) struct Clients {
     pub second_answers: Vec<SecondAnswer>,
     /// From creation to first answer, in order of answers.
     pub latencies: Vec<Micros>,
-    pub tally: Tally,
+    pub tally: ClientCounts,
 }
 
 impl Clients {
@@ -97,31 +97,31 @@ impl Clients {
             leader: None,
             acknowledged: Vec::new(),
             places: FxHashMap::default(),
-            dice: Dice::new(seed, "client", number),
-            replica_dice: Dice::new(seed, "replica of client", number),
+            random: RandomStream::new(seed, "client", number),
+            replica_random: RandomStream::new(seed, "replica of client", number),
         };
-        let mut shared_dice = Dice::new(seed, "shared keys", 0);
-        let shared = || (0..SHARED_KEYS).map(|_| new_key(&mut shared_dice)).collect();
+        let mut shared_random = RandomStream::new(seed, "shared keys", 0);
+        let shared = || (0..SHARED_KEYS).map(|_| new_key(&mut shared_random)).collect();
         Clients {
             clients: (0..CLIENTS as u64).map(client).collect(),
             replicas: scenario.replicas,
             gets: Probability::of(scenario.mix),
-            kind_dice: Dice::new(seed, "gets", 0),
-            client_dice: Dice::new(seed, "clients", 0),
+            kind_random: RandomStream::new(seed, "gets", 0),
+            client_random: RandomStream::new(seed, "clients", 0),
             shared: scenario.shared_keys.then(shared),
             first_mid: scramble(seed),
             by_mid: FxHashMap::default(),
             attempts: Vec::new(),
             second_answers: Vec::new(),
             latencies: Vec::new(),
-            tally: Tally::default(),
+            tally: ClientCounts::default(),
         }
     }
 
     /// Creates the next request of the schedule; `None` if no replica lives to take it.
     pub fn create(&mut self, now: Micros, living: MemberSet) -> Option<Outgoing> {
-        let number = self.client_dice.below(CLIENTS as u64) as usize;
-        let wants_get = self.kind_dice.chance(self.gets);
+        let number = self.client_random.below(CLIENTS as u64) as usize;
+        let wants_get = self.kind_random.chance(self.gets);
         let (key, action) = match &self.shared {
             Some(keys) => {
                 let unique = self.next_mid();
@@ -249,7 +249,8 @@ impl Clients {
         let mid = self.next_mid();
         let request = Request { client, leader, mid: mid.clone(), operation: asked(&key, &action) };
         self.by_mid.insert(mid.clone(), self.attempts.len());
-        let operation = Operation { client, mid, key, action, invoked_at: now, answered: None };
+        let operation =
+            ClientOperation { client, mid, key, action, invoked_at: now, answered: None };
         self.attempts.push(Attempt { operation, sent_to, answered_by: None });
         Some(Outgoing { to: sent_to, request })
     }
@@ -266,22 +267,22 @@ impl Client {
     /// A get of an acknowledged key, or a put: half of the time of a new key, else a new value for
     /// an acknowledged one (interface §4).
     fn ask_own(&mut self, wants_get: bool) -> (Text, Action) {
-        if wants_get && let Some((key, _)) = self.dice.pick(&self.acknowledged) {
+        if wants_get && let Some((key, _)) = self.random.pick(&self.acknowledged) {
             return (key.clone(), Action::Get { value: None });
         }
-        let makes_key = self.dice.below(2) == 0;
-        let known = self.dice.pick(&self.acknowledged).filter(|_| !makes_key);
+        let makes_key = self.random.below(2) == 0;
+        let known = self.random.pick(&self.acknowledged).filter(|_| !makes_key);
         if let Some((key, value)) = known {
             return (key.clone(), Action::Put { value: md5(value) });
         }
-        let key = new_key(&mut self.dice);
+        let key = new_key(&mut self.random);
         let value = md5(&key);
         (key, Action::Put { value })
     }
 
     /// A get of one of `keys`, or a put of a value that is `unique` in the run.
     fn ask_shared(&mut self, wants_get: bool, keys: &[Text], unique: Text) -> (Text, Action) {
-        let key = keys[self.dice.below(keys.len() as u64) as usize].clone();
+        let key = keys[self.random.below(keys.len() as u64) as usize].clone();
         let action =
             if wants_get { Action::Get { value: None } } else { Action::Put { value: unique } };
         (key, action)
@@ -291,7 +292,7 @@ impl Client {
     /// that is dead is forgotten, so that the request says that none is known.
     fn choose_replica(&mut self, living: MemberSet) -> Option<Member> {
         self.leader = self.leader.filter(|&leader| living.contains(leader));
-        self.leader.or_else(|| self.replica_dice.pick_member(living))
+        self.leader.or_else(|| self.replica_random.pick_member(living))
     }
 
     fn acknowledge(&mut self, key: &Text, value: &Text) {
@@ -318,8 +319,8 @@ fn asked(key: &Text, action: &Action) -> interface::Operation {
     }
 }
 
-fn new_key(dice: &mut Dice) -> Text {
-    let mut character = || KEY_CHARACTERS[dice.below(KEY_CHARACTERS.len() as u64) as usize];
+fn new_key(random: &mut RandomStream) -> Text {
+    let mut character = || KEY_CHARACTERS[random.below(KEY_CHARACTERS.len() as u64) as usize];
     (0..KEY_LENGTH).map(|_| char::from(character())).collect::<String>().into()
 }
 

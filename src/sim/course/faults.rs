@@ -1,11 +1,11 @@
 //! What can go wrong (interface §3, "Events"): who lives, who is cut off from whom, what is lost,
 //! and whom the simulator takes for the leader.
 
-use super::arrived::replica_at;
+use super::incoming::replica_at;
 use super::{Effect, Fate};
 use crate::interface::Address;
 use crate::raft::{Member, MemberSet, Micros};
-use crate::sim::dice::{Dice, Probability};
+use crate::sim::random_stream::{Probability, RandomStream};
 use crate::sim::scenario::{EventKind, Scenario};
 
 /// How far a replica's life has gone.
@@ -33,8 +33,8 @@ pub(super) struct Cluster {
     leaders_seen: Vec<Member>,
     drops: Probability,
     /// For each receiver.
-    drop_dice: Vec<Dice>,
-    event_dice: Dice,
+    drop_random: Vec<RandomStream>,
+    event_random: RandomStream,
 }
 
 impl Cluster {
@@ -49,8 +49,11 @@ impl Cluster {
             leader: None,
             leaders_seen: Vec::new(),
             drops: Probability::of(scenario.drops),
-            drop_dice: all.iter().map(|to| Dice::new(seed, "drops", u64::from(to.0))).collect(),
-            event_dice: Dice::new(seed, "events", 0),
+            drop_random: all
+                .iter()
+                .map(|to| RandomStream::new(seed, "drops", u64::from(to.0)))
+                .collect(),
+            event_random: RandomStream::new(seed, "events", 0),
         }
     }
 
@@ -112,7 +115,7 @@ impl Cluster {
         if self.majority.is_some_and(parted) {
             return Some(Fate::CutOff);
         }
-        if self.drop_dice[to.rank()].chance(self.drops) {
+        if self.drop_random[to.rank()].chance(self.drops) {
             return Some(Fate::Dropped);
         }
         (!self.accepts(now, to)).then_some(Fate::Dead)
@@ -178,7 +181,7 @@ impl Cluster {
             return;
         }
         let others = self.leader.map_or(self.living, |leader| without(self.living, leader));
-        if let Some(victim) = self.event_dice.pick_member(others) {
+        if let Some(victim) = self.event_random.pick_member(others) {
             self.kill(now, victim, effects);
         }
     }
@@ -198,7 +201,7 @@ impl Cluster {
     fn draw_majority(&mut self, mut side: MemberSet) -> MemberSet {
         while side.len() <= self.lives.len() / 2 {
             let others = MemberSet(self.all().0 & !side.0);
-            match self.event_dice.pick_member(others) {
+            match self.event_random.pick_member(others) {
                 Some(member) => side.insert(member),
                 None => break,
             }

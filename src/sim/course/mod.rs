@@ -2,9 +2,9 @@
 //!
 //! The virtual engine and the real one differ in where datagrams come from and in what moves the
 //! clock. All else that interface §2 to §5 demand of a simulator is here, once, and does no I/O,
-//! reads no clock and draws its dice from the run's seed:
+//! reads no clock and draws its random numbers from the run's seed:
 //!
-//! - [`arrived`]: what a datagram says, and what makes it incorrect or fatal;
+//! - [`incoming`]: what a datagram says, and what makes it incorrect or fatal;
 //! - `clients`: requests, answers, re-sends, and the history of them (§2, §4);
 //! - `schedule`: when requests and events are due (§4);
 //! - `faults`: kills, partitions, drops, and whom the simulator takes for the leader (§3);
@@ -19,9 +19,9 @@
 //! Where the course's simulator would crash (a leader that is no replica) the message counts as
 //! incorrect. The rest is to the letter.
 
-pub mod arrived;
 mod clients;
 mod faults;
+pub mod incoming;
 mod schedule;
 pub mod score;
 pub mod summary;
@@ -32,9 +32,9 @@ mod tests;
 use crate::interface::{Address, Request};
 use crate::raft::{Member, MemberSet, Micros};
 use crate::sim::scenario::Scenario;
-use arrived::{Arrived, Content, Incorrect, Unreadable, address_of, client_at, replica_at};
 use clients::{Clients, Outgoing};
 use faults::Cluster;
+use incoming::{Content, Incoming, Incorrect, Unreadable, address_of, client_at, replica_at};
 use schedule::{Due, Schedule};
 use score::{Conclusion, Traffic};
 
@@ -72,7 +72,7 @@ pub enum Effect {
 /// Why a datagram between replicas is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// The dice of `drops`.
+    /// The chance of `drops`.
     Dropped,
     /// A partition stands between.
     CutOff,
@@ -121,7 +121,7 @@ pub struct Course {
 }
 
 impl Course {
-    /// A run that has not begun, its dice drawn from `seed`. Replicas have the IDs from `0000`
+    /// A run that has not begun, its random numbers drawn from `seed`. Replicas have the IDs from `0000`
     /// upwards, so that a member's rank is its ID.
     pub fn new(scenario: &Scenario, seed: u64) -> Course {
         Course {
@@ -136,15 +136,15 @@ impl Course {
     }
 
     /// Takes in one datagram that was read from the socket of `from` at `now`, and appends what
-    /// is to be done, in order. `arrived` is what [`arrived::parse`] made of it.
+    /// is to be done, in order. `incoming` is what [`incoming::parse`] made of it.
     pub fn on_datagram(
         &mut self,
         now: Micros,
         from: Member,
-        arrived: &Result<Arrived, Unreadable>,
+        incoming: &Result<Incoming, Unreadable>,
         effects: &mut Vec<Effect>,
     ) {
-        let result = match arrived {
+        let result = match incoming {
             Ok(message) => self.on_message(now, from, message, effects),
             Err(Unreadable::Incorrect(what)) => Err(what.clone()),
             Err(Unreadable::Fatal) => {
@@ -243,7 +243,7 @@ impl Course {
         &mut self,
         now: Micros,
         from: Member,
-        message: &Arrived,
+        message: &Incoming,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Incorrect> {
         let replicas = self.scenario.replicas;
@@ -275,7 +275,7 @@ impl Course {
     }
 
     /// The replicas that a message is for; a broadcast leaves out its `src`.
-    fn receivers(&self, message: &Arrived) -> Result<MemberSet, Incorrect> {
+    fn receivers(&self, message: &Incoming) -> Result<MemberSet, Incorrect> {
         if message.destination == Address::EVERYONE {
             let others = self.cluster.all().iter().filter(|&to| address_of(to) != message.source);
             return Ok(others.fold(MemberSet::EMPTY, |mut set, to| {
@@ -291,7 +291,7 @@ impl Course {
     fn route(
         &mut self,
         now: Micros,
-        message: &Arrived,
+        message: &Incoming,
         receivers: MemberSet,
         effects: &mut Vec<Effect>,
     ) {
@@ -305,7 +305,7 @@ impl Course {
                 continue;
             };
             match fate {
-                Fate::Dropped => self.traffic.lost_by_dice += 1,
+                Fate::Dropped => self.traffic.lost_by_random += 1,
                 Fate::CutOff => self.traffic.cut_off += 1,
                 Fate::Dead => self.traffic.to_the_dead += 1,
             }

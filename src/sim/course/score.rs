@@ -5,7 +5,7 @@ use super::clients::{Attempt, Clients, SecondAnswer};
 use super::{Course, Incident, Life, Over, address_of};
 use crate::interface::{Address, Text};
 use crate::raft::{Member, Micros};
-use crate::sim::history::{Action, Operation};
+use crate::sim::history::{Action, ClientOperation};
 use crate::sim::scenario::{Scenario, Thresholds};
 use serde::{Serialize, Serializer};
 use serde_json::json;
@@ -15,7 +15,7 @@ use std::fmt::Display;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Traffic {
     pub messages: u64,
-    pub lost_by_dice: u64,
+    pub lost_by_random: u64,
     pub cut_off: u64,
     pub to_the_dead: u64,
     pub blocked: u64,
@@ -27,7 +27,7 @@ pub(super) struct Traffic {
 pub struct Counts {
     /// Messages between replicas, whatever became of them.
     pub messages: u64,
-    /// Deliveries lost to the dice or to a partition.
+    /// Deliveries lost at random or to a partition.
     pub dropped: u64,
     /// The part of `dropped` that a partition cut off.
     pub cut_off: u64,
@@ -76,7 +76,7 @@ pub struct Check {
     pub detail: String,
 }
 
-/// The name of the check that depends on the clients' dice: no replica can help failing it.
+/// The name of the check that depends on the clients' random draws: no replica can help failing it.
 pub const GENERATION_CHECK: &str = "enough gets could be generated";
 /// The check that replicas said nothing that the course's simulator calls incorrect.
 pub const INCORRECT_CHECK: &str = "no incorrect message";
@@ -188,7 +188,7 @@ pub struct Conclusion {
     pub lives: Vec<Life>,
     /// All that clients asked and were told, in order of creation.
     #[serde(skip)]
-    pub history: Vec<Operation>,
+    pub history: Vec<ClientOperation>,
 }
 
 impl Conclusion {
@@ -233,7 +233,7 @@ fn count(clients: &Clients, traffic: &Traffic, lives: &[Life]) -> Counts {
     let tally = &clients.tally;
     Counts {
         messages: traffic.messages,
-        dropped: traffic.lost_by_dice + traffic.cut_off,
+        dropped: traffic.lost_by_random + traffic.cut_off,
         cut_off: traffic.cut_off,
         to_the_dead: traffic.to_the_dead,
         blocked: traffic.blocked,

@@ -43,7 +43,7 @@ pub enum Action {
 
 /// One attempt of a client at an operation; a redirected request that is sent again is another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
+pub struct ClientOperation {
     /// Who asked.
     pub client: Address,
     /// The attempt's MID.
@@ -59,7 +59,7 @@ pub struct Operation {
     pub answered: Option<(Micros, AnswerKind)>,
 }
 
-impl fmt::Display for Operation {
+impl fmt::Display for ClientOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.action {
             Action::Put { value } => write!(f, "put {} of {value:?}", self.mid)?,
@@ -83,32 +83,32 @@ pub enum Fault {
     /// all the same.
     RefusedTookEffect {
         /// The put.
-        put: Operation,
+        put: ClientOperation,
         /// A get that read its value.
-        get: Operation,
+        get: ClientOperation,
     },
     /// A get brought a value that nobody had begun to put when it was answered.
     NeverWritten {
         /// The get.
-        get: Operation,
+        get: ClientOperation,
     },
     /// A get brought a value that had been overwritten for sure when it began.
     Overwritten {
         /// The last put of that value to begin before the get ended; `None`: the initial value.
-        put: Option<Operation>,
+        put: Option<ClientOperation>,
         /// The put that came between.
-        overwriter: Operation,
+        overwriter: ClientOperation,
         /// The get.
-        get: Operation,
+        get: ClientOperation,
     },
     /// No order of the operations explains what was read.
     Stuck {
         /// How many operations the longest explained beginning has.
         explained: usize,
         /// Its last few.
-        last: Vec<Operation>,
+        last: Vec<ClientOperation>,
         /// The operation that had to come next, by the time of its answer, and cannot.
-        next: Operation,
+        next: ClientOperation,
     },
     /// The search was given up: no order was found, and not all have been tried.
     Undecided {
@@ -148,19 +148,19 @@ impl fmt::Display for Fault {
 
 /// What the checker found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct HistoryVerdict {
     /// The keys that fail, in their order, with what is wrong.
     pub faults: Vec<(Text, Fault)>,
 }
 
-impl Verdict {
+impl HistoryVerdict {
     /// Whether a single copy of the store could have given all the answers.
     pub fn is_linearizable(&self) -> bool {
         self.faults.is_empty()
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for HistoryVerdict {
     /// One line a fault, or `linearizable`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_linearizable() {
@@ -175,28 +175,28 @@ impl fmt::Display for Verdict {
 }
 
 /// Judges a history, key by key; the order of `operations` does not matter.
-pub fn judge(operations: &[Operation]) -> Verdict {
-    let mut by_key: BTreeMap<&Text, Vec<&Operation>> = BTreeMap::new();
+pub fn judge(operations: &[ClientOperation]) -> HistoryVerdict {
+    let mut by_key: BTreeMap<&Text, Vec<&ClientOperation>> = BTreeMap::new();
     for operation in operations {
         by_key.entry(&operation.key).or_default().push(operation);
     }
-    let fault_of = |(key, operations): (&Text, Vec<&Operation>)| {
+    let fault_of = |(key, operations): (&Text, Vec<&ClientOperation>)| {
         judge_key(&operations).map(|fault| (key.clone(), fault))
     };
-    Verdict { faults: by_key.into_iter().filter_map(fault_of).collect() }
+    HistoryVerdict { faults: by_key.into_iter().filter_map(fault_of).collect() }
 }
 
 /// What is wrong with the history of one key.
-fn judge_key(operations: &[&Operation]) -> Option<Fault> {
+fn judge_key(operations: &[&ClientOperation]) -> Option<Fault> {
     let fault = order(operations, Refused::NeverTookEffect).err()?;
     Some(refused_took_effect(operations).unwrap_or(*fault))
 }
 
 /// An order of the operations of one key that explains them.
 fn order<'a>(
-    operations: &[&'a Operation],
+    operations: &[&'a ClientOperation],
     refused: Refused,
-) -> Result<Vec<&'a Operation>, Box<Fault>> {
+) -> Result<Vec<&'a ClientOperation>, Box<Fault>> {
     let mut register = Register::new(operations, refused);
     writers::tell_apart(&mut register)?;
     // The search never has to turn back in this part, so most faults are found here in no time.
@@ -210,19 +210,19 @@ fn order<'a>(
 }
 
 /// The breach of rule R1 that would explain the history of a key, if one does.
-fn refused_took_effect(operations: &[&Operation]) -> Option<Fault> {
+fn refused_took_effect(operations: &[&ClientOperation]) -> Option<Fault> {
     if !operations.iter().any(|operation| operation.is_refused_put()) {
         return None;
     }
     let order = order(operations, Refused::MayHaveTakenEffect).ok()?;
-    let read_at_once = |pair: &&[&Operation]| {
+    let read_at_once = |pair: &&[&ClientOperation]| {
         pair[0].is_refused_put() && matches!(pair[1].action, Action::Get { .. })
     };
     let pair = order.windows(2).find(read_at_once)?;
     Some(Fault::RefusedTookEffect { put: pair[0].clone(), get: pair[1].clone() })
 }
 
-impl Operation {
+impl ClientOperation {
     fn is_refused_put(&self) -> bool {
         matches!(self.answered, Some((_, AnswerKind::Redirect | AnswerKind::Fail)))
             && matches!(self.action, Action::Put { .. })

@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Action, Operation};
+use super::{Action, ClientOperation};
 use crate::raft::Micros;
 use crate::record::AnswerKind;
 
@@ -25,7 +25,7 @@ pub(super) const INITIAL: ValueNumber = 0;
 #[derive(Clone, Copy)]
 pub(super) struct Step<'a> {
     /// As the client saw it.
-    pub operation: &'a Operation,
+    pub operation: &'a ClientOperation,
     /// Whether it writes [`Step::value`]; else it read it.
     pub is_put: bool,
     /// What it wrote or read.
@@ -60,7 +60,7 @@ pub(super) struct Register<'a> {
 impl<'a> Register<'a> {
     /// Prepares the `operations` of a key. Unanswered and refused gets say nothing and are left
     /// out, and so is an `ok` without a value, which is an incorrect answer but no reading.
-    pub fn new(operations: &[&'a Operation], refused: Refused) -> Register<'a> {
+    pub fn new(operations: &[&'a ClientOperation], refused: Refused) -> Register<'a> {
         let mut register =
             Register { required: Vec::new(), optional: Vec::new(), values: vec![Uses::default()] };
         let mut numbers = FxHashMap::from_iter([("", INITIAL)]);

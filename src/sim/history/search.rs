@@ -17,7 +17,7 @@
 use rustc_hash::FxHashSet;
 
 use super::register::{INITIAL, Register, Step, ValueNumber};
-use super::{Fault, Operation};
+use super::{ClientOperation, Fault};
 use crate::raft::Micros;
 
 /// What the register holds when no missing get wants it.
@@ -82,7 +82,7 @@ struct State {
 struct Node<'a> {
     parent: Option<usize>,
     /// What was placed on the way from the parent.
-    steps: Vec<&'a Operation>,
+    steps: Vec<&'a ClientOperation>,
     /// How many operations have been placed.
     length: usize,
 }
@@ -91,7 +91,7 @@ struct Node<'a> {
 ///
 /// # Errors
 /// [`Fault::Stuck`]: there is none. [`Fault::Undecided`]: none was found so far.
-pub(super) fn search<'a>(register: &Register<'a>) -> Result<Vec<&'a Operation>, Box<Fault>> {
+pub(super) fn search<'a>(register: &Register<'a>) -> Result<Vec<&'a ClientOperation>, Box<Fault>> {
     let search = Search { register };
     let mut start = State { placed: Placed::default(), spent: Vec::new(), value: INITIAL };
     let mut steps = Vec::new();
@@ -131,9 +131,9 @@ pub(super) fn search<'a>(register: &Register<'a>) -> Result<Vec<&'a Operation>, 
 }
 
 /// What has been placed on the way to `node`, in order.
-fn order<'a>(nodes: &[Node<'a>], node: usize) -> Vec<&'a Operation> {
+fn order<'a>(nodes: &[Node<'a>], node: usize) -> Vec<&'a ClientOperation> {
     let path = std::iter::successors(Some(node), |&node| nodes[node].parent);
-    let mut order: Vec<&Operation> =
+    let mut order: Vec<&ClientOperation> =
         path.flat_map(|node| nodes[node].steps.iter().rev().copied()).collect();
     order.reverse();
     order
@@ -177,7 +177,7 @@ impl<'a> Search<'_, 'a> {
     }
 
     /// The missing operation that ends first; `None` if nothing is missing.
-    fn first_to_end(&self, state: &State) -> Option<&'a Operation> {
+    fn first_to_end(&self, state: &State) -> Option<&'a ClientOperation> {
         let (eligible, _) = self.eligible(state);
         let steps = eligible.into_iter().map(|position| self.step(position));
         steps.min_by_key(|step| step.answered_at).map(|step| step.operation)
@@ -202,7 +202,7 @@ impl<'a> Search<'_, 'a> {
     }
 
     /// Places the gets of the value held, and forgets what does not matter any more.
-    fn settle(&self, state: &mut State, steps: &mut Vec<&'a Operation>) {
+    fn settle(&self, state: &mut State, steps: &mut Vec<&'a ClientOperation>) {
         while state.value != UNWANTED {
             let (eligible, _) = self.eligible(state);
             let before = steps.len();
@@ -227,7 +227,7 @@ impl<'a> Search<'_, 'a> {
 
     /// Gives up the value held and places the puts that nobody will read. False: a missing get
     /// wants the value, and nothing can bring it back.
-    fn give_up(&self, state: &mut State, steps: &mut Vec<&'a Operation>) -> bool {
+    fn give_up(&self, state: &mut State, steps: &mut Vec<&'a ClientOperation>) -> bool {
         let held = state.value;
         if held != UNWANTED && self.is_wanted(state, held) && !self.is_writable(state, held) {
             return false;
@@ -250,7 +250,7 @@ impl<'a> Search<'_, 'a> {
     }
 
     /// The states that may follow `state`, the most promising first, with what is placed.
-    fn choices(&self, state: &State) -> Vec<(State, Vec<&'a Operation>)> {
+    fn choices(&self, state: &State) -> Vec<(State, Vec<&'a ClientOperation>)> {
         let mut state = state.clone();
         let mut steps = Vec::new();
         if !self.give_up(&mut state, &mut steps) {
@@ -300,10 +300,10 @@ impl<'a> Search<'_, 'a> {
     fn follow(
         &self,
         state: &State,
-        steps: &[&'a Operation],
+        steps: &[&'a ClientOperation],
         choice: Choice,
         frontier: Micros,
-    ) -> Option<(State, Vec<&'a Operation>)> {
+    ) -> Option<(State, Vec<&'a ClientOperation>)> {
         let mut state = state.clone();
         let mut steps = steps.to_vec();
         if let Some(put) = choice.put {

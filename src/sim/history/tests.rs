@@ -17,8 +17,8 @@ fn operation(
     from: u64,
     to: u64,
     ending: Option<AnswerKind>,
-) -> Operation {
-    Operation {
+) -> ClientOperation {
+    ClientOperation {
         client: Address(16),
         mid: mid.into(),
         key: "K".into(),
@@ -28,16 +28,16 @@ fn operation(
     }
 }
 
-fn put(mid: &str, value: &str, from: u64, to: u64) -> Operation {
+fn put(mid: &str, value: &str, from: u64, to: u64) -> ClientOperation {
     operation(mid, Action::Put { value: value.into() }, from, to, OK)
 }
 
-fn get(mid: &str, value: &str, from: u64, to: u64) -> Operation {
+fn get(mid: &str, value: &str, from: u64, to: u64) -> ClientOperation {
     operation(mid, Action::Get { value: Some(value.into()) }, from, to, OK)
 }
 
 /// The only fault of a history.
-fn fault(operations: &[Operation]) -> Fault {
+fn fault(operations: &[ClientOperation]) -> Fault {
     let verdict = judge(operations);
     assert_eq!(verdict.faults.len(), 1, "{verdict}");
     verdict.faults[0].1.clone()
@@ -131,7 +131,8 @@ fn an_unanswered_put_takes_effect_at_any_time_or_never() {
 
 #[test]
 fn keys_are_judged_apart_and_reported_in_order() {
-    let on = |key: &str, operation: Operation| Operation { key: key.into(), ..operation };
+    let on =
+        |key: &str, operation: ClientOperation| ClientOperation { key: key.into(), ..operation };
     let history = [
         on("Z", get("G1", "x", 0, 10)),
         on("A", get("G2", "x", 0, 10)),
@@ -151,7 +152,7 @@ enum Class {
     Bad,
 }
 
-fn class(operations: &[Operation]) -> Class {
+fn class(operations: &[ClientOperation]) -> Class {
     match judge(operations).faults.first() {
         None => Class::Good,
         Some((_, Fault::RefusedTookEffect { .. })) => Class::RefusedTookEffect,
@@ -160,10 +161,11 @@ fn class(operations: &[Operation]) -> Class {
     }
 }
 
-fn class_by_brute_force(operations: &[Operation]) -> Class {
-    let ok = |operation: &&Operation| matches!(operation.answered, Some((_, AnswerKind::Ok)));
-    let is_put = |operation: &&Operation| matches!(operation.action, Action::Put { .. });
-    let (required, rest): (Vec<&Operation>, Vec<&Operation>) = operations.iter().partition(ok);
+fn class_by_brute_force(operations: &[ClientOperation]) -> Class {
+    let ok = |operation: &&ClientOperation| matches!(operation.answered, Some((_, AnswerKind::Ok)));
+    let is_put = |operation: &&ClientOperation| matches!(operation.action, Action::Put { .. });
+    let (required, rest): (Vec<&ClientOperation>, Vec<&ClientOperation>) =
+        operations.iter().partition(ok);
     let puts = rest.into_iter().filter(is_put);
     let (unanswered, refused): (Vec<_>, Vec<_>) = puts.partition(|put| put.answered.is_none());
     if some_choice_has_an_order(&required, &unanswered) {
@@ -179,7 +181,7 @@ fn class_by_brute_force(operations: &[Operation]) -> Class {
 
 /// Whether the required operations, with some of the optional ones, have an order that explains
 /// them: all subsets, all permutations.
-fn some_choice_has_an_order(required: &[&Operation], optional: &[&Operation]) -> bool {
+fn some_choice_has_an_order(required: &[&ClientOperation], optional: &[&ClientOperation]) -> bool {
     (0..1_u32 << optional.len()).any(|chosen| {
         let mut operations = required.to_vec();
         let taken = optional.iter().enumerate().filter(|(bit, _)| chosen & (1 << bit) != 0);
@@ -188,7 +190,7 @@ fn some_choice_has_an_order(required: &[&Operation], optional: &[&Operation]) ->
     })
 }
 
-fn some_permutation_explains(operations: &mut [&Operation], fixed: usize) -> bool {
+fn some_permutation_explains(operations: &mut [&ClientOperation], fixed: usize) -> bool {
     if fixed == operations.len() {
         return explains(operations);
     }
@@ -200,7 +202,7 @@ fn some_permutation_explains(operations: &mut [&Operation], fixed: usize) -> boo
     })
 }
 
-fn explains(order: &[&Operation]) -> bool {
+fn explains(order: &[&ClientOperation]) -> bool {
     let mut held = "";
     for (index, operation) in order.iter().enumerate() {
         match &operation.action {
@@ -208,7 +210,7 @@ fn explains(order: &[&Operation]) -> bool {
             Action::Get { value } if value.as_deref() != Some(held) => return false,
             Action::Get { .. } => {}
         }
-        let ended_before = |later: &&Operation| match later.answered {
+        let ended_before = |later: &&ClientOperation| match later.answered {
             Some((at, AnswerKind::Ok)) => at < operation.invoked_at,
             _ => false,
         };
@@ -233,7 +235,7 @@ struct Shape {
 
 /// The history of a correct register: each operation takes effect at one moment, and clients wait
 /// for their answers. Refused puts never take effect, unanswered ones do half of the time.
-fn correct_history(shape: &Shape, random: &mut Pcg64Mcg) -> Vec<Operation> {
+fn correct_history(shape: &Shape, random: &mut Pcg64Mcg) -> Vec<ClientOperation> {
     let mut free_at = vec![0_u64; shape.clients];
     let mut history = Vec::new();
     for number in 0..shape.operations {
@@ -244,10 +246,10 @@ fn correct_history(shape: &Shape, random: &mut Pcg64Mcg) -> Vec<Operation> {
         free_at[client] = to;
         let text = shape.values.map_or(number, |values| random.random_range(0..values));
         let is_put = random.random_range(0..100) < shape.puts;
-        let dice = random.random_range(0..100);
+        let share = random.random_range(0..100);
         let ending = match is_put {
-            true if dice < shape.unanswered => None,
-            true if dice < shape.unanswered + shape.refused => Some(AnswerKind::Redirect),
+            true if share < shape.unanswered => None,
+            true if share < shape.unanswered + shape.refused => Some(AnswerKind::Redirect),
             _ => OK,
         };
         let takes_effect = ending == OK || (ending.is_none() && random.random_bool(0.5));
@@ -271,7 +273,7 @@ fn correct_history(shape: &Shape, random: &mut Pcg64Mcg) -> Vec<Operation> {
 }
 
 /// Makes a random get read what a random other operation wrote or read.
-fn spoil(history: &mut [Operation], random: &mut Pcg64Mcg) {
+fn spoil(history: &mut [ClientOperation], random: &mut Pcg64Mcg) {
     let source = random.random_range(0..history.len());
     let other = match &history[source].action {
         Action::Put { value } => Some(value.clone()),
@@ -290,7 +292,7 @@ fn spoil(history: &mut [Operation], random: &mut Pcg64Mcg) {
     }
 }
 
-fn small_history(seed: u64) -> Vec<Operation> {
+fn small_history(seed: u64) -> Vec<ClientOperation> {
     let mut random = Pcg64Mcg::seed_from_u64(seed);
     let shape = Shape {
         operations: random.random_range(3..=7),
@@ -336,7 +338,7 @@ fn telling_writers_apart_changes_no_verdict() {
         for _ in 0..seed % 3 {
             spoil(&mut history, &mut random);
         }
-        let operations: Vec<&Operation> = history.iter().collect();
+        let operations: Vec<&ClientOperation> = history.iter().collect();
         let register = Register::new(&operations, Refused::NeverTookEffect);
         let without = search::search(&register).is_ok();
         let with = order(&operations, Refused::NeverTookEffect).is_ok();
@@ -358,7 +360,7 @@ fn judge_long_history(name: &str, shape: &Shape) {
     let middle = history[history.len() / 2].invoked_at.0 / 1_000;
     let stale = [
         // Unread just before an answered put: this breaks nothing yet.
-        Operation { mid: "P1".into(), action: written("x"), ..some_put(&history).clone() },
+        ClientOperation { mid: "P1".into(), action: written("x"), ..some_put(&history).clone() },
         get("G1", "x", middle, middle + 10),
     ];
     judge_spoiled(&format!("{name}, stale read"), &history, &stale);
@@ -377,13 +379,14 @@ fn written(value: &str) -> Action {
 }
 
 /// An answered put early in a history.
-fn some_put(history: &[Operation]) -> &Operation {
-    let is_ok = |operation: &&Operation| matches!(operation.answered, Some((_, AnswerKind::Ok)));
-    let is_put = |operation: &&Operation| matches!(operation.action, Action::Put { .. });
+fn some_put(history: &[ClientOperation]) -> &ClientOperation {
+    let is_ok =
+        |operation: &&ClientOperation| matches!(operation.answered, Some((_, AnswerKind::Ok)));
+    let is_put = |operation: &&ClientOperation| matches!(operation.action, Action::Put { .. });
     history[history.len() / 10..].iter().filter(is_ok).find(is_put).unwrap()
 }
 
-fn judge_spoiled(name: &str, history: &[Operation], extras: &[Operation]) {
+fn judge_spoiled(name: &str, history: &[ClientOperation], extras: &[ClientOperation]) {
     let spoiled = [history, extras].concat();
     let started = Instant::now();
     let verdict = judge(&spoiled);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::RealError;
 use crate::raft::Member;
-use crate::sim::course::arrived::address_of;
+use crate::sim::course::incoming::address_of;
 
 /// The file below `folder` in which `member` says what its metrics endpoint listens on.
 pub(super) fn address_file(folder: &Path, member: Member) -> PathBuf {

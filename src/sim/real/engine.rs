@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::ledger::Ledger;
 use super::node::Node;
 use super::process::{self, Launcher, PATIENCE};
-use super::progress::Progress;
+use super::progress::ProgressLine;
 use super::recordings::Recordings;
+use super::traffic_log::TrafficLog;
 use super::{RealError, RealOptions, RequestSend};
 use crate::clock::MonotonicClock;
 use crate::interface::{Address, Request};
@@ -18,7 +18,7 @@ use crate::interrupt;
 use crate::raft::{Member, MemberSet, Micros};
 use crate::record::request_id;
 use crate::sim::books::Account;
-use crate::sim::course::arrived::{Arrived, Content, address_of, parse};
+use crate::sim::course::incoming::{Content, Incoming, address_of, parse};
 use crate::sim::course::score::Conclusion;
 use crate::sim::course::{Course, Effect};
 use crate::sim::scenario::Scenario;
@@ -58,8 +58,8 @@ pub(super) struct Engine<'a> {
     nodes: Vec<Node>,
     clients: Membership,
     clock: MonotonicClock,
-    ledger: Ledger,
-    progress: Progress,
+    ledger: TrafficLog,
+    progress: ProgressLine,
     request_sends: Vec<RequestSend>,
     exits: Vec<Micros>,
     effects: Vec<Effect>,
@@ -84,8 +84,8 @@ impl<'a> Engine<'a> {
             nodes,
             clients: membership(replicas)?,
             clock: MonotonicClock::start(),
-            ledger: Ledger::new(replicas, !options.foreign),
-            progress: Progress::new(options.progress, scenario.duration()),
+            ledger: TrafficLog::new(replicas, !options.foreign),
+            progress: ProgressLine::new(options.progress, scenario.duration()),
             request_sends: Vec::new(),
             exits: Vec::new(),
             effects: Vec::new(),
@@ -109,8 +109,8 @@ impl<'a> Engine<'a> {
                     continue;
                 };
                 let bytes = self.bytes[..length].to_vec();
-                let arrived = parse(&bytes, self.replicas);
-                if matches!(arrived, Ok(Arrived { content: Content::Hello, .. })) {
+                let incoming = parse(&bytes, self.replicas);
+                if matches!(incoming, Ok(Incoming { content: Content::Hello, .. })) {
                     awaited.0 &= !MemberSet::only(member).0;
                 }
                 early.push((member, bytes));
@@ -249,8 +249,8 @@ impl<'a> Engine<'a> {
     fn take_in(&mut self, now: Micros, from: Member, bytes: &[u8]) {
         let mut effects = std::mem::take(&mut self.effects);
         let before = self.course.messages();
-        let arrived = parse(bytes, self.replicas);
-        self.course.on_datagram(now, from, &arrived, &mut effects);
+        let incoming = parse(bytes, self.replicas);
+        self.course.on_datagram(now, from, &incoming, &mut effects);
         let messages = self.course.messages() - before;
         let blocked = self.carry_out(now, &effects, Some(bytes));
         if messages > 0 {

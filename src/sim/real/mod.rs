@@ -14,11 +14,11 @@
 
 mod discovery;
 mod engine;
-mod ledger;
 mod node;
 mod process;
 mod progress;
 mod recordings;
+mod traffic_log;
 
 use std::io;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ use recordings::Recordings;
 /// How a real run is to be done.
 #[derive(Clone, Debug, Default)]
 pub struct RealOptions {
-    /// Seed of all dice; the machine's scheduling has its part in the run all the same.
+    /// Seed of all random draws; the machine's scheduling has its part in the run all the same.
     pub seed: u64,
     /// The program to launch with the arguments of interface §1; `None`: this very program, as
     /// `laconic replica`.

@@ -13,8 +13,8 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use super::recordings::BOXES;
 use super::{RealError, RealOptions};
 use crate::raft::{Member, Micros};
-use crate::sim::course::arrived::address_of;
-use crate::sim::dice::Dice;
+use crate::sim::course::incoming::address_of;
+use crate::sim::random_stream::RandomStream;
 
 /// How long a replica may take to exit before it is killed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -87,11 +87,11 @@ impl Launcher {
 
     /// All but `member`, in an order that is different for each.
     fn others(&self, member: Member, replicas: usize) -> impl Iterator<Item = Member> {
-        let mut dice = Dice::new(self.seed, "order of arguments", u64::from(member.0));
+        let mut random = RandomStream::new(self.seed, "order of arguments", u64::from(member.0));
         let mut others: Vec<Member> =
             (0..replicas as u8).map(Member).filter(|other| *other != member).collect();
         for last in (1..others.len()).rev() {
-            others.swap(last, dice.below(last as u64 + 1) as usize);
+            others.swap(last, random.below(last as u64 + 1) as usize);
         }
         others.into_iter()
     }

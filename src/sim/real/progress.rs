@@ -7,27 +7,27 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::raft::Micros;
 use crate::sim::course::Course;
-use crate::sim::course::arrived::address_of;
+use crate::sim::course::incoming::address_of;
 
 /// Time between two looks at the run.
 const REFRESH: Duration = Duration::from_millis(200);
 
 /// The bar, if there is a terminal to draw it on.
-pub(super) struct Progress {
+pub(super) struct ProgressLine {
     bar: Option<ProgressBar>,
     drawn_at: Instant,
 }
 
-impl Progress {
+impl ProgressLine {
     /// Of a run of `total`.
-    pub fn new(wanted: bool, total: Micros) -> Progress {
+    pub fn new(wanted: bool, total: Micros) -> ProgressLine {
         let bar = (wanted && io::stderr().is_terminal()).then(|| {
             let template = "{bar:30} {msg}";
             let style = ProgressStyle::with_template(template);
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(total.0).with_style(style.progress_chars("=> "))
         });
-        Progress { bar, drawn_at: Instant::now() }
+        ProgressLine { bar, drawn_at: Instant::now() }
     }
 
     /// Shows how far the run is, now and then.
@@ -58,7 +58,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -36,7 +36,7 @@ impl Recordings {
 
     /// Begins the simulator's own file.
     pub fn create_simulators(&self, clock: &MonotonicClock) -> Result<RecordFile, RecordFileError> {
-        let header = FileHeader { teller: SIMULATOR, clock_start_us: clock.start_us() };
+        let header = FileHeader { source: SIMULATOR, clock_start_us: clock.start_us() };
         RecordFile::create(&self.simulators(), header)
     }
 

@@ -12,12 +12,12 @@ mod socket;
 use std::path::PathBuf;
 
 use super::books::{Account, Balance};
-use super::course::arrived::{Arrived, Content, address_of};
+use super::course::incoming::{Content, Incoming, address_of};
 use super::course::score::Conclusion;
 use super::course::{Course, Effect, Fate as CourseFate};
 use super::delays::Delays;
-use super::dice::{Dice, Probability};
 use super::fold::RunFold;
+use super::random_stream::{Probability, RandomStream};
 use super::recorder::Recorder;
 use super::scenario::Scenario;
 use crate::interface::{Address, Answer};
@@ -37,7 +37,7 @@ const SAMPLE_INTERVAL: Micros = Micros::from_seconds(1);
 /// How a virtual run is to be done.
 #[derive(Clone, Debug)]
 pub struct VirtualOptions {
-    /// Seed of all dice.
+    /// Seed of all random draws.
     pub seed: u64,
     /// The replicas' knobs.
     pub tuning: Tuning,
@@ -122,14 +122,14 @@ pub fn run_observed(
 
 /// Takes records on their way: into the fold, to recorder and observer, and the events of the step
 /// under way aside for the invariants.
-struct Tap<'a> {
+struct RecordSplitter<'a> {
     fold: RunFold,
     recorder: Recorder,
     events: Vec<Event>,
     observer: &'a mut dyn Observer,
 }
 
-impl Sink for Tap<'_> {
+impl Sink for RecordSplitter<'_> {
     fn record(&mut self, record: &Record) {
         if let Fact::State(event) = record.fact {
             self.events.push(event);
@@ -146,7 +146,7 @@ struct Engine<'a> {
     course: Course,
     nodes: Vec<Node>,
     accounts: Vec<Account>,
-    tap: Tap<'a>,
+    splitter: RecordSplitter<'a>,
     /// When the observer next looks at the replicas.
     sample_at: Micros,
     invariants: Invariants,
@@ -158,7 +158,7 @@ struct Engine<'a> {
     busy_until: Micros,
     /// When it last read a datagram.
     read_at: Micros,
-    dice: Dice,
+    random: RandomStream,
     duplicated: Probability,
     delayed: Probability,
     effects: Vec<Effect>,
@@ -191,7 +191,7 @@ impl<'a> Engine<'a> {
             course: Course::new(scenario, options.seed),
             nodes,
             accounts: vec![Account::default(); replicas],
-            tap: Tap { fold, recorder, events: Vec::new(), observer },
+            splitter: RecordSplitter { fold, recorder, events: Vec::new(), observer },
             sample_at: SAMPLE_INTERVAL,
             invariants: Invariants::new(replicas),
             broken: None,
@@ -199,7 +199,7 @@ impl<'a> Engine<'a> {
             pass_at: Micros(0),
             busy_until: Micros(0),
             read_at: Micros(0),
-            dice: Dice::new(options.seed, "virtual network", 0),
+            random: RandomStream::new(options.seed, "virtual network", 0),
             duplicated: Probability::of(scenario.network.duplicates),
             delayed: Probability::of(scenario.network.delayed),
             effects: Vec::new(),
@@ -211,7 +211,7 @@ impl<'a> Engine<'a> {
     fn launch(&mut self) {
         for rank in 0..self.nodes.len() {
             let from = Member(rank as u8);
-            let hello = Arrived {
+            let hello = Incoming {
                 source: address_of(from),
                 destination: Address::EVERYONE,
                 leader: Address::UNKNOWN,
@@ -249,27 +249,29 @@ impl<'a> Engine<'a> {
     fn sample(&mut self, at: Micros, rank: usize) {
         let node = &self.nodes[rank];
         if node.is_alive() {
-            self.tap.observer.sample(at, node.local(at), &node.replica);
+            self.splitter.observer.sample(at, node.local(at), &node.replica);
         }
     }
 
     /// A replica takes in what has arrived.
     fn run_node(&mut self, rank: usize) {
-        let Engine { nodes, tap, options, .. } = self;
+        let Engine { nodes, splitter, options, .. } = self;
         let node = &mut nodes[rank];
         node.begin();
-        while node.take_in(tap) {
-            if self.broken.is_none() && !tap.events.is_empty() {
+        while node.take_in(splitter) {
+            if self.broken.is_none() && !splitter.events.is_empty() {
                 let raft = node.replica.raft();
-                let broken =
-                    tap.events.iter().find_map(|event| self.invariants.observe(raft, event).err());
+                let broken = splitter
+                    .events
+                    .iter()
+                    .find_map(|event| self.invariants.observe(raft, event).err());
                 self.broken = broken.map(|broken| (self.now, broken));
             }
-            tap.events.clear();
+            splitter.events.clear();
         }
         if let Some(arrival) = node.send(options) {
             let idle = arrival.since(self.read_at);
-            let wake = options.delays.simulator_wake_us.after(idle).draw(&mut self.dice);
+            let wake = options.delays.simulator_wake_us.after(idle).draw(&mut self.random);
             self.pass_at = self.pass_at.min((arrival + wake).max(self.busy_until + Micros(1)));
         }
     }
@@ -284,7 +286,7 @@ impl<'a> Engine<'a> {
             if let Some(datagram) = self.nodes[rank].read(self.now) {
                 self.read_at = now;
                 now = self.route(now, Member(rank as u8), datagram);
-                now += self.options.delays.simulator_handling_us.draw(&mut self.dice);
+                now += self.options.delays.simulator_handling_us.draw(&mut self.random);
             }
         }
         let majority = self.course.majority();
@@ -308,7 +310,7 @@ impl<'a> Engine<'a> {
             Some(at) if at <= now => now + Micros(1),
             Some(at) => {
                 let idle = at.since(self.read_at);
-                at + self.options.delays.simulator_wake_us.after(idle).draw(&mut self.dice)
+                at + self.options.delays.simulator_wake_us.after(idle).draw(&mut self.random)
             }
             None => Micros::NEVER,
         };
@@ -325,7 +327,7 @@ impl<'a> Engine<'a> {
             }),
             Payload::Request { .. } | Payload::Peer { .. } => Content::Replica,
         };
-        let arrived = Arrived {
+        let incoming = Incoming {
             source: datagram.source,
             destination: datagram.destination,
             leader: datagram.leader,
@@ -336,7 +338,7 @@ impl<'a> Engine<'a> {
             let messages = if everyone { self.nodes.len() as u64 - 1 } else { 1 };
             self.accounts[from.rank()].read(*number, messages);
         }
-        self.course.on_datagram(now, from, &Ok(arrived), &mut self.effects);
+        self.course.on_datagram(now, from, &Ok(incoming), &mut self.effects);
         self.perform(now, Some((from, datagram)))
     }
 
@@ -360,7 +362,7 @@ impl<'a> Engine<'a> {
                 ),
                 Effect::Send { to, request } => {
                     if std::mem::take(&mut looking) {
-                        now += self.options.delays.request_lead_us.draw(&mut self.dice);
+                        now += self.options.delays.request_lead_us.draw(&mut self.random);
                     }
                     now = self.nodes[to.rank()].request(now, request, self.options);
                 }
@@ -368,7 +370,7 @@ impl<'a> Engine<'a> {
                     self.sample(now, member.rank());
                     self.nodes[member.rank()].kill();
                     self.tell(now, Fact::Killed { member, by_itself });
-                    now += self.options.delays.exit_us.draw(&mut self.dice);
+                    now += self.options.delays.exit_us.draw(&mut self.random);
                 }
             }
         }
@@ -385,11 +387,11 @@ impl<'a> Engine<'a> {
             return;
         };
         let bytes = self.nodes[from.rank()].length_of(datagram);
-        let copies = if self.dice.chance(self.duplicated) { 2 } else { 1 };
+        let copies = if self.random.chance(self.duplicated) { 2 } else { 1 };
         for _ in 0..copies {
             let mut at = now;
-            if self.dice.chance(self.delayed) {
-                at += Micros(self.dice.below(self.scenario.network.delay_max.0));
+            if self.random.chance(self.delayed) {
+                at += Micros(self.random.below(self.scenario.network.delay_max.0));
             }
             let arrival = Arrival::Peer { from: *from, number: *number, message: message.clone() };
             self.nodes[to.rank()].deliver(at, arrival, bytes, self.options);
@@ -403,7 +405,7 @@ impl<'a> Engine<'a> {
         handed: Option<&(Member, Datagram)>,
         fate: Fate,
     ) {
-        if matches!(self.tap.recorder, Recorder::Nothing) {
+        if matches!(self.splitter.recorder, Recorder::Nothing) {
             return;
         }
         if let Some((from, datagram)) = handed
@@ -415,7 +417,7 @@ impl<'a> Engine<'a> {
     }
 
     fn tell(&mut self, at: Micros, fact: Fact) {
-        self.tap.record(&Record { at, teller: SIMULATOR, fact });
+        self.splitter.record(&Record { at, source: SIMULATOR, fact });
     }
 
     fn finish(mut self) -> Result<VirtualRun, RecordFileError> {
@@ -423,8 +425,8 @@ impl<'a> Engine<'a> {
         let rafts: Vec<&Raft> = self.nodes.iter().map(|node| node.replica.raft()).collect();
         let now = self.now;
         let broken = self.broken.or_else(|| check_all(&rafts).err().map(|broken| (now, broken)));
-        self.tap.recorder.flush()?;
-        let sent = &self.tap.fold.sent_by;
+        self.splitter.recorder.flush()?;
+        let sent = &self.splitter.fold.sent_by;
         let balances =
             self.accounts.iter().zip(sent).map(|(a, sent)| Balance::close(*a, *sent)).collect();
         Ok(VirtualRun {
@@ -432,11 +434,11 @@ impl<'a> Engine<'a> {
             balances,
             broken,
             committed: self.invariants.committed().to_vec(),
-            records: match self.tap.recorder {
+            records: match self.splitter.recorder {
                 Recorder::Memory(records) => records,
                 _ => Vec::new(),
             },
-            fold: self.tap.fold,
+            fold: self.splitter.fold,
         })
     }
 }

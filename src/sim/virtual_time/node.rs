@@ -7,7 +7,7 @@ use crate::raft::Micros;
 use crate::record::Sink;
 use crate::replica::{Arrival, Replica};
 use crate::sim::delays::COLD_AFTER;
-use crate::sim::dice::{Dice, scramble};
+use crate::sim::random_stream::{RandomStream, scramble};
 use crate::wire::{self, Datagram, Membership, Payload};
 
 /// Between two sends of one turn.
@@ -38,7 +38,7 @@ pub(super) struct Node {
     /// When the timer goes off, by true time.
     timer_at: Micros,
     drift_ppm: i64,
-    dice: Dice,
+    random: RandomStream,
 }
 
 impl Node {
@@ -66,7 +66,7 @@ impl Node {
             timer_for: Micros::NEVER,
             timer_at: Micros::NEVER,
             drift_ppm: drift_ppm.into(),
-            dice: Dice::new(options.seed, "replica", rank as u64),
+            random: RandomStream::new(options.seed, "replica", rank as u64),
         };
         node.plan(options);
         node
@@ -124,14 +124,14 @@ impl Node {
             true => &options.delays.request_wake_us,
             false => options.delays.replica_wake_us.after(idle),
         };
-        wake.draw(&mut self.dice)
+        wake.draw(&mut self.random)
     }
 
     /// The simulator sends this replica a request, from `now` on; when it is done. A cold replica's
     /// wake counts from the beginning, so it may take the request in before the sender is done.
     pub fn request(&mut self, now: Micros, request: Request, options: &VirtualOptions) -> Micros {
         let since = now.since(std::mem::replace(&mut self.requested_at, now));
-        let done = now + options.delays.request_send_us.after(since).draw(&mut self.dice);
+        let done = now + options.delays.request_send_us.after(since).draw(&mut self.random);
         let at = if since > COLD_AFTER { now } else { done };
         let bytes = self.length_of(&self.datagram_of(request.clone()));
         self.deliver(at, Arrival::Request(request), bytes, options);
@@ -179,7 +179,7 @@ impl Node {
         let deadline = self.replica.deadline();
         if deadline != self.timer_for {
             self.timer_for = deadline;
-            let late = options.delays.timer_late_us.draw(&mut self.dice);
+            let late = options.delays.timer_late_us.draw(&mut self.random);
             self.timer_at = match self.global(deadline) {
                 Micros::NEVER => Micros::NEVER,
                 due if due <= self.busy_until => due,

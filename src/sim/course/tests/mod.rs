@@ -6,7 +6,7 @@ mod messages;
 mod requests;
 mod verdict;
 
-use super::arrived::parse;
+use super::incoming::parse;
 use super::score::Conclusion;
 use super::{Course, Effect, Fate};
 use crate::interface::{Operation, Request, Text};
@@ -121,8 +121,8 @@ impl Run {
 
     fn read_bytes(&mut self, from: u8, bytes: &[u8]) -> Vec<Effect> {
         let mut effects = Vec::new();
-        let arrived = parse(bytes, self.course.scenario.replicas);
-        self.course.on_datagram(self.now, Member(from), &arrived, &mut effects);
+        let incoming = parse(bytes, self.course.scenario.replicas);
+        self.course.on_datagram(self.now, Member(from), &incoming, &mut effects);
         effects
     }
 

@@ -15,10 +15,10 @@ const COURSE: &str = include_str!("../../profiles/course.toml");
 
 /// How a run was done, and what the simulator says of it.
 #[derive(Clone, Debug)]
-pub struct RunFacts {
+pub struct RunInfo {
     /// The scenario's name.
     pub scenario: String,
-    /// The seed of its dice.
+    /// The seed of its random draws.
     pub seed: u64,
     /// `virtual` or `real`.
     pub engine: String,
@@ -149,20 +149,20 @@ struct MessagesPart {
     counted: u64,
 }
 
-impl RunFacts {
+impl RunInfo {
     /// From what `run.json` holds.
     ///
     /// # Errors
     /// If a key is missing or wrong, or the replicas are a foreign program, whose messages name no
     /// causes.
-    pub fn from_json(run: &Value) -> Result<RunFacts, String> {
+    pub fn from_json(run: &Value) -> Result<RunInfo, String> {
         let file = RunFile::deserialize(run).map_err(|error| error.to_string())?;
         let RunFile { laconic_version, scenario, tuning, budget, outcome } = file;
         let tuning = tuning.ok_or("a run of a foreign program: its messages name no causes")?;
         if !(3..=21).contains(&scenario.replicas) {
             return Err(format!("scenario.replicas must be 3 to 21, is {}", scenario.replicas));
         }
-        Ok(RunFacts {
+        Ok(RunInfo {
             verdict: outcome.verdict(),
             ran_by: laconic_version,
             scenario: outcome.scenario,

@@ -17,7 +17,7 @@ const NO_TYPE: &str = "(no type)";
 const MOST_LETTERS: usize = 40;
 
 /// The ledger of a run.
-pub(super) struct Ledger {
+pub(super) struct TrafficLog {
     /// By replica; stay empty of foreign ones, whose `n` means something else if anything.
     pub accounts: Vec<Account>,
     /// Messages by type.
@@ -35,11 +35,11 @@ struct Head<'a> {
     n: Option<&'a RawValue>,
 }
 
-impl Ledger {
+impl TrafficLog {
     /// An empty one, for `replicas` replicas whose messages are numbered or not.
-    pub fn new(replicas: usize, numbered: bool) -> Ledger {
+    pub fn new(replicas: usize, numbered: bool) -> TrafficLog {
         let accounts = vec![Account::default(); replicas];
-        Ledger { accounts, by_type: BTreeMap::new(), numbered, file: None }
+        TrafficLog { accounts, by_type: BTreeMap::new(), numbered, file: None }
     }
 
     /// Records go to `file` from now on.
@@ -94,7 +94,7 @@ impl Ledger {
     }
 
     fn record(&mut self, at: Micros, fact: Fact) {
-        self.file.record(&Record { at, teller: SIMULATOR, fact });
+        self.file.record(&Record { at, source: SIMULATOR, fact });
     }
 }
 
@@ -118,13 +118,13 @@ mod tests {
     use super::*;
     use crate::record::{FileHeader, read_records};
 
-    fn routed(ledger: &mut Ledger, text: &str, messages: u64) {
+    fn routed(ledger: &mut TrafficLog, text: &str, messages: u64) {
         ledger.on_routed(Micros(5), Member(1), text.as_bytes(), messages, &[], MemberSet::EMPTY);
     }
 
     #[test]
     fn messages_are_told_apart_by_type_and_missed_by_number() {
-        let mut ledger = Ledger::new(3, true);
+        let mut ledger = TrafficLog::new(3, true);
         routed(&mut ledger, r#"{"type":"append","n":2}"#, 2);
         routed(&mut ledger, r#"{"type":"append","n":4}"#, 1);
         routed(&mut ledger, r#"{"type":"a b\n","n":"x"}"#, 1);
@@ -138,8 +138,8 @@ mod tests {
     fn a_refused_delivery_is_recorded_as_blocked_and_a_partition_by_its_majority_side() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("simulator.bin");
-        let header = FileHeader { teller: SIMULATOR, clock_start_us: 0 };
-        let mut ledger = Ledger::new(3, true);
+        let header = FileHeader { source: SIMULATOR, clock_start_us: 0 };
+        let mut ledger = TrafficLog::new(3, true);
         ledger.open(RecordFile::create(&path, header).unwrap());
         let text = br#"{"type":"append","n":1}"#;
         let effects = [Effect::Deliver { to: Member(0) }, Effect::Deliver { to: Member(2) }];
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_a_foreign_replica_calls_n_is_its_own_business() {
-        let mut ledger = Ledger::new(3, false);
+        let mut ledger = TrafficLog::new(3, false);
         routed(&mut ledger, r#"{"type":"append","n":9}"#, 1);
         assert_eq!(ledger.accounts[1], Account::default());
         assert_eq!(ledger.by_type["append"], 1);

@@ -1,16 +1,16 @@
 //! What leaders did with their entries, term by term: when each came into the log, with which batch
 //! it left, whose acknowledgement came first, when it was committed. A term has one leader (§5.2),
-//! so a term names a reign.
+//! so a term names a leadership.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use super::bounds::Reign as Span;
+use super::bounds::LedSpan;
 use super::message::{Hop, last_index};
 use crate::raft::{Cause, Event, Index, Member, MemberSet, Micros, Term, Why};
 use crate::record::{Fact, Record};
 
-/// Entries and batches of a reign that are remembered behind its commit index: late answers still
+/// Entries and batches of a leadership that are remembered behind its commit index: late answers still
 /// name them.
 const REMEMBERED: usize = 1 << 16;
 
@@ -56,7 +56,7 @@ pub struct Batch {
 
 /// One leader's term.
 #[derive(Debug)]
-struct Reign {
+struct Leadership {
     leader: Member,
     since: Micros,
     until: Option<Micros>,
@@ -69,10 +69,10 @@ struct Reign {
     batched_through: Index,
 }
 
-/// All reigns of a run.
+/// All leaderships of a run.
 #[derive(Debug, Default)]
-pub struct Reigns {
-    reigns: BTreeMap<Term, Reign>,
+pub struct Leaderships {
+    leaderships: BTreeMap<Term, Leadership>,
     /// Of whom which term's leadership stands.
     leading: BTreeMap<Member, Term>,
     arrivals: Vec<PutArrival>,
@@ -92,21 +92,24 @@ pub struct PutArrival {
     pub committed: bool,
 }
 
-impl Reigns {
+impl Leaderships {
     /// Of `replicas` replicas that all live.
-    pub fn new(replicas: usize) -> Reigns {
-        Reigns { reach: vec![(Micros(0), MemberSet::all(replicas), 0)], ..Reigns::default() }
+    pub fn new(replicas: usize) -> Leaderships {
+        Leaderships {
+            reach: vec![(Micros(0), MemberSet::all(replicas), 0)],
+            ..Leaderships::default()
+        }
     }
 
     /// Takes in a record of a replica.
     pub fn record(&mut self, record: &Record, replicas: usize) {
         match record.fact {
-            Fact::State(event) => self.on_state(record.at, record.teller, event),
-            Fact::Taken { index, term, .. } if self.led_by(record.teller) == Some(term) => {
+            Fact::State(event) => self.on_state(record.at, record.source, event),
+            Fact::Taken { index, term, .. } if self.led_by(record.source) == Some(term) => {
                 self.on_taken(record.at, term, index);
             }
             Fact::Sent { to, kind, why, term, first, entries, .. } => {
-                let receivers = to.receivers(record.teller, replicas).len() as u64;
+                let receivers = to.receivers(record.source, replicas).len() as u64;
                 let through = last_index(kind, first, entries);
                 self.on_sent(why, term, through, receivers);
             }
@@ -128,13 +131,13 @@ impl Reigns {
 
     /// How far `term`'s leader has committed.
     pub fn committed_through(&self, term: Term) -> Index {
-        self.reigns.get(&term).map_or(0, |reign| reign.committed_through)
+        self.leaderships.get(&term).map_or(0, |leadership| leadership.committed_through)
     }
 
     /// What is known of an entry.
     pub fn entry(&self, term: Term, index: Index) -> Option<&EntryTrack> {
-        let reign = self.reigns.get(&term)?;
-        reign.entries.get(index.checked_sub(reign.base)? as usize)
+        let leadership = self.leaderships.get(&term)?;
+        leadership.entries.get(index.checked_sub(leadership.base)? as usize)
     }
 
     /// A message was taken in: an acknowledgement may be the first for some entries.
@@ -145,19 +148,19 @@ impl Reigns {
         let Some(term) = self.led_by(hop.to).filter(|term| *term == hop.sending.term) else {
             return;
         };
-        let Some(reign) = self.reigns.get_mut(&term) else {
+        let Some(leadership) = self.leaderships.get_mut(&term) else {
             return;
         };
-        let through = hop.sending.through().min(reign.batched_through);
-        let first = (reign.answered_through + 1).max(reign.base);
+        let through = hop.sending.through().min(leadership.batched_through);
+        let first = (leadership.answered_through + 1).max(leadership.base);
         for index in first..=through {
-            if let Some(entry) = reign.entry_mut(index) {
+            if let Some(entry) = leadership.entry_mut(index) {
                 entry.first_answer = Some(hop.clone());
             }
         }
-        reign.answered_through = reign.answered_through.max(through);
+        leadership.answered_through = leadership.answered_through.max(through);
         let delays = hop.way().len() as u64;
-        for batch in reign.batches.iter_mut().rev() {
+        for batch in leadership.batches.iter_mut().rev() {
             if batch.last <= through {
                 if batch.delays.is_some() {
                     break;
@@ -167,24 +170,25 @@ impl Reigns {
         }
     }
 
-    fn on_state(&mut self, at: Micros, teller: Member, event: Event) {
+    fn on_state(&mut self, at: Micros, source: Member, event: Event) {
         match event {
             Event::BecameLeader { term, opened, .. } => {
-                self.reigns.insert(term, Reign::new(teller, at, opened));
-                self.leading.insert(teller, term);
+                self.leaderships.insert(term, Leadership::new(source, at, opened));
+                self.leading.insert(source, term);
             }
-            Event::SteppedDown { .. } => self.end(teller, at),
-            Event::BatchSent { first, last } => self.on_batch(at, teller, first, last),
-            Event::Committed { through } => self.on_committed(at, teller, through),
+            Event::SteppedDown { .. } => self.end(source, at),
+            Event::BatchSent { first, last } => self.on_batch(at, source, first, last),
+            Event::Committed { through } => self.on_committed(at, source, through),
             _ => {}
         }
     }
 
     fn end(&mut self, leader: Member, at: Micros) {
-        let reign = self.leading.remove(&leader).and_then(|term| self.reigns.get_mut(&term));
-        if let Some(reign) = reign {
-            reign.until = Some(at);
-            self.batches.extend(reign.batches.drain(..).map(BatchTrack::close));
+        let leadership =
+            self.leading.remove(&leader).and_then(|term| self.leaderships.get_mut(&term));
+        if let Some(leadership) = leadership {
+            leadership.until = Some(at);
+            self.batches.extend(leadership.batches.drain(..).map(BatchTrack::close));
         }
     }
 
@@ -196,35 +200,36 @@ impl Reigns {
     }
 
     fn on_taken(&mut self, at: Micros, term: Term, index: Index) {
-        let Some(reign) = self.reigns.get_mut(&term) else {
+        let Some(leadership) = self.leaderships.get_mut(&term) else {
             return;
         };
-        if index != reign.base + reign.entries.len() as Index {
+        if index != leadership.base + leadership.entries.len() as Index {
             // Records are missing: what was known of entries before is of no use.
-            reign.entries.clear();
-            reign.base = index;
+            leadership.entries.clear();
+            leadership.base = index;
         }
         self.arrivals.push(PutArrival { at, wait: None, committed: false });
-        reign.entries.push_back(EntryTrack {
+        leadership.entries.push_back(EntryTrack {
             arrival: self.arrivals.len() - 1,
             appended_at: at,
             batched_at: None,
             first_answer: None,
             committed_at: None,
         });
-        if reign.entries.len() > REMEMBERED {
-            reign.entries.pop_front();
-            reign.base += 1;
+        if leadership.entries.len() > REMEMBERED {
+            leadership.entries.pop_front();
+            leadership.base += 1;
         }
     }
 
     fn on_batch(&mut self, at: Micros, leader: Member, first: Index, last: Index) {
-        let Some(reign) = self.leading.get(&leader).and_then(|term| self.reigns.get_mut(term))
+        let Some(leadership) =
+            self.leading.get(&leader).and_then(|term| self.leaderships.get_mut(term))
         else {
             return;
         };
         for index in first..=last {
-            let Some(entry) = reign.entry_mut(index) else {
+            let Some(entry) = leadership.entry_mut(index) else {
                 continue;
             };
             entry.batched_at = Some(at);
@@ -233,21 +238,22 @@ impl Reigns {
                 arrival.wait = Some(wait);
             }
         }
-        reign.batched_through = last;
+        leadership.batched_through = last;
         let batch = BatchTrack { last, sent_at: at, messages: 0, delays: None, committed_at: None };
-        reign.batches.push_back(batch);
-        if reign.batches.len() > REMEMBERED {
-            self.batches.extend(reign.batches.pop_front().map(BatchTrack::close));
+        leadership.batches.push_back(batch);
+        if leadership.batches.len() > REMEMBERED {
+            self.batches.extend(leadership.batches.pop_front().map(BatchTrack::close));
         }
     }
 
     fn on_committed(&mut self, at: Micros, leader: Member, through: Index) {
-        let Some(reign) = self.leading.get(&leader).and_then(|term| self.reigns.get_mut(term))
+        let Some(leadership) =
+            self.leading.get(&leader).and_then(|term| self.leaderships.get_mut(term))
         else {
             return;
         };
-        for index in (reign.committed_through + 1).max(reign.base)..=through {
-            let Some(entry) = reign.entry_mut(index) else {
+        for index in (leadership.committed_through + 1).max(leadership.base)..=through {
+            let Some(entry) = leadership.entry_mut(index) else {
                 continue;
             };
             entry.committed_at = Some(at);
@@ -255,8 +261,8 @@ impl Reigns {
                 arrival.committed = true;
             }
         }
-        reign.committed_through = through;
-        for batch in reign.batches.iter_mut().rev().skip_while(|batch| batch.last > through) {
+        leadership.committed_through = through;
+        for batch in leadership.batches.iter_mut().rev().skip_while(|batch| batch.last > through) {
             if batch.committed_at.is_some() {
                 break;
             }
@@ -273,9 +279,9 @@ impl Reigns {
         if !matches!(cause, Cause::Replicate | Cause::Resend) {
             return;
         }
-        if let Some(reign) = self.reigns.get_mut(&term) {
-            let place = reign.batches.partition_point(|batch| batch.last < through);
-            if let Some(batch) = reign.batches.get_mut(place)
+        if let Some(leadership) = self.leaderships.get_mut(&term) {
+            let place = leadership.batches.partition_point(|batch| batch.last < through);
+            if let Some(batch) = leadership.batches.get_mut(place)
                 && batch.last == through
             {
                 batch.messages += receivers;
@@ -284,28 +290,28 @@ impl Reigns {
     }
 
     /// All is over, at `end`.
-    pub fn finish(mut self, end: Micros) -> Reigned {
-        for reign in self.reigns.values_mut() {
-            self.batches.extend(reign.batches.drain(..).map(BatchTrack::close));
+    pub fn finish(mut self, end: Micros) -> PastLeaderships {
+        for leadership in self.leaderships.values_mut() {
+            self.batches.extend(leadership.batches.drain(..).map(BatchTrack::close));
         }
         self.batches.sort_by_key(|batch| batch.sent_at);
-        Reigned { spans: self.spans(end), arrivals: self.arrivals, batches: self.batches }
+        PastLeaderships { spans: self.spans(end), arrivals: self.arrivals, batches: self.batches }
     }
 
-    /// The times in which one leader led and nobody died or was cut off: the reigns, cut where somebody died or was cut off, and where the next one begins: a leader
+    /// The times in which one leader led and nobody died or was cut off: the leaderships, cut where somebody died or was cut off, and where the next one begins: a leader
     /// that does not know yet that it is deposed leads no more.
-    fn spans(&self, end: Micros) -> Vec<Span> {
+    fn spans(&self, end: Micros) -> Vec<LedSpan> {
         let mut spans = Vec::new();
-        let mut reigns = self.reigns.values().peekable();
-        while let Some(reign) = reigns.next() {
-            let next = reigns.peek().map_or(end, |next| next.since);
-            let until = reign.until.unwrap_or(end).min(next).min(end);
+        let mut leaderships = self.leaderships.values().peekable();
+        while let Some(leadership) = leaderships.next() {
+            let next = leaderships.peek().map_or(end, |next| next.since);
+            let until = leadership.until.unwrap_or(end).min(next).min(end);
             for (place, (begin, living, side)) in self.reach.iter().enumerate() {
                 let over = self.reach.get(place + 1).map_or(end, |(at, _, _)| *at);
-                let (from, to) = (reign.since.max(*begin), until.min(over));
+                let (from, to) = (leadership.since.max(*begin), until.min(over));
                 if from < to {
-                    let listeners = listeners(reign.leader, *living, *side);
-                    spans.push(Span { from, to, listeners });
+                    let listeners = listeners(leadership.leader, *living, *side);
+                    spans.push(LedSpan { from, to, listeners });
                 }
             }
         }
@@ -324,18 +330,18 @@ fn listeners(leader: Member, living: MemberSet, majority: u32) -> u64 {
 
 /// What the leaders did, in all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reigned {
+pub struct PastLeaderships {
     /// When somebody led, in order.
-    pub spans: Vec<Span>,
+    pub spans: Vec<LedSpan>,
     /// All puts that came into a leader's log, in order.
     pub arrivals: Vec<PutArrival>,
     /// All batches, by time.
     pub batches: Vec<Batch>,
 }
 
-impl Reign {
-    fn new(leader: Member, since: Micros, opened: Index) -> Reign {
-        Reign {
+impl Leadership {
+    fn new(leader: Member, since: Micros, opened: Index) -> Leadership {
+        Leadership {
             leader,
             since,
             until: None,

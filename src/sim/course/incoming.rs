@@ -35,7 +35,7 @@ pub fn client_address(number: usize, replicas: usize) -> Address {
 
 /// A readable datagram: the keys that every message carries (interface §2).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arrived {
+pub struct Incoming {
     /// `src`, which is believed.
     pub source: Address,
     /// `dst`.
@@ -51,7 +51,7 @@ pub struct Arrived {
 pub enum Content {
     /// `hello`: the simulator may deliver to the sender from now on.
     Hello,
-    /// An answer to the client that [`Arrived::destination`] names.
+    /// An answer to the client that [`Incoming::destination`] names.
     Answer(Answer),
     /// Anything else. What it says is the replicas' business; the datagram stays with the engine.
     Replica,
@@ -119,7 +119,7 @@ type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Reads a datagram as a simulator of `replicas` replicas does (interface §2). Keys that it does
 /// not need may hold anything; of a key that stands twice the last counts.
-pub fn parse(bytes: &[u8], replicas: usize) -> Result<Arrived, Unreadable> {
+pub fn parse(bytes: &[u8], replicas: usize) -> Result<Incoming, Unreadable> {
     if bytes.is_empty() {
         return Err(Unreadable::Fatal);
     }
@@ -127,7 +127,7 @@ pub fn parse(bytes: &[u8], replicas: usize) -> Result<Arrived, Unreadable> {
     read(text, replicas).map_err(Unreadable::Incorrect)
 }
 
-fn read(text: &str, replicas: usize) -> Result<Arrived, Incorrect> {
+fn read(text: &str, replicas: usize) -> Result<Incoming, Incorrect> {
     let fields: Fields = serde_json::from_str(text).map_err(|_| Incorrect::NotAnObject)?;
     let source = id(&fields, "src")?;
     let destination = id(&fields, "dst")?;
@@ -138,7 +138,7 @@ fn read(text: &str, replicas: usize) -> Result<Arrived, Incorrect> {
         _ if client_at(destination, replicas).is_some() => answer(&fields, destination)?,
         _ => Content::Replica,
     };
-    Ok(Arrived { source, destination, leader, content })
+    Ok(Incoming { source, destination, leader, content })
 }
 
 fn answer(fields: &Fields, client: Address) -> Result<Content, Incorrect> {

@@ -1,9 +1,9 @@
 //! A store that answers every request at the moment it is sent: what no replica can beat. Where
-//! even this one fails a check, the clients' dice have decided it.
+//! even this one fails a check, the clients' random draws have decided it.
 
 use rustc_hash::FxHashMap;
 
-use super::course::arrived::{Arrived, Content, address_of};
+use super::course::incoming::{Content, Incoming, address_of};
 use super::course::score::{Conclusion, GENERATION_CHECK};
 use super::course::{Course, Effect};
 use super::scenario::Scenario;
@@ -41,9 +41,9 @@ pub fn run(scenario: &Scenario, seed: u64) -> Conclusion {
     course.conclude(scenario.duration())
 }
 
-fn say(member: Member, destination: Address, content: Content) -> Arrived {
+fn say(member: Member, destination: Address, content: Content) -> Incoming {
     let (source, leader) = (address_of(member), address_of(member));
-    Arrived { source, destination, leader, content }
+    Incoming { source, destination, leader, content }
 }
 
 fn answer(store: &mut FxHashMap<Text, Text>, request: Request) -> Answer {

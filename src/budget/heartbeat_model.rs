@@ -5,7 +5,7 @@ use crate::raft::{Cause, Member, Micros, Term};
 
 /// What is different from the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Different {
+pub enum Variation {
     /// Nothing: what this counts, the run should have sent.
     Nothing,
     /// The interval.
@@ -21,8 +21,8 @@ const TIMER_SLACK: Micros = Micros(1_000);
 
 /// Counts the heartbeats of one alternative.
 #[derive(Clone, Debug)]
-pub struct Rhythm {
-    different: Different,
+pub struct HeartbeatModel {
+    different: Variation,
     interval: Micros,
     others_needed: usize,
     term: Term,
@@ -34,14 +34,14 @@ pub struct Rhythm {
     heartbeats: u64,
 }
 
-impl Rhythm {
+impl HeartbeatModel {
     /// Of a run with heartbeats each `interval`, that is `different`.
-    pub fn new(replicas: usize, interval: Micros, different: Different) -> Rhythm {
+    pub fn new(replicas: usize, interval: Micros, different: Variation) -> HeartbeatModel {
         let interval = match different {
-            Different::Interval(other) => other,
+            Variation::Interval(other) => other,
             _ => interval,
         };
-        Rhythm {
+        HeartbeatModel {
             different,
             interval: interval.max(Micros(1)),
             others_needed: replicas / 2,
@@ -69,8 +69,8 @@ impl Rhythm {
             (self.step, self.turned) = (Some(at), false);
         }
         match self.different {
-            Different::Without(left_out) if left_out == cause => {}
-            Different::Rotation if matches!(cause, Cause::Replicate | Cause::Confirm) => {
+            Variation::Without(left_out) if left_out == cause => {}
+            Variation::Rotation if matches!(cause, Cause::Replicate | Cause::Confirm) => {
                 if !std::mem::replace(&mut self.turned, true) {
                     self.turn(at, from);
                 }
@@ -127,51 +127,51 @@ mod tests {
     const INTERVAL: Micros = Micros::from_millis(100);
 
     /// Appends to members of five, of which member 0 leads: (milliseconds, receiver, cause).
-    fn heartbeats(different: Different, appends: &[(u64, u8, Cause)], end_ms: u64) -> u64 {
-        let mut rhythm = Rhythm::new(5, INTERVAL, different);
+    fn heartbeats(different: Variation, appends: &[(u64, u8, Cause)], end_ms: u64) -> u64 {
+        let mut model = HeartbeatModel::new(5, INTERVAL, different);
         for (at_ms, to, cause) in appends {
-            rhythm.append(Micros::from_millis(*at_ms), (Member(0), Member(*to)), 1, *cause);
+            model.append(Micros::from_millis(*at_ms), (Member(0), Member(*to)), 1, *cause);
         }
-        rhythm.finish(Micros::from_millis(end_ms))
+        model.finish(Micros::from_millis(end_ms))
     }
 
     #[test]
     fn silence_costs_a_heartbeat_an_interval_and_an_append_is_one() {
         let appends = [(10, 1, Cause::Replicate), (560, 1, Cause::Replicate)];
-        assert_eq!(heartbeats(Different::Nothing, &appends, 600), 5);
-        let longer = Different::Interval(Micros::from_millis(250));
+        assert_eq!(heartbeats(Variation::Nothing, &appends, 600), 5);
+        let longer = Variation::Interval(Micros::from_millis(250));
         assert_eq!(heartbeats(longer, &appends, 600), 2);
         let often: Vec<_> = (0..20).map(|turn| (turn * 90, 1, Cause::Replicate)).collect();
-        assert_eq!(heartbeats(Different::Nothing, &often, 1_750), 0);
+        assert_eq!(heartbeats(Variation::Nothing, &often, 1_750), 0);
         // What the leader does within the timer's slack of the deadline is in time.
         let late = [(0, 1, Cause::Replicate), (100, 1, Cause::Replicate)];
-        assert_eq!(heartbeats(Different::Nothing, &late, 150), 0);
+        assert_eq!(heartbeats(Variation::Nothing, &late, 150), 0);
     }
 
     #[test]
     fn without_a_cause_the_silence_is_longer() {
         let appends =
             [(0, 1, Cause::Replicate), (90, 1, Cause::Commit), (180, 1, Cause::Replicate)];
-        assert_eq!(heartbeats(Different::Nothing, &appends, 200), 0);
-        assert_eq!(heartbeats(Different::Without(Cause::Commit), &appends, 200), 1);
+        assert_eq!(heartbeats(Variation::Nothing, &appends, 200), 0);
+        assert_eq!(heartbeats(Variation::Without(Cause::Commit), &appends, 200), 1);
     }
 
     #[test]
     fn in_rotation_half_of_the_others_are_addressed_in_turn() {
         let star = |turn: u64| (1..5).map(move |to| (turn * 60, to, Cause::Replicate));
         let appends: Vec<_> = (0..10).flat_map(star).collect();
-        assert_eq!(heartbeats(Different::Nothing, &appends, 600), 0);
+        assert_eq!(heartbeats(Variation::Nothing, &appends, 600), 0);
         // Each of the four would hear every 120 ms, so two at a time get a heartbeat between, which
         // puts them behind the others in the rotation: two every 120 ms.
-        assert_eq!(heartbeats(Different::Rotation, &appends, 600), 10);
+        assert_eq!(heartbeats(Variation::Rotation, &appends, 600), 10);
     }
 
     #[test]
     fn a_new_term_begins_anew() {
-        let mut rhythm = Rhythm::new(3, INTERVAL, Different::Nothing);
+        let mut model = HeartbeatModel::new(3, INTERVAL, Variation::Nothing);
         let link = (Member(0), Member(1));
-        rhythm.append(Micros(0), link, 1, Cause::Replicate);
-        rhythm.append(Micros::from_millis(950), link, 2, Cause::Replicate);
-        assert_eq!(rhythm.finish(Micros::from_millis(1_000)), 0);
+        model.append(Micros(0), link, 1, Cause::Replicate);
+        model.append(Micros::from_millis(950), link, 2, Cause::Replicate);
+        assert_eq!(model.finish(Micros::from_millis(1_000)), 0);
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn log_filter(filter: Option<&str>) -> Result<EnvFilter, BadEnvironme
 }
 
 /// All that listens to a replica's records.
-pub(super) struct Lenses {
+pub(super) struct Instruments {
     records: Records,
     black_box: Option<BlackBox>,
     garbage: GarbageLog,
@@ -63,16 +63,16 @@ pub(super) struct Lenses {
     telemetry: Option<Telemetry>,
 }
 
-impl Lenses {
+impl Instruments {
     /// Opens the record file, the black box and the metrics, if the environment asks for them. What
-    /// cannot be had is a line on stderr: lenses are there for a bad day, not to make one.
+    /// cannot be had is a line on stderr: instruments are there for a bad day, not to make one.
     pub fn open(
         environment: &Environment,
         members: &Membership,
         clock: &MonotonicClock,
         spans: Spans,
         profile: &Profile,
-    ) -> Lenses {
+    ) -> Instruments {
         let out = environment.out.as_deref();
         let records = Records::open(out, members, clock);
         // A folder that is none is said once.
@@ -83,7 +83,7 @@ impl Lenses {
         });
         let telemetry =
             Telemetry::open(environment.metrics_address.as_deref(), out, members, profile);
-        Lenses { records, black_box, garbage: GarbageLog::default(), spans, telemetry }
+        Instruments { records, black_box, garbage: GarbageLog::default(), spans, telemetry }
     }
 
     /// Waits until somebody asks for fresh figures; without metrics nobody ever does.
@@ -128,7 +128,7 @@ impl Lenses {
     }
 }
 
-impl Sink for Lenses {
+impl Sink for Instruments {
     fn record(&mut self, record: &Record) {
         let sampled = self.telemetry.as_mut().is_some_and(Telemetry::samples_next);
         let start = sampled.then(Instant::now);
@@ -155,9 +155,9 @@ fn open_records(
     let folder = out.join("records");
     std::fs::create_dir_all(&folder)
         .map_err(|source| RecordFileError::Io { path: folder.clone(), source })?;
-    let teller = members.me();
-    let path = folder.join(format!("{}.bin", members.address(teller)));
-    RecordFile::create(&path, FileHeader { teller, clock_start_us: clock.start_us() })
+    let source = members.me();
+    let path = folder.join(format!("{}.bin", members.address(source)));
+    RecordFile::create(&path, FileHeader { source, clock_start_us: clock.start_us() })
 }
 
 fn open_black_box(
@@ -165,14 +165,14 @@ fn open_black_box(
     members: &Membership,
     clock: &MonotonicClock,
 ) -> Result<BlackBox, BlackBoxError> {
-    let teller = members.me();
-    let path = folder.join(format!("{}.box", members.address(teller)));
+    let source = members.me();
+    let path = folder.join(format!("{}.box", members.address(source)));
     let replicas = members.count() as u8;
-    let header = BoxHeader { teller, replicas, clock_start_us: clock.start_us() };
+    let header = BoxHeader { source, replicas, clock_start_us: clock.start_us() };
     BlackBox::create(&path, header)
 }
 
-/// Says in one line what a lens lacks; the replica serves on.
+/// Says in one line what an instrument lacks; the replica serves on.
 pub(super) fn complain(words: &str) {
     // With stderr closed there is nobody to tell.
     let _ = writeln!(io::stderr(), "laconic replica: {words}; serving on without it");

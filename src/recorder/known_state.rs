@@ -27,7 +27,7 @@ pub(super) struct Open {
 
 /// What is known of a replica.
 #[derive(Clone, Debug)]
-pub(super) struct Story {
+pub(super) struct KnownState {
     /// Its term.
     pub term: Option<Term>,
     /// Its role.
@@ -44,11 +44,11 @@ pub(super) struct Story {
     log: Vec<Term>,
 }
 
-impl Story {
+impl KnownState {
     /// At the start of its life, of which nothing is known if the ring has gone round.
-    pub fn new(from_the_start: bool) -> Story {
+    pub fn new(from_the_start: bool) -> KnownState {
         let known = |value| from_the_start.then_some(value);
-        Story {
+        KnownState {
             term: known(0),
             role: from_the_start.then_some(RoleName::Follower),
             commit: known(0),
@@ -79,7 +79,7 @@ impl Story {
     /// Takes in its next record.
     pub fn take_in(&mut self, record: &Record) {
         match record.fact {
-            Fact::State(event) => self.on_event(event, record.teller),
+            Fact::State(event) => self.on_event(event, record.source),
             Fact::Asked { client, request, put } => {
                 let open = Open { at: record.at, put, held: false, place: None };
                 self.open.insert((client, request), open);
@@ -99,7 +99,7 @@ impl Story {
             }
             Fact::Sent { kind: Kind::Append, why: Why::Own(_), term, .. } => {
                 self.role = Some(RoleName::Leader);
-                self.leader = Some(record.teller);
+                self.leader = Some(record.source);
                 self.term = Some(term);
             }
             Fact::Received {

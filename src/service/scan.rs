@@ -1,4 +1,4 @@
-//! A glance at a datagram's bytes: its type and the MIDs that it carries, without decoding it. That
+//! A scan of a datagram's bytes: its type and the MIDs that it carries, without decoding it. That
 //! is how it is known in time whether decoding it is to be timed. It looks at strings alone, as they
 //! stand: a MID with escapes in it is another one here, and what is no JSON yields nonsense; both
 //! cost no more than a span too many or too few.
@@ -9,7 +9,7 @@ use crate::raft::Kind;
 
 /// What the strings of a datagram tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Glance<'a> {
+pub(super) struct Scan<'a> {
     /// Its `type`; empty if it has none.
     pub kind: &'a str,
     mids: Mids<'a>,
@@ -25,14 +25,14 @@ enum Mids<'a> {
     Entries(&'a [u8]),
 }
 
-impl<'a> Glance<'a> {
+impl<'a> Scan<'a> {
     /// At `bytes`.
-    pub fn at(bytes: &'a [u8]) -> Glance<'a> {
+    pub fn at(bytes: &'a [u8]) -> Scan<'a> {
         let behind = |name: &str, from: &'a [u8]| {
             memmem::find(from, name.as_bytes()).map(|at| &from[at + name.len()..])
         };
         let Some(mut rest) = behind("\"type\"", bytes).map(Strings) else {
-            return Glance::default();
+            return Scan::default();
         };
         let kind = rest.next().unwrap_or_default();
         let mids = match Kind::from_name(kind) {
@@ -41,7 +41,7 @@ impl<'a> Glance<'a> {
             // A client may name its keys in any order.
             None => behind("\"MID\"", bytes).and_then(|rest| Strings(rest).next()).map(Mids::One),
         };
-        Glance { kind, mids: mids.unwrap_or_default() }
+        Scan { kind, mids: mids.unwrap_or_default() }
     }
 
     /// The MIDs that it carries.
@@ -93,8 +93,8 @@ mod tests {
     use crate::wire::{Datagram, Membership, Payload, encode};
 
     fn seen(bytes: &[u8]) -> (&str, Vec<&str>) {
-        let glance = Glance::at(bytes);
-        (glance.kind, glance.mids().collect())
+        let scan = Scan::at(bytes);
+        (scan.kind, scan.mids().collect())
     }
 
     fn encoded(payload: Payload) -> Vec<u8> {

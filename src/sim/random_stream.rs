@@ -1,4 +1,4 @@
-//! Dice of the simulator: one stream for each (seed, purpose, id), so that one more draw for one
+//! Random numbers of the simulator: one stream for each (seed, purpose, id), so that one more draw for one
 //! purpose shifts nothing else. Integers only: the same run on every platform.
 
 use crate::raft::{Member, MemberSet};
@@ -18,17 +18,17 @@ impl Probability {
 
 /// One stream of random numbers.
 #[derive(Clone, Debug)]
-pub struct Dice(Pcg64);
+pub struct RandomStream(Pcg64);
 
-impl Dice {
+impl RandomStream {
     /// The stream of `seed` for `purpose` and, where several draw for one purpose, `id`.
-    pub fn new(seed: u64, purpose: &str, id: u64) -> Dice {
+    pub fn new(seed: u64, purpose: &str, id: u64) -> RandomStream {
         let purpose = purpose.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
         });
         let state = u128::from(scramble(seed)) << 64 | u128::from(scramble(purpose));
         let stream = u128::from(scramble(purpose ^ seed.rotate_left(32))) << 64 | u128::from(id);
-        Dice(Pcg64::new(state, stream))
+        RandomStream(Pcg64::new(state, stream))
     }
 
     /// True with probability `probability`.
@@ -66,32 +66,32 @@ pub fn scramble(number: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn draws(mut dice: Dice) -> Vec<u64> {
-        (0..8).map(|_| dice.below(1 << 40)).collect()
+    fn draws(mut random: RandomStream) -> Vec<u64> {
+        (0..8).map(|_| random.below(1 << 40)).collect()
     }
 
     #[test]
     fn a_stream_depends_on_seed_purpose_and_id() {
-        let stream = draws(Dice::new(1, "drops", 2));
-        assert_eq!(stream, draws(Dice::new(1, "drops", 2)));
-        assert_ne!(stream, draws(Dice::new(2, "drops", 2)));
-        assert_ne!(stream, draws(Dice::new(1, "keys", 2)));
-        assert_ne!(stream, draws(Dice::new(1, "drops", 3)));
+        let stream = draws(RandomStream::new(1, "drops", 2));
+        assert_eq!(stream, draws(RandomStream::new(1, "drops", 2)));
+        assert_ne!(stream, draws(RandomStream::new(2, "drops", 2)));
+        assert_ne!(stream, draws(RandomStream::new(1, "keys", 2)));
+        assert_ne!(stream, draws(RandomStream::new(1, "drops", 3)));
     }
 
     #[test]
     fn the_numbers_are_the_same_in_every_release() {
-        let mut dice = Dice::new(7, "drops", 1);
-        let first: Vec<u64> = (0..6).map(|_| dice.below(1000)).collect();
+        let mut random = RandomStream::new(7, "drops", 1);
+        let first: Vec<u64> = (0..6).map(|_| random.below(1000)).collect();
         assert_eq!(first, [495, 595, 251, 309, 634, 964]);
     }
 
     #[test]
     fn chance_keeps_its_probability() {
-        let mut dice = Dice::new(1, "test", 0);
+        let mut random = RandomStream::new(1, "test", 0);
         let mut hits = |fraction| {
             let probability = Probability::of(fraction);
-            (0..10_000).filter(|_| dice.chance(probability)).count()
+            (0..10_000).filter(|_| random.chance(probability)).count()
         };
         assert_eq!(hits(0.0), 0);
         assert_eq!(hits(1.0), 10_000);
@@ -101,16 +101,16 @@ mod tests {
 
     #[test]
     fn below_and_pick_reach_every_value_and_no_other() {
-        let mut dice = Dice::new(1, "test", 0);
+        let mut random = RandomStream::new(1, "test", 0);
         let mut seen = [0; 5];
         for _ in 0..1_000 {
-            seen[dice.below(5) as usize] += 1;
+            seen[random.below(5) as usize] += 1;
         }
         assert!(seen.iter().all(|&count| count > 120), "{seen:?}");
-        assert_eq!(dice.below(0), 0);
-        assert_eq!(dice.pick::<u8>(&[]), None);
-        assert_eq!(dice.pick(&["only"]), Some(&"only"));
-        assert_eq!(dice.pick_member(MemberSet::EMPTY), None);
-        assert_eq!(dice.pick_member(MemberSet::only(Member(3))), Some(Member(3)));
+        assert_eq!(random.below(0), 0);
+        assert_eq!(random.pick::<u8>(&[]), None);
+        assert_eq!(random.pick(&["only"]), Some(&"only"));
+        assert_eq!(random.pick_member(MemberSet::EMPTY), None);
+        assert_eq!(random.pick_member(MemberSet::only(Member(3))), Some(Member(3)));
     }
 }

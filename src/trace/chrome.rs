@@ -1,4 +1,4 @@
-//! The sheet that is drawn on: events of the Chrome trace format, one a line, slices laid out on
+//! The file that is drawn into: events of the Chrome trace format, one a line, slices laid out on
 //! tracks, and the tracks where lost things end.
 
 use std::collections::BTreeMap;
@@ -112,11 +112,11 @@ impl Track {
     }
 
     /// Adds a slice that begins at `at`, which never decreases.
-    pub fn add<W: Write>(&mut self, at: Micros, slice: Slice, sheet: &mut Sheet<W>) {
+    pub fn add<W: Write>(&mut self, at: Micros, slice: Slice, chrome: &mut ChromeFile<W>) {
         let full = self.pending.len() == MOST_IN_ONE;
         let at = at.max(self.at + Micros(u64::from(full)));
         if at > self.at {
-            self.lay_out(Some(at), sheet);
+            self.lay_out(Some(at), chrome);
         }
         self.at = at;
         self.pending.push(slice);
@@ -128,7 +128,7 @@ impl Track {
     }
 
     /// Draws what is pending, up to `next`.
-    pub fn lay_out<W: Write>(&mut self, next: Option<Micros>, sheet: &mut Sheet<W>) {
+    pub fn lay_out<W: Write>(&mut self, next: Option<Micros>, chrome: &mut ChromeFile<W>) {
         let pending = std::mem::take(&mut self.pending);
         let Some(last) = pending.len().checked_sub(1) else {
             return;
@@ -144,14 +144,14 @@ impl Track {
             };
             // A little less, so that a reader who rounds sees no overlap.
             let width = (end - begin) * 3 / 4;
-            sheet.slice(self.place, Span { begin, width }, &slice);
+            chrome.slice(self.place, SliceTime { begin, width }, &slice);
         }
     }
 }
 
 /// A stretch of time, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
+pub(super) struct SliceTime {
     pub begin: u64,
     pub width: u64,
 }
@@ -190,7 +190,7 @@ fn as_micros<S: Serializer>(time: &Option<u64>, to: S) -> Result<S::Ok, S::Error
 
 /// The file, and what all that is drawn has in common.
 #[derive(Debug)]
-pub(super) struct Sheet<W: Write> {
+pub(super) struct ChromeFile<W: Write> {
     out: W,
     failed: Option<io::Error>,
     begun: bool,
@@ -201,10 +201,10 @@ pub(super) struct Sheet<W: Write> {
     counters: BTreeMap<&'static str, u64>,
 }
 
-impl<W: Write> Sheet<W> {
+impl<W: Write> ChromeFile<W> {
     /// Begins the file.
-    pub fn begin(out: W) -> Sheet<W> {
-        let mut sheet = Sheet {
+    pub fn begin(out: W) -> ChromeFile<W> {
+        let mut chrome = ChromeFile {
             out,
             failed: None,
             begun: false,
@@ -214,10 +214,10 @@ impl<W: Write> Sheet<W> {
             lost: BTreeMap::new(),
             counters: BTreeMap::new(),
         };
-        sheet.write(|out| out.write_all(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"));
-        sheet.name_process(CLIENTS, "clients");
-        sheet.name_process(NETWORK, "network");
-        sheet
+        chrome.write(|out| out.write_all(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"));
+        chrome.name_process(CLIENTS, "clients");
+        chrome.name_process(NETWORK, "network");
+        chrome
     }
 
     /// Writes unless it failed before; the first failure is told at the end.
@@ -281,7 +281,7 @@ impl<W: Write> Sheet<W> {
     }
 
     /// Draws a slice of known width, and its arrows' tips at its beginning.
-    pub fn slice(&mut self, place: Place, span: Span, slice: &Slice) {
+    pub fn slice(&mut self, place: Place, span: SliceTime, slice: &Slice) {
         self.event(&ChromeEvent {
             ph: "X",
             name: &slice.name,
