@@ -15,7 +15,7 @@ use super::report::{
 };
 use super::run_info::RunInfo;
 use crate::raft::{Cause, Event, Member, Micros};
-use crate::record::{AnswerKind, ClientRequest, Fact, Record, SIMULATOR, Sink, deposed_name};
+use crate::record::{AnswerKind, ClientRequest, Fact, Fate, Record, SIMULATOR, Sink, deposed_name};
 
 /// Messages that are kept one by one, for the space-time diagram.
 const MOST_MESSAGES_KEPT: usize = 40_000;
@@ -192,7 +192,7 @@ impl Analysis {
         let ledger = self.ledger.finish();
         let whole_seconds = (end.0 / 1_000_000) as usize;
         let is_idle = |second: &usize| !self.busy_seconds.get(*second).copied().unwrap_or(false);
-        let dropped = ledger.count(|cell| cell.fate == super::message::Fate::Dropped);
+        let dropped = ledger.count(|cell| cell.fate == Fate::Dropped);
         let counted = ledger.count(|cell| cell.fate.is_counted());
         let led = self.leaderships.finish(end);
         let a_batch = figures::messages_per_batch(&ledger, &led);
@@ -335,7 +335,7 @@ impl RunData {
     }
 
     fn books(&self, sent: u64) -> Books {
-        use super::message::Fate::{LostInSocket, UnreadBySimulator};
+        use Fate::{LostInSocket, UnreadBySimulator};
         let unread = self.ledger.count(|cell| cell.fate == UnreadBySimulator);
         let lost = self.ledger.count(|cell| cell.fate == LostInSocket);
         let counted = self.info.counted;
@@ -349,7 +349,7 @@ impl RunData {
     }
 
     fn links(&self) -> Vec<LinkRow> {
-        use super::message::Fate::{LostInSocket, UnreadBySimulator};
+        use Fate::{LostInSocket, UnreadBySimulator};
         let ranks = 0..self.info.replicas as u8;
         let pairs = ranks.clone().flat_map(|from| ranks.clone().map(move |to| (from, to)));
         let link = |(from, to): (u8, u8)| {

@@ -6,14 +6,13 @@ use super::analysis::RunData;
 use super::bounds::{self, Demand};
 use super::leaderships::PastLeaderships;
 use super::ledger::Closed;
-use super::message::Fate;
 use super::phases::Phase;
 use super::report::{
     CauseShare, FateRow, Figure, LingerPoint, PhaseRow, Reference, TableRow, TradeOff,
 };
 use super::run_info::RunInfo;
 use crate::raft::{Cause, Micros, Tuning};
-use crate::record::why_name;
+use crate::record::{Fate, why_name};
 
 /// Lingers that the curve shows, in microseconds.
 pub const LINGERS_US: [u64; 9] = [0, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000];

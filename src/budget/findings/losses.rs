@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::super::analysis::RunData;
-use super::super::message::Fate;
 use super::{Check, Found, is_worth_a_word, longest_heartbeat_us, turn};
 use crate::raft::{Cause, Why};
+use crate::record::Fate;
 
 /// Resends whose first copy had arrived: the timeout is below the round trip.
 pub struct EarlyResends;
