@@ -202,7 +202,7 @@ impl Ledger {
         if was_received {
             known?;
         }
-        let slot = sender.slot(number).filter(|_| was_received);
+        let slot = if was_received { sender.slot(number) } else { None };
         let hop = slot.and_then(|slot| {
             let (sending, before) = (slot.sending?, slot.before.clone());
             Some(Rc::new(Hop { from, to, sending, received_at: at, before }))

@@ -92,8 +92,9 @@ impl Messages {
             return;
         };
         flight.ends.take_in(record.at, end);
-        let fate = flight.ends.fate();
-        let Some(fate) = fate.filter(|fate| *fate != Fate::UnreadByReceiver) else {
+        // One that was only forwarded so far is still on its way.
+        let fate = flight.ends.fate().filter(|fate| *fate != Fate::UnreadByReceiver);
+        let Some(fate) = fate else {
             return;
         };
         let Some(flight) = self.flights.remove(&id) else {
