@@ -2,6 +2,8 @@
 //! code cites is there to be read, and that every rule of the protocol has a test. `UPDATE=1 cargo test
 //! --test house` writes the tests' names into `docs/rules.md`.
 
+mod circles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -142,6 +144,34 @@ fn modules_import_only_what_the_map_allows() {
             assert!(fine, "{} imports {name}, which {module} may not", path.display());
         }
     }
+}
+
+/// Folders in which no file may use one that uses it in turn, over however many others.
+const WITHOUT_CIRCLES: &[&str] = &[
+    "budget",
+    "metrics",
+    "raft",
+    "record",
+    "service",
+    "sim",
+    "sim/scenario",
+    "top",
+    "trace",
+    "tune",
+];
+
+#[test]
+fn no_files_of_a_folder_use_each_other_in_a_circle() {
+    let found: Vec<String> = WITHOUT_CIRCLES
+        .iter()
+        .filter_map(|folder| {
+            let path: Vec<String> = folder.split('/').map(str::to_owned).collect();
+            let uses = circles::uses_within(&house().join("src"), &path);
+            assert!(uses.values().any(|used| !used.is_empty()), "src/{folder}: no uses found");
+            Some(format!("src/{folder}: {}", circles::circle(&uses)?.join(" uses ")))
+        })
+        .collect();
+    assert_eq!(found, [] as [String; 0]);
 }
 
 /// What is pure stays so through everything it imports.

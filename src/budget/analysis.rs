@@ -2,20 +2,20 @@
 
 use super::bounds;
 use super::evidence::Evidence;
-use super::figures::{self, OwnFloor};
+use super::figures;
 use super::findings;
 use super::latency::Requests;
-use super::leaderships::{Leaderships, PastLeaderships};
-use super::ledger::{Closed, Delivery, Ledger};
+use super::leaderships::Leaderships;
+use super::ledger::{Delivery, Ledger};
 use super::limits::Spent;
 use super::phases::{Phase, Phases};
 use super::report::{
-    Books, BudgetReport, EventRow, LatencyRow, LingerPoint, LinkRow, RequestStory, RunSummary,
-    SCHEMA, SpaceTime,
+    Books, BudgetReport, EventRow, LatencyRow, LinkRow, RequestStory, RunSummary, SCHEMA, SpaceTime,
 };
+use super::run_data::{OwnFloor, RunData};
 use super::run_info::RunInfo;
 use crate::raft::{Cause, Event, Member, Micros};
-use crate::record::{AnswerKind, ClientRequest, Fact, Record, SIMULATOR, Sink, deposed_name};
+use crate::record::{AnswerKind, ClientRequest, Fact, Fate, Record, SIMULATOR, Sink, deposed_name};
 
 /// Messages that are kept one by one, for the space-time diagram.
 const MOST_MESSAGES_KEPT: usize = 40_000;
@@ -41,35 +41,11 @@ pub struct Analysis {
     newest: Micros,
 }
 
-/// What the fold gathered, for those who make figures and findings of it.
-pub struct RunData {
-    /// How the run was done.
-    pub info: RunInfo,
-    /// All messages.
-    pub ledger: Closed,
-    /// What the leaders did.
-    pub led: PastLeaderships,
-    /// The least that its puts could have cost.
-    pub floor: OwnFloor,
-    /// What waiting longer for company would have merged.
-    pub linger: Vec<LingerPoint>,
-    /// What else was seen.
-    pub evidence: Evidence,
-    /// Puts answered, reads answered.
-    pub puts: u64,
-    /// The latter.
-    pub reads: u64,
-    /// Whole seconds in which nothing was asked and all was well, by number.
-    pub idle_seconds: Vec<usize>,
-    /// The share of the messages that the simulator counted which were lost at random.
-    pub loss: f64,
-}
-
 impl Analysis {
     /// Of a run that was done like this.
     pub fn new(info: RunInfo) -> Analysis {
         let replicas = info.replicas;
-        let longer_us = findings::longest_heartbeat_us(&info.tuning);
+        let longer_us = bounds::longest_heartbeat_us(&info.tuning);
         Analysis {
             phases: Phases::new(replicas),
             ledger: Ledger::new(replicas, MOST_MESSAGES_KEPT),
@@ -192,7 +168,7 @@ impl Analysis {
         let ledger = self.ledger.finish();
         let whole_seconds = (end.0 / 1_000_000) as usize;
         let is_idle = |second: &usize| !self.busy_seconds.get(*second).copied().unwrap_or(false);
-        let dropped = ledger.count(|cell| cell.fate == super::message::Fate::Dropped);
+        let dropped = ledger.count(|cell| cell.fate == Fate::Dropped);
         let counted = ledger.count(|cell| cell.fate.is_counted());
         let led = self.leaderships.finish(end);
         let a_batch = figures::messages_per_batch(&ledger, &led);
@@ -335,7 +311,7 @@ impl RunData {
     }
 
     fn books(&self, sent: u64) -> Books {
-        use super::message::Fate::{LostInSocket, UnreadBySimulator};
+        use Fate::{LostInSocket, UnreadBySimulator};
         let unread = self.ledger.count(|cell| cell.fate == UnreadBySimulator);
         let lost = self.ledger.count(|cell| cell.fate == LostInSocket);
         let counted = self.info.counted;
@@ -349,7 +325,7 @@ impl RunData {
     }
 
     fn links(&self) -> Vec<LinkRow> {
-        use super::message::Fate::{LostInSocket, UnreadBySimulator};
+        use Fate::{LostInSocket, UnreadBySimulator};
         let ranks = 0..self.info.replicas as u8;
         let pairs = ranks.clone().flat_map(|from| ranks.clone().map(move |to| (from, to)));
         let link = |(from, to): (u8, u8)| {
@@ -386,11 +362,5 @@ impl RunData {
             (ended.sent_at.0, cell.from.0, cell.to.0, ended.last_seen_at.0, lost, cause)
         });
         SpaceTime { messages: messages.collect(), left_out: self.ledger.left_out }
-    }
-
-    /// What a batch costs at least: f and one answer.
-    pub fn least_a_batch(&self) -> u64 {
-        let others_needed = self.info.others_needed();
-        bounds::messages_per_batch(others_needed, others_needed + 1)
     }
 }

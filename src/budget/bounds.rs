@@ -1,10 +1,26 @@
 //! What messages must cost at the least, and what others would have spent: pure arithmetic, each
 //! bound with its proof (design §3 and §6, simulator interface §5).
 
-use crate::raft::Micros;
+use crate::raft::{Micros, Tuning};
 
 /// How often textbook Raft's leader tells everyone that it leads.
 const TEXTBOOK_HEARTBEAT_US: u64 = 150_000;
+
+/// The longest heartbeat interval that the other knobs allow, with two heartbeats a promise and
+/// three an election timeout, so that one or two may be lost.
+pub fn longest_heartbeat_us(tuning: &Tuning) -> u64 {
+    let by_timeout = tuning.election_timeout_min_us / 3;
+    let by_promise = match tuning.promise_us {
+        0 => by_timeout,
+        promise => (promise / 2).min(tuning.election_timeout_min_us - promise),
+    };
+    by_timeout.min(by_promise).max(tuning.heartbeat_interval_us)
+}
+
+/// A lag in entries that the rotation makes good by itself: some rounds through all followers.
+pub fn ample_lag(replicas: usize) -> u64 {
+    64.max(replicas as u64)
+}
 
 /// f: how many others must hold an entry before it commits, ⌊n/2⌋ of n `replicas`, even n included.
 pub const fn others_needed(replicas: u64) -> u64 {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::bounds::ample_lag;
 use super::heartbeat_model::{HeartbeatModel, Variation};
 use super::leaderships::Leaderships;
 use super::message::{Hop, last_index};
@@ -14,11 +15,6 @@ use crate::record::{Fact, Record};
 
 /// A resend is settled after so long: whatever was under way has come.
 const SETTLED_AFTER: Micros = Micros::from_seconds(5);
-/// A lag in entries that the rotation makes good by itself: some rounds through all followers.
-pub fn ample_lag(replicas: usize) -> u64 {
-    64.max(replicas as u64)
-}
-
 /// Samples of delays that are kept.
 const MOST_SAMPLES: usize = 1 << 17;
 

@@ -2,56 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::analysis::RunData;
-use super::bounds::{self, Demand};
+use super::bounds;
 use super::leaderships::PastLeaderships;
 use super::ledger::Closed;
-use super::message::Fate;
 use super::phases::Phase;
 use super::report::{
     CauseShare, FateRow, Figure, LingerPoint, PhaseRow, Reference, TableRow, TradeOff,
 };
-use super::run_info::RunInfo;
+use super::run_data::{OwnFloor, RunData};
 use crate::raft::{Cause, Micros, Tuning};
-use crate::record::why_name;
+use crate::record::{Fate, why_name};
 
 /// Lingers that the curve shows, in microseconds.
 pub const LINGERS_US: [u64; 9] = [0, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000];
-
-/// floor(D) at the run's own waiting time (design §6).
-#[derive(Clone, Copy, Debug)]
-pub struct OwnFloor {
-    /// D: how long 99 % of the puts that were committed waited for their batch at most. The others
-    /// are left out, so that the floor stays one.
-    wait: Micros,
-    /// The fewest batches.
-    batches: u64,
-    /// The fewest messages.
-    messages: u64,
-}
-
-impl OwnFloor {
-    /// Of a run that was done like `info` says.
-    pub fn of(info: &RunInfo, led: &PastLeaderships) -> OwnFloor {
-        let committed = || led.arrivals.iter().filter(|arrival| arrival.committed);
-        let mut waits: Vec<Micros> = committed().filter_map(|arrival| arrival.wait).collect();
-        waits.sort_unstable();
-        let place = (waits.len() * 99 / 100).min(waits.len().saturating_sub(1));
-        let wait = waits.get(place).copied().unwrap_or_default();
-        let patient = committed().filter(|arrival| arrival.wait.is_some_and(|own| own <= wait));
-        let arrivals: Vec<Micros> = patient.map(|arrival| arrival.at).collect();
-        let demand = Demand {
-            replicas: info.replicas as u64,
-            leaderships: &led.spans,
-            detection: info.tuning.election_timeout_min(),
-            arrivals: &arrivals,
-            wait,
-            most_entries: Some(info.tuning.batch_most_entries),
-        };
-        let batches = bounds::fewest_batches(&arrivals, wait, demand.most_entries);
-        OwnFloor { wait, batches, messages: bounds::fewest_messages(&demand) }
-    }
-}
 
 /// The three published figures.
 pub fn figures(run: &RunData) -> Vec<Figure> {

@@ -9,8 +9,8 @@ mod rounds;
 
 use serde_json::{Value, json};
 
-use super::analysis::RunData;
 use super::report::{Change, Finding, FindingVerdict, LimitRow, Number};
+use super::run_data::RunData;
 use crate::raft::Tuning;
 
 /// Savings below this share of all messages are not worth a word.
@@ -180,15 +180,4 @@ pub fn apply(tuning: &Tuning, changes: &[Change]) -> Result<Tuning, String> {
     let tuning: Tuning = serde_json::from_value(knobs).map_err(|error| error.to_string())?;
     tuning.check().map_err(|violation| violation.to_string())?;
     Ok(tuning)
-}
-
-/// The longest heartbeat interval that the other knobs allow, with two heartbeats a promise and
-/// three an election timeout, so that one or two may be lost.
-pub fn longest_heartbeat_us(tuning: &Tuning) -> u64 {
-    let by_timeout = tuning.election_timeout_min_us / 3;
-    let by_promise = match tuning.promise_us {
-        0 => by_timeout,
-        promise => (promise / 2).min(tuning.election_timeout_min_us - promise),
-    };
-    by_timeout.min(by_promise).max(tuning.heartbeat_interval_us)
 }

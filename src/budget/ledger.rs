@@ -7,10 +7,10 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use super::message::{Fate, Hop, Sending};
+use super::message::{Hop, Sending};
 use super::phases::Phase;
 use crate::raft::{Cause, Disposition, Kind, Member, MemberSet, Micros, To, Why};
-use crate::record::{self, Fact, Record, SIMULATOR};
+use crate::record::{Ends, Fact, Fate, MessageEnd, MessageId, Record};
 
 /// A message whose fate is not known after so long has none: no network of ours holds one back for
 /// a minute.
@@ -29,8 +29,7 @@ pub enum Delivery {
 #[derive(Clone, Copy, Debug)]
 struct Leg {
     to: Member,
-    routed: Option<(Micros, record::Fate)>,
-    received: Option<(Micros, Disposition)>,
+    ends: Ends,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -139,28 +138,19 @@ impl Ledger {
         {
             source.handling = None;
         }
-        match record.fact {
-            Fact::Sent { to, number, kind, why, term, first, entries, bytes } => {
-                let at = record.at;
-                let sending = Sending { at, number, kind, why, term, first, entries, bytes, phase };
-                self.on_sent(record.source, to, sending)
-            }
-            Fact::Routed { from, to, number, fate, .. } if record.source == SIMULATOR => {
-                self.on_routed(record.at, (from, to), number, fate);
-                None
-            }
-            Fact::Received { from, number, disposition, .. } if record.source != SIMULATOR => {
-                let hop =
-                    self.on_received(record.at, (from, record.source), number, disposition)?;
-                let receiver = &mut self.senders[record.source.rank()];
-                receiver.handling = Some(hop.clone());
-                if hop.sending.kind == Kind::Append && disposition != Disposition::Rejected {
-                    receiver.unacknowledged = Some(hop.clone());
-                }
-                Some(Delivery::TakenIn(hop))
-            }
-            _ => None,
+        if let Fact::Sent { to, number, kind, why, term, first, entries, bytes } = record.fact {
+            let at = record.at;
+            let sending = Sending { at, number, kind, why, term, first, entries, bytes, phase };
+            return self.on_sent(record.source, to, sending);
         }
+        let (id, end) = MessageEnd::of(record)?;
+        let hop = self.on_end(record.at, id, end)?;
+        let receiver = &mut self.senders[id.to.rank()];
+        receiver.handling = Some(hop.clone());
+        if hop.sending.kind == Kind::Append && end != MessageEnd::Received(Disposition::Rejected) {
+            receiver.unacknowledged = Some(hop.clone());
+        }
+        Some(Delivery::TakenIn(hop))
     }
 
     fn on_sent(&mut self, from: Member, to: To, sending: Sending) -> Option<Delivery> {
@@ -190,7 +180,7 @@ impl Ledger {
             slot.before.clone_from(&before);
             for to in addressed.iter() {
                 if !slot.legs.iter().any(|leg| leg.to == to) {
-                    slot.legs.push(Leg { to, routed: None, received: None });
+                    slot.legs.push(Leg { to, ends: Ends::default() });
                 }
             }
         }
@@ -198,34 +188,24 @@ impl Ledger {
         before.map(Delivery::SentFor)
     }
 
-    fn on_routed(
-        &mut self,
-        at: Micros,
-        (from, to): (Member, Member),
-        number: u64,
-        fate: record::Fate,
-    ) {
+    /// The simulator or the receiver tells of a message. The way to a message that was taken in
+    /// comes back.
+    fn on_end(&mut self, at: Micros, id: MessageId, end: MessageEnd) -> Option<Rc<Hop>> {
+        let MessageId { from, number, to } = id;
         let sender = &mut self.senders[from.rank()];
-        sender.read = sender.read.max(number);
-        if let Some(leg) = sender.leg(number, to) {
-            leg.routed = Some((at, fate));
+        let was_received = matches!(end, MessageEnd::Received(_));
+        if !was_received {
+            sender.read = sender.read.max(number);
         }
-        self.forget(from, at);
-    }
-
-    fn on_received(
-        &mut self,
-        at: Micros,
-        (from, by): (Member, Member),
-        number: u64,
-        disposition: Disposition,
-    ) -> Option<Rc<Hop>> {
-        // None: a second copy of a message that is over.
-        let leg = self.senders[from.rank()].leg(number, by)?;
-        leg.received.get_or_insert((at, disposition));
-        let hop = self.senders[from.rank()].slot(number).and_then(|slot| {
+        // No leg: a second copy of a message that is over.
+        let known = sender.leg(number, to).map(|leg| leg.ends.take_in(at, end));
+        if was_received {
+            known?;
+        }
+        let slot = if was_received { sender.slot(number) } else { None };
+        let hop = slot.and_then(|slot| {
             let (sending, before) = (slot.sending?, slot.before.clone());
-            Some(Rc::new(Hop { from, to: by, sending, received_at: at, before }))
+            Some(Rc::new(Hop { from, to, sending, received_at: at, before }))
         });
         self.forget(from, at);
         hop
@@ -236,7 +216,7 @@ impl Ledger {
         while let Some(slot) = self.senders[from.rank()].slots.front() {
             let sent_at = slot.sending.map(|sending| sending.at);
             let old = sent_at.is_some_and(|at| now.since(at) > FORGOTTEN_AFTER);
-            let is_over = slot.sending.is_some() && slot.legs.iter().all(Leg::is_over);
+            let is_over = slot.sending.is_some() && slot.legs.iter().all(|leg| leg.ends.is_over());
             // A broadcast takes up several numbers: all but the last stay empty.
             let skipped = slot.sending.is_none() && slot.legs.is_empty();
             let passed = self.senders[from.rank()].base < self.senders[from.rank()].told;
@@ -273,15 +253,15 @@ impl Ledger {
                 ));
                 continue;
             }
-            let fate = leg.fate(number < read);
+            let untold = if number < read { Fate::LostInSocket } else { Fate::UnreadBySimulator };
+            let fate = leg.ends.fate().unwrap_or(untold);
             let Sending { kind, why, phase, .. } = sending;
             let cell = Cell { kind, why, from, to: leg.to, phase, fate };
             let tally = self.cells.entry(cell).or_default();
             tally.count += 1;
             tally.bytes += u64::from(sending.bytes);
             if self.ended.len() < self.most_ended {
-                let last_seen = leg.received.map(|(at, _)| at).or(leg.routed.map(|(at, _)| at));
-                let last_seen_at = last_seen.unwrap_or(sending.at);
+                let last_seen_at = leg.ends.last_seen_at().unwrap_or(sending.at);
                 self.ended.push(Ended { cell, sent_at: sending.at, last_seen_at });
             } else {
                 self.left_out += 1;
@@ -359,36 +339,6 @@ impl Closed {
     }
 }
 
-impl Leg {
-    fn is_over(&self) -> bool {
-        match self.routed {
-            Some((_, record::Fate::Delivered)) => self.received.is_some(),
-            Some(_) => true,
-            None => false,
-        }
-    }
-
-    fn fate(&self, newer_were_read: bool) -> Fate {
-        if let Some((_, disposition)) = self.received {
-            return match disposition {
-                Disposition::Accepted | Disposition::Rejected => Fate::Delivered,
-                Disposition::Stale => Fate::Stale,
-                Disposition::Duplicate => Fate::Duplicate,
-                Disposition::Implausible => Fate::Implausible,
-            };
-        }
-        match self.routed {
-            Some((_, record::Fate::Delivered)) => Fate::UnreadByReceiver,
-            Some((_, record::Fate::Dropped)) => Fate::Dropped,
-            Some((_, record::Fate::CutOff)) => Fate::CutOff,
-            Some((_, record::Fate::Dead)) => Fate::Dead,
-            Some((_, record::Fate::Blocked)) => Fate::Blocked,
-            None if newer_were_read => Fate::LostInSocket,
-            None => Fate::UnreadBySimulator,
-        }
-    }
-}
-
 impl Sender {
     /// The slot of `number`; none if that message is over.
     fn slot(&mut self, number: u64) -> Option<&mut Slot> {
@@ -406,7 +356,7 @@ impl Sender {
     fn leg(&mut self, number: u64, to: Member) -> Option<&mut Leg> {
         let slot = self.slot(number)?;
         let place = slot.legs.iter().position(|leg| leg.to == to).unwrap_or_else(|| {
-            slot.legs.push(Leg { to, routed: None, received: None });
+            slot.legs.push(Leg { to, ends: Ends::default() });
             slot.legs.len() - 1
         });
         slot.legs.get_mut(place)
@@ -420,6 +370,7 @@ const MOST_AHEAD: usize = 1 << 20;
 mod tests {
     use super::*;
     use crate::raft::Why;
+    use crate::record::SIMULATOR;
 
     fn sent(ledger: &mut Ledger, at: u64, number: u64) {
         let fact = Fact::Sent {
@@ -436,7 +387,7 @@ mod tests {
         ledger.record(&record, Phase::Steady);
     }
 
-    fn routed(ledger: &mut Ledger, at: u64, number: u64, fate: record::Fate) {
+    fn routed(ledger: &mut Ledger, at: u64, number: u64, fate: Fate) {
         let (from, to) = (Member(0), Member(1));
         let fact = Fact::Routed { from, to, number, fate, bytes: 100 };
         ledger.record(&Record { at: Micros(at), source: SIMULATOR, fact }, Phase::Steady);
@@ -450,8 +401,8 @@ mod tests {
     fn a_gap_below_what_was_read_is_lost_and_what_lies_above_is_unread() {
         let mut ledger = Ledger::new(3, 10);
         (1..=5).for_each(|number| sent(&mut ledger, number, number));
-        routed(&mut ledger, 11, 1, record::Fate::Dropped);
-        routed(&mut ledger, 13, 3, record::Fate::Delivered);
+        routed(&mut ledger, 11, 1, Fate::Dropped);
+        routed(&mut ledger, 13, 3, Fate::Delivered);
         let closed = ledger.finish();
         let wanted = [
             (Fate::Dropped, 1),
@@ -470,7 +421,7 @@ mod tests {
         let faults = skipped.finish().faults;
         assert_eq!(faults, ["replica 0000 counts 3 messages, but its records tell 2"]);
         let mut untold = Ledger::new(3, 10);
-        routed(&mut untold, 1, 1, record::Fate::Dropped);
+        routed(&mut untold, 1, 1, Fate::Dropped);
         let faults = untold.finish().faults;
         assert!(faults[0].contains("message 1 of replica 0000"), "{faults:?}");
     }
@@ -480,7 +431,7 @@ mod tests {
         let mut ledger = Ledger::new(3, 10);
         for number in 1..=10_000 {
             sent(&mut ledger, number * 10, number);
-            routed(&mut ledger, number * 10 + 5, number, record::Fate::Dropped);
+            routed(&mut ledger, number * 10 + 5, number, Fate::Dropped);
         }
         assert!(ledger.senders[0].slots.len() <= 1, "{}", ledger.senders[0].slots.len());
         let closed = ledger.finish();

@@ -10,8 +10,9 @@
 //! - the requests, and where their time went (`latency`);
 //! - the `evidence` that findings rest on;
 //!
-//! and makes of it a [`report::BudgetReport`]: `figures` against their floors ([`bounds`], pure
-//! arithmetic), `findings` with the knob to turn, `limits` that a scenario or a profile states.
+//! all of it as `run_data`; and makes of that a [`report::BudgetReport`]: `figures` against their
+//! floors ([`bounds`], pure arithmetic), `findings` with the knob to turn, `limits` that a scenario or
+//! a profile states.
 //! Terminal, Markdown, HTML and JSON show that one report.
 //!
 //! Messages, floors, and what they assume are design §3 and §6; the floors' proofs stand beside
@@ -34,6 +35,7 @@ mod markdown;
 mod message;
 mod phases;
 pub mod report;
+mod run_data;
 mod run_info;
 mod text;
 

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::frame::{self, FRAME_BYTES};
-use super::{Record, Sink, VERSION};
+use super::fact::{Record, Sink};
+use super::frame::{self, FRAME_BYTES, VERSION};
 use crate::raft::Member;
 
 const MAGIC: &[u8; 8] = b"LACONIC\n";

@@ -6,10 +6,13 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{AnswerKind, Fact, Fate, Record};
+use super::fact::{AnswerKind, Fact, Fate, Record};
 use crate::interface::Address;
 use crate::raft::{Cause, Deposed, Disposition, Event, Kind, Member, Micros, To, Why};
 use crate::wire::Garbage;
+
+/// Version of the schema and of the frames.
+pub const VERSION: u32 = 4;
 
 /// Bytes of a frame.
 pub const FRAME_BYTES: usize = 64;
@@ -215,8 +218,7 @@ fn read(cells: &Cells) -> Option<Fact> {
             from: Member(small[0]),
             to: Member(small[1]),
             number: words[0],
-            fate: *[Fate::Delivered, Fate::Dropped, Fate::CutOff, Fate::Dead, Fate::Blocked]
-                .get(usize::from(small[2]))?,
+            fate: *Fate::ROUTED.get(usize::from(small[2]))?,
             bytes: cells.half,
         },
         8 => Fact::Killed { member: Member(small[0]), by_itself: small[1] != 0 },

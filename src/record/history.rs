@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerKind, RequestId};
+use super::fact::{AnswerKind, RequestId};
 use crate::interface::{Address, Text};
 use crate::raft::Micros;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Fact, Record, SIMULATOR, deposed_name, why_name};
+use super::fact::{Fact, Record, SIMULATOR, deposed_name, why_name};
 use crate::raft::{Event, To};
 
 /// One record as one line of JSON, without a line end: `at_us`, `source` (a rank or

@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::path::{Path, PathBuf};
 
+use super::fact::{Record, SIMULATOR};
 use super::file::{RecordFileError, RecordReader};
 use super::folder::RunFiles;
-use super::{Record, SIMULATOR};
 use crate::raft::{Member, Micros};
 
 /// The records of a run. Time is the run's: 0 when the simulator's clock began, or, without its

@@ -397,7 +397,7 @@ impl<'a> FailureContext<'a> {
             kind: flight.kind.name(),
             why: crate::record::why_name(flight.why),
             sent_us: self.relative(flight.sent_us),
-            fate: flight.flight_end.name(),
+            fate: self.flights.fate_name(flight),
         });
         in_flight.collect()
     }

@@ -2,7 +2,7 @@
 //! over the one stream.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,6 +10,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, fmt};
 
+use super::complaint::complain;
 use super::environment::{BadEnvironment, Environment};
 use super::spans::{SpanLayer, Spans, TARGET};
 use super::telemetry::Telemetry;
@@ -170,12 +171,6 @@ fn open_black_box(
     let replicas = members.count() as u8;
     let header = BoxHeader { source, replicas, clock_start_us: clock.start_us() };
     BlackBox::create(&path, header)
-}
-
-/// Says in one line what an instrument lacks; the replica serves on.
-pub(super) fn complain(words: &str) {
-    // With stderr closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "laconic replica: {words}; serving on without it");
 }
 
 /// What came of opening or writing what `variable` asks for.

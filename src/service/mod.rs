@@ -14,6 +14,7 @@
 //! are to be repeated belong to the virtual engine.
 
 mod arguments;
+mod complaint;
 mod endpoint;
 mod environment;
 mod instruments;

@@ -26,8 +26,8 @@ use tracing_chrome::{ChromeLayer, ChromeLayerBuilder, FlushGuard};
 use tracing_subscriber::filter::{Filtered, Targets};
 use tracing_subscriber::{Layer, Registry};
 
+use super::complaint::complain;
 use super::environment::{BadEnvironment, Environment};
-use super::instruments::complain;
 use super::scan::{Scan, mid_of};
 use crate::clock::MonotonicClock;
 use crate::raft::{Index, Kind, Member, Message, Term};

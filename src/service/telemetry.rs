@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::complaint::complain;
 use super::endpoint::{Endpoint, PublishSignal, open};
-use super::instruments::complain;
 use crate::metrics::{MetricsSink, status_json};
 use crate::raft::Micros;
 use crate::record::{Record, Sink};

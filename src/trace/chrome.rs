@@ -7,8 +7,9 @@ use std::io::{self, Write};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::Arrows;
+use super::arrows::Arrows;
 use crate::raft::Micros;
+use crate::record::Fate;
 
 /// The widest that a slice is drawn whose end nobody has recorded, in nanoseconds.
 const WIDEST_NS: u64 = 10_000;
@@ -69,12 +70,9 @@ pub(super) struct Slice {
 /// How something does not arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Loss {
-    Dropped,
-    CutOff,
-    Dead,
-    Blocked,
-    NotTakenIn,
-    Unread,
+    /// A message between replicas, by its fate.
+    Message(Fate),
+    /// A message that came, by clocks that disagree, no later than it was sent.
     AgainstTheClock,
     Request,
     Answer,
@@ -84,12 +82,15 @@ pub(super) enum Loss {
 impl Loss {
     const fn name(self) -> &'static str {
         match self {
-            Loss::Dropped => "lost: dropped",
-            Loss::CutOff => "lost: cut off by a partition",
-            Loss::Dead => "lost: sent to the dead",
-            Loss::Blocked => "lost: refused by a full socket",
-            Loss::NotTakenIn => "lost: forwarded, not taken in",
-            Loss::Unread => "lost: never read by the simulator",
+            Loss::Message(fate) => match fate {
+                Fate::Dropped => "lost: dropped",
+                Fate::CutOff => "lost: cut off by a partition",
+                Fate::Dead => "lost: sent to the dead",
+                Fate::Blocked => "lost: refused by a full socket",
+                Fate::UnreadByReceiver => "lost: forwarded, not taken in",
+                Fate::UnreadBySimulator | Fate::LostInSocket => "lost: never read by the simulator",
+                Fate::Delivered | Fate::Stale | Fate::Duplicate | Fate::Implausible => "taken in",
+            },
             Loss::AgainstTheClock => "arrived against the clock",
             Loss::Request => "lost: requests never taken in",
             Loss::Answer => "lost: answers never taken in",

@@ -3,32 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use super::Arrows;
+use super::arrows::Arrows;
 use super::chrome::{Arrow, ChromeFile, Loss, Slice, Tip};
 use crate::raft::{Member, Micros};
-use crate::record::{Fact, Fate, Record, why_name};
-
-/// A message to one receiver: sender, the sender's count, receiver.
-type Key = (Member, u64, Member);
+use crate::record::{Ends, Fact, Fate, MessageEnd, MessageId, Record, why_name};
 
 /// A message on its way.
 #[derive(Debug)]
 struct Flight {
     arrow: Arrow,
     sent_at: Micros,
-    /// Whether the simulator forwarded it.
-    forwarded: bool,
+    ends: Ends,
 }
 
 /// All messages of a run.
 #[derive(Debug)]
 pub(super) struct Messages {
     replicas: u8,
-    flights: BTreeMap<Key, Flight>,
+    flights: BTreeMap<MessageId, Flight>,
     /// By sender: its highest number so far.
     newest: BTreeMap<Member, u64>,
     /// Taken in, by clocks that disagree, before they were sent.
-    early: BTreeSet<Key>,
+    early: BTreeSet<MessageId>,
     killed: BTreeMap<Member, Micros>,
     arrows: Arrows,
 }
@@ -66,66 +62,66 @@ impl Messages {
         for to in to.receivers(from, self.replicas.into()).iter() {
             let arrow = chrome.new_arrow("message", format!("{} {}", kind.name(), why_name(why)));
             slice.tips.push(Tip { arrow: arrow.clone(), starts: true });
-            if self.early.remove(&(from, number, to)) {
+            let id = MessageId { from, number, to };
+            if self.early.remove(&id) {
                 self.arrows.against_the_clock += 1;
                 chrome.lose(Loss::AgainstTheClock, record.at, record.at, arrow);
             } else {
-                let flight = Flight { arrow, sent_at: record.at, forwarded: false };
-                self.flights.insert((from, number, to), flight);
+                let flight = Flight { arrow, sent_at: record.at, ends: Ends::default() };
+                self.flights.insert(id, flight);
             }
         }
     }
 
-    /// An arrow ends in the slice of the receipt. A copy of a message has none: the first to come
-    /// has taken it.
-    pub fn on_received<W: Write>(
+    /// Receiver or simulator tells of a message. An arrow ends in the slice of the receipt, if it
+    /// is one, or where it was lost. A copy of a message has no arrow: the first to come has taken it.
+    pub fn on_end<W: Write>(
         &mut self,
         record: &Record,
-        slice: &mut Slice,
+        slice: Option<&mut Slice>,
         chrome: &mut ChromeFile<W>,
     ) {
-        let Fact::Received { from, number, .. } = record.fact else {
+        let Some((id, end)) = MessageEnd::of(record) else {
             return;
         };
-        let key = (from, number, record.source);
-        match self.flights.remove(&key) {
-            Some(flight) if flight.sent_at < record.at => {
-                self.arrows.taken_in += 1;
+        let Some(flight) = self.flights.get_mut(&id) else {
+            let newest = self.newest.get(&id.from);
+            if slice.is_some() && newest.is_none_or(|newest| *newest < id.number) {
+                self.early.insert(id);
+            }
+            return;
+        };
+        flight.ends.take_in(record.at, end);
+        // One that was only forwarded so far is still on its way.
+        let fate = flight.ends.fate().filter(|fate| *fate != Fate::UnreadByReceiver);
+        let Some(fate) = fate else {
+            return;
+        };
+        let Some(flight) = self.flights.remove(&id) else {
+            return;
+        };
+        match slice {
+            Some(slice) if flight.sent_at < record.at => {
+                *self.arrows.of(fate) += 1;
                 slice.tips.push(Tip { arrow: flight.arrow, starts: false });
             }
-            Some(flight) => {
+            Some(_) => {
                 self.arrows.against_the_clock += 1;
                 chrome.lose(Loss::AgainstTheClock, flight.sent_at, record.at, flight.arrow);
             }
-            None if self.newest.get(&from).is_none_or(|newest| *newest < number) => {
-                self.early.insert(key);
-            }
-            None => {}
+            None => self.lose(fate, record.at, flight, chrome),
         }
     }
 
-    /// The simulator tells what it did with a message.
-    pub fn on_routed<W: Write>(&mut self, record: &Record, chrome: &mut ChromeFile<W>) {
-        let Fact::Routed { from, to, number, fate, .. } = record.fact else {
-            return;
-        };
-        let key = (from, number, to);
-        let (loss, count) = match fate {
-            Fate::Delivered => {
-                if let Some(flight) = self.flights.get_mut(&key) {
-                    flight.forwarded = true;
-                }
-                return;
-            }
-            Fate::Dropped => (Loss::Dropped, &mut self.arrows.dropped),
-            Fate::CutOff => (Loss::CutOff, &mut self.arrows.cut_off),
-            Fate::Dead => (Loss::Dead, &mut self.arrows.dead),
-            Fate::Blocked => (Loss::Blocked, &mut self.arrows.blocked),
-        };
-        if let Some(flight) = self.flights.remove(&key) {
-            *count += 1;
-            chrome.lose(loss, flight.sent_at, record.at, flight.arrow);
-        }
+    fn lose<W: Write>(
+        &mut self,
+        fate: Fate,
+        at: Micros,
+        flight: Flight,
+        chrome: &mut ChromeFile<W>,
+    ) {
+        *self.arrows.of(fate) += 1;
+        chrome.lose(Loss::Message(fate), flight.sent_at, at, flight.arrow);
     }
 
     /// The sockets of `member` are closed.
@@ -136,20 +132,16 @@ impl Messages {
     /// What is still on its way at the run's `end` has not arrived.
     pub fn finish<W: Write>(mut self, end: Micros, chrome: &mut ChromeFile<W>) -> Arrows {
         let closed = |member: Member| self.killed.get(&member).copied().unwrap_or(end);
-        let mut lost: Vec<(Micros, Flight)> = std::mem::take(&mut self.flights)
+        let mut lost: Vec<(Micros, Fate, Flight)> = std::mem::take(&mut self.flights)
             .into_iter()
-            .map(|((from, _, to), flight)| {
-                (closed(if flight.forwarded { to } else { from }), flight)
+            .map(|(id, flight)| match flight.ends.fate() {
+                Some(fate) => (closed(id.to), fate, flight),
+                None => (closed(id.from), Fate::UnreadBySimulator, flight),
             })
             .collect();
-        lost.sort_by_key(|(at, _)| *at);
-        for (at, flight) in lost {
-            let (loss, count) = match flight.forwarded {
-                true => (Loss::NotTakenIn, &mut self.arrows.not_taken_in),
-                false => (Loss::Unread, &mut self.arrows.unread),
-            };
-            *count += 1;
-            chrome.lose(loss, flight.sent_at, at, flight.arrow);
+        lost.sort_by_key(|(at, ..)| *at);
+        for (at, fate, flight) in lost {
+            self.lose(fate, at, flight, chrome);
         }
         self.arrows
     }

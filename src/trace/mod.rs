@@ -12,6 +12,7 @@
 //! - `chrome`: the events of the format, slices laid out on tracks, and where what is lost ends;
 //! - `handling`: which records are one handling;
 //! - `messages`: from their sending to their end;
+//! - `arrows`: how many messages ended in which way;
 //! - `clients`: requests and answers;
 //! - `replica`: a replica's tracks and counters, and what waits within it;
 //! - `partition`: the periods of partitions;
@@ -30,6 +31,7 @@
 //! end before they begin are ended on the network's track `against the clock`, as are those of
 //! virtual runs whose clocks drift.
 
+mod arrows;
 mod chrome;
 mod clients;
 mod handling;
@@ -42,8 +44,6 @@ mod tests;
 
 use std::io::{self, Write};
 
-use serde::Serialize;
-
 use crate::raft::Micros;
 use crate::record::{ClientRequest, Fact, Record, SIMULATOR};
 use chrome::ChromeFile;
@@ -53,43 +53,8 @@ use messages::Messages;
 use partition::Partition;
 use replica::ReplicaTracks;
 
+pub use arrows::Arrows;
 pub use spans::{BadSpans, SpanFile};
-
-/// Messages by how their arrows end, one for each receiver.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Arrows {
-    /// In a handling of their receiver.
-    pub taken_in: u64,
-    /// Forwarded by the simulator to a replica that never took them in: it was killed, or the run
-    /// ended.
-    pub not_taken_in: u64,
-    /// Lost at random (`drops`).
-    pub dropped: u64,
-    /// Lost to a partition.
-    pub cut_off: u64,
-    /// Sent to the dead.
-    pub dead: u64,
-    /// Refused by a full socket.
-    pub blocked: u64,
-    /// Taken in, by clocks that disagree, no later than they were sent.
-    pub against_the_clock: u64,
-    /// Never read by the simulator: left in a socket when it was closed, or lost by the kernel. The
-    /// simulator has not counted these.
-    pub unread: u64,
-}
-
-impl Arrows {
-    /// Those that the simulator counted.
-    pub fn counted(&self) -> u64 {
-        self.taken_in
-            + self.not_taken_in
-            + self.dropped
-            + self.cut_off
-            + self.dead
-            + self.blocked
-            + self.against_the_clock
-    }
-}
 
 /// Draws a run of `replicas` replicas into `out`: its `records` on the run's clock, in the order of
 /// time and then of sources, the simulator last, what its clients asked, in any order, and the spans
@@ -167,7 +132,7 @@ impl<W: Write> Drawing<W> {
         for record in &handling.records {
             match record.fact {
                 Fact::Sent { .. } => messages.on_sent(record, &mut slice, chrome),
-                Fact::Received { .. } => messages.on_received(record, &mut slice, chrome),
+                Fact::Received { .. } => messages.on_end(record, Some(&mut slice), chrome),
                 Fact::Asked { request, .. } => {
                     clients.on_asked(record.at, request, &mut slice, chrome);
                 }
@@ -185,7 +150,7 @@ impl<W: Write> Drawing<W> {
         let Drawing { chrome, replicas, messages, .. } = self;
         match record.fact {
             Fact::Routed { .. } => {
-                messages.on_routed(record, chrome);
+                messages.on_end(record, None, chrome);
                 chrome.count(record.at, "messages in flight", messages.in_flight());
             }
             Fact::Killed { member, by_itself } => {

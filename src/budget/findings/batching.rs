@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::super::analysis::RunData;
 use super::super::bounds;
-use super::super::evidence::ample_lag;
+use super::super::bounds::ample_lag;
 use super::super::figures;
+use super::super::run_data::RunData;
 use super::rounds::added_heartbeats;
 use super::{Check, Found, turn};
 use crate::raft::tuning::FanOut;

@@ -1,6 +1,6 @@
 //! What elections cost beyond the one that was needed.
 
-use super::super::analysis::RunData;
+use super::super::run_data::RunData;
 use super::{Check, Found, turn};
 use crate::raft::Cause;
 

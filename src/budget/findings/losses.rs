@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::super::analysis::RunData;
-use super::super::message::Fate;
-use super::{Check, Found, is_worth_a_word, longest_heartbeat_us, turn};
+use super::super::bounds::longest_heartbeat_us;
+use super::super::run_data::RunData;
+use super::{Check, Found, is_worth_a_word, turn};
 use crate::raft::{Cause, Why};
+use crate::record::Fate;
 
 /// Resends whose first copy had arrived: the timeout is below the round trip.
 pub struct EarlyResends;

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::super::analysis::RunData;
-use super::{Check, Found, longest_heartbeat_us, turn};
+use super::super::bounds::longest_heartbeat_us;
+use super::super::run_data::RunData;
+use super::{Check, Found, turn};
 use crate::raft::Cause;
 use crate::raft::tuning::{HeartbeatAnswers, Reads};
 

@@ -31,6 +31,7 @@ mod tests;
 
 use crate::interface::{Address, Request};
 use crate::raft::{Member, MemberSet, Micros};
+use crate::record;
 use crate::sim::scenario::Scenario;
 use clients::{Clients, Outgoing};
 use faults::Cluster;
@@ -78,6 +79,16 @@ pub enum Fate {
     CutOff,
     /// The receiver is dead, or dies of this datagram because it has not said hello.
     Dead,
+}
+
+impl From<Fate> for record::Fate {
+    fn from(fate: Fate) -> record::Fate {
+        match fate {
+            Fate::Dropped => record::Fate::Dropped,
+            Fate::CutOff => record::Fate::CutOff,
+            Fate::Dead => record::Fate::Dead,
+        }
+    }
 }
 
 /// Why a run ended (interface §4).

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::raft::{Member, MemberSet, Micros};
 use crate::record::{Fact, Fate, Record, RecordFile, RecordFileError, SIMULATOR, Sink};
 use crate::sim::books::Account;
-use crate::sim::course::{self, Effect};
+use crate::sim::course::Effect;
 
 /// The name of messages whose `type` is no string.
 const NO_TYPE: &str = "(no type)";
@@ -68,7 +68,7 @@ impl TrafficLog {
             let (to, fate) = match effect {
                 Effect::Deliver { to } if blocked.contains(*to) => (*to, Fate::Blocked),
                 Effect::Deliver { to } => (*to, Fate::Delivered),
-                Effect::Lost { to, fate } => (*to, fate_of(*fate)),
+                Effect::Lost { to, fate } => (*to, (*fate).into()),
                 Effect::Send { .. } | Effect::Kill { .. } => continue,
             };
             let bytes = bytes.len() as u32;
@@ -95,14 +95,6 @@ impl TrafficLog {
 
     fn record(&mut self, at: Micros, fact: Fact) {
         self.file.record(&Record { at, source: SIMULATOR, fact });
-    }
-}
-
-fn fate_of(fate: course::Fate) -> Fate {
-    match fate {
-        course::Fate::Dropped => Fate::Dropped,
-        course::Fate::CutOff => Fate::CutOff,
-        course::Fate::Dead => Fate::Dead,
     }
 }
 

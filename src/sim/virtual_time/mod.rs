@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use super::books::{Account, Balance};
 use super::course::incoming::{Content, Incoming, address_of};
 use super::course::score::Conclusion;
-use super::course::{Course, Effect, Fate as CourseFate};
+use super::course::{Course, Effect};
 use super::delays::Delays;
 use super::fold::RunFold;
 use super::random_stream::{Probability, RandomStream};
@@ -350,16 +350,7 @@ impl<'a> Engine<'a> {
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Deliver { to } => self.forward(now, to, handed.as_ref()),
-                Effect::Lost { to, fate } => self.tell_fate(
-                    now,
-                    to,
-                    handed.as_ref(),
-                    match fate {
-                        CourseFate::Dropped => Fate::Dropped,
-                        CourseFate::CutOff => Fate::CutOff,
-                        CourseFate::Dead => Fate::Dead,
-                    },
-                ),
+                Effect::Lost { to, fate } => self.tell_fate(now, to, handed.as_ref(), fate.into()),
                 Effect::Send { to, request } => {
                     if std::mem::take(&mut looking) {
                         now += self.options.delays.request_lead_us.draw(&mut self.random);
