@@ -279,7 +279,7 @@ pub enum Fact {
 impl Fact {
     /// Whether a step of its source begins with it. All that a replica tells until the next such fact
     /// belongs to that step: an answer or a relay is sent for the message that its step began with,
-    /// and an acknowledgement in another step for the appends taken in since the last one (W9 of R13).
+    /// and an acknowledgement in another step for the appends taken in since the last one (rule R13).
     pub const fn begins_step(&self) -> bool {
         matches!(
             self,
