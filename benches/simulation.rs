@@ -3,8 +3,8 @@
 
 use divan::{Bencher, black_box};
 use laconic::sim::delays::Delays;
-use laconic::sim::outcome::{Observations, RunOutcome, Setup, judge};
-use laconic::sim::report::Report;
+use laconic::sim::outcome::{RunMeasurements, RunOutcome, Setup, judge};
+use laconic::sim::report::RunReport;
 use laconic::sim::scenario::Scenario;
 use laconic::sim::virtual_time::{Keep, VirtualOptions, run};
 use laconic::tuning_file;
@@ -17,11 +17,11 @@ fn main() {
     println!("{AIMS}");
 }
 
-fn judged(scenario: &Scenario, options: &VirtualOptions) -> Outcome {
+fn judged(scenario: &Scenario, options: &VirtualOptions) -> RunOutcome {
     let run = run(scenario, options).expect("no files to write");
     let setup =
         Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
-    judge(scenario, setup, Evidence::of_virtual(run).0)
+    judge(scenario, setup, RunMeasurements::of_virtual(run).0)
 }
 
 #[divan::bench(args = ["simple-2", "advanced-4"])]
@@ -35,5 +35,5 @@ fn virtual_run(bencher: Bencher, name: &str) {
         delays: Delays::embedded(),
         records: Keep::Nothing,
     };
-    bencher.bench(|| black_box(Report(&judged(&scenario, &options)).to_string()));
+    bencher.bench(|| black_box(RunReport(&judged(&scenario, &options)).to_string()));
 }

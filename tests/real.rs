@@ -89,7 +89,7 @@ fn a_run_without_faults_passes_and_its_books_balance() {
     assert!(unread <= 10, "{:?}", run.balances);
     assert!(run.records.is_sorted_by_key(|record| record.at));
     let simulators = read_records(&bench.0.path().join("out/simulator.bin")).unwrap();
-    assert_eq!((simulators.header.teller, simulators.unread_bytes), (SIMULATOR, 0));
+    assert_eq!((simulators.header.source, simulators.unread_bytes), (SIMULATOR, 0));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn kills_and_drops_are_survived_and_accounted_for() {
     assert!(counts.dropped > 0 && counts.to_the_dead > 0, "{counts:?}");
     println!("exits: {:?}", run.exits);
     let killed = run.records.iter().filter_map(|record| match record.fact {
-        Fact::Killed { by_itself: false, .. } => Some(record.teller),
+        Fact::Killed { by_itself: false, .. } => Some(record.source),
         _ => None,
     });
     assert_eq!(killed.collect::<Vec<_>>(), [SIMULATOR, SIMULATOR]);

@@ -29,7 +29,7 @@ fn scenario(name: &str) -> Scenario {
 fn judged(scenario: &Scenario, run: VirtualRun) -> RunOutcome {
     let setup =
         Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
-    judge(scenario, setup, Evidence::of_virtual(run).0)
+    judge(scenario, setup, RunMeasurements::of_virtual(run).0)
 }
 
 fn run_judged(scenario: &Scenario, options: &VirtualOptions) -> RunOutcome {

@@ -54,7 +54,7 @@ fn the_books_of_the_seventeen_balance_on_ten_seeds_and_latencies_add_up() {
     }
 }
 
-fn records(scenario: &Scenario, seed: u64) -> (Vec<Record>, Outcome) {
+fn records(scenario: &Scenario, seed: u64) -> (Vec<Record>, RunOutcome) {
     let options = VirtualOptions {
         seed,
         tuning: tuning("course"),
@@ -63,14 +63,14 @@ fn records(scenario: &Scenario, seed: u64) -> (Vec<Record>, Outcome) {
         delays: Delays::embedded(),
         records: Keep::Memory,
     };
-    let (evidence, mut records) = Evidence::of_virtual(run(scenario, &options).unwrap());
+    let (evidence, mut records) = RunMeasurements::of_virtual(run(scenario, &options).unwrap());
     records.sort_by_key(|record| (record.at, record.source));
     let setup =
         Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
     (records, judge(scenario, setup, evidence))
 }
 
-fn report(scenario: &Scenario, records: &[Record], outcome: &Outcome) -> BudgetReport {
+fn report(scenario: &Scenario, records: &[Record], outcome: &RunOutcome) -> BudgetReport {
     let tuning = tuning("course");
     let tuned = Tuned { tuning: Some(&tuning), budget: &Default::default() };
     let facts = RunInfo::from_json(&run_json(scenario, tuned, outcome)).unwrap();
