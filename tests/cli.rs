@@ -111,7 +111,7 @@ fn what_is_built_in_is_listed() {
         assert!(text.out.contains(&format!("  {name} ")), "{name}: {}", text.out);
     }
     let crash = listed("scenarios").into_iter().find(|entry| entry["name"] == "crash-1").unwrap();
-    let file = fs::read_to_string("tests/scenarios/crash-1.json").unwrap();
+    let file = fs::read_to_string("scenarios/crash-1.json").unwrap();
     let scenario: Value = serde_json::from_str(&file).unwrap();
     assert_eq!(crash["events"], scenario["events"].as_array().unwrap().len());
     assert_eq!(crash["requests"], scenario["requests"]);
@@ -164,7 +164,7 @@ fn a_bad_scenario_is_refused_with_file_key_and_rule() {
 #[test]
 fn a_misspelt_key_is_named_with_the_nearest_and_refused_if_strict() {
     let desk = Desk::new();
-    let good = fs::read_to_string("tests/scenarios/simple-1.json").unwrap();
+    let good = fs::read_to_string("scenarios/simple-1.json").unwrap();
     let tests = good.find("\"tests\"").unwrap();
     let with = |keys: &str| good[..tests].to_owned() + keys + ", " + &good[tests..];
     for (keys, key, nearest) in [

@@ -79,7 +79,7 @@ struct Run {
 impl Run {
     fn with(sampling: &str) -> Run {
         let folder = tempfile::tempdir().unwrap();
-        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/short.json");
+        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/short.json");
         let mut command = Command::new(PROGRAM);
         command.arg("sim").arg(scenario).args(["--real", "--seed", "1", "--out", "run"]);
         command.env("LACONIC_SPANS", sampling).current_dir(folder.path());

@@ -394,7 +394,7 @@ fn drops_partitions_copies_delays_and_clocks_that_drift_keep_the_rules_and_the_s
 
 #[test]
 fn a_real_run_keeps_the_rules_and_the_sum() {
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/short.json");
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/short.json");
     let kept = Kept::of(&format!("{} --real --seed 1", scenario.display()));
     kept.assert_accounts();
     let ends = kept.trace.ends_of("message");
