@@ -246,7 +246,8 @@ fn a_folder_that_cannot_be_written_is_named() {
     desk.run("sim simple-2 --out file").assert_refused(4, &["file: ", "Not a directory"]);
 }
 
-/// What is wrong with a name is said before anything is done that takes its time or leaves something.
+/// What is wrong with a name is said before anything is done that takes its time or leaves
+/// something.
 #[test]
 fn all_names_are_tried_before_anything_runs() {
     let desk = Desk::new();

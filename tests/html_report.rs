@@ -1,5 +1,5 @@
-//! The report as HTML: one file that loads nothing, carries the numbers that JSON carries, and draws
-//! as many marks as they say.
+//! The report as HTML: one file that loads nothing, carries the numbers that JSON carries, and
+//! draws as many marks as they say.
 
 use std::collections::BTreeMap;
 use std::fs;

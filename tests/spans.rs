@@ -99,7 +99,10 @@ impl Run {
         let lines = history.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let answered = lines.filter_map(|line| {
             let mid = line["mid"].as_str().unwrap().to_owned();
-            let is = |record: &Record| matches!(record.fact, Fact::Answered { request, .. } if request == request_id(&mid));
+            let asked = request_id(&mid);
+            let is = |record: &Record| {
+                matches!(record.fact, Fact::Answered { request, .. } if request == asked)
+            };
             let rank = self.records.iter().position(|records| records.iter().any(is))?;
             Some((rank, mid, line["operation"] == "put" && line["answer"] == "ok"))
         });

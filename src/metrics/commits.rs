@@ -14,8 +14,8 @@ use crate::raft::tuning::FanOut;
 use crate::raft::{Index, Micros, Tuning};
 use crate::record::{AnswerKind, RequestId};
 
-/// Most requests whose arrival is remembered, in each place: a bound on memory, far above what can be
-/// waiting.
+/// Most requests whose arrival is remembered, in each place: a bound on memory, far above what can
+/// be waiting.
 const MOST_WAITING: usize = 65_536;
 const OPERATIONS: [&str; 2] = ["get", "put"];
 const OUTCOMES: [AnswerKind; 3] = [AnswerKind::Ok, AnswerKind::Fail, AnswerKind::Redirect];

@@ -10,8 +10,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use super::family::{FAMILIES, Family, FamilyKind};
 use super::tally::{Observations, ObservationsReader, Tally, TallyReader};
 
-/// Makes the series that values are exported to: once for each series, which is then kept. Gauges go straight to
-/// the library's recorder; counts and observations are read when somebody asks for them.
+/// Makes the series that values are exported to: once for each series, which is then kept. Gauges
+/// go straight to the library's recorder; counts and observations are read when somebody asks for
+/// them.
 pub(super) struct Exporter {
     recorder: PrometheusRecorder,
     exported: Arc<Exported>,

@@ -1,7 +1,7 @@
 //! What one thread tells and any other reads. The fold over records is one thread's, so counting is
-//! a load, an addition and a store; a counter that several threads may tell takes a locked addition,
-//! and a histogram that they may tell keeps each observation until somebody folds it in: together
-//! three times as much for a record of a replica (`cargo bench --bench metrics`).
+//! a load, an addition and a store; a counter that several threads may tell takes a locked
+//! addition, and a histogram that they may tell keeps each observation until somebody folds it in:
+//! together three times as much for a record of a replica (`cargo bench --bench metrics`).
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -116,7 +116,8 @@ impl ObservationsReader {
         self.buckets.family
     }
 
-    /// Appends the series in Prometheus's text format: each bucket with all below it, sum and count.
+    /// Appends the series in Prometheus's text format: each bucket with all below it, sum and
+    /// count.
     pub fn render(&self, text: &mut String) {
         let ObservationsReader { labels, buckets } = self;
         let family = buckets.family;

@@ -1,7 +1,7 @@
 //! Records: the one schema of facts (design §5). Replica and simulator emit each fact once; tables,
 //! traces, metrics and checks are folds over the stream. On disk a record is a frame of 64 bytes
-//! with a checksum; `laconic records` prints them as JSON lines. Beside them stands what clients saw,
-//! which no replica knows: [`ClientRequest`].
+//! with a checksum; `laconic records` prints them as JSON lines. Beside them stands what clients
+//! saw, which no replica knows: [`ClientRequest`].
 
 mod file;
 mod folder;
@@ -239,9 +239,10 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// Whether a step of its source begins with it. All that a replica tells until the next such fact
-    /// belongs to that step: an answer or a relay is sent for the message that its step began with,
-    /// and an acknowledgement in another step for the appends taken in since the last one (W9 of R13).
+    /// Whether a step of its source begins with it. All that a replica tells until the next such
+    /// fact belongs to that step: an answer or a relay is sent for the message that its step began
+    /// with, and an acknowledgement in another step for the appends taken in since the last one (W9
+    /// of R13).
     pub const fn begins_step(&self) -> bool {
         matches!(
             self,

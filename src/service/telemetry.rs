@@ -1,5 +1,5 @@
-//! A replica's metrics as an instrument: the fold, its endpoint, its last figures in a file, and what
-//! recording costs.
+//! A replica's metrics as an instrument: the fold, its endpoint, its last figures in a file, and
+//! what recording costs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

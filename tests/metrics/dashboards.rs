@@ -1,5 +1,5 @@
-//! Dashboards and rules: they name what the registry has, and a real Prometheus beside a real run has
-//! an answer to every one of their queries.
+//! Dashboards and rules: they name what the registry has, and a real Prometheus beside a real run
+//! has an answer to every one of their queries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -60,7 +60,8 @@ pub(super) fn queries(board: &Value) -> Vec<(String, String, String)> {
     panels(board).iter().flat_map(of_panel).collect()
 }
 
-/// Rules of the rule file: name and expression. Expressions are the lines from `expr:` to the next key.
+/// Rules of the rule file: name and expression. Expressions are the lines from `expr:` to the next
+/// key.
 fn rules() -> Vec<(String, String)> {
     let text = fs::read_to_string(folder().join("laconic.rules.yml")).unwrap();
     let mut rules: Vec<(String, String)> = Vec::new();

@@ -243,6 +243,7 @@ fn an_address_that_is_none_is_refused() {
     let output = command.output().unwrap();
     let printed = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let line = "laconic replica: LACONIC_METRICS_ADDRESS: must be PORT, IP:PORT or HOST:PORT, not \"here\"\n";
+    let line = "laconic replica: LACONIC_METRICS_ADDRESS: must be PORT, IP:PORT or HOST:PORT, \
+                not \"here\"\n";
     assert_eq!(printed, line);
 }

@@ -42,9 +42,12 @@ fn observed(scenario: &Scenario, options: &VirtualOptions) -> (VirtualRun, Strin
 
 /// The newest value of each series of an OpenMetrics text.
 fn newest(text: &str) -> BTreeMap<Series, f64> {
-    let untimed = text.lines().map(|line| match line.starts_with('#') {
-        true => "\n".to_owned(),
-        false => line.rsplit_once(' ').unwrap().0.to_owned() + "\n",
+    let untimed = text.lines().map(|line| {
+        if line.starts_with('#') {
+            "\n".to_owned()
+        } else {
+            line.rsplit_once(' ').unwrap().0.to_owned() + "\n"
+        }
     });
     by_series(&untimed.collect::<String>())
 }
@@ -106,9 +109,10 @@ fn both_writers_tell_the_same_families_and_totals_and_these_are_the_ledgers() {
             for (series, value) in told {
                 let other = timed[&series];
                 // A sum of seconds depends on the order of its addends in the last digits.
-                let same = match series.name.ends_with("_seconds_sum") {
-                    true => (other - value).abs() <= 1e-9 * value,
-                    false => other == value,
+                let same = if series.name.ends_with("_seconds_sum") {
+                    (other - value).abs() <= 1e-9 * value
+                } else {
+                    other == value
                 };
                 assert!(same, "{name} {series:?} {other} {value}");
             }

@@ -13,7 +13,8 @@ use laconic::replica::{Arrival, Replica};
 use laconic::tuning_file;
 use laconic::wire::{Datagram, Membership, Payload, encode};
 
-/// The environment variable that makes the test's program a replica, and says what is wrong with it.
+/// The environment variable that makes the test's program a replica, and says what is wrong with
+/// it.
 pub const VARIABLE: &str = "WRONG";
 
 /// What is wrong.

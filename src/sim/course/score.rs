@@ -11,7 +11,8 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 use std::fmt::Display;
 
-/// Messages between replicas, by what became of them. A broadcast counts one for each other replica.
+/// Messages between replicas, by what became of them. A broadcast counts one for each other
+/// replica.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Traffic {
     pub messages: u64,

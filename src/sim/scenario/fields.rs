@@ -1,6 +1,6 @@
 //! An object of a scenario file, read key by key: each method either brings a value that keeps
-//! the rule it is given or the one line that says which file, key and rule. What nobody has asked for
-//! when all is read is a key that is not known.
+//! the rule it is given or the one line that says which file, key and rule. What nobody has asked
+//! for when all is read is a key that is not known.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use super::{ScenarioError, UnknownKey};
 use crate::nearest::nearest;
 
-/// What has been asked of a file: the objects, by what stands before their keys, and the keys of each.
+/// What has been asked of a file: the objects, by what stands before their keys, and the keys of
+/// each.
 #[derive(Default)]
 pub(super) struct Asked(RefCell<BTreeMap<String, BTreeSet<String>>>);
 
@@ -21,8 +22,8 @@ impl Asked {
         objects.entry(prefix.to_owned()).or_default().insert(key.to_owned());
     }
 
-    /// The keys of `value`, the file, that nobody has asked for, in the order of the alphabet. What an
-    /// object holds that was read in another way is not looked at.
+    /// The keys of `value`, the file, that nobody has asked for, in the order of the alphabet. What
+    /// an object holds that was read in another way is not looked at.
     pub fn unknown_keys(&self, file: &str, value: &Value) -> Vec<UnknownKey> {
         let mut unknown = Vec::new();
         self.look_into(file, "", value, &mut unknown);

@@ -74,7 +74,8 @@ pub struct Tests {
 pub struct Network {
     /// Probability that a replica-to-replica delivery arrives twice.
     pub duplicates: f64,
-    /// Probability that a delivery is held back by a random part of `delay_max`, so that later ones overtake it.
+    /// Probability that a delivery is held back by a random part of `delay_max`, so that later ones
+    /// overtake it.
     pub delayed: f64,
     /// The longest such delay.
     pub delay_max: Micros,

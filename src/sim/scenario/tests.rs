@@ -54,7 +54,8 @@ fn keys_left_out_have_the_defaults_of_interface_3() {
 #[test]
 fn keys_given_are_read() {
     let scenario = parse(&with(
-        r#""mix": 0.25, "start_wait": 1.5, "end_wait": 0, "drops": 0.1, "seed": 18446744073709551615,
+        r#""mix": 0.25, "start_wait": 1.5, "end_wait": 0, "drops": 0.1,
+        "seed": 18446744073709551615,
         "max_packets": 900000, "shared_keys": true, "clock_drift_ppm": [200, -300],
         "network": {"duplicates": 0.01, "delayed": 0.02, "delay_max_ms": 2.5},
         "events": [{"type": "cut_leader", "time": 5}, {"type": "part_end", "time": 0.25}]"#,
@@ -135,7 +136,8 @@ fn a_file_that_breaks_a_rule_is_refused_with_file_key_and_rule() {
         ),
         (
             with(r#""events": [{"type": "flood", "time": 1}]"#),
-            "events[0].type: must be kill_leader, kill_non_leader, part_easy, part_hard, part_end or cut_leader, not \"flood\"",
+            "events[0].type: must be kill_leader, kill_non_leader, part_easy, part_hard, part_end \
+             or cut_leader, not \"flood\"",
         ),
         (changed("\"tests\"", "\"test\""), "tests: is missing"),
         (changed("\"benchmarks\"", "\"benchmark\""), "tests.benchmarks: is missing"),
