@@ -482,6 +482,31 @@ fn the_documents_show_what_the_program_prints() {
     }
 }
 
+/// The course's simulator takes thresholds in any order.
+#[test]
+fn thresholds_that_do_not_rise_are_a_warning_and_an_error_if_strict() {
+    let desk = Desk::new();
+    let good = fs::read_to_string("scenarios/simple-1.json").unwrap();
+    let mut scenario: Value = serde_json::from_str(&good).unwrap();
+    let failures = "/tests/benchmarks/failures";
+    for (thresholds, tier) in
+        [([0, 2, 2], "1 (full)"), ([1, 0, 2], "0 (bonus)"), ([0, 0, 0], "3 (none)")]
+    {
+        *scenario.pointer_mut(failures).unwrap() = thresholds.into();
+        desk.write("mine.json", scenario.to_string());
+        let [first, second, third] = thresholds;
+        let line = format!(
+            "laconic: mine.json: tests.benchmarks.failures: does not strictly rise: \
+             {first}, {second}, {third}"
+        );
+        let warned = desk.run("sim mine.json --seed 1");
+        let remedy = "the first that holds counts";
+        assert_eq!((warned.status, warned.err), (0, format!("{line} ({remedy})\n")));
+        assert!(warned.out.contains(&format!("  {tier:<12}failures: 0,")), "{}", warned.out);
+        desk.run("sim mine.json --seed 1 --strict").assert_refused(2, &[&line]);
+    }
+}
+
 /// An instrument looks on: with all of them on, a seed leaves the same records, to the bit.
 #[test]
 fn every_lens_on_or_off_leaves_the_same_records() {

@@ -60,7 +60,8 @@ pub struct SimArguments {
     /// Name of a scenario (simple-1 to advanced-4, large), a JSON file, or
     /// `all`: the course's seventeen
     scenario: String,
-    /// Refuse a scenario file with a key that nobody knows, instead of a warning
+    /// Refuse a scenario file with a key that nobody knows or thresholds that do not rise, instead
+    /// of a warning
     #[arg(long)]
     strict: bool,
     /// Run child processes over real UDP, by the wall clock
@@ -260,10 +261,12 @@ fn jobs(arguments: &SimArguments) -> Result<Vec<Job>, Failure> {
     let mut jobs = Vec::new();
     let drawn = RandomState::new().hash_one("seed") >> 32;
     for name in names {
-        let (scenario, unknown) = Scenario::load_noting(name).map_err(Failure::input)?;
-        match unknown.first().filter(|_| arguments.strict) {
-            Some(key) => return Err(Failure::input(key)),
-            None => unknown.iter().for_each(|key| eprintln!("laconic: {key} (ignored)")),
+        let (scenario, warnings) = Scenario::load_noting(name).map_err(Failure::input)?;
+        if let Some(warning) = warnings.first().filter(|_| arguments.strict) {
+            return Err(Failure::input(warning));
+        }
+        for warning in &warnings {
+            eprintln!("laconic: {warning} ({})", warning.remedy());
         }
         let first = arguments.seed.or(scenario.seed).unwrap_or(drawn);
         for seed in (0..arguments.repeat).map(|place| first.wrapping_add(place)) {

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use super::{ScenarioError, UnknownKey};
+use super::{ScenarioError, Warning};
 use crate::nearest::nearest;
 
 /// What has been asked of a file: the objects, by what stands before their keys, and the keys of
@@ -24,13 +24,13 @@ impl Asked {
 
     /// The keys of `value`, the file, that nobody has asked for, in the order of the alphabet. What
     /// an object holds that was read in another way is not looked at.
-    pub fn unknown_keys(&self, file: &str, value: &Value) -> Vec<UnknownKey> {
+    pub fn unknown_keys(&self, file: &str, value: &Value) -> Vec<Warning> {
         let mut unknown = Vec::new();
         self.look_into(file, "", value, &mut unknown);
         unknown
     }
 
-    fn look_into(&self, file: &str, prefix: &str, value: &Value, unknown: &mut Vec<UnknownKey>) {
+    fn look_into(&self, file: &str, prefix: &str, value: &Value, unknown: &mut Vec<Warning>) {
         let objects = self.0.borrow();
         let (Some(known), Some(values)) = (objects.get(prefix), value.as_object()) else {
             return;
@@ -39,7 +39,7 @@ impl Asked {
             if !known.contains(key) && !COURSE_CARRIES.contains(&key.as_str()) {
                 let nearest = nearest(key, known.iter().map(String::as_str)).map(str::to_owned);
                 let key = format!("{prefix}{key}");
-                unknown.push(UnknownKey { file: file.to_owned(), key, nearest });
+                unknown.push(Warning::UnknownKey { file: file.to_owned(), key, nearest });
             }
             self.look_into(file, &format!("{prefix}{key}."), value, unknown);
             for (place, element) in value.as_array().into_iter().flatten().enumerate() {
