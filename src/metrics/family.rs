@@ -110,7 +110,7 @@ families! {
     COMMIT_LATENCY: Histogram "laconic_commit_latency_seconds" ["seconds"] {"stage"}
         Always &SECONDS, "One observation a batch that this leader committed, of its oldest \
                           entry: batched (log to send), quorum (send to commit, when it is \
-                          applied and answered too), total.";
+                          applied and answered too).";
     BATCH_ENTRIES: Histogram "laconic_batch_entries" [""] {}
         Always &ENTRIES, "Entries of each batch that this leader sent.";
     ELECTIONS: Counter "laconic_elections_total" [""] {"outcome"}
@@ -128,10 +128,10 @@ families! {
     COMMIT_FLOOR: Counter "laconic_commit_floor_messages_total" [""] {}
         Always &[], "Fewest messages that could have committed the batches of this leader, f + \
                      ceil(f / (d - 1)) each, at the delays d of its fan-out.";
-    LEADERLESS: Gauge "laconic_leaderless_seconds" ["seconds"] {}
+    LEADERLESS: Counter "laconic_leaderless_seconds_total" ["seconds"] {}
         Always &[], "Time since start in which this replica knew no live leader.";
-    UPTIME: Gauge "laconic_uptime_seconds" ["seconds"] {}
-        Always &[], "Time since start.";
+    START_TIME: Gauge "process_start_time_seconds" ["seconds"] {}
+        Always &[], "Start of this replica, in seconds since the Unix epoch.";
     ROLE: Gauge "laconic_role" [""] {"role"}
         Always &[], "1 for the role that this replica has, else 0.";
     LEADER: Gauge "laconic_leader" [""] {"leader"}
@@ -166,9 +166,6 @@ families! {
     MESSAGES_PER_READ: Gauge "laconic_messages_per_read" [""] {}
         Always &[], "Messages that asked for leadership and their answers, for each get that this \
                      replica answered ok; 0 before the first.";
-    MESSAGES_PER_READ_FLOOR: Gauge "laconic_messages_per_read_floor" [""] {}
-        Always &[], "Fewest messages per read can cost: none under a lease that other messages \
-                     renew.";
     BUDGET_SPENT: Gauge "laconic_budget_spent" [""] {"limit"}
         Always &[], "What this replica, while it led, spent of each limit that it can see: \
                      messages per commit, a read and an idle second, and seconds without a leader.";
@@ -208,7 +205,9 @@ mod tests {
         for family in FAMILIES {
             let name = family.name;
             assert!(names.insert(name), "{name} is declared twice");
-            assert!(name.starts_with("laconic_"), "{name}");
+            // The one name that is everybody's.
+            let ours = name.starts_with("laconic_") || name == START_TIME.name;
+            assert!(ours, "{name}");
             let stem = name.strip_suffix("_total");
             assert_eq!(stem.is_some(), family.kind == FamilyKind::Counter, "{name}");
             let unit = format!("_{}", family.unit);

@@ -162,15 +162,15 @@ mod tests {
 
     #[test]
     fn durations_are_told_in_seconds() {
-        let mut total = Observations::new(&COMMIT_LATENCY);
-        [50, 51, 10_000_001].into_iter().for_each(|us| total.observe_duration(Micros(us)));
-        let text = rendered(&total, "stage=\"total\"");
+        let mut quorum = Observations::new(&COMMIT_LATENCY);
+        [50, 51, 10_000_001].into_iter().for_each(|us| quorum.observe_duration(Micros(us)));
+        let text = rendered(&quorum, "stage=\"quorum\"");
         let name = "laconic_commit_latency_seconds";
         for (bound, count) in [("0.00005", 1), ("0.0001", 2), ("10", 2), ("+Inf", 3)] {
-            let line = format!("{name}_bucket{{stage=\"total\",le=\"{bound}\"}} {count}\n");
+            let line = format!("{name}_bucket{{stage=\"quorum\",le=\"{bound}\"}} {count}\n");
             assert!(text.contains(&line), "{text}");
         }
-        let ends = ["_sum", "_count"].map(|end| format!("{name}{end}{{stage=\"total\"}}"));
+        let ends = ["_sum", "_count"].map(|end| format!("{name}{end}{{stage=\"quorum\"}}"));
         assert!(text.ends_with(&format!("{} 10.000102\n{} 3\n", ends[0], ends[1])), "{text}");
     }
 

@@ -88,7 +88,10 @@ fn names(expression: &str) -> BTreeSet<String> {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || "_:".contains(letter);
     expression
         .split(|letter| !is_part(letter))
-        .filter(|word| word.starts_with("laconic_") || word.starts_with("laconic:"))
+        .filter(|word| {
+            ["laconic_", "process_"].iter().any(|of| word.starts_with(of))
+                || word.starts_with("laconic:")
+        })
         .map(str::to_owned)
         .collect()
 }
