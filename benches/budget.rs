@@ -1,5 +1,5 @@
-//! How fast a run is analysed: simple-2, and ten million records from files, in flat memory. Aims are
-//! printed beside what is seen; nothing is asserted but that the analysis is of all of it.
+//! How fast a run is analysed: simple-2, and ten million records from files, in flat memory. Aims
+//! are printed beside what is seen; nothing is asserted but that the analysis is of all of it.
 
 use std::hint::black_box;
 use std::path::Path;

@@ -264,8 +264,8 @@ fn increments() {
     println!("a message sent, two increments: {sent:.1} ns");
 }
 
-/// What the instruments take for a record, without the replica: the leader's latest records, again and
-/// again.
+/// What the instruments take for a record, without the replica: the leader's latest records, again
+/// and again.
 fn replay(in_flight: u64, tuning: &Tuning) {
     const LAPS: usize = 300;
     let folder = tempfile::tempdir().expect("a folder");

@@ -29,8 +29,8 @@
 //! Two principles: the core is pure, and every fact is emitted once. Whatever counts, checks or
 //! draws is a fold over the records.
 //!
-//! "Design §5" is a section of `docs/design.md`, "interface §4" one of `docs/interface.md`, "rule R7"
-//! a rule of `docs/rules.md`.
+//! "Design §5" is a section of `docs/design.md`, "interface §4" one of `docs/interface.md`, "rule
+//! R7" a rule of `docs/rules.md`.
 
 pub mod budget;
 pub mod cli;

@@ -1,6 +1,11 @@
 //! Profiles: tuning files in TOML (`profiles/*.toml`), each value with its reason beside it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue, Deserializer, ValueDeserializer};
 
 use crate::budget::Limits;
 use crate::nearest::{did_you_mean, shorten_unknown_field};
@@ -86,62 +91,68 @@ pub fn load(name_or_path: &str) -> Result<Profile, TuningFileError> {
 /// # Errors
 /// The first rule it breaks, with its line.
 pub fn parse(file: &str, text: &str) -> Result<Profile, TuningFileError> {
-    // In TOML a table ends where the next begins, so the knobs come first.
-    let start = text.lines().position(|line| line.trim() == BUDGET_TABLE);
-    let (knobs, limits) = match start {
-        Some(line) => {
-            let at = text.lines().take(line).map(|line| line.len() + 1).sum();
-            text.split_at(at)
-        }
-        None => (text, ""),
-    };
-    let tuning: Tuning = toml::from_str(knobs).map_err(|error| malformed(file, knobs, &error))?;
-    tuning.check().map_err(|violation| TuningFileError::Limit {
-        file: file.to_owned(),
-        line: line_of(text, violation.key),
-        key: violation.key,
-        rule: violation.rule,
-    })?;
-    Ok(Profile { tuning, budget: parse_budget(file, limits, start.unwrap_or(0))? })
+    let source = Source { file, text };
+    let whole = DeTable::parse(text).map_err(|error| source.malformed(&error))?;
+    let span = whole.span();
+    let mut knobs = whole.into_inner();
+    let limits = knobs.remove(BUDGET_TABLE);
+    let lines = source.lines_of_keys(&knobs);
+    let knobs = Deserializer::from(Spanned::new(span, knobs));
+    let tuning = Tuning::deserialize(knobs).map_err(|error| source.malformed(&error))?;
+    tuning.check().map_err(|violation| source.limit(&lines, violation.key, violation.rule))?;
+    let budget = limits.map(|limits| parse_budget(&source, limits)).transpose()?;
+    Ok(Profile { tuning, budget: budget.unwrap_or_default() })
 }
 
-/// The head of the table of limits.
-const BUDGET_TABLE: &str = "[budget]";
+/// The key of the table of limits.
+const BUDGET_TABLE: &str = "budget";
 
-/// The limits in `text`, which begins after `lines_before` lines of the file.
-fn parse_budget(file: &str, text: &str, lines_before: usize) -> Result<Limits, TuningFileError> {
-    let body = text.replacen(BUDGET_TABLE, "", 1);
-    let limits: Limits = toml::from_str(&body).map_err(|error| {
-        let mut error = malformed(file, &body, &error);
-        if let TuningFileError::Malformed { line, .. } = &mut error {
-            *line += lines_before;
-        }
-        error
-    })?;
-    limits.check().map_err(|(key, rule)| TuningFileError::Limit {
-        file: file.to_owned(),
-        line: lines_before + line_of(&body, key),
-        key,
-        rule,
-    })?;
+/// The limits that the value of [`BUDGET_TABLE`] states.
+fn parse_budget(source: &Source, value: Spanned<DeValue>) -> Result<Limits, TuningFileError> {
+    let lines = value.get_ref().as_table().map(|table| source.lines_of_keys(table));
+    let value = ValueDeserializer::from(value);
+    let limits = Limits::deserialize(value).map_err(|error| source.malformed(&error))?;
+    let lines = lines.unwrap_or_default();
+    limits.check().map_err(|(key, rule)| source.limit(&lines, key, rule))?;
     Ok(limits)
 }
 
-/// What is wrong where, with the key if the line has one that the message does not name.
-fn malformed(file: &str, text: &str, error: &toml::de::Error) -> TuningFileError {
-    let start = error.span().map_or(0, |span| span.start);
-    let before = text.bytes().take(start).filter(|byte| *byte == b'\n').count();
-    let rule = shorten_unknown_field(error.message().lines().next().unwrap_or("malformed"));
-    let sets = text.lines().nth(before).and_then(|line| line.split_once('='));
-    let key = sets.map(|(key, _)| key.trim()).filter(|key| !rule.contains(key));
-    let rule = key.map_or(rule.clone(), |key| format!("{key}: {rule}"));
-    TuningFileError::Malformed { file: file.to_owned(), line: before + 1, rule }
+/// The line of each key of a table.
+type Lines = BTreeMap<String, usize>;
+
+/// A file that is parsed.
+struct Source<'a> {
+    file: &'a str,
+    text: &'a str,
 }
 
-/// The line that sets `key`.
-fn line_of(text: &str, key: &str) -> usize {
-    let sets = |line: &str| line.split('=').next().is_some_and(|name| name.trim() == key);
-    text.lines().position(sets).map_or(1, |place| place + 1)
+impl Source<'_> {
+    /// The line, counted from 1, of the byte at `place`.
+    fn line(&self, place: usize) -> usize {
+        1 + self.text.bytes().take(place).filter(|byte| *byte == b'\n').count()
+    }
+
+    fn lines_of_keys(&self, table: &DeTable) -> Lines {
+        let line =
+            |key: &Spanned<DeString>| (key.get_ref().to_string(), self.line(key.span().start));
+        table.keys().map(line).collect()
+    }
+
+    /// A value outside its limits. A knob that no line sets is told of the first.
+    fn limit(&self, lines: &Lines, key: &'static str, rule: String) -> TuningFileError {
+        let line = lines.get(key).copied().unwrap_or(1);
+        TuningFileError::Limit { file: self.file.to_owned(), line, key, rule }
+    }
+
+    /// What is wrong where, with the key if the line has one that the message does not name.
+    fn malformed(&self, error: &toml::de::Error) -> TuningFileError {
+        let line = self.line(error.span().map_or(0, |span| span.start));
+        let rule = shorten_unknown_field(error.message().lines().next().unwrap_or("malformed"));
+        let sets = self.text.lines().nth(line - 1).and_then(|line| line.split_once('='));
+        let key = sets.map(|(key, _)| key.trim()).filter(|key| !rule.contains(key));
+        let rule = key.map_or(rule.clone(), |key| format!("{key}: {rule}"));
+        TuningFileError::Malformed { file: self.file.to_owned(), line, rule }
+    }
 }
 
 #[cfg(test)]
@@ -173,7 +184,7 @@ mod tests {
         assert!(refused("pipeline_window = ", "pipeline_windows = ").contains("pipeline_windows"));
         let error = refused("fan_out = \"", "fan_out = \"x");
         assert!(error.contains(": fan_out: unknown variant"), "{error}");
-        let line = line_of(course, "pre_vote");
+        let line = 1 + course.lines().position(|line| line.starts_with("pre_vote ")).unwrap();
         let error = refused("pre_vote = true", "pre_vote = 7");
         assert!(error.starts_with(&format!("mine.toml:{line}: pre_vote: invalid type")), "{error}");
         let error = refused("pre_vote = ", "x = ");
@@ -196,5 +207,33 @@ mod tests {
         let error = with("messages_per_commit = 1\nleaderless_us = -4\n").unwrap_err().to_string();
         let rule = "leaderless_us must be a number from 0 on, is -4";
         assert_eq!(error, format!("mine.toml:{line}: {rule}"));
+    }
+
+    #[test]
+    fn lines_may_end_as_on_windows_and_the_table_be_written_in_any_form_of_toml() {
+        let course = EMBEDDED[0].1;
+        let limit = "messages_per_commit";
+        let tuning = parse("", course).unwrap().tuning;
+        for table in [
+            format!("[budget]\n{limit} = 3.5\n"),
+            format!("[ budget ] # limits\n{limit} = 3.5\n"),
+            format!("[\"budget\"]\n{limit} = 3.5\n"),
+            format!("budget.{limit} = 3.5\n"),
+            format!("budget = {{ {limit} = 3.5 }}\n"),
+        ] {
+            let text = format!("{course}{table}");
+            for text in [text.replace('\n', "\r\n"), text] {
+                let profile = parse("mine.toml", &text).unwrap_or_else(|error| panic!("{error}"));
+                assert_eq!(profile.tuning, tuning, "{table}");
+                assert_eq!(profile.budget.messages_per_commit, Some(3.5), "{table}");
+            }
+        }
+        let text = format!("{course}[budget]\n{limit} = -1\n").replace('\n', "\r\n");
+        let line = text.lines().count();
+        let error = parse("mine.toml", &text).unwrap_err().to_string();
+        let rule = "must be a number from 0 on, is -1";
+        assert_eq!(error, format!("mine.toml:{line}: {limit} {rule}"));
+        let error = parse("mine.toml", &format!("{course}budget = 7\n")).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("mine.toml:{}: budget: ", line - 1)), "{error}");
     }
 }

@@ -1,4 +1,5 @@
-//! Black boxes of replicas that are killed with SIGKILL, and what `laconic postmortem` makes of them.
+//! Black boxes of replicas that are killed with SIGKILL, and what `laconic postmortem` makes of
+//! them.
 
 use std::fs;
 use std::io::Read;

@@ -1,5 +1,6 @@
 //! A thousand random clusters under loss, duplication, delays that reorder, copies that come up to
-//! half a minute late, partitions, crashes and clocks that differ: every one must stay safe and, once its faults are over, serve.
+//! half a minute late, partitions, crashes and clocks that differ: every one must stay safe and,
+//! once its faults are over, serve.
 //!
 //! A failing seed is printed; `SEED=n cargo test --test campaign` runs it alone, and
 //! `SEEDS=100000 cargo test --release --test campaign` is the slow campaign.
@@ -85,9 +86,9 @@ fn events(random: &mut RandomStream, replicas: usize) -> Vec<Event> {
 }
 
 /// The course's check holds a get against what its client last had acknowledged when the answer
-/// comes. Here messages may be seconds late, so a put of the same client, asked after the get, can be
-/// acknowledged before it: the get's older value is then right, and the history's check, which has
-/// passed, says so.
+/// comes. Here messages may be seconds late, so a put of the same client, asked after the get, can
+/// be acknowledged before it: the get's older value is then right, and the history's check, which
+/// has passed, says so.
 fn is_by_order_alone(incidents: &[Incident]) -> bool {
     incidents.iter().all(|incident| matches!(incident.what, Incorrect::WrongValue { .. }))
 }

@@ -111,7 +111,7 @@ fn what_is_built_in_is_listed() {
         assert!(text.out.contains(&format!("  {name} ")), "{name}: {}", text.out);
     }
     let crash = listed("scenarios").into_iter().find(|entry| entry["name"] == "crash-1").unwrap();
-    let file = fs::read_to_string("tests/scenarios/crash-1.json").unwrap();
+    let file = fs::read_to_string("scenarios/crash-1.json").unwrap();
     let scenario: Value = serde_json::from_str(&file).unwrap();
     assert_eq!(crash["events"], scenario["events"].as_array().unwrap().len());
     assert_eq!(crash["requests"], scenario["requests"]);
@@ -164,7 +164,7 @@ fn a_bad_scenario_is_refused_with_file_key_and_rule() {
 #[test]
 fn a_misspelt_key_is_named_with_the_nearest_and_refused_if_strict() {
     let desk = Desk::new();
-    let good = fs::read_to_string("tests/scenarios/simple-1.json").unwrap();
+    let good = fs::read_to_string("scenarios/simple-1.json").unwrap();
     let tests = good.find("\"tests\"").unwrap();
     let with = |keys: &str| good[..tests].to_owned() + keys + ", " + &good[tests..];
     for (keys, key, nearest) in [
@@ -246,7 +246,8 @@ fn a_folder_that_cannot_be_written_is_named() {
     desk.run("sim simple-2 --out file").assert_refused(4, &["file: ", "Not a directory"]);
 }
 
-/// What is wrong with a name is said before anything is done that takes its time or leaves something.
+/// What is wrong with a name is said before anything is done that takes its time or leaves
+/// something.
 #[test]
 fn all_names_are_tried_before_anything_runs() {
     let desk = Desk::new();
@@ -478,6 +479,31 @@ fn the_documents_show_what_the_program_prints() {
             let there = line.trim() == "..." || printed.contains(line);
             assert!(there, "{name}: not printed any more: {line}");
         }
+    }
+}
+
+/// The course's simulator takes thresholds in any order.
+#[test]
+fn thresholds_that_do_not_rise_are_a_warning_and_an_error_if_strict() {
+    let desk = Desk::new();
+    let good = fs::read_to_string("scenarios/simple-1.json").unwrap();
+    let mut scenario: Value = serde_json::from_str(&good).unwrap();
+    let failures = "/tests/benchmarks/failures";
+    for (thresholds, tier) in
+        [([0, 2, 2], "1 (full)"), ([1, 0, 2], "0 (bonus)"), ([0, 0, 0], "3 (none)")]
+    {
+        *scenario.pointer_mut(failures).unwrap() = thresholds.into();
+        desk.write("mine.json", scenario.to_string());
+        let [first, second, third] = thresholds;
+        let line = format!(
+            "laconic: mine.json: tests.benchmarks.failures: does not strictly rise: \
+             {first}, {second}, {third}"
+        );
+        let warned = desk.run("sim mine.json --seed 1");
+        let remedy = "the first that holds counts";
+        assert_eq!((warned.status, warned.err), (0, format!("{line} ({remedy})\n")));
+        assert!(warned.out.contains(&format!("  {tier:<12}failures: 0,")), "{}", warned.out);
+        desk.run("sim mine.json --seed 1 --strict").assert_refused(2, &[&line]);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tables of the documents are held to the code: knobs with their limits and values, scenarios and
-//! their keys, limits, environment, exit statuses, dependencies, causes; and every link leads to a file.
+//! their keys, limits, environment, exit statuses, dependencies, causes; and every link leads to a
+//! file.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -107,8 +107,8 @@ fn read_in_order(records: &[Record]) -> Vec<(Micros, Member, u64)> {
 fn read_one_datagram_from_each_ready_socket_in_the_order_of_ids() {
     let mut scenario = Scenario::load("simple-2").unwrap();
     scenario.requests = 5_000;
-    // Handling takes no time, so that all of one turn has one time; and the simulator wakes late, so
-    // that senders of two datagrams have sent both.
+    // Handling takes no time, so that all of one turn has one time; and the simulator wakes late,
+    // so that senders of two datagrams have sent both.
     let mut delays = Delays::none();
     delays.replica_wake_us = Quantiles::of(vec![1]).into();
     delays.simulator_wake_us = Quantiles::of(vec![100]).into();

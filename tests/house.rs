@@ -1,6 +1,6 @@
 //! The house's own rules, held by a test: who imports whom, how long a file may be, that what the
-//! code cites is there to be read, and that every rule of the protocol has a test. `UPDATE=1 cargo test
-//! --test house` writes the tests' names into `docs/rules.md`.
+//! code cites is there to be read, and that every rule of the protocol has a test. `UPDATE=1 cargo
+//! test --test house` writes the tests' names into `docs/rules.md`.
 
 mod circles;
 
@@ -79,6 +79,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Most lines of a source file.
 const MOST_LINES: usize = 520;
 
+/// Most columns of a line, in comments and strings too, which rustfmt leaves alone.
+const MOST_COLUMNS: usize = 100;
+
 fn house() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -117,16 +120,56 @@ fn module_of(path: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The modules of ours that a text names after `crate::`.
+/// The name at the start of a text.
+fn first_name(text: &str) -> &str {
+    let end = text.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// The items of a list in braces, which `text` begins within; lists within it are left out.
+fn items_of_braces(text: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut items) = (0, 0, Vec::new());
+    for (place, letter) in text.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            ',' | '}' if depth == 0 => {
+                items.push(text[start..place].trim());
+                start = place + 1;
+                if letter == '}' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    items
+}
+
+/// The modules of ours that a text names after `crate::`, one or several in braces.
 fn named(text: &str) -> BTreeSet<String> {
     let starts = text.match_indices("crate::").map(|(at, found)| &text[at + found.len()..]);
-    starts
-        .filter_map(|rest| {
-            let end = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
-            rest.get(..end.unwrap_or(rest.len())).map(str::to_owned)
-        })
-        .filter(|name| !name.is_empty())
-        .collect()
+    let names = starts.flat_map(|rest| match rest.strip_prefix('{') {
+        Some(list) => items_of_braces(list).into_iter().map(first_name).collect(),
+        None => vec![first_name(rest)],
+    });
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn imports_are_found_in_every_form_that_they_have() {
+    let cases: [(&str, &[&str]); 4] = [
+        ("use crate::raft::{Index, Term};", &["raft"]),
+        ("use crate::{kv, wire::{Datagram, encode}, raft::Term as T};", &["kv", "raft", "wire"]),
+        (
+            "use crate::{\n    sim::{a::{b, c}, d},\n    top,\n};\nuse std::{fs, io};",
+            &["sim", "top"],
+        ),
+        ("fn f(at: crate::clock::Clock) {}", &["clock"]),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(named(text).into_iter().collect::<Vec<_>>(), expected, "{text}");
+    }
 }
 
 #[test]
@@ -202,6 +245,23 @@ fn files_are_of_a_length_that_can_be_read() {
     for path in sources() {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
         assert!(lines <= MOST_LINES, "{}: {lines} lines", path.display());
+    }
+}
+
+/// Rows of tables cannot be broken.
+fn is_row_of_table(line: &str) -> bool {
+    line.matches(" | ").count() >= 3
+}
+
+#[test]
+fn lines_are_of_a_width_that_can_be_read() {
+    for path in files_below(&["src", "tests", "benches"]).into_iter().filter(|path| is_rust(path)) {
+        let text = fs::read_to_string(&path).unwrap();
+        for (place, line) in text.lines().enumerate().filter(|(_, line)| !is_row_of_table(line)) {
+            let columns = line.chars().count();
+            let place = place + 1;
+            assert!(columns <= MOST_COLUMNS, "{}:{place}: {columns} columns", path.display());
+        }
     }
 }
 

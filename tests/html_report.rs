@@ -1,5 +1,5 @@
-//! The report as HTML: one file that loads nothing, carries the numbers that JSON carries, and draws
-//! as many marks as they say.
+//! The report as HTML: one file that loads nothing, carries the numbers that JSON carries, and
+//! draws as many marks as they say.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -45,7 +45,7 @@ impl Runs {
     /// A run of more replicas than a small chart can number one by one.
     fn of_many_replicas() -> Runs {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let short = fs::read(project.join("tests/scenarios/short.json")).unwrap();
+        let short = fs::read(project.join("scenarios/short.json")).unwrap();
         let mut scenario: Value = serde_json::from_slice(&short).unwrap();
         scenario["replicas"] = json!(12);
         let folder = tempfile::tempdir().unwrap();

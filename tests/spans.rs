@@ -79,7 +79,7 @@ struct Run {
 impl Run {
     fn with(sampling: &str) -> Run {
         let folder = tempfile::tempdir().unwrap();
-        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/short.json");
+        let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/short.json");
         let mut command = Command::new(PROGRAM);
         command.arg("sim").arg(scenario).args(["--real", "--seed", "1", "--out", "run"]);
         command.env("LACONIC_SPANS", sampling).current_dir(folder.path());
@@ -99,7 +99,10 @@ impl Run {
         let lines = history.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let answered = lines.filter_map(|line| {
             let mid = line["mid"].as_str().unwrap().to_owned();
-            let is = |record: &Record| matches!(record.fact, Fact::Answered { request, .. } if request == request_id(&mid));
+            let asked = request_id(&mid);
+            let is = |record: &Record| {
+                matches!(record.fact, Fact::Answered { request, .. } if request == asked)
+            };
             let rank = self.records.iter().position(|records| records.iter().any(is))?;
             Some((rank, mid, line["operation"] == "put" && line["answer"] == "ok"))
         });

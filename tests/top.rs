@@ -1,6 +1,6 @@
-//! `laconic top` on what five replicas of a real run answered, one of them dead: golden screens, and
-//! what becomes of an answer that is none. `UPDATE=1 cargo test --features top --test top` rewrites the
-//! screens.
+//! `laconic top` on what five replicas of a real run answered, one of them dead: golden screens,
+//! and what becomes of an answer that is none. `UPDATE=1 cargo test --features top --test top`
+//! rewrites the screens.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;

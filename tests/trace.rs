@@ -205,8 +205,8 @@ impl Trace {
         }
     }
 
-    /// How far, in nanoseconds, the step of each request lies from the records of its handling, on the
-    /// track `spans` of process `pid`.
+    /// How far, in nanoseconds, the step of each request lies from the records of its handling, on
+    /// the track `spans` of process `pid`.
     fn distances(&self, pid: u64) -> Vec<u64> {
         let track = |name: &str| {
             let mut places = self.names.iter().filter(|(place, _)| place.0 == pid && place.1 > 0);
@@ -269,7 +269,8 @@ impl Trace {
             self.tracks.iter().filter(|(track, _)| self.names[&(track.0, 0)] == "clients");
         for (track, slices) in clients {
             for place in (0..slices.len()).filter(|place| slices[*place].name == "put ok") {
-                // The way to the replica is the first slice within the request's, the answer the last.
+                // The way to the replica is the first slice within the request's, the answer the
+                // last.
                 let put = (*track, place + 1);
                 assert_eq!(slices[put.1].name, "on its way");
                 let held = ["request", "wait", "batch", "message", "message", "answer"];
@@ -394,7 +395,7 @@ fn drops_partitions_copies_delays_and_clocks_that_drift_keep_the_rules_and_the_s
 
 #[test]
 fn a_real_run_keeps_the_rules_and_the_sum() {
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/short.json");
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/short.json");
     let kept = Kept::of(&format!("{} --real --seed 1", scenario.display()));
     kept.assert_accounts();
     let ends = kept.trace.ends_of("message");

@@ -126,8 +126,8 @@ fn second_oks_come_only_after_a_change_of_leader() {
     }
 }
 
-/// 800 requests a second, and the leader is killed in the middle: what the next leader owes, and what
-/// the others have held, is more than a socket holds.
+/// 800 requests a second, and the leader is killed in the middle: what the next leader owes, and
+/// what the others have held, is more than a socket holds.
 fn burst() -> Scenario {
     let mut scenario = scenario("crash-3");
     scenario.lifetime = Micros::from_seconds(10);

@@ -36,9 +36,10 @@ fn any_position() -> impl Strategy<Value = Position> {
 fn any_entry() -> impl Strategy<Value = Entry> {
     let text = ".{0,20}";
     (any::<u64>(), any::<bool>(), text, text, text).prop_map(|(term, empty, mid, key, value)| {
-        let command = match empty {
-            true => Arc::default(),
-            false => Command::put(Address(0x1D), &mid, &key, &value).encode(),
+        let command = if empty {
+            Arc::default()
+        } else {
+            Command::put(Address(0x1D), &mid, &key, &value).encode()
         };
         Entry { term, command }
     })
@@ -64,7 +65,10 @@ prop_compose! {
     ) -> Append {
         let (leader, promise) = (Member(leader), Micros(promise));
         let entries = entries.into();
-        Append { term, leader, round, cause, previous, commit, entries, promise, wants_answer, route, accepted }
+        Append {
+            term, leader, round, cause, previous, commit, entries, promise, wants_answer, route,
+            accepted,
+        }
     }
 }
 
@@ -195,11 +199,14 @@ proptest! {
         );
         prop_assert!(decode(&members(), bytes.as_bytes()).is_err(), "dst and leader are missing");
         let mid: Arc<str> = mid.into();
-        prop_assert_eq!(decode_bad_request(bytes.as_bytes()), Some(BadRequest { client, mid, put }));
+        let expected = BadRequest { client, mid, put };
+        prop_assert_eq!(decode_bad_request(bytes.as_bytes()), Some(expected));
     }
 
     #[test]
-    fn bytes_that_are_no_datagram_are_named_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn bytes_that_are_no_datagram_are_named_and_never_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
         prop_assert!(decode(&members(), &bytes).is_err());
     }
 }

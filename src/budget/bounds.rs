@@ -27,7 +27,8 @@ pub const fn others_needed(replicas: u64) -> u64 {
     replicas / 2
 }
 
-/// The fewest messages that commit a batch within `delays` one-way delays, f + ⌈f/(d−1)⌉ (design §3).
+/// The fewest messages that commit a batch within `delays` one-way delays, f + ⌈f/(d−1)⌉ (design
+/// §3).
 ///
 /// f others must each receive the entries, from the leader or passed on: the first time each of
 /// them does draws a tree of f edges below the leader. The last delay brings the leader the news,
@@ -154,21 +155,21 @@ impl Window {
 /// floor(D): messages that no placement of the batches can undercut, with failures noticed within T
 /// (design §6).
 ///
-/// Cut each leadership into windows of T. In each, every listener hears from the leader, and the leader
-/// hears from someone, or a failure in it could go unnoticed for longer than T. A batch is received
-/// by f others and acknowledged at least once, and those receptions count as hearing (a rotating
-/// quorum is the heartbeat). So a window in which b batches are sent costs at least
-/// g(b) = max(b·f, listeners) + max(b, 1), which for a whole cluster is max(b·f, n−1) + max(b, 1);
-/// a batch outside of all windows costs at least g = f + 1.
+/// Cut each leadership into windows of T. In each, every listener hears from the leader, and the
+/// leader hears from someone, or a failure in it could go unnoticed for longer than T. A batch is
+/// received by f others and acknowledged at least once, and those receptions count as hearing (a
+/// rotating quorum is the heartbeat). So a window in which b batches are sent costs at least g(b) =
+/// max(b·f, listeners) + max(b, 1), which for a whole cluster is max(b·f, n−1) + max(b, 1); a batch
+/// outside of all windows costs at least g = f + 1.
 ///
 /// How many batches a window holds is up to the clairvoyant, within two limits that hold for every
-/// plan: (1) arrivals a whose whole patience, from a to a + D, lies in a window are sent in it, so it
-/// holds at least [`fewest_batches`] of those; (2) all windows and the time between them hold
+/// plan: (1) arrivals a whose whole patience, from a to a + D, lies in a window are sent in it, so
+/// it holds at least [`fewest_batches`] of those; (2) all windows and the time between them hold
 /// together at least [`fewest_batches`] of all arrivals, B. As g rises, and rises by steps that do
 /// not shrink (it is a sum of two maxima of straight lines), the cheapest allowed division starts
 /// from (1) and adds what is missing to B where the next step costs least; f + 1 is the largest
-/// step there is. If W windows make up the whole span this is at least
-/// max(B·f, W·(n−1)) + max(B, W), the bound for the run as a whole.
+/// step there is. If W windows make up the whole span this is at least max(B·f, W·(n−1)) + max(B,
+/// W), the bound for the run as a whole.
 ///
 /// Delays are taken as nothing against T: a batch counts where it is sent.
 pub fn fewest_messages(demand: &Demand) -> u64 {
@@ -240,10 +241,10 @@ pub const fn textbook(commands: u64, span: Micros, replicas: u64) -> u64 {
 /// The fewest messages, on average, that bring `messages` to their receivers if each is lost with
 /// probability `loss`, independently.
 ///
-/// Whatever rule says when to send again and when to stop, it cannot foresee the fate of a message that
-/// is still to be sent. So by Wald's equation the mean number of arrivals is (1 − p) times the mean
-/// number of messages sent, and `messages` arrivals need messages/(1 − p) on average. If all are
-/// lost none suffices: infinity, unless none was needed.
+/// Whatever rule says when to send again and when to stop, it cannot foresee the fate of a message
+/// that is still to be sent. So by Wald's equation the mean number of arrivals is (1 − p) times the
+/// mean number of messages sent, and `messages` arrivals need messages/(1 − p) on average. If all
+/// are lost none suffices: infinity, unless none was needed.
 pub fn with_loss(messages: f64, loss: f64) -> f64 {
     if messages <= 0.0 {
         0.0

@@ -39,9 +39,10 @@ impl DifferenceRow {
     fn words(&self) -> String {
         let change = self.change();
         let before = self.before.unwrap_or_default();
-        match before == 0.0 {
-            true => format!("{} {change:+.0} (from none)", self.name),
-            false => format!("{} {change:+.0} ({:+.1} %)", self.name, change * 100.0 / before),
+        if before == 0.0 {
+            format!("{} {change:+.0} (from none)", self.name)
+        } else {
+            format!("{} {change:+.0} ({:+.1} %)", self.name, change * 100.0 / before)
         }
     }
 }
@@ -97,10 +98,8 @@ fn words(
     let by_cause: Vec<String> =
         changed.iter().filter(|row| row.name != "all").map(|row| row.words()).collect();
     if let Some(all) = causes.last() {
-        let by_cause = match by_cause.is_empty() {
-            true => "no cause changed".to_owned(),
-            false => by_cause.join(", "),
-        };
+        let by_cause =
+            if by_cause.is_empty() { "no cause changed".to_owned() } else { by_cause.join(", ") };
         words.push(format!("Messages: {by_cause}; {}.", all.words()));
     }
     let (one, other) = (&before.run, &after.run);

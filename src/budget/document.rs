@@ -127,7 +127,8 @@ fn headline(report: &BudgetReport) -> Vec<Block> {
     let mut blocks =
         vec![heading(&format!("Message budget of {}, seed {}", run.scenario, run.seed))];
     blocks.push(Block::Paragraph(format!(
-        "{} engine, {} timing, profile {}, {} replicas, {:.1} s: {} messages, {} bytes, {} puts in {} \
+        "{} engine, {} timing, profile {}, {} replicas, {:.1} s: {} messages, {} bytes, {} puts \
+         in {} \
          batches, {} reads, {} won, {:.3} s without a leader.",
         run.engine,
         run.timing,
@@ -185,9 +186,10 @@ fn floor_means(figure: &Figure) -> String {
     }
     let excess: Vec<String> =
         figure.excess.iter().map(|share| format!("{} {:+.2}", share.cause, share.value)).collect();
-    let beyond = match excess.is_empty() {
-        true => String::new(),
-        false => format!(" Beyond it: {}.", excess.join(", ")),
+    let beyond = if excess.is_empty() {
+        String::new()
+    } else {
+        format!(" Beyond it: {}.", excess.join(", "))
     };
     format!("{title}, floor: {floor_means}.{beyond}")
 }
@@ -259,22 +261,19 @@ fn findings(report: &BudgetReport) -> Vec<Block> {
         blocks.push(Block::Paragraph("Nothing to save.".to_owned()));
     }
     for finding in found {
-        let turn = match finding.changes.is_empty() {
-            true => String::new(),
-            false => {
-                let saving = finding.expected_saving;
-                format!(" Turn {}: saves about {saving:.0} messages.", changes(&finding.changes))
-            }
+        let turn = if finding.changes.is_empty() {
+            String::new()
+        } else {
+            let saving = finding.expected_saving;
+            format!(" Turn {}: saves about {saving:.0} messages.", changes(&finding.changes))
         };
         let numbers: Vec<String> = finding
             .numbers
             .iter()
             .map(|number| format!("{} {} {}", number.name, plain(number.value), number.unit))
             .collect();
-        let numbers = match numbers.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", numbers.join("; ")),
-        };
+        let numbers =
+            if numbers.is_empty() { String::new() } else { format!(" ({})", numbers.join("; ")) };
         let Finding { title, summary, .. } = finding;
         blocks.push(Block::List(vec![format!("{title}: {summary}.{numbers}{turn}")]));
     }
@@ -309,7 +308,8 @@ fn verification(report: &BudgetReport) -> Vec<Block> {
     let mut blocks = vec![
         heading("Verified by rerun"),
         Block::Paragraph(format!(
-            "{} runs in virtual time, seeds {first} on; as they were: {} messages, median latency {} us, \
+            "{} runs in virtual time, seeds {first} on; as they were: {} messages, median latency \
+             {} us, \
              {passed} passed. Saved, over seeds:",
             seeds.len(),
             spread(messages),
@@ -346,7 +346,8 @@ fn recommendation(verification: &Verification, recommended: Option<&Recommendati
     };
     let (before, saved) = (verification.messages.mean, row.seen.mean);
     format!(
-        "Recommended: {}. It saves {saved:.0} of {before:.0} messages ({:.1} %); {} of {} runs pass; \
+        "Recommended: {}. It saves {saved:.0} of {before:.0} messages ({:.1} %); {} of {} runs \
+         pass; \
          median latency {:.0} us instead of {:.0}.",
         changes(&row.changes),
         saved * 100.0 / before.max(1.0),
@@ -481,8 +482,9 @@ fn events(report: &BudgetReport) -> Vec<Block> {
         .iter()
         .map(|event| format!("{:.6} s: {}", event.at_us as f64 / 1e6, event.text));
     let items: Vec<String> = items.collect();
-    match items.is_empty() {
-        true => Vec::new(),
-        false => vec![heading("Elections and faults"), Block::List(items)],
+    if items.is_empty() {
+        Vec::new()
+    } else {
+        vec![heading("Elections and faults"), Block::List(items)]
     }
 }

@@ -85,9 +85,10 @@ fn all_messages(run: &RunData) -> u64 {
 }
 
 fn make<C: Check>(run: &RunData) -> Finding {
-    let found = match all_messages(run) < LEAST_MESSAGES {
-        true => Found::too_little(format!("fewer than {LEAST_MESSAGES} messages")),
-        false => C::check(run),
+    let found = if all_messages(run) < LEAST_MESSAGES {
+        Found::too_little(format!("fewer than {LEAST_MESSAGES} messages"))
+    } else {
+        C::check(run)
     };
     let Found { verdict, summary, numbers, changes, expected_saving } = found;
     let (name, title) = (C::NAME, C::TITLE);

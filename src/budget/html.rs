@@ -60,8 +60,8 @@ fn page(
     Ok([head, &difference, middle, &reports, tail].concat())
 }
 
-/// JSON as it may stand in an element: a "<" stands only within strings, where it may be written so,
-/// and no text can end the element.
+/// JSON as it may stand in an element: a "<" stands only within strings, where it may be written
+/// so, and no text can end the element.
 fn embedded(value: &impl Serialize) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string(value)?.replace('<', "\\u003c"))
 }

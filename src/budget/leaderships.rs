@@ -10,8 +10,8 @@ use super::message::{Hop, last_index};
 use crate::raft::{Cause, Event, Index, Member, MemberSet, Micros, Term, Why};
 use crate::record::{Fact, Record};
 
-/// Entries and batches of a leadership that are remembered behind its commit index: late answers still
-/// name them.
+/// Entries and batches of a leadership that are remembered behind its commit index: late answers
+/// still name them.
 const REMEMBERED: usize = 1 << 16;
 
 /// What is known of an entry.
@@ -298,8 +298,9 @@ impl Leaderships {
         PastLeaderships { spans: self.spans(end), arrivals: self.arrivals, batches: self.batches }
     }
 
-    /// The times in which one leader led and nobody died or was cut off: the leaderships, cut where somebody died or was cut off, and where the next one begins: a leader
-    /// that does not know yet that it is deposed leads no more.
+    /// The times in which one leader led and nobody died or was cut off: the leaderships, cut where
+    /// somebody died or was cut off, and where the next one begins: a leader that does not know yet
+    /// that it is deposed leads no more.
     fn spans(&self, end: Micros) -> Vec<LedSpan> {
         let mut spans = Vec::new();
         let mut leaderships = self.leaderships.values().peekable();

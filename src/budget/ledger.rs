@@ -13,7 +13,7 @@ use crate::raft::{Cause, Disposition, Kind, Member, MemberSet, Micros, To, Why};
 use crate::record::{Ends, Fact, Fate, MessageEnd, MessageId, Record};
 
 /// A message whose fate is not known after so long has none: no network of ours holds one back for
-/// a minute.
+/// a minute and a half.
 const FORGOTTEN_AFTER: Micros = Micros::from_seconds(90);
 
 /// What a record says of a message that its receiver took in.

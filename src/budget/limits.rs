@@ -1,5 +1,5 @@
-//! A budget as a contract: limits that a scenario or a profile states under `budget`, and what a run
-//! spent of them.
+//! A budget as a contract: limits that a scenario or a profile states under `budget`, and what a
+//! run spent of them.
 
 use serde::{Deserialize, Serialize};
 

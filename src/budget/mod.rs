@@ -11,9 +11,8 @@
 //! - the `evidence` that findings rest on;
 //!
 //! all of it as `run_data`; and makes of that a [`report::BudgetReport`]: `figures` against their
-//! floors ([`bounds`], pure arithmetic), `findings` with the knob to turn, `limits` that a scenario or
-//! a profile states.
-//! Terminal, Markdown, HTML and JSON show that one report.
+//! floors ([`bounds`], pure arithmetic), `findings` with the knob to turn, `limits` that a scenario
+//! or a profile states. Terminal, Markdown, HTML and JSON show that one report.
 //!
 //! Messages, floors, and what they assume are design §3 and §6; the floors' proofs stand beside
 //! them.

@@ -107,8 +107,8 @@ impl Phases {
         self.turn(record.at);
     }
 
-    /// Ends the account at `end`: the durations in the order of [`Phase::ALL`], and the time without
-    /// a leader, the start included.
+    /// Ends the account at `end`: the durations in the order of [`Phase::ALL`], and the time
+    /// without a leader, the start included.
     pub fn finish(mut self, end: Micros) -> ([Micros; 5], Micros) {
         self.durations[self.now as usize] += end.since(self.since);
         if let Some(since) = self.leaderless_since {

@@ -121,7 +121,8 @@ pub struct RunVerdict {
     pub interrupted: bool,
     /// The checks that it failed.
     pub failed_checks: Vec<String>,
-    /// The tier of each benchmark: 0 bonus, 1 full, 2 partial, 3 none; they count only if it passed.
+    /// The tier of each benchmark: 0 bonus, 1 full, 2 partial, 3 none; they count only if it
+    /// passed.
     pub tiers: Vec<(String, u8)>,
     /// Requests without an answer.
     pub unanswered: u64,
@@ -413,8 +414,8 @@ pub struct LimitRow {
 /// Messages one by one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SpaceTime {
-    /// Each `[sent_at_us, from, to, ended_at_us, lost, cause]`: the end is when the receiver took it
-    /// in or, if `lost` is 1, when and if it was last seen; `cause` counts in `causes`.
+    /// Each `[sent_at_us, from, to, ended_at_us, lost, cause]`: the end is when the receiver took
+    /// it in or, if `lost` is 1, when and if it was last seen; `cause` counts in `causes`.
     pub messages: Vec<(u64, u8, u8, u64, u8, u8)>,
     /// How many messages the run has beyond those.
     pub left_out: u64,

@@ -64,16 +64,18 @@ fn write_table(out: &mut String, table: &Table) {
         let mut text = String::new();
         for column in 0..columns {
             let (cell, width) = (cells[column], widths[column]);
-            text += &match column < table.left {
-                true => format!("  {cell:<width$}"),
-                false => format!("  {cell:>width$}"),
+            text += &if column < table.left {
+                format!("  {cell:<width$}")
+            } else {
+                format!("  {cell:>width$}")
             };
         }
         let text = if bar.is_empty() { text.trim_end() } else { &text };
         let color = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
-        *out += &match bar.is_empty() {
-            true => format!("{style}{text}{style:#}\n"),
-            false => format!("{style}{text}{style:#}  {color}{bar}{color:#}\n"),
+        *out += &if bar.is_empty() {
+            format!("{style}{text}{style:#}\n")
+        } else {
+            format!("{style}{text}{style:#}  {color}{bar}{color:#}\n")
         };
     };
     line(&table.head, Style::new().dimmed(), "");

@@ -43,7 +43,10 @@ pub struct BudgetArguments {
     #[arg(long)]
     verify: bool,
     /// How many seeds to verify on, from the run's own on
-    #[arg(long, value_name = "N", default_value_t = 10, requires = "verify", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(
+        long, value_name = "N", default_value_t = 10, requires = "verify",
+        value_parser = clap::value_parser!(u64).range(1..=10_000)
+    )]
     seeds: u64,
     /// How to tell it
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -202,8 +205,8 @@ fn read_facts(folder: &Path, problems: &mut Vec<String>) -> Result<(Value, RunIn
     Ok((run, facts))
 }
 
-/// Adds to `outcome`, of a run in `folder` that could not say how it ended, what its records know of
-/// that: the last time, and how many messages the simulator has counted.
+/// Adds to `outcome`, of a run in `folder` that could not say how it ended, what its records know
+/// of that: the last time, and how many messages the simulator has counted.
 fn complete(outcome: &mut Value, folder: &Path) -> Result<(), Failure> {
     let (mut ended_at, mut counted) = (Micros(0), 0);
     for record in RunRecords::open(folder).map_err(Failure::input)? {

@@ -36,10 +36,16 @@ Agreement: messages within 5 %, median latency within 25 %, the share of each
 kind and cause within 5 points. Exit status 1 if a scenario disagrees.")]
 pub struct CompareArguments {
     /// Seed of the first run, in both engines
-    #[arg(long, value_name = "N", default_value_t = 1, allow_hyphen_values = true, value_parser = parse_seed)]
+    #[arg(
+        long, value_name = "N", default_value_t = 1, allow_hyphen_values = true,
+        value_parser = parse_seed
+    )]
     seed: u64,
     /// Runs a scenario and engine; a real one takes 40 s
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    #[arg(
+        long, value_name = "N", default_value_t = 3,
+        value_parser = clap::value_parser!(u64).range(1..=100)
+    )]
     repeat: u64,
     /// Tuning profile
     #[arg(long, default_value = "course")]
@@ -88,7 +94,8 @@ pub fn run(arguments: &CompareArguments) -> Result<ExitStatus, Failure> {
             status = ExitStatus::CheckFailed;
         }
         print(&format!(
-            "{name:<14}{:>8.0}{:>9.0}{messages:>+7.1} %{:>11.0}{:>9.0}{median:>+7.1} %{share:>+9.1}\n",
+            "{name:<14}{:>8.0}{:>9.0}{messages:>+7.1} %{:>11.0}{:>9.0}\
+             {median:>+7.1} %{share:>+9.1}\n",
             real.messages, virtual_time.messages, real.median_us, virtual_time.median_us,
         ))?;
         if !agrees {

@@ -132,7 +132,8 @@ sense (a profile, filter, address or number that is none) ends it with status 2.
 Example:
   LACONIC_LOG=info laconic replica 4000 0000 0001 0002")]
 struct ReplicaArguments {
-    /// PORT ID OTHER_ID [OTHER_ID ...]: the simulator's UDP port for this replica, IDs of four hex digits
+    /// PORT ID OTHER_ID [OTHER_ID ...]: the simulator's UDP port for this replica, IDs of four hex
+    /// digits
     #[arg(value_name = "PORT ID OTHERS", allow_hyphen_values = true)]
     arguments: Vec<OsString>,
 }

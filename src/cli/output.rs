@@ -1,5 +1,5 @@
-//! Standard output, which a reader may close at any time, and files, whose names are tried before the
-//! work whose result they are to hold.
+//! Standard output, which a reader may close at any time, and files, whose names are tried before
+//! the work whose result they are to hold.
 
 use std::io::{self, Write};
 use std::path::Path;

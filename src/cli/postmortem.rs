@@ -54,10 +54,11 @@ pub fn run(arguments: &PostmortemArguments) -> Result<ExitStatus, Failure> {
 }
 
 fn text_of(postmortem: &Postmortem, json: bool) -> String {
-    match json {
+    if json {
         // Numbers, strings and lists of them always serialize.
-        true => serde_json::to_string(postmortem).unwrap_or_default() + "\n",
-        false => postmortem.to_string(),
+        serde_json::to_string(postmortem).unwrap_or_default() + "\n"
+    } else {
+        postmortem.to_string()
     }
 }
 
@@ -91,9 +92,10 @@ impl BoxEvidence {
         if let Some(path) = beside.iter().find(|path| path.is_file()) {
             evidence.add_simulator(path);
         }
-        match evidence.boxes.is_empty() {
-            true => Err(Failure::input(format!("{}: holds no black boxes", folder.display()))),
-            false => Ok(evidence),
+        if evidence.boxes.is_empty() {
+            Err(Failure::input(format!("{}: holds no black boxes", folder.display())))
+        } else {
+            Ok(evidence)
         }
     }
 

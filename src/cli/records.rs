@@ -17,11 +17,14 @@ const CHUNK_BYTES: usize = 1 << 16;
 Each line is an object: at_us (microseconds since the start of the run), source
 (a replica's rank, or \"simulator\"), fact, and what belongs to the fact:
   sent         to, n, kind, why, term, first, entries, bytes
-  received     from, n, kind, term, disposition
+  received     from, n, kind, why, term, disposition
   asked        client, request, operation
+  taken        client, request, index, term
+  refused      client, request, reason, bytes
   held         client, request
   answered     client, request, outcome, index, term
   garbage      reason, bytes
+  woken
   routed       from, to, n, fate, bytes
   killed       member, by_itself
   partitioned  majority (the ranks of that side; none: the partition ended)

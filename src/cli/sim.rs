@@ -60,7 +60,8 @@ pub struct SimArguments {
     /// Name of a scenario (simple-1 to advanced-4, large), a JSON file, or
     /// `all`: the course's seventeen
     scenario: String,
-    /// Refuse a scenario file with a key that nobody knows, instead of a warning
+    /// Refuse a scenario file with a key that nobody knows or thresholds that do not rise, instead
+    /// of a warning
     #[arg(long)]
     strict: bool,
     /// Run child processes over real UDP, by the wall clock
@@ -76,7 +77,10 @@ pub struct SimArguments {
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_seed)]
     seed: Option<u64>,
     /// Run this many seeds, from --seed on
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(
+        long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000)
+    )]
     repeat: u64,
     /// Tuning profile: course, textbook, eager, quiet, or a TOML file
     #[arg(long, default_value = "course")]
@@ -94,13 +98,19 @@ pub struct SimArguments {
     /// Draw the run there, as `laconic trace` does, for ui.perfetto.dev
     #[arg(long, value_name = "FILE.json", conflicts_with = "repeat")]
     trace: Option<PathBuf>,
-    /// Have each replica of a real run serve its metrics on a port of its own, and write a Prometheus
-    /// file-service-discovery file there that names them
-    #[arg(long, value_name = "DISCOVERY.json", requires = "real", conflicts_with_all = ["replica", "repeat"])]
+    /// Have each replica of a real run serve its metrics on a port of its own, and write a
+    /// Prometheus file-service-discovery file there that names them
+    #[arg(
+        long, value_name = "DISCOVERY.json", requires = "real",
+        conflicts_with_all = ["replica", "repeat"]
+    )]
     metrics: Option<PathBuf>,
     /// At the end of a real run let the replicas serve their last figures for so long; those that
     /// follow notice the end within an election timeout
-    #[arg(long, value_name = "SECONDS", requires = "metrics", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    #[arg(
+        long, value_name = "SECONDS", requires = "metrics", default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=86_400)
+    )]
     hold: u64,
     /// Write the metrics of a virtual run there as OpenMetrics text, for
     /// `promtool tsdb create-blocks-from openmetrics`
@@ -194,15 +204,14 @@ fn tell(arguments: &SimArguments, done: &Done) -> Result<ExitStatus, Failure> {
         let page = budget::html(std::slice::from_ref(report)).map_err(Failure::environment)?;
         write(path, &page)?;
     }
-    match arguments.json {
-        true => print(&json_line(done))?,
-        false => {
-            print(&RunReport(&done.outcome).to_string())?;
-            if let Some(report) = &done.budget {
-                print_styled(&budget::text(&budget::summary(report)))?;
-            }
-            print(&written(arguments))?;
+    if arguments.json {
+        print(&json_line(done))?;
+    } else {
+        print(&RunReport(&done.outcome).to_string())?;
+        if let Some(report) = &done.budget {
+            print_styled(&budget::text(&budget::summary(report)))?;
         }
+        print(&written(arguments))?;
     }
     if done.is_interrupted() {
         let seconds = done.outcome.conclusion.ended_at.as_seconds();
@@ -252,16 +261,21 @@ fn jobs(arguments: &SimArguments) -> Result<Vec<Job>, Failure> {
     let mut jobs = Vec::new();
     let drawn = RandomState::new().hash_one("seed") >> 32;
     for name in names {
-        let (scenario, unknown) = Scenario::load_noting(name).map_err(Failure::input)?;
-        match unknown.first().filter(|_| arguments.strict) {
-            Some(key) => return Err(Failure::input(key)),
-            None => unknown.iter().for_each(|key| eprintln!("laconic: {key} (ignored)")),
+        let (scenario, warnings) = Scenario::load_noting(name).map_err(Failure::input)?;
+        if let Some(warning) = warnings.first().filter(|_| arguments.strict) {
+            return Err(Failure::input(warning));
+        }
+        for warning in &warnings {
+            eprintln!("laconic: {warning} ({})", warning.remedy());
         }
         let first = arguments.seed.or(scenario.seed).unwrap_or(drawn);
         for seed in (0..arguments.repeat).map(|place| first.wrapping_add(place)) {
-            let folder = |out: &PathBuf| match several {
-                true => out.join(format!("{}-seed-{seed}", scenario.name)),
-                false => out.clone(),
+            let folder = |out: &PathBuf| {
+                if several {
+                    out.join(format!("{}-seed-{seed}", scenario.name))
+                } else {
+                    out.clone()
+                }
             };
             let out = arguments.out.as_ref().map(folder);
             jobs.push(Job { scenario: scenario.clone(), seed, out });

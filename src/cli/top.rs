@@ -26,7 +26,10 @@ pub struct TopArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "addresses")]
     discovery: Option<PathBuf>,
     /// Time between two looks, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    #[arg(
+        long, value_name = "MS", default_value_t = 1_000,
+        value_parser = clap::value_parser!(u64).range(100..=60_000)
+    )]
     interval_ms: u64,
 }
 

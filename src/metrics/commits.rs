@@ -14,8 +14,8 @@ use crate::raft::tuning::FanOut;
 use crate::raft::{Index, Micros, Tuning};
 use crate::record::{AnswerKind, RequestId};
 
-/// Most requests whose arrival is remembered, in each place: a bound on memory, far above what can be
-/// waiting.
+/// Most requests whose arrival is remembered, in each place: a bound on memory, far above what can
+/// be waiting.
 const MOST_WAITING: usize = 65_536;
 const OPERATIONS: [&str; 2] = ["get", "put"];
 const OUTCOMES: [AnswerKind; 3] = [AnswerKind::Ok, AnswerKind::Fail, AnswerKind::Redirect];
@@ -133,8 +133,6 @@ impl Waiting {
 /// A batch that is not committed.
 struct Batch {
     last: Index,
-    /// When its oldest entry was taken into the log.
-    oldest: Micros,
     sent: Micros,
 }
 
@@ -142,7 +140,6 @@ struct Batch {
 pub(super) struct Commits {
     batched: Observations,
     quorum: Observations,
-    total: Observations,
     entries: Observations,
     floor: Tally,
     /// What a batch must cost at the least.
@@ -161,7 +158,6 @@ impl Commits {
         Commits {
             batched: stage("batched"),
             quorum: stage("quorum"),
-            total: stage("total"),
             entries: exporter.histogram(&BATCH_ENTRIES, &[]),
             floor: exporter.counter(&COMMIT_FLOOR, &[]),
             floor_of_batch: 0,
@@ -200,7 +196,7 @@ impl Commits {
         self.entries.observe((last + 1).saturating_sub(first));
         self.floor.add(self.floor_of_batch);
         self.floor_sum += self.floor_of_batch;
-        self.under_way.push_back(Batch { last, oldest, sent: now });
+        self.under_way.push_back(Batch { last, sent: now });
     }
 
     fn drop_taken(&mut self, through: Index) {
@@ -211,7 +207,6 @@ impl Commits {
     pub fn on_committed(&mut self, now: Micros, through: Index) {
         while let Some(batch) = self.under_way.front().filter(|batch| batch.last <= through) {
             self.quorum.observe_duration(now.since(batch.sent));
-            self.total.observe_duration(now.since(batch.oldest));
             self.under_way.pop_front();
         }
     }
@@ -275,10 +270,9 @@ mod tests {
         commits.on_committed(Micros(70), 6);
         let text = exporter.handle().render();
         for sum in [
-            // 40 and 50, 20 and 10, and their sum.
+            // 40 and 50, 20 and 10.
             "laconic_commit_latency_seconds_sum{stage=\"batched\"} 0.00009\n",
             "laconic_commit_latency_seconds_sum{stage=\"quorum\"} 0.00003\n",
-            "laconic_commit_latency_seconds_sum{stage=\"total\"} 0.00012\n",
             "laconic_batch_entries_sum 5\n",
         ] {
             assert!(text.contains(sum), "{sum} in {text}");

@@ -9,9 +9,11 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 
 use super::family::{FAMILIES, Family, FamilyKind};
 use super::tally::{Observations, ObservationsReader, Tally, TallyReader};
+use crate::raft::Micros;
 
-/// Makes the series that values are exported to: once for each series, which is then kept. Gauges go straight to
-/// the library's recorder; counts and observations are read when somebody asks for them.
+/// Makes the series that values are exported to: once for each series, which is then kept. Gauges
+/// go straight to the library's recorder; counts and observations are read when somebody asks for
+/// them.
 pub(super) struct Exporter {
     recorder: PrometheusRecorder,
     exported: Arc<Exported>,
@@ -21,6 +23,8 @@ pub(super) struct Exporter {
 #[derive(Default)]
 struct Exported {
     counters: Mutex<Vec<(TallyReader, Counter)>>,
+    /// Counts of microseconds, exposed in seconds.
+    seconds: Mutex<Vec<(TallyReader, &'static Family)>>,
     /// Series of a family stand together.
     histograms: Mutex<Vec<ObservationsReader>>,
 }
@@ -52,6 +56,14 @@ impl Exporter {
         let tally = Tally::default();
         let counter = self.recorder.register_counter(&key(family, values), &METADATA);
         lock(&self.exported.counters).push((tally.reader(), counter));
+        tally
+    }
+
+    /// The one series of `family`, which has no labels; the tally counts microseconds. The
+    /// library's counters are whole numbers, so it is rendered here.
+    pub fn seconds_counter(&self, family: &'static Family) -> Tally {
+        let tally = Tally::default();
+        lock(&self.exported.seconds).push((tally.reader(), family));
         tally
     }
 
@@ -100,6 +112,11 @@ impl MetricsHandle {
             counter.absolute(tally.count());
         }
         let mut text = self.recorder.render();
+        for (tally, Family { name, help, .. }) in &*lock(&self.exported.seconds) {
+            let seconds = Micros(tally.count()).as_seconds();
+            let _ =
+                writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {seconds}\n");
+        }
         let mut family = "";
         for series in &*lock(&self.exported.histograms) {
             let Family { name, help, .. } = series.family();

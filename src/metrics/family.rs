@@ -85,29 +85,40 @@ macro_rules! families {
 
 families! {
     MESSAGES_SENT: Counter "laconic_messages_sent_total" [""] {"kind", "form", "cause", "peer"}
-        WithMessages &[], "Messages sent to a peer, by kind, form (own, relay, ack, reject) and the cause they are charged to; one to everyone counts once a receiver.";
-    MESSAGES_RECEIVED: Counter "laconic_messages_received_total" [""] {"kind", "form", "cause", "peer"}
-        WithMessages &[], "Messages taken in from a peer, by kind, form and the cause their sender charged them to.";
+        WithMessages &[], "Messages sent to a peer, by kind, form (own, relay, ack, reject) and \
+                           the cause they are charged to; one to everyone counts once a receiver.";
+    MESSAGES_RECEIVED: Counter "laconic_messages_received_total" [""]
+        {"kind", "form", "cause", "peer"}
+        WithMessages &[], "Messages taken in from a peer, by kind, form and the cause their \
+                           sender charged them to.";
     SENT_BYTES: Counter "laconic_sent_bytes_total" ["bytes"] {"kind", "form", "cause", "peer"}
-        WithMessages &[], "Bytes of the datagrams of messages sent; one to everyone counts once a receiver.";
+        WithMessages &[], "Bytes of the datagrams of messages sent; one to everyone counts once a \
+                           receiver.";
     MESSAGES_HANDLED: Counter "laconic_messages_handled_total" [""] {"disposition"}
         Always &[], "Messages taken in, by what came of them.";
     DATAGRAMS_DROPPED: Counter "laconic_datagrams_dropped_total" [""] {"reason"}
         Always &[], "Datagrams that could not be used, by reason.";
     CLIENT_REQUESTS: Counter "laconic_client_requests_total" [""] {"operation", "outcome"}
-        Always &[], "Requests of clients that were answered, by operation and outcome; a put answered ok is a committed put.";
+        Always &[], "Requests of clients that were answered, by operation and outcome; a put \
+                     answered ok is a committed put.";
     REQUESTS_HELD: Counter "laconic_client_requests_held_total" [""] {}
-        Always &[], "Times that a request had to be kept until a leader is known, or until it may be answered.";
-    REQUEST_DURATION: Histogram "laconic_client_request_duration_seconds" ["seconds"] {"operation", "outcome"}
+        Always &[], "Times that a request had to be kept until a leader is known, or until it may \
+                     be answered.";
+    REQUEST_DURATION: Histogram "laconic_client_request_duration_seconds" ["seconds"]
+        {"operation", "outcome"}
         Always &SECONDS, "Time from a request's arrival at this replica to its answer.";
     COMMIT_LATENCY: Histogram "laconic_commit_latency_seconds" ["seconds"] {"stage"}
-        Always &SECONDS, "One observation a batch that this leader committed, of its oldest entry: batched (log to send), quorum (send to commit, when it is applied and answered too), total.";
+        Always &SECONDS, "One observation a batch that this leader committed, of its oldest \
+                          entry: batched (log to send), quorum (send to commit, when it is \
+                          applied and answered too).";
     BATCH_ENTRIES: Histogram "laconic_batch_entries" [""] {}
         Always &ENTRIES, "Entries of each batch that this leader sent.";
     ELECTIONS: Counter "laconic_elections_total" [""] {"outcome"}
-        Always &[], "Candidacies of this replica that are over: won, lost (votes were asked for), or given_up (only pre-votes).";
+        Always &[], "Candidacies of this replica that are over: won, lost (votes were asked for), \
+                     or given_up (only pre-votes).";
     LEADER_CHANGES: Counter "laconic_leader_changes_total" [""] {}
-        Always &[], "Times that this replica learned of another leader than the one before, the first included.";
+        Always &[], "Times that this replica learned of another leader than the one before, the \
+                     first included.";
     STEPPED_DOWN: Counter "laconic_leaderships_ended_total" [""] {"reason"}
         Always &[], "Leaderships that this replica lost, by reason.";
     RESEND_TIMEOUTS: Counter "laconic_resend_timeouts_total" [""] {"peer"}
@@ -115,11 +126,12 @@ families! {
     TRUNCATED_ENTRIES: Counter "laconic_truncated_entries_total" [""] {}
         Always &[], "Entries dropped from the log at a conflict of terms.";
     COMMIT_FLOOR: Counter "laconic_commit_floor_messages_total" [""] {}
-        Always &[], "Fewest messages that could have committed the batches of this leader, f + ceil(f / (d - 1)) each, at the delays d of its fan-out.";
-    LEADERLESS: Gauge "laconic_leaderless_seconds" ["seconds"] {}
+        Always &[], "Fewest messages that could have committed the batches of this leader, f + \
+                     ceil(f / (d - 1)) each, at the delays d of its fan-out.";
+    LEADERLESS: Counter "laconic_leaderless_seconds_total" ["seconds"] {}
         Always &[], "Time since start in which this replica knew no live leader.";
-    UPTIME: Gauge "laconic_uptime_seconds" ["seconds"] {}
-        Always &[], "Time since start.";
+    START_TIME: Gauge "process_start_time_seconds" ["seconds"] {}
+        Always &[], "Start of this replica, in seconds since the Unix epoch.";
     ROLE: Gauge "laconic_role" [""] {"role"}
         Always &[], "1 for the role that this replica has, else 0.";
     LEADER: Gauge "laconic_leader" [""] {"leader"}
@@ -135,9 +147,11 @@ families! {
     PEER_LAG: Gauge "laconic_peer_lag_entries" [""] {"peer"}
         Always &[], "Entries that a follower is not known to hold; 0 unless this replica leads.";
     PEER_ROUND_TRIP: Gauge "laconic_peer_round_trip_seconds" ["seconds"] {"peer"}
-        Always &[], "Smoothed time from the start of a round to a follower's answer (RFC 6298); 0 while not known.";
+        Always &[], "Smoothed time from the start of a round to a follower's answer (RFC 6298); 0 \
+                     while not known.";
     PEER_LOSS: Gauge "laconic_peer_loss_ratio" ["ratio"] {"peer"}
-        Always &[], "Estimated share of messages lost on the way to a follower and back; 0 unless this replica leads.";
+        Always &[], "Estimated share of messages lost on the way to a follower and back; 0 unless \
+                     this replica leads.";
     LEASE_REMAINING: Gauge "laconic_lease_remaining_seconds" ["seconds"] {}
         Always &[], "For how long this leader may still read without asking; 0 without a lease.";
     TUNING: Gauge "laconic_tuning" [""] {"knob"}
@@ -145,19 +159,22 @@ families! {
     TUNING_CHOICE: Gauge "laconic_tuning_choice" [""] {"knob", "choice"}
         Always &[], "1 for the choice in force of each knob that names one.";
     MESSAGES_PER_COMMIT: Gauge "laconic_messages_per_commit" [""] {}
-        Always &[], "Messages that this replica sent and took in while it led, for each put that it answered ok; 0 before the first.";
+        Always &[], "Messages that this replica sent and took in while it led, for each put that \
+                     it answered ok; 0 before the first.";
     MESSAGES_PER_COMMIT_FLOOR: Gauge "laconic_messages_per_commit_floor" [""] {}
         Always &[], "The same for laconic_commit_floor_messages_total.";
     MESSAGES_PER_READ: Gauge "laconic_messages_per_read" [""] {}
-        Always &[], "Messages that asked for leadership and their answers, for each get that this replica answered ok; 0 before the first.";
-    MESSAGES_PER_READ_FLOOR: Gauge "laconic_messages_per_read_floor" [""] {}
-        Always &[], "Fewest messages per read can cost: none under a lease that other messages renew.";
+        Always &[], "Messages that asked for leadership and their answers, for each get that this \
+                     replica answered ok; 0 before the first.";
     BUDGET_SPENT: Gauge "laconic_budget_spent" [""] {"limit"}
-        Always &[], "What this replica, while it led, spent of each limit that it can see: messages per commit, a read and an idle second, and seconds without a leader.";
+        Always &[], "What this replica, while it led, spent of each limit that it can see: \
+                     messages per commit, a read and an idle second, and seconds without a leader.";
     BUDGET_ALLOWED: Gauge "laconic_budget_allowed" [""] {"limit"}
-        WithBudget &[], "What the profile allows, by limit; times in seconds. Latencies are held against laconic_client_request_duration_seconds.";
+        WithBudget &[], "What the profile allows, by limit; times in seconds. Latencies are held \
+                         against laconic_client_request_duration_seconds.";
     TELEMETRY_COST: Gauge "laconic_telemetry_message_seconds" ["seconds"] {}
-        Always &[], "Time that recording takes for each message between replicas, from a sample of the records; 0 in virtual time.";
+        Always &[], "Time that recording takes for each message between replicas, from a sample \
+                     of the records; 0 in virtual time.";
     REPLICAS: Gauge "laconic_replicas" [""] {}
         Always &[], "Members of the cluster.";
     BUILD_INFO: Gauge "laconic_build_info" [""] {"version"}
@@ -188,7 +205,9 @@ mod tests {
         for family in FAMILIES {
             let name = family.name;
             assert!(names.insert(name), "{name} is declared twice");
-            assert!(name.starts_with("laconic_"), "{name}");
+            // The one name that is everybody's.
+            let ours = name.starts_with("laconic_") || name == START_TIME.name;
+            assert!(ours, "{name}");
             let stem = name.strip_suffix("_total");
             assert_eq!(stem.is_some(), family.kind == FamilyKind::Counter, "{name}");
             let unit = format!("_{}", family.unit);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::exporter::Exporter;
 use super::family::{
     APPLIED_INDEX, BUDGET_ALLOWED, BUILD_INFO, COMMIT_INDEX, LAST_INDEX, LEADER, LEASE_REMAINING,
-    PEER_LAG, PEER_LOSS, PEER_ROUND_TRIP, REPLICAS, ROLE, TERM, TUNING, TUNING_CHOICE, UPTIME,
+    PEER_LAG, PEER_LOSS, PEER_ROUND_TRIP, REPLICAS, ROLE, TERM, TUNING, TUNING_CHOICE,
 };
 use crate::budget::Limits;
 use crate::raft::{Member, Micros, RoleName, Tuning};
@@ -31,7 +31,6 @@ struct Peer {
 
 /// The gauges of a replica's state.
 pub(super) struct StateGauges {
-    uptime: Gauge,
     roles: [Gauge; ROLES.len()],
     term: Gauge,
     commit: Gauge,
@@ -62,7 +61,6 @@ impl StateGauges {
         let leader =
             |member: Member| exporter.gauge(&LEADER, &[&members.address(member).to_string()]);
         StateGauges {
-            uptime: plain(&UPTIME),
             roles: ROLES.map(|role| exporter.gauge(&ROLE, &[role.name()])),
             term: plain(&TERM),
             commit: plain(&COMMIT_INDEX),
@@ -77,7 +75,6 @@ impl StateGauges {
     /// Sets all to the state of `replica` at `now`.
     pub fn publish(&self, now: Micros, replica: &Replica) {
         let status = replica.status();
-        self.uptime.set(now.as_seconds());
         for (role, gauge) in ROLES.iter().zip(&self.roles) {
             gauge.set(f64::from(u8::from(*role == status.role)));
         }

@@ -37,7 +37,9 @@ impl OpenMetrics {
     /// `replica` takes part; call in the order of ranks.
     pub fn join(&mut self, replica: &Replica) {
         let (members, tuning) = (replica.members(), replica.raft().tuning());
-        self.replicas.push((members.clone(), MetricsSink::new(members, tuning, &self.limits)));
+        let sink = MetricsSink::new(members, tuning, &self.limits);
+        sink.publish_start(EPOCH_SECONDS as f64);
+        self.replicas.push((members.clone(), sink));
     }
 
     /// Takes a sample of `replica`, whose own clock shows `local` when the run's shows `now`.

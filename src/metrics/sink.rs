@@ -7,7 +7,7 @@ use super::elections::Elections;
 use super::exporter::{Exporter, MetricsHandle};
 use super::family::{
     BUDGET_SPENT, LEADERLESS, MESSAGES_PER_COMMIT, MESSAGES_PER_COMMIT_FLOOR, MESSAGES_PER_READ,
-    MESSAGES_PER_READ_FLOOR, RESEND_TIMEOUTS, TELEMETRY_COST, TRUNCATED_ENTRIES,
+    RESEND_TIMEOUTS, START_TIME, TELEMETRY_COST, TRUNCATED_ENTRIES,
 };
 use super::gauges::{StateGauges, TuningGauges, publish_limits, ratio};
 use super::tally::Tally;
@@ -58,6 +58,11 @@ impl MetricsSink {
             members: members.clone(),
             exporter,
         }
+    }
+
+    /// The replica started at `unix_seconds`.
+    pub fn publish_start(&self, unix_seconds: f64) {
+        self.exporter.gauge(&START_TIME, &[]).set(unix_seconds);
     }
 
     /// What renders all that has been told, from any thread.
@@ -147,7 +152,8 @@ impl Sink for MetricsSink {
 
 /// What a commit and a read cost this leader, beside the floors and the budget.
 struct CostGauges {
-    leaderless: Gauge,
+    /// In microseconds.
+    leaderless: Tally,
     a_commit: Gauge,
     a_commit_floor: Gauge,
     a_read: Gauge,
@@ -160,11 +166,10 @@ struct CostGauges {
 
 impl CostGauges {
     fn new(exporter: &Exporter) -> CostGauges {
-        exporter.gauge(&MESSAGES_PER_READ_FLOOR, &[]).set(0.0);
         let plain = |family| exporter.gauge(family, &[]);
         let spent = |limit| exporter.gauge(&BUDGET_SPENT, &[limit]);
         CostGauges {
-            leaderless: plain(&LEADERLESS),
+            leaderless: exporter.seconds_counter(&LEADERLESS),
             a_commit: plain(&MESSAGES_PER_COMMIT),
             a_commit_floor: plain(&MESSAGES_PER_COMMIT_FLOOR),
             a_read: plain(&MESSAGES_PER_READ),
@@ -177,7 +182,7 @@ impl CostGauges {
     }
 
     fn publish(
-        &self,
+        &mut self,
         now: Micros,
         traffic: &Traffic,
         requests: &Requests,
@@ -187,14 +192,14 @@ impl CostGauges {
         let seen = &traffic.seen;
         let a_commit = ratio(seen.leading as f64, requests.writes);
         let a_read = ratio(seen.for_reads as f64, requests.reads);
-        let leaderless = elections.leaderless(now).as_seconds();
-        self.leaderless.set(leaderless);
+        let leaderless = elections.leaderless(now);
+        self.leaderless.add(leaderless.0.saturating_sub(self.leaderless.reader().count()));
         self.a_commit.set(a_commit);
         self.a_commit_floor.set(ratio(commits.floor_sum as f64, requests.writes));
         self.a_read.set(a_read);
         self.spent_a_commit.set(a_commit);
         self.spent_a_read.set(a_read);
         self.spent_idle.set(seen.idle_messages_per_second());
-        self.spent_leaderless.set(leaderless);
+        self.spent_leaderless.set(leaderless.as_seconds());
     }
 }

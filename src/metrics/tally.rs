@@ -1,7 +1,7 @@
 //! What one thread tells and any other reads. The fold over records is one thread's, so counting is
-//! a load, an addition and a store; a counter that several threads may tell takes a locked addition,
-//! and a histogram that they may tell keeps each observation until somebody folds it in: together
-//! three times as much for a record of a replica (`cargo bench --bench metrics`).
+//! a load, an addition and a store; a counter that several threads may tell takes a locked
+//! addition, and a histogram that they may tell keeps each observation until somebody folds it in:
+//! together three times as much for a record of a replica (`cargo bench --bench metrics`).
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -116,7 +116,8 @@ impl ObservationsReader {
         self.buckets.family
     }
 
-    /// Appends the series in Prometheus's text format: each bucket with all below it, sum and count.
+    /// Appends the series in Prometheus's text format: each bucket with all below it, sum and
+    /// count.
     pub fn render(&self, text: &mut String) {
         let ObservationsReader { labels, buckets } = self;
         let family = buckets.family;
@@ -161,15 +162,15 @@ mod tests {
 
     #[test]
     fn durations_are_told_in_seconds() {
-        let mut total = Observations::new(&COMMIT_LATENCY);
-        [50, 51, 10_000_001].into_iter().for_each(|us| total.observe_duration(Micros(us)));
-        let text = rendered(&total, "stage=\"total\"");
+        let mut quorum = Observations::new(&COMMIT_LATENCY);
+        [50, 51, 10_000_001].into_iter().for_each(|us| quorum.observe_duration(Micros(us)));
+        let text = rendered(&quorum, "stage=\"quorum\"");
         let name = "laconic_commit_latency_seconds";
         for (bound, count) in [("0.00005", 1), ("0.0001", 2), ("10", 2), ("+Inf", 3)] {
-            let line = format!("{name}_bucket{{stage=\"total\",le=\"{bound}\"}} {count}\n");
+            let line = format!("{name}_bucket{{stage=\"quorum\",le=\"{bound}\"}} {count}\n");
             assert!(text.contains(&line), "{text}");
         }
-        let ends = ["_sum", "_count"].map(|end| format!("{name}{end}{{stage=\"total\"}}"));
+        let ends = ["_sum", "_count"].map(|end| format!("{name}{end}{{stage=\"quorum\"}}"));
         assert!(text.ends_with(&format!("{} 10.000102\n{} 3\n", ends[0], ends[1])), "{text}");
     }
 

@@ -65,8 +65,8 @@ impl Core {
         MemberSet(((1u64 << self.count) - 1) as u32 & !MemberSet::only(self.me).0)
     }
 
-    /// How long to wait for an answer of `member` to what visits `hops` members in a row: by its own
-    /// round trip, so that neither a long way nor a slow network is taken for silence.
+    /// How long to wait for an answer of `member` to what visits `hops` members in a row: by its
+    /// own round trip, so that neither a long way nor a slow network is taken for silence.
     pub fn resend_timeout(&self, member: Member, hops: usize) -> Micros {
         let fixed = self.tuning.resend_timeout();
         let trip = &self.round_trips[member.rank()];

@@ -7,7 +7,8 @@ use super::message::{Cause, Message, Position, PreVote, PreVoteReply, Vote, Vote
 use super::role::{Campaign, Role};
 use super::types::{Member, MemberSet, Micros};
 
-/// How often those are asked again who have not answered, as long as nobody has: nobody may be there.
+/// How often those are asked again who have not answered, as long as nobody has: nobody may be
+/// there.
 const MOST_RETRIES_IN_SILENCE: u8 = 3;
 /// How often if somebody has: then loss may be what keeps the others silent.
 const MOST_RETRIES: u8 = 4;
@@ -37,8 +38,8 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
     }
 }
 
-/// Who is asked first. Where batches go to everyone, so do campaigns, as in the paper; where they go
-/// to a quorum, f are asked, and the others only if these do not answer: 2f messages instead of
+/// Who is asked first. Where batches go to everyone, so do campaigns, as in the paper; where they
+/// go to a quorum, f are asked, and the others only if these do not answer: 2f messages instead of
 /// 2(n-1). They are the next in rank, without the leader just given up.
 fn first_asked(core: &Core) -> MemberSet {
     if !core.tuning.fan_out.is_to_a_quorum() {
@@ -136,8 +137,8 @@ pub(super) fn on_pre_vote(
     Disposition::Rejected
 }
 
-/// Of two that ask at the same time one must go on (rule R25): the one with the longer log, then the
-/// one of the lower rank. It refuses the other while it is asking itself.
+/// Of two that ask at the same time one must go on (rule R25): the one with the longer log, then
+/// the one of the lower rank. It refuses the other while it is asking itself.
 fn stands_before(role: &Role, core: &Core, other: Member, last: Position) -> bool {
     match role {
         Role::PreCandidate(campaign) => {

@@ -105,8 +105,8 @@ fn pass_on(context: &mut Context<'_>, append: Append) {
 }
 
 /// The acknowledgement waits for the end of the drain, and is one with that of the other appends in
-/// it: for the newest round, of all that any of them has checked. Appends of one term agree with one
-/// log, the leader's, so what they have checked adds up (rule R13).
+/// it: for the newest round, of all that any of them has checked. Appends of one term agree with
+/// one log, the leader's, so what they have checked adds up (rule R13).
 fn owe(context: &mut Context<'_>, reply: AppendReply) {
     let owed = context.core.owed.get_or_insert(reply);
     let through = owed.through.max(reply.through);

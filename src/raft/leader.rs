@@ -204,8 +204,9 @@ impl Leader {
         core.others().iter().filter(|member| self.progress[member.rank()].is_healthy()).collect()
     }
 
-    /// Those of them who answer in time (rule R26): within twice the round trip of the f-th fastest,
-    /// and half of what a round trip usually takes. There are always f, if f can be counted on.
+    /// Those of them who answer in time (rule R26): within twice the round trip of the f-th
+    /// fastest, and half of what a round trip usually takes. There are always f, if f can be
+    /// counted on.
     pub fn prompt(&self, core: &Core) -> MemberSet {
         let healthy = self.healthy(core);
         let trip = |member: Member| core.round_trips[member.rank()].smoothed();

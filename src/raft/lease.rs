@@ -1,5 +1,5 @@
-//! What a leader knows of its quorum as a whole: whether it is in touch with it, and how long it may
-//! read without asking (rules R6, R7 to R9, R23).
+//! What a leader knows of its quorum as a whole: whether it is in touch with it, and how long it
+//! may read without asking (rules R6, R7 to R9, R23).
 
 use super::types::{Micros, Round};
 
@@ -38,8 +38,8 @@ impl Lease {
         }
     }
 
-    /// Promises asked for before `next` may be shorter than those of a new tuning: no lease before a
-    /// quorum has answered that round or a later one.
+    /// Promises asked for before `next` may be shorter than those of a new tuning: no lease before
+    /// a quorum has answered that round or a later one.
     pub fn suspend(&mut self, next: Round) {
         self.valid_from = next;
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::message::{Hint, Position};
 use super::types::{Entry, Index, Term};
 
-/// Most bytes that an encoding may add to an entry's command: a term of 20 digits, brackets, commas,
-/// and a word for the empty command.
+/// Most bytes that an encoding may add to an entry's command: a term of 20 digits, brackets,
+/// commas, and a word for the empty command.
 pub const ENTRY_FRAMING_BYTES: usize = 28;
 
 /// The log: entries from index 1 on, none ever discarded (no compaction).

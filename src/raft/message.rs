@@ -271,7 +271,8 @@ pub struct Append {
     pub commit: Index,
     /// Entries from `previous.index + 1` on. Empty: a heartbeat, a confirmation or a probe.
     pub entries: Arc<[Entry]>,
-    /// For how long whoever accepts this will neither vote nor campaign (rule R8). Zero: not at all.
+    /// For how long whoever accepts this will neither vote nor campaign (rule R8). Zero: not at
+    /// all.
     pub promise: Micros,
     /// Whether the last hop shall answer; refusals are answered always (rule R15).
     pub wants_answer: bool,

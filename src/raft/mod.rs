@@ -23,25 +23,26 @@
 //! (dissertation §9.6): would you vote for me? Only with a quorum of yeses does it enter a new term
 //! and ask for votes, so a replica that comes back from a partition disturbs nobody. A vote goes to
 //! whoever's log is at least as up to date, by last term, then last index (§5.4.1). Before all that
-//! stands the *promise* (rule R7): whoever accepted an append neither votes, pre-votes nor campaigns
-//! for as long as the append asked, and nothing but time ends that; a request that is refused for
-//! it raises no term. Who refuses a pre-vote because its own log is longer stands soon (R18), one
-//! after the other, and whoever has said yes to another lets it try first (R25). Where batches go to
-//! a quorum, campaigns ask f members first, and the others only if these do not answer.
+//! stands the *promise* (rule R7): whoever accepted an append neither votes, pre-votes nor
+//! campaigns for as long as the append asked, and nothing but time ends that; a request that is
+//! refused for it raises no term. Who refuses a pre-vote because its own log is longer stands soon
+//! (R18), one after the other, and whoever has said yes to another lets it try first (R25). Where
+//! batches go to a quorum, campaigns ask f members first, and the others only if these do not
+//! answer.
 //!
 //! **Opening a term** (§8). A new leader appends an empty entry. It travels with the first
 //! heartbeat, to everyone directly. Until it is committed nothing is read.
 //!
 //! **Replication** (§5.3). Proposals wait for the end of the drain that brought them, or for the
 //! linger, and go out as a batch by the fan-out in force: to everyone (`broadcast`, `star`), to f
-//! followers (`thrifty`), or along f followers, the last of whom acknowledges for all (`chain`, R14).
-//! In the latter two the quorum rotates: it is the f that have gone longest without hearing, and
-//! the append carries all that they lack (R17), so under load everyone is reached, caught up and
-//! kept calm without a message of its own. Every append is a *round* with a number (R9); answers
-//! name the round, and who accepted it (R13), so late and doubled answers are harmless. A round that
-//! is no newer than one heard before renews nothing (R21). The quorum is chosen among those that
-//! answer in time: each follower's round trip is measured, and who takes more than twice that of the
-//! f-th fastest is kept up by appends that nobody waits for (R26).
+//! followers (`thrifty`), or along f followers, the last of whom acknowledges for all (`chain`,
+//! R14). In the latter two the quorum rotates: it is the f that have gone longest without hearing,
+//! and the append carries all that they lack (R17), so under load everyone is reached, caught up
+//! and kept calm without a message of its own. Every append is a *round* with a number (R9);
+//! answers name the round, and who accepted it (R13), so late and doubled answers are harmless. A
+//! round that is no newer than one heard before renews nothing (R21). The quorum is chosen among
+//! those that answer in time: each follower's round trip is measured, and who takes more than twice
+//! that of the f-th fastest is kept up by appends that nobody waits for (R26).
 //!
 //! **Commit** (§5.3, §5.4.2). What f others hold is committed, if it ends in an entry of the
 //! leader's own term. The commit index rides on the next append. A follower commits only what the
@@ -55,22 +56,22 @@
 //! can be counted on, the oldest batch is sent again at a steady rate: whoever answers is needed.
 //! A quorum is out of touch (R6) only if f members that answer in time were asked (R23).
 //!
-//! **Heartbeats and leases.** A follower that was not addressed for an interval gets an empty append.
-//! As many as needed are asked to answer, which renews check-quorum (a leader that hears from no
-//! quorum for an election timeout steps down, dissertation §6.2) and the lease: while a quorum's
-//! promises, counted from when the *leader* began the round, less a margin, hold, no one else can
-//! have become leader, and reads cost no message. Without a lease a read waits for one round that
-//! begins after it came, shared with all others that wait (ReadIndex, dissertation §6.4). Leases
-//! rest on clocks whose rates differ by less than the margin.
+//! **Heartbeats and leases.** A follower that was not addressed for an interval gets an empty
+//! append. As many as needed are asked to answer, which renews check-quorum (a leader that hears
+//! from no quorum for an election timeout steps down, dissertation §6.2) and the lease: while a
+//! quorum's promises, counted from when the *leader* began the round, less a margin, hold, no one
+//! else can have become leader, and reads cost no message. Without a lease a read waits for one
+//! round that begins after it came, shared with all others that wait (ReadIndex, dissertation
+//! §6.4). Leases rest on clocks whose rates differ by less than the margin.
 //!
 //! # What is left out
 //!
 //! Persistence and restarts: an ID lives for one process life, and a replica that restarts under
 //! its old ID has forgotten its vote and its promises (R20). The leader that knew it never sends
-//! it entries or counts it again in its term, but a new election would: do not restart one. A durable log
-//! would add an output that must be done before the sends that depend on it. Log compaction and
-//! snapshots: the log is kept whole in memory. Membership change: the cluster is what it was
-//! started as.
+//! it entries or counts it again in its term, but a new election would: do not restart one. A
+//! durable log would add an output that must be done before the sends that depend on it. Log
+//! compaction and snapshots: the log is kept whole in memory. Membership change: the cluster is
+//! what it was started as.
 
 mod answers;
 mod core;

@@ -134,9 +134,9 @@ impl Leader {
         self.expect_answers(context.core, context.now, round, asked);
     }
 
-    /// `asked` were asked to answer rounds from `first` on. A quorum owes an answer from then on only
-    /// if f of them can be counted on to give it in time (rule R23): what is sent to the dead starts
-    /// nothing.
+    /// `asked` were asked to answer rounds from `first` on. A quorum owes an answer from then on
+    /// only if f of them can be counted on to give it in time (rule R23): what is sent to the dead
+    /// starts nothing.
     pub fn expect_answers(&mut self, core: &Core, now: Micros, first: Round, asked: MemberSet) {
         if MemberSet(asked.0 & self.prompt(core).0).len() >= core.others_needed() {
             self.lease.ask(first, now);

@@ -113,8 +113,8 @@ pub struct Tuning {
     /// How long a replica keeps a request while it knows no leader.
     pub hold_time_us: u64,
     /// Most small datagrams, or what takes as much room, that may lie unread in the simulator's
-    /// socket for this replica when one more client is answered (rule R27). A number beyond all that
-    /// clients ever ask switches pacing off.
+    /// socket for this replica when one more client is answered (rule R27). A number beyond all
+    /// that clients ever ask switches pacing off.
     pub answer_window: u64,
     /// How long the simulator takes at most, when busy, to read one more of them.
     pub answer_interval_us: u64,
@@ -136,9 +136,12 @@ impl Tuning {
     /// # Errors
     /// The first knob that breaks its rule.
     pub fn check(&self) -> Result<(), Violation> {
-        let within = |key, value: u64, low: u64, high: u64| match (low..=high).contains(&value) {
-            true => Ok(()),
-            false => Err(Violation { key, rule: format!("must be {low} to {high}, is {value}") }),
+        let within = |key, value: u64, low: u64, high: u64| {
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(Violation { key, rule: format!("must be {low} to {high}, is {value}") })
+            }
         };
         within("heartbeat_interval_us", self.heartbeat_interval_us, 1_000, 10_000_000)?;
         within(
@@ -179,13 +182,15 @@ impl Tuning {
             return fail(
                 "promise_us",
                 format!(
-                    "must be at most election_timeout_min_us - heartbeat_interval_us = {most}, is {}",
+                    "must be at most election_timeout_min_us - heartbeat_interval_us = {most}, \
+                     is {}",
                     self.promise_us
                 ),
             );
         }
         if self.promise_us > 0 && !self.check_quorum {
-            // Rule R24: a leader that reaches some and no quorum would forbid them to elect for ever.
+            // Rule R24: a leader that reaches some and no quorum would forbid them to elect for
+            // ever.
             return fail("promise_us", "must be 0 without check_quorum".into());
         }
         if self.pre_vote && self.promise_us < self.heartbeat_interval_us {

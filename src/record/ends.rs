@@ -1,5 +1,5 @@
-//! The ends of a message: its sender tells of its sending, the simulator of its routing, its receiver
-//! of its receipt, in any order. What they tell together is its fate.
+//! The ends of a message: its sender tells of its sending, the simulator of its routing, its
+//! receiver of its receipt, in any order. What they tell together is its fate.
 
 use super::fact::{Fact, Fate, Record, SIMULATOR};
 use crate::raft::{Disposition, Member, Micros};
@@ -69,8 +69,8 @@ impl Ends {
         }
     }
 
-    /// Its fate, if nothing more comes. None: nobody has told of it. The receiver's word goes before
-    /// the simulator's.
+    /// Its fate, if nothing more comes. None: nobody has told of it. The receiver's word goes
+    /// before the simulator's.
     pub fn fate(&self) -> Option<Fate> {
         match (self.received, self.routed) {
             (Some((_, disposition)), _) => Some(Fate::of(disposition)),

@@ -63,11 +63,12 @@ impl AnswerKind {
     }
 }
 
-/// What became of a message, one for each receiver. A simulator tells the first five of them, of what
-/// it read ([`Fate::ROUTED`]); the others are known when both ends have spoken.
+/// What became of a message, one for each receiver. A simulator tells the first five of them, of
+/// what it read ([`Fate::ROUTED`]); the others are known when both ends have spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
-    /// Taken in, and it said something new; a no is an answer too. Of the simulator: it forwarded it.
+    /// Taken in, and it said something new; a no is an answer too. Of the simulator: it forwarded
+    /// it.
     Delivered,
     /// Lost at random (`drops`).
     Dropped,
@@ -107,7 +108,8 @@ impl Fate {
         Fate::LostInSocket,
     ];
 
-    /// What a simulator tells of a delivery of what it read, each at the place of its code in a frame.
+    /// What a simulator tells of a delivery of what it read, each at the place of its code in a
+    /// frame.
     pub const ROUTED: [Fate; 5] =
         [Fate::Delivered, Fate::Dropped, Fate::CutOff, Fate::Dead, Fate::Blocked];
 
@@ -277,9 +279,10 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// Whether a step of its source begins with it. All that a replica tells until the next such fact
-    /// belongs to that step: an answer or a relay is sent for the message that its step began with,
-    /// and an acknowledgement in another step for the appends taken in since the last one (rule R13).
+    /// Whether a step of its source begins with it. All that a replica tells until the next such
+    /// fact belongs to that step: an answer or a relay is sent for the message that its step began
+    /// with, and an acknowledgement in another step for the appends taken in since the last one
+    /// (rule R13).
     pub const fn begins_step(&self) -> bool {
         matches!(
             self,

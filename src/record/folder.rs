@@ -1,5 +1,5 @@
-//! Which files of a run's folder are the run's own: `run.json` says how many replicas there were and
-//! whether they were real ones. What else lies there, from another run or by hand, is not read.
+//! Which files of a run's folder are the run's own: `run.json` says how many replicas there were
+//! and whether they were real ones. What else lies there, from another run or by hand, is not read.
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
-//! A record as 64 bytes on disk: time, four words of its fact, a number, one half word, tag, source,
-//! six small numbers and 32 bits of an XXH3 of all that, little-endian throughout. The number is that
-//! of a frame in a ring, where places do not tell the order; in files it is 0.
+//! A record as 64 bytes on disk: time, four words of its fact, a number, one half word, tag,
+//! source, six small numbers and 32 bits of an XXH3 of all that, little-endian throughout. The
+//! number is that of a frame in a ring, where places do not tell the order; in files it is 0.
 
 use std::ops::Range;
 

@@ -161,7 +161,10 @@ mod tests {
         let first = lines.lines().next().unwrap();
         assert_eq!(
             first,
-            r#"{"client":"0015","mid":"m \"1\"","request":"00000000000000ab","operation":"get","key":"k","value":"v","invoked_at_us":7,"answered_at_us":9,"answer":"redirect"}"#
+            r#"{"client":"0015","mid":"m \"1\"","request":"00000000000000ab","operation":"get","#
+                .to_owned()
+                + r#""key":"k","value":"v","invoked_at_us":7,"#
+                + r#""answered_at_us":9,"answer":"redirect"}"#
         );
         std::fs::write(folder.path().join("history.jsonl"), &lines).unwrap();
         assert_eq!(read_history(folder.path()).unwrap(), all);

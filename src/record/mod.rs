@@ -1,7 +1,7 @@
 //! Records: the one schema of facts (design §5). Replica and simulator emit each fact once; tables,
 //! traces, metrics and checks are folds over the stream. On disk a record is a frame of 64 bytes
-//! with a checksum; `laconic records` prints them as JSON lines. Beside them stands what clients saw,
-//! which no replica knows: [`ClientRequest`].
+//! with a checksum; `laconic records` prints them as JSON lines. Beside them stands what clients
+//! saw, which no replica knows: [`ClientRequest`].
 
 mod ends;
 mod fact;

@@ -24,9 +24,9 @@ pub struct RunRecords {
 }
 
 impl RunRecords {
-    /// Opens the record files of the run's folder `run`, or the one file that it is. Of a folder with
-    /// a `run.json` only the files of the run's own replicas count. A file that cannot be read, is
-    /// foreign or of another version is left out, and is a problem.
+    /// Opens the record files of the run's folder `run`, or the one file that it is. Of a folder
+    /// with a `run.json` only the files of the run's own replicas count. A file that cannot be
+    /// read, is foreign or of another version is left out, and is a problem.
     ///
     /// # Errors
     /// If there is no such folder, or it holds no record files.
@@ -135,10 +135,7 @@ fn files_of(run: &Path, problems: &mut Vec<String>) -> Result<Vec<PathBuf>, Reco
     if simulator.is_file() && !files.contains(&simulator) {
         files.push(simulator);
     }
-    match files.is_empty() {
-        true => Err(RecordFileError::NoRecords(run.to_owned())),
-        false => Ok(files),
-    }
+    if files.is_empty() { Err(RecordFileError::NoRecords(run.to_owned())) } else { Ok(files) }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The black box: the last records of a replica in a ring in a mapped file, readable after SIGKILL,
 //! and what the boxes of a cluster tell of its last failure.
 //!
-//! A record is one store of 64 bytes into memory that the kernel writes back when it likes: what the
-//! process has stored is in the file, however the process ended (a crash of the machine is another
-//! matter). The file is allocated in full before it is mapped, since a hole in it on a full disk
-//! would be SIGBUS.
+//! A record is one store of 64 bytes into memory that the kernel writes back when it likes: what
+//! the process has stored is in the file, however the process ended (a crash of the machine is
+//! another matter). The file is allocated in full before it is mapped, since a hole in it on a full
+//! disk would be SIGBUS.
 //!
 //! The file is a header of 64 bytes, then the slots of the ring. Frames are those of record files
 //! and bear a number, from 1: number n stands in slot (n − 1) modulo the slots. The newest is the
@@ -88,8 +88,8 @@ pub struct BlackBox {
 }
 
 impl BlackBox {
-    /// Creates the box `path`, with the folders above it. A box of an earlier life there is removed,
-    /// not written over: whoever still maps it keeps it.
+    /// Creates the box `path`, with the folders above it. A box of an earlier life there is
+    /// removed, not written over: whoever still maps it keeps it.
     ///
     /// # Errors
     /// If the file cannot be created, allocated in full or mapped; no file is left behind.

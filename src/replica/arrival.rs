@@ -19,10 +19,13 @@ impl Arrival {
             }
             Ok(Datagram {
                 source, leader, payload: Payload::Request { mid, operation }, ..
-            }) => match may_be_client(members, source) {
-                true => Arrival::Request(Request { client: source, leader, mid, operation }),
-                false => garbage(Garbage::Contradiction),
-            },
+            }) => {
+                if may_be_client(members, source) {
+                    Arrival::Request(Request { client: source, leader, mid, operation })
+                } else {
+                    garbage(Garbage::Contradiction)
+                }
+            }
             Ok(_) => garbage(Garbage::UnknownType),
             Err(reason) => {
                 let refused = decode_bad_request(bytes);

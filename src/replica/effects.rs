@@ -23,9 +23,9 @@ impl Replica {
         }
     }
 
-    /// A leader has told that the log is committed up to `told`, and this replica's agrees with it so
-    /// far: all up to there has been answered, by that leader or one before it. A replica that was
-    /// deposed with committed puts unanswered goes on from where it stopped only so.
+    /// A leader has told that the log is committed up to `told`, and this replica's agrees with it
+    /// so far: all up to there has been answered, by that leader or one before it. A replica that
+    /// was deposed with committed puts unanswered goes on from where it stopped only so.
     pub(super) fn follow_commit(&mut self, told: Index, context: &mut StepContext<'_, impl Sink>) {
         let through = told.min(self.raft.commit());
         if self.applied < through && !self.raft.is_leader() {
@@ -134,10 +134,11 @@ impl Replica {
             let Some(pending) = self.pending.remove(&place) else {
                 return;
             };
-            match place.1 == term {
-                true => accepted_here = Some(pending),
+            if place.1 == term {
+                accepted_here = Some(pending);
+            } else {
                 // Rule R1: an entry of another term is committed in its place.
-                false => self.dead.push_back(pending),
+                self.dead.push_back(pending);
             }
         }
         if !leads {

@@ -1,14 +1,14 @@
 //! How fast answers may go out (rule R27).
 //!
 //! All that a replica sends waits in one socket of the simulator, which holds some 250 small
-//! datagrams, or three of the longest, and loses what comes then (interface §2); the simulator reads
-//! one datagram from it a turn (interface §4). An answer that is lost is never given. So answers go
-//! out only while little enough can be unread there; what makes them waits.
+//! datagrams, or three of the longest, and loses what comes then (interface §2); the simulator
+//! reads one datagram from it a turn (interface §4). An answer that is lost is never given. So
+//! answers go out only while little enough can be unread there; what makes them waits.
 //!
-//! What has been read is known by two signs. A socket is read in order, so an answer to an append of
-//! ours proves that all we sent up to that append has been read. And time: a simulator at work takes
-//! no longer than `answer_interval_us` for a turn. Where it has been proved to read faster, it is
-//! taken to go on so while no proof is under way: a leader that only reads sends few appends.
+//! What has been read is known by two signs. A socket is read in order, so an answer to an append
+//! of ours proves that all we sent up to that append has been read. And time: a simulator at work
+//! takes no longer than `answer_interval_us` for a turn. Where it has been proved to read faster,
+//! it is taken to go on so while no proof is under way: a leader that only reads sends few appends.
 //!
 //! Where messages to other replicas alone keep the socket full, clients must not wait for ever: one
 //! answer an interval goes all the same, or one in 50 while proofs are under way.
@@ -336,8 +336,8 @@ mod tests {
         pacer.on_append_reply(Micros(0), 1, 1_000);
         assert_eq!((pacer.marks.len(), pacer.read()), (0, 1_000));
     }
-    /// A leader that only reads has its heartbeats as proofs: so fast as the latest ones have shown,
-    /// and a window more each.
+    /// A leader that only reads has its heartbeats as proofs: so fast as the latest ones have
+    /// shown, and a window more each.
     #[test]
     fn r27_what_was_read_fast_is_taken_to_be_read_fast() {
         let mut pacer = pacer(100);

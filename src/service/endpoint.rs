@@ -31,8 +31,8 @@ const MOST_HEADERS: usize = 32;
 const HEAD_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a connection may take in all, to the last byte of the answer.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
-/// Most connections at a time. For one more the oldest that has asked nothing yet is dropped, so that
-/// those who only connect never keep out those who ask.
+/// Most connections at a time. For one more the oldest that has asked nothing yet is dropped, so
+/// that those who only connect never keep out those who ask.
 const MOST_CONNECTIONS: usize = 64;
 /// How long a scrape waits for fresh gauges.
 const PUBLISH_PATIENCE: Duration = Duration::from_millis(200);

@@ -16,12 +16,12 @@ pub struct Environment {
     /// `LACONIC_BLACK_BOX`: the folder for `ID.box`, the replica's last records in a mapped file; a
     /// folder, since all replicas of a launcher share its environment. Absent: there is none.
     pub black_box: Option<PathBuf>,
-    /// `LACONIC_SPANS`: one step in how many is spanned, `1` or `1/N`, in the file `spans/ID.json` of
-    /// `LACONIC_OUT`. Absent: none.
+    /// `LACONIC_SPANS`: one step in how many is spanned, `1` or `1/N`, in the file `spans/ID.json`
+    /// of `LACONIC_OUT`. Absent: none.
     pub spans: Option<String>,
     /// `LACONIC_METRICS_ADDRESS`: where `/metrics`, `/status` and `/healthz` are served, as a port
-    /// on 127.0.0.1, as IP:PORT or as HOST:PORT, 0 for any free port; absent: nowhere. Whether there is
-    /// such a host shows when the port is opened.
+    /// on 127.0.0.1, as IP:PORT or as HOST:PORT, 0 for any free port; absent: nowhere. Whether
+    /// there is such a host shows when the port is opened.
     pub metrics_address: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Where a replica's records go: to a file, to the black box, to the log and into metrics, all folds
-//! over the one stream.
+//! Where a replica's records go: to a file, to the black box, to the log and into metrics, all
+//! folds over the one stream.
 
 use std::fmt::Display;
 use std::io;
@@ -24,8 +24,8 @@ use crate::replica::Replica;
 use crate::tuning_file::Profile;
 use crate::wire::{Garbage, Membership};
 
-/// Sends log lines that pass `filter` to stderr, without colours, and spans to `spans`. Neither sees
-/// what is the other's.
+/// Sends log lines that pass `filter` to stderr, without colours, and spans to `spans`. Neither
+/// sees what is the other's.
 pub(super) fn log_to_stderr(
     filter: Option<&str>,
     spans: Option<SpanLayer>,

@@ -1,7 +1,7 @@
 //! A scan of a datagram's bytes: its type and the MIDs that it carries, without decoding it. That
-//! is how it is known in time whether decoding it is to be timed. It looks at strings alone, as they
-//! stand: a MID with escapes in it is another one here, and what is no JSON yields nonsense; both
-//! cost no more than a span too many or too few.
+//! is how it is known in time whether decoding it is to be timed. It looks at strings alone, as
+//! they stand: a MID with escapes in it is another one here, and what is no JSON yields nonsense;
+//! both cost no more than a span too many or too few.
 
 use memchr::{memchr, memchr2, memmem};
 

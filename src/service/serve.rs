@@ -27,8 +27,8 @@ const LONGEST_SLEEP: Micros = Micros::from_seconds(60);
 
 /// Serves at the simulator's `port` until SIGTERM or SIGINT. When the simulator has closed its
 /// socket, nothing that the replica says can reach anyone: it steps no more, and only its last
-/// figures can still be asked for. When the launcher is gone as well, as after its SIGKILL, nobody is
-/// left who would end this process, and it ends by itself within a second.
+/// figures can still be asked for. When the launcher is gone as well, as after its SIGKILL, nobody
+/// is left who would end this process, and it ends by itself within a second.
 ///
 /// # Errors
 /// If the socket or the signal handlers cannot be had. Nothing that is received or sent ends it.
@@ -68,9 +68,10 @@ pub(super) async fn serve(
     }
 }
 
-/// Who started this process. It may end and leave the simulator running, as a shell does that starts
-/// a replica in the background; so that it is gone means nothing unless the simulator's socket is
-/// closed as well. That shows when something is sent: a hello, which does no harm to one that lives.
+/// Who started this process. It may end and leave the simulator running, as a shell does that
+/// starts a replica in the background; so that it is gone means nothing unless the simulator's
+/// socket is closed as well. That shows when something is sent: a hello, which does no harm to one
+/// that lives.
 struct Launcher {
     parent: Option<Pid>,
     has_gone: bool,
@@ -171,7 +172,8 @@ impl Service<'_> {
             let span = self.instruments.spans.encode(place, &datagram);
             encode(self.replica.members(), &datagram, &mut self.bytes);
             drop(span);
-            // Held while the socket is full: this is the thread's only task, and waiting is sending.
+            // Held while the socket is full: this is the thread's only task, and waiting is
+            // sending.
             let _send = self.instruments.spans.send(self.bytes.len());
             if let Err(error) = self.socket.send(&self.bytes).await {
                 tracing::debug!(%error, bytes = self.bytes.len(), "a datagram was not sent");

@@ -1,13 +1,14 @@
-//! Spans: where the time of a replica's process goes, on request (`LACONIC_SPANS`), as a Chrome trace
-//! file of its own, `spans/ID.json` below `LACONIC_OUT`.
+//! Spans: where the time of a replica's process goes, on request (`LACONIC_SPANS`), as a Chrome
+//! trace file of its own, `spans/ID.json` below `LACONIC_OUT`.
 //!
 //! `receive` is a datagram's way from the socket through `decode` and `step`; within the step of a
 //! replica `apply` is an entry's, `answer` a request's; `encode` and `send` are a datagram's that
-//! leaves. A span costs microseconds, so it is a sample that is spanned: `1/100` takes one request in
-//! 100, by a hash of its MID, so that every replica takes the same ones, and spans all that carries
-//! it; of what carries no MID it takes the first of each kind and then one in 100. All that a spanned
-//! step does is spanned, and what it makes the replica send, if that is nobody else's. That is decided here, before any span is made: what is
-//! not in the sample costs a scan of its bytes, and with spans off not even that.
+//! leaves. A span costs microseconds, so it is a sample that is spanned: `1/100` takes one request
+//! in 100, by a hash of its MID, so that every replica takes the same ones, and spans all that
+//! carries it; of what carries no MID it takes the first of each kind and then one in 100. All that
+//! a spanned step does is spanned, and what it makes the replica send, if that is nobody else's.
+//! That is decided here, before any span is made: what is not in the sample costs a scan of its
+//! bytes, and with spans off not even that.
 //!
 //! The replica itself stays pure: it tells its sink when an entry's or an answer's work begins and
 //! ends ([`Work`]), as it tells all else, and times nothing.
@@ -348,8 +349,8 @@ impl Sample {
         (self.seen[kind] - 1).is_multiple_of(self.sampling.0)
     }
 
-    /// The datagram at `place`, if it is in the sample: it carries a sampled MID, or it carries none
-    /// and its step was spanned.
+    /// The datagram at `place`, if it is in the sample: it carries a sampled MID, or it carries
+    /// none and its step was spanned.
     fn leaving(&mut self, place: usize, datagram: &Datagram) -> Option<Leaving> {
         let any = match &datagram.payload {
             Payload::Answer { mid, .. } => self.gather([&**mid].into_iter()),

@@ -1,9 +1,9 @@
-//! A replica's metrics as an instrument: the fold, its endpoint, its last figures in a file, and what
-//! recording costs.
+//! A replica's metrics as an instrument: the fold, its endpoint, its last figures in a file, and
+//! what recording costs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::complaint::complain;
 use super::endpoint::{Endpoint, PublishSignal, open};
@@ -40,6 +40,8 @@ impl Telemetry {
         }
         let id = members.address(members.me());
         let sink = MetricsSink::new(members, &profile.tuning, &profile.budget);
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+        sink.publish_start(since_epoch.unwrap_or_default().as_secs_f64());
         let publish_signal = PublishSignal::new();
         if let Some(address) = address {
             let endpoint =

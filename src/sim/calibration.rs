@@ -77,9 +77,10 @@ impl Samples {
                     let Some(at) = sent.remove(&(from, number)) else {
                         continue;
                     };
-                    match at > before {
-                        true => self.simulator_wake.push(at.since(before), record.at.since(at)),
-                        false => self.simulator_handling.push(record.at.since(before).0),
+                    if at > before {
+                        self.simulator_wake.push(at.since(before), record.at.since(at))
+                    } else {
+                        self.simulator_handling.push(record.at.since(before).0)
                     }
                 }
                 _ => {}

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::random_stream::RandomStream;
 use crate::raft::Micros;
 
-/// A distribution as its quantiles at equal steps from the smallest to the largest, in microseconds.
+/// A distribution as its quantiles at equal steps from the smallest to the largest, in
+/// microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Quantiles(Vec<u64>);
@@ -40,8 +41,8 @@ impl Quantiles {
     }
 }
 
-/// How long a process must have been idle to count as cold: caches and clock rates have gone by then,
-/// and waking takes longer.
+/// How long a process must have been idle to count as cold: caches and clock rates have gone by
+/// then, and waking takes longer.
 pub const COLD_AFTER: Micros = Micros::from_millis(1);
 
 /// A delay that depends on how long its process has been idle.

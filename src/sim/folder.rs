@@ -1,8 +1,8 @@
-//! A run's folder (design §5): `run.json`, `history.jsonl`, `records/ID.bin`, `simulator.bin`, and of
-//! a real run boxes, spans and last metrics. No wall time and no path in any of the first two.
+//! A run's folder (design §5): `run.json`, `history.jsonl`, `records/ID.bin`, `simulator.bin`, and
+//! of a real run boxes, spans and last metrics. No wall time and no path in any of the first two.
 //!
-//! A folder holds one run. Whoever wants to put another there asks [`files_of_a_run`] whether one is
-//! there already, and [`clear`] takes away what a run leaves and nothing else.
+//! A folder holds one run. Whoever wants to put another there asks [`files_of_a_run`] whether one
+//! is there already, and [`clear`] takes away what a run leaves and nothing else.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -59,8 +59,8 @@ impl Drop for Scratch {
     }
 }
 
-/// Where in a run's folder the files of its replicas are, and with what ending; the empty one is the
-/// folder itself.
+/// Where in a run's folder the files of its replicas are, and with what ending; the empty one is
+/// the folder itself.
 const REPLICA_FILES: [(&str, &str); 5] =
     [("records", "bin"), ("boxes", "box"), ("spans", "json"), ("", "prom"), ("", "address")];
 /// What a run's folder holds once.
@@ -115,8 +115,8 @@ pub struct Tuned<'a> {
     pub budget: &'a Limits,
 }
 
-/// What `run.json` holds before the run: all that it takes to do it again, and of the outcome how it
-/// is done. Where the rest is missing the run was killed before it could say.
+/// What `run.json` holds before the run: all that it takes to do it again, and of the outcome how
+/// it is done. Where the rest is missing the run was killed before it could say.
 pub fn run_json_before(scenario: &Scenario, tuned: Tuned<'_>, setup: &Setup, seed: u64) -> Value {
     let Setup { engine, timing, profile, foreign } = setup;
     let name = &scenario.name;

@@ -1,5 +1,5 @@
-//! Random numbers of the simulator: one stream for each (seed, purpose, id), so that one more draw for one
-//! purpose shifts nothing else. Integers only: the same run on every platform.
+//! Random numbers of the simulator: one stream for each (seed, purpose, id), so that one more draw
+//! for one purpose shifts nothing else. Integers only: the same run on every platform.
 
 use crate::raft::{Member, MemberSet};
 use rand::Rng;

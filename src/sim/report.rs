@@ -28,10 +28,8 @@ impl Display for RunReport<'_> {
         write_stories(f, "Unanswered", run.conclusion.unanswered.iter().map(tell_unanswered))?;
         write_stories(f, "Answered twice", run.conclusion.duplicates.iter().map(tell_duplicate))?;
         let setup = &run.setup;
-        let (by, of) = match setup.foreign {
-            true => ("type", "program"),
-            false => ("kind and cause", "profile"),
-        };
+        let (by, of) =
+            if setup.foreign { ("type", "program") } else { ("kind and cause", "profile") };
         let Setup { engine, timing, profile: name, .. } = setup;
         writeln!(f, "\nMessages by {by} ({engine} engine, {timing} timing, {of} {name})")?;
         write_table(f, &run.messages, setup.foreign)

@@ -139,10 +139,8 @@ impl Track {
         let room = next.map_or(WIDEST_NS, |next| next.since(self.at).0.saturating_mul(1_000));
         for (order, slice) in (0u64..).zip(pending) {
             let begin = start + order * share;
-            let end = match order as usize == last {
-                true => start + room.min(WIDEST_NS),
-                false => begin + share,
-            };
+            let end =
+                if order as usize == last { start + room.min(WIDEST_NS) } else { begin + share };
             // A little less, so that a reader who rounds sees no overlap.
             let width = (end - begin) * 3 / 4;
             chrome.slice(self.place, SliceTime { begin, width }, &slice);

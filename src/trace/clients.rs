@@ -67,14 +67,15 @@ impl Clients {
         }
         let arrow = chrome.new_arrow("request", &*request.mid);
         progress.asked = Some((arrow.clone(), at));
-        match request.invoked_at() < at {
-            true => slice.tips.push(Tip { arrow, starts: false }),
-            false => chrome.lose(Loss::AgainstTheClock, request.invoked_at(), at, arrow),
+        if request.invoked_at() < at {
+            slice.tips.push(Tip { arrow, starts: false })
+        } else {
+            chrome.lose(Loss::AgainstTheClock, request.invoked_at(), at, arrow)
         }
     }
 
-    /// A replica answers: an arrow starts in that slice. The client has taken the last that was sent
-    /// before it had its answer.
+    /// A replica answers: an arrow starts in that slice. The client has taken the last that was
+    /// sent before it had its answer.
     pub fn on_answered<W: Write>(
         &mut self,
         at: Micros,

@@ -74,7 +74,8 @@ impl Messages {
     }
 
     /// Receiver or simulator tells of a message. An arrow ends in the slice of the receipt, if it
-    /// is one, or where it was lost. A copy of a message has no arrow: the first to come has taken it.
+    /// is one, or where it was lost. A copy of a message has no arrow: the first to come has taken
+    /// it.
     pub fn on_end<W: Write>(
         &mut self,
         record: &Record,

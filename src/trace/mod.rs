@@ -5,9 +5,9 @@
 //! wake-up made a replica do. An arrow is a message to one receiver; a lost one ends in a slice of
 //! the network's, on the track that says how it was lost. So a request can be followed: from its
 //! client's slice (`request`) to the leader's, where its entry waits for a batch (`batch`), through
-//! the followers (`message`) and back to the handling that commits it, and to the client (`answer`).
-//! Where the answers to a later batch were faster, `wait` leads from the request to that handling; of
-//! a put that was held it leads to where it came into the log, and on.
+//! the followers (`message`) and back to the handling that commits it, and to the client
+//! (`answer`). Where the answers to a later batch were faster, `wait` leads from the request to
+//! that handling; of a put that was held it leads to where it came into the log, and on.
 //!
 //! - `chrome`: the events of the format, slices laid out on tracks, and where what is lost ends;
 //! - `handling`: which records are one handling;
@@ -20,10 +20,10 @@
 //!
 //! What Perfetto demands, and drops silently or counts as an error otherwise: slices on one track
 //! nest; both ends of an arrow lie within slices; IDs are unique in the file; no arrow ends before
-//! it starts, and none ends in a slice that began before the one it starts in (Perfetto would turn it
-//! round). Records tell when a handling began and not how long it took: a slice is drawn up to
-//! the next of its track and at most 10 µs wide, and handlings of one microsecond share it, in their
-//! order.
+//! it starts, and none ends in a slice that began before the one it starts in (Perfetto would turn
+//! it round). Records tell when a handling began and not how long it took: a slice is drawn up to
+//! the next of its track and at most 10 µs wide, and handlings of one microsecond share it, in
+//! their order.
 //!
 //! Times compare because the sources of a run share a clock: the virtual one, or the machine's
 //! monotonic clock. Of a run over several machines the offsets of their clocks would have to be
@@ -57,8 +57,8 @@ pub use arrows::Arrows;
 pub use spans::{BadSpans, SpanFile};
 
 /// Draws a run of `replicas` replicas into `out`: its `records` on the run's clock, in the order of
-/// time and then of sources, the simulator last, what its clients asked, in any order, and the spans
-/// of those replicas that have left some.
+/// time and then of sources, the simulator last, what its clients asked, in any order, and the
+/// spans of those replicas that have left some.
 ///
 /// # Errors
 /// If `out` cannot be written.

@@ -1,4 +1,5 @@
-//! SliceTime files of replicas (`LACONIC_SPANS`), brought onto the run's clock and under their process.
+//! SliceTime files of replicas (`LACONIC_SPANS`), brought onto the run's clock and under their
+//! process.
 //!
 //! They are what tracing-chrome writes: one event a line, `B` and `E` for a span's ends, times in
 //! microseconds since the file's own beginning. Its anchors, which come first, tell where the
@@ -92,8 +93,8 @@ impl SpanFile {
         self.rank
     }
 
-    /// Draws them on a track of their own. What was before the run began is left out, and so is what
-    /// had not ended when the replica did.
+    /// Draws them on a track of their own. What was before the run began is left out, and so is
+    /// what had not ended when the replica did.
     pub(super) fn draw<W: std::io::Write>(mut self, chrome: &mut ChromeFile<W>) {
         let place = chrome.new_place(replica_process(self.rank), "spans");
         let mut open: Vec<Event> = Vec::new();

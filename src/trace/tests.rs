@@ -105,7 +105,8 @@ fn a_span_file_without_anchors_is_foreign_and_an_empty_one_is_none() {
     let open = |text: &'static str| SpanFile::open(Box::new(text.as_bytes()), 1).map(|_| ());
     assert!(SpanFile::open(span_file(&[]), 1).is_err_and(|error| error == BadSpans::Foreign));
     assert_eq!(open("{}\n"), Err(BadSpans::Foreign));
-    let anchor = "[\n{\"ph\":\"i\",\"name\":\"anchor\",\"ts\":1,\"args\":{\"rank\":\"300\",\"clock_us\":\"1\"}}";
+    let anchor = "[\n{\"ph\":\"i\",\"name\":\"anchor\",\"ts\":1,\
+                  \"args\":{\"rank\":\"300\",\"clock_us\":\"1\"}}";
     assert_eq!(open(anchor), Err(BadSpans::Foreign), "no rank");
     for text in ["", "[\n", "[\n{\"ph\":\"i\",\"na"] {
         assert!(SpanFile::open(Box::new(text.as_bytes()), 1).is_ok_and(|file| file.is_none()));

@@ -105,9 +105,10 @@ impl Rerun {
     /// What the finding `name` expects `changes` to save here; none if it would turn otherwise.
     fn expected(&self, name: &str, changes: &[Change]) -> Option<f64> {
         let finding = self.report.findings.iter().find(|finding| finding.name == name)?;
-        match finding.changes.is_empty() {
-            true => Some(0.0),
-            false => (finding.changes == changes).then_some(finding.expected_saving),
+        if finding.changes.is_empty() {
+            Some(0.0)
+        } else {
+            (finding.changes == changes).then_some(finding.expected_saving)
         }
     }
 }
@@ -147,8 +148,8 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// The changes of the findings `names` at once; none if the knobs' limits do not allow them. Where
-    /// two findings turn the same knob the first has its way.
+    /// The changes of the findings `names` at once; none if the knobs' limits do not allow them.
+    /// Where two findings turn the same knob the first has its way.
     fn of(&self, names: &[&'static str]) -> Result<Option<VerifiedRow>, VerifyError> {
         let mut changes: Vec<Change> = Vec::new();
         for finding in self.report.findings.iter().filter(|finding| names.contains(&finding.name)) {
@@ -185,9 +186,10 @@ impl Trial<'_> {
             return Ok(None);
         };
         let single = |row: &&&VerifiedRow| names.contains(&row.name);
-        let mut best = match single(&best) {
-            true => Recommendation { findings: vec![best.name], row: (*best).clone() },
-            false => Recommendation { findings: names.to_vec(), row: (*best).clone() },
+        let mut best = if single(&best) {
+            Recommendation { findings: vec![best.name], row: (*best).clone() }
+        } else {
+            Recommendation { findings: names.to_vec(), row: (*best).clone() }
         };
         for other in good.iter().filter(single) {
             if best.findings.contains(&other.name) {

@@ -105,7 +105,8 @@ pub enum Payload {
     },
     /// A replica to another, or to all.
     Peer {
-        /// The sender's running message count, this message included: design §5, numbered datagrams.
+        /// The sender's running message count, this message included: design §5, numbered
+        /// datagrams.
         number: u64,
         /// What it says.
         message: Message,

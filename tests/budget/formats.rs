@@ -20,9 +20,10 @@ fn plain(text: &str) -> String {
 fn rows(told: &str) -> Vec<Vec<String>> {
     let cell = |cell: &str| cell.trim().replace(['\\', '\u{2588}'], "");
     let of_line = |line: &str| -> Vec<String> {
-        let cells: Vec<String> = match line.starts_with('|') {
-            true => line.trim_matches('|').split('|').map(cell).collect(),
-            false => line.split("  ").map(cell).collect(),
+        let cells: Vec<String> = if line.starts_with('|') {
+            line.trim_matches('|').split('|').map(cell).collect()
+        } else {
+            line.split("  ").map(cell).collect()
         };
         cells.into_iter().filter(|cell| !cell.is_empty()).collect()
     };

@@ -45,8 +45,8 @@ fn commit_messages_and_chains_save_what_is_expected() {
     assert_holds(&course, &["chain_instead"]);
 }
 
-/// What saves most may be too quiet for the simulator, or break a run otherwise: that is named, and what
-/// is recommended passes wherever the run passed as it was.
+/// What saves most may be too quiet for the simulator, or break a run otherwise: that is named, and
+/// what is recommended passes wherever the run passed as it was.
 #[test]
 fn what_is_recommended_passes_and_what_fails_says_why() {
     let mut failing = Vec::new();

@@ -24,19 +24,17 @@ fn tuning_of(random: &mut RandomStream) -> Tuning {
     // Rule R24: without check-quorum nothing that rests on promises.
     let base =
         if one_in(random, 6) { without_check_quorum() } else { Tuning { pre_vote, ..course() } };
-    let reads = match base.check_quorum && !one_in(random, 3) {
-        true => Reads::Lease,
-        false => Reads::Confirm,
-    };
+    let reads = if base.check_quorum && !one_in(random, 3) { Reads::Lease } else { Reads::Confirm };
     Tuning {
         fan_out: fan_outs[random.below(4) as usize],
         chain_length: random.below(4),
         silence_is_loss_above_per_mille: among(random, &[0, 100, 1_000]),
         reads,
         heartbeat_always: one_in(random, 5),
-        heartbeat_answers: match one_in(random, 4) {
-            true => HeartbeatAnswers::Everyone,
-            false => HeartbeatAnswers::Quorum,
+        heartbeat_answers: if one_in(random, 4) {
+            HeartbeatAnswers::Everyone
+        } else {
+            HeartbeatAnswers::Quorum
         },
         resend_from: if one_in(random, 3) { ResendFrom::RoundTrip } else { ResendFrom::Fixed },
         linger_us: among(random, &[0, 0, 1_000, 10_000]),

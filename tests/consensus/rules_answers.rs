@@ -161,9 +161,8 @@ fn r04_a_put_that_died_with_its_leader_is_redirected_by_nobody() {
     let leader = cluster.elect();
     let holder = cluster.others(leader)[0];
     // One other holds the put, and is away while the rest overwrite it.
-    cluster.obeys(move |flight| match flight.from == leader && flight.to != holder {
-        true => Fate::Lose,
-        false => Fate::Pass,
+    cluster.obeys(move |flight| {
+        if flight.from == leader && flight.to != holder { Fate::Lose } else { Fate::Pass }
     });
     let put = cluster.put(leader, "k", "lost");
     cluster.run_for(ms(1));

@@ -389,8 +389,8 @@ fn a_long_way_costs_no_second_message() {
     }
 }
 
-/// What waits for an answer is sent again at a steady rate, and has its price: at 50 % loss each way
-/// the median stays below a tenth of a second.
+/// What waits for an answer is sent again at a steady rate, and has its price: at 50 % loss each
+/// way the median stays below a tenth of a second.
 #[test]
 fn at_heavy_loss_what_waits_is_asked_for_steadily() {
     for (count, loss, most_ms, most_messages) in

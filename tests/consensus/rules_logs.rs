@@ -260,8 +260,8 @@ fn a_vote_is_given_once_a_term() {
     assert_eq!(vote(&solo.hear(4, vote_request(3, (1, 5)))), (true, 3));
 }
 
-/// What one drain of the socket brought in is acknowledged once, when it is over: for the newest round,
-/// of all that any of its appends has checked.
+/// What one drain of the socket brought in is acknowledged once, when it is over: for the newest
+/// round, of all that any of its appends has checked.
 #[test]
 fn r13_appends_of_one_drain_share_one_acknowledgement() {
     let mut solo = Solo::new(3, Tuning { shared_acknowledgements: true, ..course() });
@@ -283,7 +283,8 @@ fn r13_appends_of_one_drain_share_one_acknowledgement() {
     assert_eq!(solo.wait(ms(0)), []);
 }
 
-/// The same load with and without: half of the acknowledgements are spared, and nobody waits longer.
+/// The same load with and without: half of the acknowledgements are spared, and nobody waits
+/// longer.
 #[test]
 fn r13_shared_acknowledgements_cost_no_time() {
     let cost = |shared_acknowledgements| {

@@ -39,9 +39,8 @@ fn a_leader_that_crashes_after_one_follower_has_the_command() {
         let leader = cluster.elect();
         let holder = cluster.others(leader)[holder];
         cluster.run_for(ms(1_000));
-        cluster.obeys(move |flight| match flight.from == leader && flight.to != holder {
-            true => Fate::Lose,
-            false => Fate::Hold,
+        cluster.obeys(move |flight| {
+            if flight.from == leader && flight.to != holder { Fate::Lose } else { Fate::Hold }
         });
         let put = cluster.put(leader, "k", "kept");
         cluster.run_for(ms(25));

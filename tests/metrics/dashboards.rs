@@ -1,5 +1,5 @@
-//! Dashboards and rules: they name what the registry has, and a real Prometheus beside a real run has
-//! an answer to every one of their queries.
+//! Dashboards and rules: they name what the registry has, and a real Prometheus beside a real run
+//! has an answer to every one of their queries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -60,7 +60,8 @@ pub(super) fn queries(board: &Value) -> Vec<(String, String, String)> {
     panels(board).iter().flat_map(of_panel).collect()
 }
 
-/// Rules of the rule file: name and expression. Expressions are the lines from `expr:` to the next key.
+/// Rules of the rule file: name and expression. Expressions are the lines from `expr:` to the next
+/// key.
 fn rules() -> Vec<(String, String)> {
     let text = fs::read_to_string(folder().join("laconic.rules.yml")).unwrap();
     let mut rules: Vec<(String, String)> = Vec::new();
@@ -87,7 +88,10 @@ fn names(expression: &str) -> BTreeSet<String> {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || "_:".contains(letter);
     expression
         .split(|letter| !is_part(letter))
-        .filter(|word| word.starts_with("laconic_") || word.starts_with("laconic:"))
+        .filter(|word| {
+            ["laconic_", "process_"].iter().any(|of| word.starts_with(of))
+                || word.starts_with("laconic:")
+        })
         .map(str::to_owned)
         .collect()
 }

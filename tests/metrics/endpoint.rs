@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use laconic::metrics::exposition::samples;
 use rustix::process::{Pid, Signal, kill_process};
@@ -143,14 +143,18 @@ fn a_request_that_trickles_in_is_not_waited_for() {
 fn a_scrape_sees_the_replica_as_it_is_now() {
     let out = TempDir::new().unwrap();
     let replica = Running::start("0", out.path());
-    let uptime = || {
+    let figure = |name: &str| {
         let text = get(&announced(out.path()), "/metrics").unwrap();
-        let line = text.lines().find(|line| line.starts_with("laconic_uptime_seconds ")).unwrap();
+        let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
         line.split_once(' ').unwrap().1.parse::<f64>().unwrap()
     };
-    let first = uptime();
+    // The others never come, so nobody leads.
+    let leaderless = || figure("laconic_leaderless_seconds_total");
+    let first = leaderless();
     std::thread::sleep(Duration::from_millis(100));
-    assert!(uptime() >= first + 0.1);
+    assert!(leaderless() >= first + 0.1);
+    let started = UNIX_EPOCH + Duration::from_secs_f64(figure("process_start_time_seconds"));
+    assert!(SystemTime::now().duration_since(started).unwrap() < Duration::from_secs(60));
     replica.stop();
 }
 
@@ -243,6 +247,7 @@ fn an_address_that_is_none_is_refused() {
     let output = command.output().unwrap();
     let printed = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let line = "laconic replica: LACONIC_METRICS_ADDRESS: must be PORT, IP:PORT or HOST:PORT, not \"here\"\n";
+    let line = "laconic replica: LACONIC_METRICS_ADDRESS: must be PORT, IP:PORT or HOST:PORT, \
+                not \"here\"\n";
     assert_eq!(printed, line);
 }

@@ -38,7 +38,8 @@ impl Prometheus {
         drop(free);
         let configuration = folder.join("prometheus.yml");
         let text = format!(
-            "global: {{scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms}}\n\
+            "global: {{scrape_interval: 250ms, scrape_timeout: 250ms, \
+             evaluation_interval: 250ms}}\n\
              rule_files: {rules:?}\n\
              scrape_configs:\n\
              - job_name: laconic\n  file_sd_configs: [{{files: [{}], refresh_interval: 1s}}]\n",
@@ -79,9 +80,8 @@ impl Prometheus {
 
     fn ask(&self, how: &str, query: &str, range: &str) -> Vec<Value> {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-        let escaped = query.bytes().map(|byte| match plain(&byte) {
-            true => char::from(byte).to_string(),
-            false => format!("%{byte:02X}"),
+        let escaped = query.bytes().map(|byte| {
+            if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
         });
         let path = format!("/api/v1/{how}?query={}{range}", escaped.collect::<String>());
         let answer = get(&self.address, &path).unwrap_or_else(|| panic!("refused: {query}"));

@@ -34,7 +34,7 @@ fn laconic(arguments: &[&str], folder: &Path) {
 fn promtool_finds_nothing_to_say_of_a_leader_and_of_followers() {
     let folder = TempDir::new().unwrap();
     let mut leaders = 0;
-    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios/short.json");
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/short.json");
     laconic(&["sim", scenario, "--real", "--seed", "1", "--out", "run"], folder.path());
     for rank in 0..5 {
         let path = folder.path().join(format!("run/{rank:04X}.prom"));

@@ -46,7 +46,8 @@ impl Check for WideFanOut {
         let added = added_heartbeats(run, run.evidence.needed_heartbeats.rotation);
         let saving = (spent.saturating_sub(quorum)) as f64 + rounds * spared - added;
         let summary = format!(
-            "a batch cost {:.2} messages; at the same delay, sent to a quorum in rotation, it costs \
+            "a batch cost {:.2} messages; at the same delay, sent to a quorum in rotation, it \
+             costs \
              {}",
             spent as f64 / batches as f64,
             2 * run.info.others_needed()
@@ -182,7 +183,8 @@ impl Check for CatchUps {
         let tuning = &run.info.tuning;
         let needless = run.evidence.needless_catch_ups;
         let summary = format!(
-            "{needless} messages brought followers up to date that lagged more than {} entries, in a \
+            "{needless} messages brought followers up to date that lagged more than {} entries, \
+             in a \
              healthy cluster: the next batches would have carried that",
             tuning.lag_most_entries
         );

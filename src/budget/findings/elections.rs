@@ -7,10 +7,7 @@ use crate::raft::Cause;
 /// Messages that one election needs: everyone is asked and answers, twice with pre-votes.
 fn messages_an_election(run: &RunData) -> u64 {
     let asked_and_answered = 2 * (run.info.replicas as u64 - 1);
-    match run.info.tuning.pre_vote {
-        true => 2 * asked_and_answered,
-        false => asked_and_answered,
-    }
+    if run.info.tuning.pre_vote { 2 * asked_and_answered } else { asked_and_answered }
 }
 
 fn campaign_messages(run: &RunData) -> u64 {
@@ -26,10 +23,7 @@ impl Check for SplitVotes {
 
     fn check(run: &RunData) -> Found {
         let (tuning, evidence) = (&run.info.tuning, &run.evidence);
-        let stood = match tuning.pre_vote {
-            true => evidence.pre_candidacies,
-            false => evidence.candidacies,
-        };
+        let stood = if tuning.pre_vote { evidence.pre_candidacies } else { evidence.candidacies };
         let in_vain = stood.saturating_sub(evidence.elections);
         let spent = campaign_messages(run);
         let saving = spent.saturating_sub(evidence.elections * messages_an_election(run)) as f64;
@@ -65,12 +59,11 @@ impl Check for DisruptedLeaders {
         }
         let saving = campaign_messages(run).saturating_sub(messages_an_election(run)) as f64;
         let promise_us = tuning.promise_us.max(tuning.heartbeat_interval_us);
-        let changes = match tuning.pre_vote {
-            true => Vec::new(),
-            false => {
-                let promise = turn(tuning, "promise_us", promise_us);
-                turn(tuning, "pre_vote", true).into_iter().chain(promise).collect()
-            }
+        let changes = if tuning.pre_vote {
+            Vec::new()
+        } else {
+            let promise = turn(tuning, "promise_us", promise_us);
+            turn(tuning, "pre_vote", true).into_iter().chain(promise).collect()
         };
         let found = Found::saving(run, saving, changes, summary);
         let found = if found.changes.is_empty() { Found::told(found.summary) } else { found };

@@ -23,7 +23,8 @@ impl Check for EarlyResends {
         let wanted_us = (long * 3 / 2).div_ceil(1_000) * 1_000;
         let to = wanted_us.clamp(tuning.resend_timeout_us, tuning.heartbeat_interval_us);
         let summary = format!(
-            "{} resends crossed the answer to what they repeat; 999 of 1,000 round trips take up to \
+            "{} resends crossed the answer to what they repeat; 999 of 1,000 round trips take up \
+             to \
              {long} us, the timeout is {} us",
             evidence.early_resends, tuning.resend_timeout_us
         );
@@ -106,7 +107,8 @@ impl Check for Rejections {
 
     fn check(run: &RunData) -> Found {
         let refused = run.ledger.count(|cell| {
-            matches!(cell.why, Why::Reject(cause) if !matches!(cause, Cause::Campaign | Cause::Retry))
+            let of_election = matches!(cell.why.cause(), Cause::Campaign | Cause::Retry);
+            matches!(cell.why, Why::Reject(_)) && !of_election
         });
         let probes = run.ledger.charged(Cause::Probe);
         if refused == 0 {

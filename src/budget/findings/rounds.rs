@@ -61,9 +61,10 @@ impl Check for FrequentHeartbeats {
         let longer = longest_us as f64 / tuning.heartbeat_interval_us as f64;
         let sent = evidence.heartbeats as f64;
         let needed = evidence.needed_heartbeats;
-        let spared = match tuning.heartbeat_always {
-            true => sent * (1.0 - 1.0 / longer),
-            false => needed.as_run.saturating_sub(needed.longer_interval) as f64,
+        let spared = if tuning.heartbeat_always {
+            sent * (1.0 - 1.0 / longer)
+        } else {
+            needed.as_run.saturating_sub(needed.longer_interval) as f64
         };
         let saving = spared * heartbeat_with_answers(run);
         let summary = format!(

@@ -133,7 +133,8 @@ impl Campaign {
             }
             if !self.by_chance.is_empty() {
                 print(
-                    "Failed by chance alone: the clients' requests leave no replica a way to pass:\n",
+                    "Failed by chance alone: the clients' requests leave no replica a way to \
+                     pass:\n",
                 )?;
                 print(&self.by_chance.iter().map(|run| format!("  {run}\n")).collect::<String>())?;
             }
@@ -189,7 +190,8 @@ fn group_line(group: &[RunOutcome]) -> String {
 fn columns(cells: [&str; 9]) -> String {
     let [name, passed, messages, t0, t1, latency, fast, lost, twice] = cells;
     format!(
-        "{name:<13}{passed:>6} {messages:>15}{t0:>4}{t1:>4} {latency:>18}{fast:>4}{lost:>6}{twice:>6}\n"
+        "{name:<13}{passed:>6} {messages:>15}{t0:>4}{t1:>4} {latency:>18}\
+         {fast:>4}{lost:>6}{twice:>6}\n"
     )
 }
 

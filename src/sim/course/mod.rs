@@ -13,8 +13,8 @@
 //! An engine loops as the course's simulator does: it reads one datagram from each replica's socket
 //! and hands each to [`Course::on_datagram`], then calls [`Course::fire_due`], and carries out the
 //! effects in their order, until [`Course::is_over`]. It keeps the datagrams themselves: effects
-//! speak of the one just handed in. What a killed replica had sent and nobody had read is dropped by the
-//! engine, with the socket.
+//! speak of the one just handed in. What a killed replica had sent and nobody had read is dropped
+//! by the engine, with the socket.
 //!
 //! Where the course's simulator would crash (a leader that is no replica) the message counts as
 //! incorrect. The rest is to the letter.
@@ -132,8 +132,8 @@ pub struct Course {
 }
 
 impl Course {
-    /// A run that has not begun, its random numbers drawn from `seed`. Replicas have the IDs from `0000`
-    /// upwards, so that a member's rank is its ID.
+    /// A run that has not begun, its random numbers drawn from `seed`. Replicas have the IDs from
+    /// `0000` upwards, so that a member's rank is its ID.
     pub fn new(scenario: &Scenario, seed: u64) -> Course {
         Course {
             scenario: scenario.clone(),
@@ -203,7 +203,8 @@ impl Course {
         self.cluster.close(member, Life::Ended(now));
     }
 
-    /// A datagram to a replica was refused by the machine's full socket; it is counted (interface §5).
+    /// A datagram to a replica was refused by the machine's full socket; it is counted (interface
+    /// §5).
     pub fn on_blocked(&mut self) {
         self.traffic.blocked += 1;
     }

@@ -11,7 +11,8 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 use std::fmt::Display;
 
-/// Messages between replicas, by what became of them. A broadcast counts one for each other replica.
+/// Messages between replicas, by what became of them. A broadcast counts one for each other
+/// replica.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Traffic {
     pub messages: u64,
@@ -306,8 +307,9 @@ fn rate(scenario: &Scenario, counts: &Counts, median: Option<Micros>) -> [Benchm
     ]
 }
 
+/// The first threshold that the value is below, in the order of the file, rising or not.
 fn tier(value: f64, thresholds: Thresholds) -> u8 {
-    thresholds.0.iter().filter(|&&threshold| value >= threshold).count() as u8
+    thresholds.0.iter().take_while(|&&threshold| value >= threshold).count() as u8
 }
 
 fn mean_and_median(mut latencies: Vec<Micros>) -> (Option<f64>, Option<Micros>) {

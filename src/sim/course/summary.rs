@@ -132,7 +132,8 @@ fn milliseconds(seconds: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Writes a story in lines of at most [`WIDTH`] columns, indented, the second and further ones more.
+/// Writes a story in lines of at most [`WIDTH`] columns, indented, the second and further ones
+/// more.
 pub(in crate::sim) fn write_wrapped(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
     let mut column = 0;
     for word in text.split_whitespace() {

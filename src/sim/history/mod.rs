@@ -55,7 +55,8 @@ pub struct ClientOperation {
     /// When the request was created.
     pub invoked_at: Micros,
     /// When the first answer came and what it said: after `ok` it took effect in between, after
-    /// `redirect` and `fail` it must never (rule R1). `None`: unanswered, may have taken effect or not.
+    /// `redirect` and `fail` it must never (rule R1). `None`: unanswered, may have taken effect or
+    /// not.
     pub answered: Option<(Micros, AnswerKind)>,
 }
 

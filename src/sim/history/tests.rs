@@ -253,9 +253,10 @@ fn correct_history(shape: &Shape, random: &mut Pcg64Mcg) -> Vec<ClientOperation>
             _ => OK,
         };
         let takes_effect = ending == OK || (ending.is_none() && random.random_bool(0.5));
-        let action = match is_put {
-            true => Action::Put { value: text.to_string().into() },
-            false => Action::Get { value: None },
+        let action = if is_put {
+            Action::Put { value: text.to_string().into() }
+        } else {
+            Action::Get { value: None }
         };
         let operation = operation(&format!("M{number}"), action, from, to, ending);
         history.push((effect, takes_effect, operation));

@@ -2,9 +2,9 @@
 //!
 //! A get cannot have read a put that began after it ended, nor one that was overwritten: another
 //! put began after its end and ended before the get began. A get that has no possible writer left
-//! is a fault by itself, and the one that is easiest to explain. Otherwise, puts of one text that no
-//! get can take for each other count as different values from then on: that changes nothing about
-//! which orders explain the history, but the search has far less to try.
+//! is a fault by itself, and the one that is easiest to explain. Otherwise, puts of one text that
+//! no get can take for each other count as different values from then on: that changes nothing
+//! about which orders explain the history, but the search has far less to try.
 
 use std::iter::successors;
 

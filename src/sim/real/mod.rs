@@ -51,9 +51,9 @@ pub struct RealOptions {
     pub precise: bool,
     /// No pipes for the replicas' output; one that ends by itself is not noticed.
     pub silence: bool,
-    /// Folder for `records/ID.bin`, `simulator.bin` and the black boxes, `boxes/ID.box`, without those
-    /// of another run ([`super::folder`]); `None`: the records are read and thrown away, and there are
-    /// no boxes.
+    /// Folder for `records/ID.bin`, `simulator.bin` and the black boxes, `boxes/ID.box`, without
+    /// those of another run ([`super::folder`]); `None`: the records are read and thrown away, and
+    /// there are no boxes.
     pub out: Option<PathBuf>,
     /// Show a progress bar, if stderr is a terminal.
     pub progress: bool,
@@ -135,8 +135,8 @@ pub enum RealError {
     Interrupted,
 }
 
-/// Runs `scenario` over real UDP, in real time. A run that the user interrupts ends there, is judged
-/// by what it showed, and says so in its conclusion.
+/// Runs `scenario` over real UDP, in real time. A run that the user interrupts ends there, is
+/// judged by what it showed, and says so in its conclusion.
 ///
 /// # Errors
 /// If a socket, a child or a file cannot be had, or the user interrupts it before its clock has
@@ -159,12 +159,10 @@ pub fn run(scenario: &Scenario, options: &RealOptions) -> Result<RealRun, RealEr
     let mut fold = RunFold::new(scenario.replicas);
     records.iter().for_each(|record| fold.record(record));
     let accounts = finished.accounts.into_iter();
-    let balances = match options.foreign {
-        true => Vec::new(),
-        false => accounts
-            .zip(&fold.sent_by)
-            .map(|(account, sent)| Balance::close(account, *sent))
-            .collect(),
+    let balances = if options.foreign {
+        Vec::new()
+    } else {
+        accounts.zip(&fold.sent_by).map(|(account, sent)| Balance::close(account, *sent)).collect()
     };
     Ok(RealRun {
         conclusion: finished.conclusion,

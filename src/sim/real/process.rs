@@ -132,7 +132,8 @@ impl Pipe {
     }
 }
 
-/// A replica's process, in a group of its own. Dropping it kills the group: no child is left behind.
+/// A replica's process, in a group of its own. Dropping it kills the group: no child is left
+/// behind.
 pub(super) struct Process {
     child: Child,
     member: Member,

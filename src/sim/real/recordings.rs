@@ -16,8 +16,8 @@ pub(super) struct Recordings {
 }
 
 impl Recordings {
-    /// In `out` or a folder of their own, which is empty. Whoever names `out` has seen to it that no
-    /// other run lies there ([`crate::sim::folder`]).
+    /// In `out` or a folder of their own, which is empty. Whoever names `out` has seen to it that
+    /// no other run lies there ([`crate::sim::folder`]).
     pub fn prepare(out: Option<&Path>) -> Result<Recordings, RecordFileError> {
         let scratch = out.is_none().then(Scratch::unused);
         let folder = scratch.as_ref().map(|scratch| scratch.path().to_owned());

@@ -1,6 +1,6 @@
 //! An object of a scenario file, read key by key: each method either brings a value that keeps
-//! the rule it is given or the one line that says which file, key and rule. What nobody has asked for
-//! when all is read is a key that is not known.
+//! the rule it is given or the one line that says which file, key and rule. What nobody has asked
+//! for when all is read is a key that is not known.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,10 +8,11 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use super::{ScenarioError, UnknownKey};
+use super::{ScenarioError, Warning};
 use crate::nearest::nearest;
 
-/// What has been asked of a file: the objects, by what stands before their keys, and the keys of each.
+/// What has been asked of a file: the objects, by what stands before their keys, and the keys of
+/// each.
 #[derive(Default)]
 pub(super) struct Asked(RefCell<BTreeMap<String, BTreeSet<String>>>);
 
@@ -21,15 +22,15 @@ impl Asked {
         objects.entry(prefix.to_owned()).or_default().insert(key.to_owned());
     }
 
-    /// The keys of `value`, the file, that nobody has asked for, in the order of the alphabet. What an
-    /// object holds that was read in another way is not looked at.
-    pub fn unknown_keys(&self, file: &str, value: &Value) -> Vec<UnknownKey> {
+    /// The keys of `value`, the file, that nobody has asked for, in the order of the alphabet. What
+    /// an object holds that was read in another way is not looked at.
+    pub fn unknown_keys(&self, file: &str, value: &Value) -> Vec<Warning> {
         let mut unknown = Vec::new();
         self.look_into(file, "", value, &mut unknown);
         unknown
     }
 
-    fn look_into(&self, file: &str, prefix: &str, value: &Value, unknown: &mut Vec<UnknownKey>) {
+    fn look_into(&self, file: &str, prefix: &str, value: &Value, unknown: &mut Vec<Warning>) {
         let objects = self.0.borrow();
         let (Some(known), Some(values)) = (objects.get(prefix), value.as_object()) else {
             return;
@@ -38,7 +39,7 @@ impl Asked {
             if !known.contains(key) && !COURSE_CARRIES.contains(&key.as_str()) {
                 let nearest = nearest(key, known.iter().map(String::as_str)).map(str::to_owned);
                 let key = format!("{prefix}{key}");
-                unknown.push(UnknownKey { file: file.to_owned(), key, nearest });
+                unknown.push(Warning::UnknownKey { file: file.to_owned(), key, nearest });
             }
             self.look_into(file, &format!("{prefix}{key}."), value, unknown);
             for (place, element) in value.as_array().into_iter().flatten().enumerate() {

@@ -74,7 +74,8 @@ pub struct Tests {
 pub struct Network {
     /// Probability that a replica-to-replica delivery arrives twice.
     pub duplicates: f64,
-    /// Probability that a delivery is held back by a random part of `delay_max`, so that later ones overtake it.
+    /// Probability that a delivery is held back by a random part of `delay_max`, so that later ones
+    /// overtake it.
     pub delayed: f64,
     /// The longest such delay.
     pub delay_max: Micros,
@@ -160,23 +161,54 @@ pub enum ScenarioError {
     },
 }
 
-/// A key of a scenario file that nobody knows, and which therefore does nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownKey {
-    /// The file.
-    pub file: String,
-    /// The key, with the path that leads to it.
-    pub key: String,
-    /// The known key at this place that is most like it, if any is.
-    pub nearest: Option<String>,
+/// What is odd in a scenario file and runs all the same, as in the course's simulator.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Warning {
+    /// A key that nobody knows, and which therefore does nothing.
+    UnknownKey {
+        /// The file.
+        file: String,
+        /// The key, with the path that leads to it.
+        key: String,
+        /// The known key at this place that is most like it, if any is.
+        nearest: Option<String>,
+    },
+    /// Thresholds that do not strictly rise, so that some tier is never reached.
+    Thresholds {
+        /// The file.
+        file: String,
+        /// Of which benchmark.
+        benchmark: &'static str,
+        /// What it states.
+        thresholds: Thresholds,
+    },
 }
 
-impl Display for UnknownKey {
+impl Warning {
+    /// What is done about it, unless the file is refused.
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Warning::UnknownKey { .. } => "ignored",
+            Warning::Thresholds { .. } => "the first that holds counts",
+        }
+    }
+}
+
+impl Display for Warning {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: no key of a scenario", self.file, self.key)?;
-        match &self.nearest {
-            Some(nearest) => write!(f, ", did you mean {nearest}?"),
-            None => Ok(()),
+        match self {
+            Warning::UnknownKey { file, key, nearest } => {
+                write!(f, "{file}: {key}: no key of a scenario")?;
+                nearest.iter().try_for_each(|nearest| write!(f, ", did you mean {nearest}?"))
+            }
+            Warning::Thresholds {
+                file,
+                benchmark,
+                thresholds: Thresholds([first, second, third]),
+            } => {
+                write!(f, "{file}: tests.benchmarks.{benchmark}: does not strictly rise: ")?;
+                write!(f, "{first}, {second}, {third}")
+            }
         }
     }
 }
@@ -190,11 +222,11 @@ impl Scenario {
         Scenario::load_noting(name_or_path).map(|(scenario, _)| scenario)
     }
 
-    /// As [`Scenario::load`], with the keys that a file has and nobody knows.
+    /// As [`Scenario::load`], with what is odd in the file.
     ///
     /// # Errors
     /// As [`Scenario::load`].
-    pub fn load_noting(name_or_path: &str) -> Result<(Scenario, Vec<UnknownKey>), ScenarioError> {
+    pub fn load_noting(name_or_path: &str) -> Result<(Scenario, Vec<Warning>), ScenarioError> {
         if let Some(scenario) = Scenario::embedded(name_or_path) {
             return scenario.map(|scenario| (scenario, Vec::new()));
         }

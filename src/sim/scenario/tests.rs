@@ -54,7 +54,8 @@ fn keys_left_out_have_the_defaults_of_interface_3() {
 #[test]
 fn keys_given_are_read() {
     let scenario = parse(&with(
-        r#""mix": 0.25, "start_wait": 1.5, "end_wait": 0, "drops": 0.1, "seed": 18446744073709551615,
+        r#""mix": 0.25, "start_wait": 1.5, "end_wait": 0, "drops": 0.1,
+        "seed": 18446744073709551615,
         "max_packets": 900000, "shared_keys": true, "clock_drift_ppm": [200, -300],
         "network": {"duplicates": 0.01, "delayed": 0.02, "delay_max_ms": 2.5},
         "events": [{"type": "cut_leader", "time": 5}, {"type": "part_end", "time": 0.25}]"#,
@@ -84,7 +85,11 @@ fn unknown_keys_are_ignored_at_any_level() {
     let scenario = Scenario { events: Vec::new(), ..parse(&text) };
     assert_eq!(scenario, parse(SMALLEST));
     let (_, unknown) = Scenario::parse_noting("small", "small.json", &text).unwrap();
-    let keys: Vec<&str> = unknown.iter().map(|unknown| unknown.key.as_str()).collect();
+    let key = |warning: &Warning| match warning {
+        Warning::UnknownKey { key, .. } => key.clone(),
+        Warning::Thresholds { .. } => panic!("{warning}"),
+    };
+    let keys: Vec<String> = unknown.iter().map(key).collect();
     assert_eq!(keys, ["events[0].x", "network.x", "tests.benchmarks.x", "tests.x", "x"]);
 }
 
@@ -135,7 +140,8 @@ fn a_file_that_breaks_a_rule_is_refused_with_file_key_and_rule() {
         ),
         (
             with(r#""events": [{"type": "flood", "time": 1}]"#),
-            "events[0].type: must be kill_leader, kill_non_leader, part_easy, part_hard, part_end or cut_leader, not \"flood\"",
+            "events[0].type: must be kill_leader, kill_non_leader, part_easy, part_hard, part_end \
+             or cut_leader, not \"flood\"",
         ),
         (changed("\"tests\"", "\"test\""), "tests: is missing"),
         (changed("\"benchmarks\"", "\"benchmark\""), "tests.benchmarks: is missing"),
@@ -143,14 +149,6 @@ fn a_file_that_breaks_a_rule_is_refused_with_file_key_and_rule() {
         (changed("\"failures\"", "\"fail\""), "tests.benchmarks.failures: is missing"),
         (changed("\"duplicates\"", "\"dup\""), "tests.benchmarks.duplicates: is missing"),
         (changed("\"median_latency\"", "\"mean\""), "tests.benchmarks.median_latency: is missing"),
-        (
-            changed(lists, r#""failures": [0, 2, 2]"#),
-            "tests.benchmarks.failures: must rise strictly, not 0, 2, 2",
-        ),
-        (
-            changed(lists, r#""failures": [1, 0, 2]"#),
-            "tests.benchmarks.failures: must rise strictly, not 1, 0, 2",
-        ),
         (
             changed(lists, r#""failures": [0, 1]"#),
             "tests.benchmarks.failures: must be a list of three numbers",

@@ -1,5 +1,5 @@
-//! A scenario as the JSON that reads back as the same scenario: a run's folder keeps it, so that the
-//! run can be done again.
+//! A scenario as the JSON that reads back as the same scenario: a run's folder keeps it, so that
+//! the run can be done again.
 
 use serde_json::{Value, json};
 

@@ -3,8 +3,9 @@
 //!
 //! The simulator is a process among others here: it waits, wakes when a datagram arrives or after
 //! at most 100 ms, reads one datagram from each socket, routes it, fires what is due, and each of
-//! these takes its time (interface §4). Sockets hold what the kernel's do, and lose what comes then. A replica wakes some time after a datagram has reached its
-//! socket, takes in all that is there, and sends some time after that.
+//! these takes its time (interface §4). Sockets hold what the kernel's do, and lose what comes
+//! then. A replica wakes some time after a datagram has reached its socket, takes in all that is
+//! there, and sends some time after that.
 
 mod node;
 mod socket;

@@ -104,10 +104,7 @@ impl Node {
         if !self.alive {
             return;
         }
-        let arrival = match options.through_codec {
-            true => self.recode(arrival),
-            false => arrival,
-        };
+        let arrival = if options.through_codec { self.recode(arrival) } else { arrival };
         let first = self.inbox.front().is_none_or(|(oldest, _)| at < oldest);
         self.inbox.send(at, bytes, arrival);
         if first {
@@ -120,9 +117,10 @@ impl Node {
     fn draw_wake(&mut self, at: Micros, options: &VirtualOptions) -> Micros {
         let idle = at.since(self.active_at);
         let request = matches!(self.inbox.front(), Some((_, Arrival::Request(_))));
-        let wake = match request && idle > COLD_AFTER {
-            true => &options.delays.request_wake_us,
-            false => options.delays.replica_wake_us.after(idle),
+        let wake = if request && idle > COLD_AFTER {
+            &options.delays.request_wake_us
+        } else {
+            options.delays.replica_wake_us.after(idle)
         };
         wake.draw(&mut self.random)
     }

@@ -198,9 +198,8 @@ fn src_is_believed_about_partitions() {
 fn extra_keys_and_new_types_are_free_between_replicas() {
     let mut run = Run::plain();
     for kind in [r#""ok""#, r#""redirect""#, r#""anything""#, "7"] {
-        let text = format!(
-            r#"{{"src":"0000","dst":"0001","leader":"FFFF","type":{kind},"n":1,"MID":[{{}}],"value":null}}"#
-        );
+        let rest = format!(r#""type":{kind},"n":1,"MID":[{{}}],"value":null}}"#);
+        let text = format!(r#"{{"src":"0000","dst":"0001","leader":"FFFF",{rest}"#);
         assert_eq!(delivered(&run.read(0, &text)), [1], "{kind}");
     }
     assert_eq!(run.incorrect(), 0);
@@ -270,7 +269,8 @@ proptest::proptest! {
     #[test]
     fn no_datagram_makes_the_simulator_panic(
         from in 0u8..5,
-        keys in "(\"(src|dst|leader|type|MID|value)\":(\"[0F]{0,3}[0-9A-F]\"|\"001[5-9]\"|\"ok\"|1|null|[{]),?){0,7}",
+        keys in "(\"(src|dst|leader|type|MID|value)\":\
+                 (\"[0F]{0,3}[0-9A-F]\"|\"001[5-9]\"|\"ok\"|1|null|[{]),?){0,7}",
         noise in proptest::collection::vec(proptest::num::u8::ANY, 0..20),
     ) {
         let mut run = Run::plain();

@@ -1,5 +1,5 @@
 //! Replicas that are wrong on purpose, so that a test can see the simulator catch each. The real
-//! replica with one fault, which the environment variable `WRONG` names; see `Wrong`.
+//! replica with one fault, which the environment variable [`VARIABLE`] names; see `Wrong`.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -12,6 +12,10 @@ use laconic::raft::Micros;
 use laconic::replica::{Arrival, Replica};
 use laconic::tuning_file;
 use laconic::wire::{Datagram, Membership, Payload, encode};
+
+/// The environment variable that makes the test's program a replica, and says what is wrong with
+/// it.
+pub const VARIABLE: &str = "WRONG";
 
 /// What is wrong.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,8 +38,8 @@ enum Wrong {
     NeverSaysHello,
 }
 
-fn wrong() -> Result<Wrong, Box<dyn Error>> {
-    Ok(match env::var("WRONG")?.as_str() {
+fn wrong(name: &str) -> Result<Wrong, Box<dyn Error>> {
+    Ok(match name {
         "stale_read" => Wrong::StaleRead,
         "lost_write" => Wrong::LostWrite,
         "early_ok" => Wrong::EarlyOk,
@@ -44,7 +48,7 @@ fn wrong() -> Result<Wrong, Box<dyn Error>> {
         "garbage" => Wrong::Garbage,
         "dies" => Wrong::Dies,
         "never_says_hello" => Wrong::NeverSaysHello,
-        other => return Err(format!("WRONG={other}").into()),
+        other => return Err(format!("{VARIABLE}={other}").into()),
     })
 }
 
@@ -62,7 +66,11 @@ struct Process {
     bytes: Vec<u8>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Serves as a replica with that fault; the arguments are those of the course's replicas.
+///
+/// # Errors
+/// If fault or arguments are unknown, or there is no socket to be had.
+pub fn run(name: &str) -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [port, me, others @ ..] = arguments.as_slice() else {
         return Err("PORT ID OTHERS...".into());
@@ -77,7 +85,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Replica::new(members.clone(), tuning_file::load("course")?.tuning, seed, Micros(0));
     let chosen = members.me().0 == 0;
     let mut process = Process {
-        wrong: wrong()?,
+        wrong: wrong(name)?,
         socket,
         members,
         replica,

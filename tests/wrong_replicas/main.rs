@@ -1,11 +1,16 @@
-//! The simulator catches replicas that are wrong: real runs of `tests/replicas/wrong.rs`, each with
-//! the verdict that the interface demands.
+//! The simulator catches replicas that are wrong: real runs of `replica.rs`, each with the verdict
+//! that the interface demands. This program is both: the tests, and, when the environment says what
+//! is wrong, the replica.
 
+mod replica;
+
+use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 
+use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -20,12 +25,46 @@ const HISTORY: &str = "the history is linearizable";
 /// Runs of `early_ok` that are under way at once.
 const SIDE_BY_SIDE: usize = 5;
 
-/// Where `cargo test` leaves the wrong replica: beside the program, below `examples`.
+/// Functions, each with its name.
+macro_rules! tests {
+    ($($test:ident),* $(,)?) => { [$((stringify!($test), $test)),*] };
+}
+
+/// Every test, by its name. A panic is a failure.
+const TESTS: [(&str, fn()); 9] = tests![
+    stale_read_is_an_incorrect_get_and_no_linearizable_history,
+    lost_write_is_an_incorrect_get_and_no_linearizable_history,
+    answers_twice_is_a_duplicate_after_ok_and_incorrect_after_a_redirect,
+    too_quiet_fails_the_floor_on_traffic_and_nothing_else,
+    garbage_is_counted_as_incorrect,
+    dies_is_a_replica_that_ended_by_itself,
+    never_says_hello_is_marked_dead_by_the_first_message_to_it,
+    early_ok_of_a_leader_that_is_cut_off_and_killed_shows_as_a_loss_on_ten_seeds_of_ten,
+    a_correct_replica_passes_the_same_scenarios,
+];
+
+fn main() -> ExitCode {
+    if let Ok(wrong) = env::var(replica::VARIABLE) {
+        return match replica::run(&wrong) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let trial = |(name, test): (&str, fn())| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    };
+    libtest_mimic::run(&Arguments::from_args(), TESTS.map(trial).into()).exit_code()
+}
+
+/// This program, which is also the wrong replica.
 fn wrong_replica() -> PathBuf {
-    let path = Path::new(PROGRAM).with_file_name("examples").join("wrong_replica");
-    let built = path.is_file();
-    assert!(built, "{}: not built; cargo build --example wrong_replica does it", path.display());
-    path
+    env::current_exe().unwrap()
 }
 
 /// A folder with a scenario in it, and the program under the course's name.
@@ -50,7 +89,7 @@ impl Bench {
             .arg("--replica")
             .arg(replica)
             .current_dir(self.0.path())
-            .env("WRONG", wrong)
+            .env(replica::VARIABLE, wrong)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap()
@@ -132,17 +171,14 @@ fn assert_reads_are_caught(outcome: &Value) {
     assert!(!faults.is_empty() && explained, "{faults:?}");
 }
 
-#[test]
 fn stale_read_is_an_incorrect_get_and_no_linearizable_history() {
     assert_reads_are_caught(&run_wrong("stale_read"));
 }
 
-#[test]
 fn lost_write_is_an_incorrect_get_and_no_linearizable_history() {
     assert_reads_are_caught(&run_wrong("lost_write"));
 }
 
-#[test]
 fn answers_twice_is_a_duplicate_after_ok_and_incorrect_after_a_redirect() {
     let outcome = run_wrong("answers_twice");
     assert_eq!(failed(&outcome), [INCORRECT]);
@@ -154,7 +190,6 @@ fn answers_twice_is_a_duplicate_after_ok_and_incorrect_after_a_redirect() {
     assert!(incidents(&outcome).iter().all(|what| what.contains("does not wait for")));
 }
 
-#[test]
 fn too_quiet_fails_the_floor_on_traffic_and_nothing_else() {
     let outcome = run_wrong("too_quiet");
     assert_eq!(failed(&outcome), [FLOOR]);
@@ -162,7 +197,6 @@ fn too_quiet_fails_the_floor_on_traffic_and_nothing_else() {
     assert_eq!(count(&outcome, "acknowledged_gets") + count(&outcome, "acknowledged_puts"), 100);
 }
 
-#[test]
 fn garbage_is_counted_as_incorrect() {
     let outcome = run_wrong("garbage");
     assert_eq!(failed(&outcome), [INCORRECT]);
@@ -182,14 +216,12 @@ fn only_end(outcome: &Value) -> (&str, u64) {
     (end["replica"].as_str().unwrap(), end["at_us"].as_u64().unwrap())
 }
 
-#[test]
 fn dies_is_a_replica_that_ended_by_itself() {
     let outcome = run_wrong("dies");
     let (replica, at_us) = only_end(&outcome);
     assert!(replica == "0000" && at_us > 3_000_000, "{replica} at {at_us}");
 }
 
-#[test]
 fn never_says_hello_is_marked_dead_by_the_first_message_to_it() {
     let outcome = run_wrong("never_says_hello");
     // The clock started without it, when the others had long begun to campaign.
@@ -197,7 +229,6 @@ fn never_says_hello_is_marked_dead_by_the_first_message_to_it() {
     assert!(replica == "0000" && at_us < 3_000_000, "{replica} at {at_us}");
 }
 
-#[test]
 fn early_ok_of_a_leader_that_is_cut_off_and_killed_shows_as_a_loss_on_ten_seeds_of_ten() {
     let bench = Bench::new(&early_ok_scenario());
     let wrong = wrong_replica();
@@ -215,7 +246,6 @@ fn early_ok_of_a_leader_that_is_cut_off_and_killed_shows_as_a_loss_on_ten_seeds_
     }
 }
 
-#[test]
 fn a_correct_replica_passes_the_same_scenarios() {
     let (plain, early) = (Bench::new(&scenario()), Bench::new(&early_ok_scenario()));
     let runs = [plain.start(&plain.correct(), "", 1), early.start(&early.correct(), "", 1)];
