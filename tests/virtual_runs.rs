@@ -2,9 +2,10 @@
 
 use laconic::kv::Command;
 use laconic::raft::Micros;
+use laconic::raft::tuning::ResendFrom;
 use laconic::record::Record;
 use laconic::sim::course::score::GENERATION_CHECK;
-use laconic::sim::delays::Delays;
+use laconic::sim::delays::{Delays, Quantiles};
 use laconic::sim::ideal_store;
 use laconic::sim::outcome::{RunMeasurements, RunOutcome, Setup, judge};
 use laconic::sim::scenario::{COURSE, Scenario};
@@ -172,6 +173,30 @@ fn r27_no_answer_is_lost_to_a_full_socket() {
     let unpaced = sum(1..=3, 1_000_000);
     assert!(unpaced.0 > 0 && unpaced.1 > 0, "the fault is there to be seen: {unpaced:?}");
     assert_eq!(sum(1..=20, 128), (0, 0, 0));
+}
+
+/// A loaded machine: the simulator takes 5 ms for each datagram, fifty times as long as usual. Round
+/// trips then lie above the resend timeout, and are measured, not taken for loss.
+#[test]
+fn a_slow_simulator_is_not_taken_for_a_lossy_one() {
+    let messages_per_put = |resend_from: ResendFrom| {
+        let (mut messages, mut puts) = (0, 0);
+        for seed in 1..=5 {
+            let mut options = options(seed);
+            options.tuning.resend_from = resend_from;
+            options.delays.simulator_handling_us = Quantiles::of(vec![5_000]);
+            let outcome = run_judged(&scenario("simple-2"), &options);
+            assert_passed(&outcome, "slow simulator");
+            messages += outcome.conclusion.counts.messages;
+            puts += outcome.conclusion.counts.acknowledged_puts;
+        }
+        messages as f64 / puts as f64
+    };
+    let (fixed, measured) =
+        (messages_per_put(ResendFrom::Fixed), messages_per_put(ResendFrom::RoundTrip));
+    println!("messages per put: {fixed:.2} by a fixed timeout, {measured:.2} by a measured one");
+    assert!(measured < 4.4, "{measured:.2} messages per put");
+    assert!(fixed > measured * 1.3, "the fault is there to be seen: {fixed:.2}");
 }
 
 fn records(scenario: &Scenario, options: VirtualOptions) -> Vec<Record> {
