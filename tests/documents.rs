@@ -289,3 +289,25 @@ fn every_link_leads_to_a_file_and_a_heading() {
     }
     assert!(count >= 30, "{count}");
 }
+
+/// A path between code marks, from the house's own folders, is that of a file or folder that exists.
+#[test]
+fn every_path_that_a_page_names_exists() {
+    const FOLDERS: [&str; 7] =
+        ["src/", "tests/", "docs/", "benches/", "profiles/", "scenarios/", "dashboards/"];
+    let mut seen = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a page");
+        for name in text.split('`').skip(1).step_by(2) {
+            // Names with a choice or a blank in them stand for several files, or for yours.
+            let is_path = FOLDERS.iter().any(|folder| name.starts_with(folder))
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
+                && !name.contains("NAME");
+            if is_path {
+                seen += 1;
+                assert!(house().join(name).exists(), "{}: there is no {name}", page.display());
+            }
+        }
+    }
+    assert!(seen > 40, "{seen} paths");
+}
