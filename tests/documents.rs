@@ -290,7 +290,8 @@ fn every_link_leads_to_a_file_and_a_heading() {
     assert!(count >= 30, "{count}");
 }
 
-/// A path between code marks, from the house's own folders, is that of a file or folder that exists.
+/// A path between code marks, from the house's own folders, is that of a file or folder that is
+/// there.
 #[test]
 fn every_path_that_a_page_names_exists() {
     const FOLDERS: [&str; 7] =

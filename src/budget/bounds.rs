@@ -153,7 +153,10 @@ impl Window {
 }
 
 /// floor(D): messages that no placement of the batches can undercut, with failures noticed within T
-/// (design §6).
+/// (design §6). Its two premises: no put is held longer than D *anywhere*, at the leader or on its
+/// way, transit taken as nothing, so that [arrival, arrival + D] holds a moment in which it is both
+/// sent and acknowledged, and one acknowledgement serves only puts that share such a moment; and
+/// *everyone* is to notice a dead leader within T, which is a choice: f watchers would do.
 ///
 /// Cut each leadership into windows of T. In each, every listener hears from the leader, and the
 /// leader hears from someone, or a failure in it could go unnoticed for longer than T. A batch is
