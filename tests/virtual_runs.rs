@@ -175,8 +175,8 @@ fn r27_no_answer_is_lost_to_a_full_socket() {
     assert_eq!(sum(1..=20, 128), (0, 0, 0));
 }
 
-/// A loaded machine: the simulator takes 5 ms for each datagram, fifty times as long as usual. Round
-/// trips then lie above the resend timeout, and are measured, not taken for loss.
+/// A loaded machine: the simulator takes 5 ms for each datagram, fifty times as long as usual.
+/// Round trips then lie above the resend timeout, and are measured, not taken for loss.
 #[test]
 fn a_slow_simulator_is_not_taken_for_a_lossy_one() {
     let messages_per_put = |resend_from: ResendFrom| {
