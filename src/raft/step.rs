@@ -14,6 +14,33 @@ use super::types::{Index, Member, Micros, Term};
 use super::{election, follower};
 
 /// A member of a Raft cluster: the protocol's state, and nothing else.
+///
+/// The caller owns time and the network. Here three members elect a leader in memory:
+///
+/// ```
+/// use laconic::raft::{Input, Member, Output, Raft, To};
+///
+/// let tuning = laconic::tuning_file::load("course")?.tuning;
+/// let start = Default::default();
+/// let new = |rank| Raft::new(Member(rank), 3, tuning.clone(), 7, start);
+/// let mut cluster: Vec<Raft> = (0..3).map(new).collect();
+/// while !cluster.iter().any(Raft::is_leader) {
+///     // Whoever's deadline comes first is woken; what it sends arrives at once.
+///     let now = cluster.iter().map(Raft::deadline).min().unwrap_or_default();
+///     let first = cluster.iter().position(|raft| raft.deadline() == now).unwrap_or(0);
+///     let mut outputs = Vec::new();
+///     cluster[first].step(now, Input::Wake, &mut outputs);
+///     let mut under_way: Vec<(Member, Output)> =
+///         outputs.drain(..).map(|output| (Member(first as u8), output)).collect();
+///     while let Some((from, output)) = under_way.pop() {
+///         if let Output::Send { to: To::Member(to), message, .. } = output {
+///             cluster[to.rank()].step(now, Input::Message { from, message }, &mut outputs);
+///             under_way.extend(outputs.drain(..).map(|output| (to, output)));
+///         }
+///     }
+/// }
+/// # Ok::<(), laconic::tuning_file::TuningFileError>(())
+/// ```
 #[derive(Debug)]
 pub struct Raft {
     core: Core,

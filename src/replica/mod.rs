@@ -60,6 +60,30 @@ pub enum Arrival {
 }
 
 /// A replica of the store.
+///
+/// Nobody leads yet, so a request is kept until a leader is known, or sent on in the end:
+///
+/// ```
+/// use laconic::interface::{Address, Operation, Outcome, Request};
+/// use laconic::raft::Micros;
+/// use laconic::replica::{Arrival, Replica};
+/// use laconic::wire::{Membership, Payload};
+///
+/// let members = Membership::new(Address(0), &[Address(1), Address(2)])?;
+/// let tuning = laconic::tuning_file::load("course")?.tuning;
+/// let mut replica = Replica::new(members, tuning, 7, Micros(0));
+/// let operation = Operation::Get { key: "k".into() };
+/// let (client, leader) = (Address(0x10), Address::UNKNOWN);
+/// let request = Request { client, leader, mid: "m".into(), operation };
+/// let (mut sent, mut records) = (Vec::new(), Vec::new());
+/// replica.step(Micros(0), Arrival::Request(request), &mut sent, &mut records);
+/// assert!(sent.is_empty());
+/// while sent.is_empty() {
+///     replica.step(replica.deadline(), Arrival::Wake, &mut sent, &mut records);
+/// }
+/// assert!(matches!(&sent[0].payload, Payload::Answer { outcome: Outcome::Redirect, .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Replica {
     members: Membership,

@@ -98,6 +98,25 @@ impl Observer for () {
 
 /// Runs `scenario`.
 ///
+/// ```
+/// use laconic::sim::delays::Delays;
+/// use laconic::sim::scenario::Scenario;
+/// use laconic::sim::virtual_time::{Keep, VirtualOptions, run};
+///
+/// let options = VirtualOptions {
+///     seed: 1,
+///     tuning: laconic::tuning_file::load("course")?.tuning,
+///     precise: false,
+///     through_codec: false,
+///     delays: Delays::embedded(),
+///     records: Keep::Nothing,
+/// };
+/// let run = run(&Scenario::load("simple-1")?, &options)?;
+/// assert_eq!(run.broken, None);
+/// println!("{} messages", run.fold.table.total());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// If records were to be written and cannot be.
 pub fn run(scenario: &Scenario, options: &VirtualOptions) -> Result<VirtualRun, RecordFileError> {
