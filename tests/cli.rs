@@ -532,3 +532,15 @@ fn every_lens_on_or_off_leaves_the_same_records() {
         }
     }
 }
+
+#[test]
+fn records_are_lines_of_json_or_sentences() {
+    let desk = Desk::new();
+    desk.run("sim simple-1 --seed 1 --out run");
+    let lines = desk.run("records run").out;
+    let text = desk.run("records run --text").out;
+    assert_eq!(lines.lines().count(), text.lines().count());
+    let became_leader = lines.lines().position(|line| line.contains("\"became_leader\""));
+    let leads = text.lines().position(|line| line.contains(" leads term 1: opens it at 1"));
+    assert!(leads.is_some() && leads == became_leader, "{leads:?} and {became_leader:?}");
+}

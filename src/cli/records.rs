@@ -1,4 +1,4 @@
-//! `laconic records`: a run's records as JSON lines.
+//! `laconic records`: a run's records as JSON lines, or as lines for people.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::record::{RunRecords, json_line};
 /// Lines are printed in pieces of about so many bytes.
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// Print the records of a run as JSON lines, in order of time
+/// Print the records of a run as JSON lines, or as a story, in order of time
 #[derive(Args)]
 #[command(after_help = "\
 Each line is an object: at_us (microseconds since the start of the run), source
@@ -34,10 +34,14 @@ batch_sent, resend_timeout and so on.
 Examples:
   laconic sim simple-2 --seed 1 --out run
   laconic records run | head
+  laconic records run --text | less
   laconic records run/records/0002.bin | grep '\"became_leader\"'")]
 pub struct RecordsArguments {
     /// The run's folder, as `laconic sim ... --out` made it, or one record file
     run: PathBuf,
+    /// Print a sentence a record instead: who did what, step by step
+    #[arg(long)]
+    text: bool,
 }
 
 /// Prints them.
@@ -45,7 +49,7 @@ pub fn run(arguments: &RecordsArguments) -> Result<ExitStatus, Failure> {
     let mut records = RunRecords::open(&arguments.run).map_err(Failure::input)?;
     let mut lines = String::new();
     for record in records.by_ref() {
-        lines += &json_line(&record);
+        lines += &if arguments.text { record.to_string() } else { json_line(&record) };
         lines.push('\n');
         if lines.len() >= CHUNK_BYTES {
             print(&std::mem::take(&mut lines))?;

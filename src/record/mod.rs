@@ -11,6 +11,7 @@ pub mod frame;
 mod history;
 mod json;
 mod run;
+mod text;
 
 pub use ends::{Ends, MessageEnd, MessageId};
 pub use fact::{

@@ -15,3 +15,4 @@ mod rules_promises;
 mod rules_quorums;
 mod solo;
 mod stories;
+mod transcripts;

@@ -1,0 +1,112 @@
+//! A record as one line for people: a run's records read as a story.
+
+use std::fmt;
+
+use super::{AnswerKind, Fact, Record, SIMULATOR, deposed_name, why_name};
+use crate::raft::{Event, Member, To};
+
+/// A replica by its ID: its rank, as four hex digits.
+fn id(member: Member) -> String {
+    format!("{:04X}", member.0)
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = if self.source == SIMULATOR { "simulator".into() } else { id(self.source) };
+        // What follows the fact that begins a step is set in.
+        let indent = if self.fact.begins_step() || self.source == SIMULATOR { "" } else { "  " };
+        write!(f, "{} {source} {indent}{}", self.at, self.fact)
+    }
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Fact::Sent { to, number, kind, why, term, first, entries, .. } => {
+                let to = match to {
+                    To::Member(member) => id(member),
+                    To::Everyone => "everyone".into(),
+                };
+                let (kind, why) = (kind.name(), why_name(why));
+                write!(f, "sends {kind} {number} to {to}: {why}, term {term}")?;
+                match entries {
+                    0 => Ok(()),
+                    1 => write!(f, ", entry {first}"),
+                    more => write!(f, ", entries {first} to {}", first + u64::from(more) - 1),
+                }
+            }
+            Fact::Received { from, number, kind, why, term, disposition } => {
+                let (kind, why, from) = (kind.name(), why_name(why), id(from));
+                let came_of_it = disposition.name();
+                write!(f, "takes in {kind} {number} of {from}: {why}, term {term}: {came_of_it}")
+            }
+            Fact::Woken => write!(f, "wakes"),
+            Fact::Garbage { reason, bytes } => {
+                write!(f, "drops {bytes} bytes: {reason}")
+            }
+            Fact::Asked { client, request, put } => {
+                let what = if put { "put" } else { "get" };
+                write!(f, "is asked by {client}: {what} {request:016x}")
+            }
+            Fact::Held { client, request } => write!(f, "holds {request:016x} of {client}"),
+            Fact::Taken { client, request, index, term } => {
+                write!(f, "takes {request:016x} of {client} as entry {index} of term {term}")
+            }
+            Fact::Refused { client, request, reason, .. } => {
+                write!(f, "cannot serve {request:016x} of {client}: {reason}")
+            }
+            Fact::Answered { client, request, outcome, index, .. } => {
+                write!(f, "answers {request:016x} of {client}: {}", outcome.name())?;
+                let is_put = index > 0 && outcome == AnswerKind::Ok;
+                if is_put { write!(f, ", entry {index}") } else { Ok(()) }
+            }
+            Fact::State(event) => write_event(f, event),
+            Fact::Routed { from, to, number, fate, .. } => {
+                write!(f, "routes {number} of {} to {}: {}", id(from), id(to), fate.name())
+            }
+            Fact::Killed { member, by_itself } => {
+                let how = if by_itself { "sees the end of" } else { "kills" };
+                write!(f, "{how} {}", id(member))
+            }
+            Fact::Partitioned { majority: 0 } => write!(f, "ends the partition"),
+            Fact::Partitioned { majority } => {
+                let side = (0..32).filter(|rank| majority & (1 << rank) != 0);
+                let side: Vec<String> = side.map(|rank| id(Member(rank))).collect();
+                write!(f, "cuts {} off from the others", side.join(" "))
+            }
+        }
+    }
+}
+
+fn write_event(f: &mut fmt::Formatter<'_>, event: Event) -> fmt::Result {
+    match event {
+        Event::TermStarted { term } => write!(f, "enters term {term}"),
+        Event::LeaderHeard { leader, term } => write!(f, "follows {} of term {term}", id(leader)),
+        Event::BecamePreCandidate { term } => write!(f, "would stand in term {term}"),
+        Event::BecameCandidate { term } => write!(f, "stands in term {term}"),
+        Event::BecameLeader { term, heard_commit, opened } => {
+            write!(f, "leads term {term}: opens it at {opened}, has heard of commit {heard_commit}")
+        }
+        Event::SteppedDown { term, reason } => {
+            write!(f, "leads term {term} no more: {}", deposed_name(reason))
+        }
+        Event::Voted { candidate, term } => {
+            write!(f, "votes for {} in term {term}", id(candidate))
+        }
+        Event::Appended { first, last, term } if first == last => {
+            write!(f, "appends entry {first} of term {term}")
+        }
+        Event::Appended { first, last, term } => {
+            write!(f, "appends entries {first} to {last} of term {term}")
+        }
+        Event::Truncated { first, last } => write!(f, "drops entries {first} to {last}"),
+        Event::Committed { through } => write!(f, "has committed through {through}"),
+        Event::BatchSent { first, last } => write!(f, "sends the batch {first} to {last}"),
+        Event::ResendTimeout { member, attempt, batch_waits } => {
+            let waits = if batch_waits { ", a batch waits" } else { "" };
+            write!(f, "misses an answer of {}, timeout {attempt}{waits}", id(member))
+        }
+        Event::Suspected { member } => write!(f, "suspects {}", id(member)),
+        Event::Trusted { member } => write!(f, "trusts {} again", id(member)),
+    }
+}
