@@ -128,8 +128,8 @@ pub fn targets_of(path: &Path) -> Result<Vec<Target>, String> {
         })
     });
     let targets: Vec<Target> = targets.collect();
-    match targets.is_empty() {
-        true => Err(format!("{shown}: names no targets")),
-        false => Ok(targets),
+    if targets.is_empty() {
+        return Err(format!("{shown}: names no targets"));
     }
+    Ok(targets)
 }
