@@ -76,6 +76,33 @@ const follow = (put) => `
     (SELECT count(*) FROM walk JOIN slice ON slice.id = walk.slice
       WHERE slice.parent_id = ${put} AND slice.name = 'ok')`;
 
+/// For the picture: opens the replicas' tracks, zooms to a put, and selects the slice in which its batch
+/// is sent, so that the arrows to its followers and back are drawn.
+async function showPut(put) {
+  const [[ts, dur]] = await query(page, `SELECT ts, dur FROM slice WHERE id = ${put}`);
+  const [[batch]] = await query(page, `
+    SELECT sent.slice_in FROM slice
+    JOIN flow AS asked ON asked.slice_out = slice.id
+    JOIN flow AS sent ON sent.slice_out = asked.slice_in
+    JOIN slice AS wake ON wake.id = sent.slice_in
+    WHERE slice.parent_id = ${put} AND slice.name = 'on its way' AND wake.name = 'wake'`);
+  await page.evaluate(({ batch, ts, dur }) => {
+    const { trace } = globalThis.app;
+    for (const node of (trace.currentWorkspace ?? trace.workspace).children) {
+      if (node.name?.startsWith('replica')) node.expand();
+      else node.collapse();
+    }
+    trace.selection.selectSqlEvent('slice', batch, { scrollToSelection: false });
+    const margin = BigInt(Math.round(dur / 10));
+    trace.timeline.setViewportTime(BigInt(ts) - margin, BigInt(ts + dur) + margin);
+  }, { batch, ts, dur });
+  // The menu and the details of the selection only take room. Where a button is missing they stay.
+  const menu = '.pf-sidebar button, .pf-sidebar__logo ~ *, .sidebar-button, button:has-text("menu")';
+  const details = 'button:has-text("keyboard_arrow_down")';
+  await page.locator(menu).first().click({ timeout: 3000 }).catch(() => {});
+  await page.locator(details).last().click({ timeout: 3000 }).catch(() => {});
+}
+
 const server = http.createServer(serve).listen(0, '127.0.0.1');
 await new Promise((resolve) => server.once('listening', resolve));
 const origin = `http://127.0.0.1:${server.address().port}`;
@@ -84,7 +111,7 @@ const browser = await chromium.launch({
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
     '--disable-background-networking', '--disable-component-update', '--disable-sync'],
 });
-const page = await browser.newPage({ viewport: { width: 1500, height: 900 } });
+const page = await browser.newPage({ viewport: { width: 1500, height: 1000 } });
 await page.goto(`${origin}/#!/viewer?url=${origin}/trace.json`);
 await page.waitForFunction(() => globalThis.app?.trace?.engine, null, { timeout: 60000 });
 
@@ -104,6 +131,7 @@ for (const [put] of puts) {
   back += returns > 0;
 }
 if (picture) {
+  await showPut(puts[0][0]);
   await page.waitForTimeout(2500);
   await page.screenshot({ path: picture });
 }
