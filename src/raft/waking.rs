@@ -121,6 +121,9 @@ impl Leader {
         let covered =
             core.others().iter().filter(|member| holds(&self.progress[member.rank()])).count();
         let missing = core.others_needed().saturating_sub(covered);
+        if missing == 0 {
+            return;
+        }
         let lacks = |member: &Member| !holds(&self.progress[member.rank()]);
         let mut spare: Vec<Member> = self.healthy(core).iter().filter(lacks).collect();
         let prompt = self.prompt(core);

@@ -160,6 +160,15 @@ impl Sink for RecordSplitter<'_> {
     }
 }
 
+/// A datagram that the simulator has just read.
+struct Handed {
+    /// Whose socket it came from.
+    from: Member,
+    datagram: Datagram,
+    /// How many it has.
+    bytes: usize,
+}
+
 struct Engine<'a> {
     scenario: &'a Scenario,
     options: &'a VirtualOptions,
@@ -303,9 +312,9 @@ impl<'a> Engine<'a> {
         let mut now = self.now;
         for rank in ready {
             // A kill earlier in this turn closes sockets that were ready.
-            if let Some(datagram) = self.nodes[rank].read(self.now) {
+            if let Some((datagram, bytes)) = self.nodes[rank].read(self.now) {
                 self.read_at = now;
-                now = self.route(now, Member(rank as u8), datagram);
+                now = self.route(now, Handed { from: Member(rank as u8), datagram, bytes });
                 now += self.options.delays.simulator_handling_us.draw(&mut self.random);
             }
         }
@@ -337,7 +346,8 @@ impl<'a> Engine<'a> {
         patience.min(wake)
     }
 
-    fn route(&mut self, now: Micros, from: Member, datagram: Datagram) -> Micros {
+    fn route(&mut self, now: Micros, handed: Handed) -> Micros {
+        let Handed { from, datagram, .. } = &handed;
         let content = match &datagram.payload {
             Payload::Hello => Content::Hello,
             Payload::Answer { mid, outcome } => Content::Answer(Answer {
@@ -353,17 +363,18 @@ impl<'a> Engine<'a> {
             leader: datagram.leader,
             content,
         };
+        let from = *from;
         if let Payload::Peer { number, .. } = &datagram.payload {
             let everyone = datagram.destination == Address::EVERYONE;
             let messages = if everyone { self.nodes.len() as u64 - 1 } else { 1 };
             self.accounts[from.rank()].read(*number, messages);
         }
         self.course.on_datagram(now, from, &Ok(incoming), &mut self.effects);
-        self.perform(now, Some((from, datagram)))
+        self.perform(now, Some(handed))
     }
 
     /// Carries out what the simulator decided; when it is done.
-    fn perform(&mut self, mut now: Micros, handed: Option<(Member, Datagram)>) -> Micros {
+    fn perform(&mut self, mut now: Micros, handed: Option<Handed>) -> Micros {
         // A datagram kills its own sender: that is no kill of the scenario's.
         let by_itself = handed.is_some();
         let mut looking = handed.is_none();
@@ -389,15 +400,14 @@ impl<'a> Engine<'a> {
     }
 
     /// Forwards a datagram between replicas; a scenario of ours may delay or double it.
-    fn forward(&mut self, now: Micros, to: Member, handed: Option<&(Member, Datagram)>) {
+    fn forward(&mut self, now: Micros, to: Member, handed: Option<&Handed>) {
         self.tell_fate(now, to, handed, Fate::Delivered);
-        let Some((from, datagram)) = handed else {
+        let Some(Handed { from, datagram, bytes }) = handed else {
             return;
         };
         let Payload::Peer { number, message } = &datagram.payload else {
             return;
         };
-        let bytes = self.nodes[from.rank()].length_of(datagram);
         let copies = if self.random.chance(self.duplicated) { 2 } else { 1 };
         for _ in 0..copies {
             let mut at = now;
@@ -405,24 +415,18 @@ impl<'a> Engine<'a> {
                 at += Micros(self.random.below(self.scenario.network.delay_max.0));
             }
             let arrival = Arrival::Peer { from: *from, number: *number, message: message.clone() };
-            self.nodes[to.rank()].deliver(at, arrival, bytes, self.options);
+            self.nodes[to.rank()].deliver(at, arrival, *bytes, self.options);
         }
     }
 
-    fn tell_fate(
-        &mut self,
-        now: Micros,
-        to: Member,
-        handed: Option<&(Member, Datagram)>,
-        fate: Fate,
-    ) {
+    fn tell_fate(&mut self, now: Micros, to: Member, handed: Option<&Handed>, fate: Fate) {
         if matches!(self.splitter.recorder, Recorder::Nothing) {
             return;
         }
-        if let Some((from, datagram)) = handed
+        if let Some(Handed { from, datagram, bytes }) = handed
             && let Payload::Peer { number, .. } = &datagram.payload
         {
-            let bytes = self.nodes[from.rank()].length_of(datagram) as u32;
+            let bytes = *bytes as u32;
             self.tell(now, Fact::Routed { from: *from, to, number: *number, fate, bytes });
         }
     }

@@ -23,7 +23,7 @@ pub(super) struct Node {
     /// The replica's socket: what it has not taken in.
     inbox: Socket<Arrival>,
     /// The simulator's socket for this replica: what it has not read.
-    outbox: Socket<Datagram>,
+    outbox: Socket<(Datagram, usize)>,
     /// Made by the turn under way.
     made: Vec<Datagram>,
     busy_until: Micros,
@@ -131,7 +131,8 @@ impl Node {
         let since = now.since(std::mem::replace(&mut self.requested_at, now));
         let done = now + options.delays.request_send_us.after(since).draw(&mut self.random);
         let at = if since > COLD_AFTER { now } else { done };
-        let bytes = self.length_of(&self.datagram_of(request.clone()));
+        let datagram = self.datagram_of(request.clone());
+        let bytes = wire::encoded_length(self.replica.members(), &datagram);
         self.deliver(at, Arrival::Request(request), bytes, options);
         done
     }
@@ -165,7 +166,7 @@ impl Node {
         let first = (!self.made.is_empty()).then_some(self.busy_until);
         for datagram in self.made.drain(..) {
             let bytes = wire::encoded_length(self.replica.members(), &datagram);
-            self.outbox.send(self.busy_until, bytes, datagram);
+            self.outbox.send(self.busy_until, bytes, (datagram, bytes));
             self.busy_until += SEND_COST;
         }
         self.plan(options);
@@ -201,8 +202,8 @@ impl Node {
         self.outbox.front().map(|(at, _)| at)
     }
 
-    /// The simulator reads one datagram.
-    pub fn read(&mut self, now: Micros) -> Option<Datagram> {
+    /// The simulator reads one datagram; with how many bytes it has.
+    pub fn read(&mut self, now: Micros) -> Option<(Datagram, usize)> {
         self.outbox.read(now)
     }
 
@@ -212,11 +213,6 @@ impl Node {
         self.wake_at = Micros::NEVER;
         self.inbox.close();
         self.outbox.close();
-    }
-
-    /// Bytes of a datagram of this replica.
-    pub fn length_of(&self, datagram: &Datagram) -> usize {
-        wire::encoded_length(self.replica.members(), datagram)
     }
 
     /// A client's datagram to this replica.
