@@ -9,6 +9,7 @@
 //! R27); `answered`, until the client reads the answer.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
@@ -140,7 +141,34 @@ impl Requests {
     }
 }
 
-/// The parts of a latency.
+/// One part of a latency, in the order in which they follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Request,
+    Queued,
+    Batched,
+    /// From 1 on.
+    Hop(u64),
+    QuorumWait,
+    Applied,
+    Answered,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stage::Request => f.write_str("request"),
+            Stage::Queued => f.write_str("queued"),
+            Stage::Batched => f.write_str("batched"),
+            Stage::Hop(hop) => write!(f, "hop {hop}"),
+            Stage::QuorumWait => f.write_str("quorum wait"),
+            Stage::Applied => f.write_str("applied"),
+            Stage::Answered => f.write_str("answered"),
+        }
+    }
+}
+
+/// The parts of a latency, in microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Stages {
     request: i64,
@@ -180,18 +208,20 @@ impl Stages {
         stages
     }
 
-    fn named(&self) -> Vec<(String, i64)> {
-        let mut named = vec![
-            ("request".to_owned(), self.request),
-            ("queued".to_owned(), self.queued),
-            ("batched".to_owned(), self.batched),
+    /// Each with its time in microseconds, in order.
+    fn each(&self) -> impl Iterator<Item = (Stage, i64)> {
+        let first = [
+            (Stage::Request, self.request),
+            (Stage::Queued, self.queued),
+            (Stage::Batched, self.batched),
         ];
-        let hops = self.hops.iter().zip(1..);
-        named.extend(hops.map(|(took, hop)| (format!("hop {hop}"), *took)));
-        named.push(("quorum wait".to_owned(), self.quorum_wait));
-        named.push(("applied".to_owned(), self.applied));
-        named.push(("answered".to_owned(), self.answered));
-        named
+        let hops = self.hops.iter().zip(1..).map(|(took, hop)| (Stage::Hop(hop), *took));
+        let last = [
+            (Stage::QuorumWait, self.quorum_wait),
+            (Stage::Applied, self.applied),
+            (Stage::Answered, self.answered),
+        ];
+        first.into_iter().chain(hops).chain(last)
     }
 }
 
@@ -252,7 +282,7 @@ impl TracedRequest<'_> {
         RequestStory {
             request: format!("{:016x}", request.request),
             latency_us: latency.0,
-            stages: stages.named(),
+            stages: stages.each().map(|(stage, took)| (stage.to_string(), took)).collect(),
             lines,
         }
     }
@@ -263,25 +293,17 @@ fn row(kind: &'static str, told: &[TracedRequest<'_>]) -> Option<LatencyRow> {
     let of_kind: Vec<&TracedRequest<'_>> =
         told.iter().filter(|told| kind == "all" || told.kind() == kind).collect();
     let total = distribution(of_kind.iter().map(|told| told.latency.0).collect())?;
-    let mut by_stage: BTreeMap<(usize, String), Vec<u64>> = BTreeMap::new();
-    for told in &of_kind {
-        let named = told.stages.named();
-        let last = named.len() - 3;
-        for (place, (stage, took)) in named.into_iter().enumerate() {
-            // Hops are as many as the longest way has; what follows them comes after.
-            let rank = if place < last { place } else { LAST_RANKS + place - last };
-            by_stage.entry((rank, stage)).or_default().push(took as u64);
-        }
+    let mut by_stage: BTreeMap<Stage, Vec<u64>> = BTreeMap::new();
+    for (stage, took) in of_kind.iter().flat_map(|told| told.stages.each()) {
+        by_stage.entry(stage).or_default().push(took as u64);
     }
-    let stages = by_stage.into_iter().filter_map(|((_, stage), mut times)| {
+    let stages = by_stage.into_iter().filter_map(|(stage, mut times)| {
+        // Who has no such hop has spent no time in it.
         times.resize(of_kind.len(), 0);
-        Some(StageRow { stage, time: distribution(times)? })
+        Some(StageRow { stage: stage.to_string(), time: distribution(times)? })
     });
     Some(LatencyRow { kind, count: of_kind.len() as u64, total, stages: stages.collect() })
 }
-
-/// Stages after the last hop rank behind any number of hops.
-const LAST_RANKS: usize = 1_000;
 
 /// The place of the quantile `q` among `count` sorted values.
 fn place_of(count: usize, q: f64) -> usize {
@@ -369,9 +391,8 @@ mod tests {
         ) {
             let answered = Micros(invoked + latency);
             let stages = Stages::of(Micros(invoked), &trace(times, (1, index)), answered);
-            let named = stages.named();
-            prop_assert!(named.iter().all(|(_, took)| *took >= 0));
-            prop_assert_eq!(named.iter().map(|(_, took)| took).sum::<i64>(), latency as i64);
+            prop_assert!(stages.each().all(|(_, took)| took >= 0));
+            prop_assert_eq!(stages.each().map(|(_, took)| took).sum::<i64>(), latency as i64);
         }
     }
 }

@@ -5,7 +5,7 @@ use super::event::{Disposition, Event};
 use super::leader::Leader;
 use super::message::{AppendReply, Cause, Refusal};
 use super::progress::SentRound;
-use super::types::{Index, Member, Micros};
+use super::types::{Index, MOST_MEMBERS, Member, Micros};
 
 impl Leader {
     /// An answer of the current term. Rule R13: its round must be known, its members must be ones
@@ -130,7 +130,7 @@ impl Leader {
 
 /// The k-th largest value among the others: what k of them have reached.
 fn kth_largest(core: &Core, k: usize, value: impl Fn(Member) -> u64) -> u64 {
-    let mut values = [0u64; 32];
+    let mut values = [0u64; MOST_MEMBERS];
     let mut count = 0;
     for member in core.others().iter() {
         values[count] = value(member);

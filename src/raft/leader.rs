@@ -10,7 +10,7 @@ use super::event::{Event, Output, Ticket};
 use super::lease::Lease;
 use super::progress::{Progress, Rounds};
 use super::tuning::FanOut;
-use super::types::{Entry, Index, Member, MemberSet, Micros, Round};
+use super::types::{Entry, Index, MOST_MEMBERS, Member, MemberSet, Micros, Round};
 
 /// How many resends in a row go out one timeout apart while requests wait and too few followers can
 /// be counted on (see [`Leader::overdue_at`]).
@@ -210,11 +210,17 @@ impl Leader {
     pub fn prompt(&self, core: &Core) -> MemberSet {
         let healthy = self.healthy(core);
         let trip = |member: Member| core.round_trips[member.rank()].smoothed();
-        let mut trips: Vec<Micros> = healthy.iter().filter_map(trip).collect();
-        trips.sort_unstable();
-        let Some(typical) = trips.get(core.others_needed() - 1) else {
+        let needed = core.others_needed();
+        let mut trips = [Micros::NEVER; MOST_MEMBERS];
+        let mut known = 0;
+        for trip in healthy.iter().filter_map(trip) {
+            trips[known] = trip;
+            known += 1;
+        }
+        if known < needed {
             return healthy;
-        };
+        }
+        let (_, typical, _) = trips[..known].select_nth_unstable(needed - 1);
         let most = Micros(typical.0 * 2 + core.tuning.resend_timeout_us / 20);
         healthy.iter().filter(|member| trip(*member).is_none_or(|trip| trip <= most)).collect()
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::types::{Entry, Index, Member, MemberSet, Micros, Round, Term};
+use super::types::{Entry, Index, MOST_MEMBERS, Member, MemberSet, Micros, Round, Term};
 
 /// Why a message that nobody asked for was sent: one for each reason the code has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,7 +209,7 @@ impl Route {
         }
         let mut route = Route::EVERYONE;
         for member in members {
-            if member.0 >= 32 || route.members().contains(*member) {
+            if member.rank() >= MOST_MEMBERS || route.members().contains(*member) {
                 return None;
             }
             route.hops[route.length as usize] = member.0;

@@ -79,6 +79,9 @@ impl Member {
     }
 }
 
+/// The most members that a cluster can have: a [`MemberSet`] has a bit for each.
+pub const MOST_MEMBERS: usize = 32;
+
 /// A set of members, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MemberSet(pub u32);
@@ -129,7 +132,13 @@ impl MemberSet {
 
     /// The members, in order of rank.
     pub fn iter(self) -> impl Iterator<Item = Member> {
-        (0..32).filter(move |rank| self.0 & (1 << rank) != 0).map(Member)
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let rank = left.trailing_zeros();
+            // Clears the lowest bit; of none, nothing.
+            left &= left.wrapping_sub(1);
+            (rank < MOST_MEMBERS as u32).then_some(Member(rank as u8))
+        })
     }
 }
 

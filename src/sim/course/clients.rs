@@ -326,11 +326,10 @@ fn new_key(random: &mut RandomStream) -> Text {
 
 /// MD5 of `text`, as lower-case hex digits.
 pub(super) fn md5(text: &str) -> Text {
-    use std::fmt::Write;
-    let mut hex = String::with_capacity(32);
-    for byte in Md5::digest(text.as_bytes()) {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let halves = |byte: u8| [byte >> 4, byte & 15];
+    let digest = Md5::digest(text.as_bytes()).into_iter().flat_map(halves);
+    let hex: String = digest.map(|half| DIGITS[usize::from(half)]).collect();
     hex.into()
 }
