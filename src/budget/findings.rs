@@ -3,97 +3,17 @@
 //! holds the expectation against a rerun.
 
 mod batching;
+mod check;
 mod elections;
 mod losses;
 mod rounds;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::report::{Change, Finding, FindingVerdict, LimitRow, Number};
 use super::run_data::RunData;
 use crate::raft::Tuning;
-
-/// Savings below this share of all messages are not worth a word.
-const WORTH_A_WORD: f64 = 0.01;
-/// Nor are fewer messages than this.
-const FEWEST: f64 = 5.0;
-/// Below so many messages a run says too little.
-const LEAST_MESSAGES: u64 = 50;
-
-/// A check of one kind of waste.
-trait Check {
-    /// Its name in reports.
-    const NAME: &'static str;
-    /// The same for people.
-    const TITLE: &'static str;
-    /// What it finds in a run.
-    fn check(run: &RunData) -> Found;
-}
-
-/// What a check says.
-struct Found {
-    verdict: FindingVerdict,
-    summary: String,
-    numbers: Vec<Number>,
-    changes: Vec<Change>,
-    expected_saving: f64,
-}
-
-impl Found {
-    /// There is nothing to save.
-    fn nothing(summary: impl Into<String>) -> Found {
-        Found {
-            verdict: FindingVerdict::Nothing,
-            summary: summary.into(),
-            numbers: Vec::new(),
-            changes: Vec::new(),
-            expected_saving: 0.0,
-        }
-    }
-
-    /// The run is too short or too quiet to tell.
-    fn too_little(summary: impl Into<String>) -> Found {
-        Found { verdict: FindingVerdict::TooLittle, ..Found::nothing(summary) }
-    }
-
-    /// Something happened that no knob would have spared.
-    fn told(summary: impl Into<String>) -> Found {
-        Found { verdict: FindingVerdict::Found, ..Found::nothing(summary) }
-    }
-
-    /// `saving` messages of the run's can be spared by `changes`, if they are worth a word.
-    fn saving(run: &RunData, saving: f64, changes: Vec<Change>, summary: String) -> Found {
-        if changes.is_empty() || !is_worth_a_word(run, saving) {
-            return Found::nothing(summary);
-        }
-        let verdict = FindingVerdict::Found;
-        Found { verdict, summary, numbers: Vec::new(), changes, expected_saving: saving }
-    }
-
-    fn number(mut self, name: &'static str, value: f64, unit: &'static str) -> Found {
-        self.numbers.push(Number { name, value, unit });
-        self
-    }
-}
-
-fn is_worth_a_word(run: &RunData, messages: f64) -> bool {
-    messages >= FEWEST.max(all_messages(run) as f64 * WORTH_A_WORD)
-}
-
-fn all_messages(run: &RunData) -> u64 {
-    run.ledger.count(|_| true)
-}
-
-fn make<C: Check>(run: &RunData) -> Finding {
-    let found = if all_messages(run) < LEAST_MESSAGES {
-        Found::too_little(format!("fewer than {LEAST_MESSAGES} messages"))
-    } else {
-        C::check(run)
-    };
-    let Found { verdict, summary, numbers, changes, expected_saving } = found;
-    let (name, title) = (C::NAME, C::TITLE);
-    Finding { name, title, verdict, summary, numbers, changes, expected_saving }
-}
+use check::make;
 
 /// All findings but the budget's: what saves most comes first, then what happened, then the rest in
 /// the order of the checks.
@@ -154,19 +74,6 @@ pub fn exceeded(limits: &[LimitRow]) -> Finding {
         changes: Vec::new(),
         expected_saving: 0.0,
     }
-}
-
-/// A change of the knob `knob` from its value in `tuning`; none if that is its value.
-fn turn(tuning: &Tuning, knob: &'static str, to: impl Into<Value>) -> Option<Change> {
-    let from = value_of(tuning, knob);
-    let to = to.into();
-    (from != to).then_some(Change { knob, from, to })
-}
-
-/// The value of a knob, as a profile states it.
-fn value_of(tuning: &Tuning, knob: &str) -> Value {
-    // Numbers, flags and names always serialize.
-    json!(tuning).get(knob).cloned().unwrap_or_default()
 }
 
 /// `tuning` with `changes`.

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::failure::{ExitStatus, Failure};
 use super::output::{check_file, print, print_styled, write};
-use super::{ExitStatus, Failure};
 use crate::budget::report::Verification;
 use crate::budget::{
     self, Analysis, BudgetReport, RunInfo, document, html, markdown, read_run, text,

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::compare::machine;
+use super::failure::{ExitStatus, Failure};
 use super::output::{check_file, print, write};
 use super::sim::whole_real_run;
-use super::{ExitStatus, Failure};
 use crate::service;
 use crate::sim::calibration::Samples;
 use crate::sim::delays::Delays;

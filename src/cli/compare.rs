@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
+use super::failure::{ExitStatus, Failure};
 use super::output::print;
-use super::sim::whole_real_run;
-use super::{ExitStatus, Failure, parse_seed};
+use super::sim::{parse_seed, whole_real_run};
 use crate::raft::{Micros, Tuning};
 use crate::service;
 use crate::sim::delays::Delays;

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::json;
 
+use super::failure::{ExitStatus, Failure};
 use super::output::print;
-use super::{ExitStatus, Failure};
 use crate::sim::scenario::{Scenario, names};
 use crate::tuning_file::EMBEDDED;
 

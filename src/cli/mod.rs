@@ -3,6 +3,7 @@
 mod budget;
 mod calibrate;
 mod compare;
+mod failure;
 mod list;
 mod output;
 mod postmortem;
@@ -20,48 +21,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::service;
 
-/// Exit status: how every command ends (design §8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExitStatus {
-    /// All is well.
-    Good = 0,
-    /// A check failed.
-    CheckFailed = 1,
-    /// Bad input or usage.
-    BadInput = 2,
-    /// Nothing but a budget was exceeded.
-    BudgetExceeded = 3,
-    /// The environment failed: a port, a child, the disk.
-    Environment = 4,
-    /// Broken off by Ctrl-C.
-    Interrupted = 130,
-}
-
-/// A command that could not do its work, and the one line that says why.
-#[derive(Debug)]
-pub struct Failure {
-    /// How to exit.
-    pub status: ExitStatus,
-    /// What to say.
-    pub message: String,
-}
-
-impl Failure {
-    /// The user's input is wrong.
-    pub fn input(message: impl ToString) -> Failure {
-        Failure { status: ExitStatus::BadInput, message: message.to_string() }
-    }
-
-    /// The user wants no more.
-    pub fn interrupted(message: impl ToString) -> Failure {
-        Failure { status: ExitStatus::Interrupted, message: message.to_string() }
-    }
-
-    /// The machine said no.
-    pub fn environment(message: impl ToString) -> Failure {
-        Failure { status: ExitStatus::Environment, message: message.to_string() }
-    }
-}
+pub use failure::{ExitStatus, Failure};
 
 #[derive(Parser)]
 #[command(
@@ -149,11 +109,6 @@ fn refuse(error: &clap::Error) -> ExitCode {
         _ => drop(error.print()),
     }
     ExitCode::from(error.exit_code() as u8)
-}
-
-/// A seed, from the command line.
-fn parse_seed(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("must be a whole number from 0 to {}", u64::MAX))
 }
 
 /// Names under which the program is a replica at once (interface §1).

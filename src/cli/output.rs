@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use super::Failure;
+use super::failure::Failure;
 
 /// Prints `text`. A closed pipe ends the program quietly: whoever read has seen enough.
 ///

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::failure::{ExitStatus, Failure};
 use super::output::print;
-use super::{ExitStatus, Failure};
 use crate::record::{RecordFileError, RunFiles, read_records};
 use crate::recorder::{Postmortem, ReadBox, examine, read_box};
 

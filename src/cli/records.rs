@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::failure::{ExitStatus, Failure};
 use super::output::print;
-use super::{ExitStatus, Failure};
 use crate::record::{RunRecords, json_line};
 
 /// Lines are printed in pieces of about so many bytes.

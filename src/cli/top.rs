@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ExitStatus, Failure};
+#[cfg(not(feature = "top"))]
+use super::failure::{ExitStatus, Failure};
 
 /// Watch a running cluster in the terminal
 #[derive(Args)]
@@ -50,7 +51,8 @@ mod with_terminal {
     use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
     use rayon::prelude::*;
 
-    use super::{ExitStatus, Failure, TopArguments};
+    use crate::cli::failure::{ExitStatus, Failure};
+    use crate::cli::top::TopArguments;
     use crate::interrupt;
     use crate::top::{Target, View, draw, scrape, targets_of};
 

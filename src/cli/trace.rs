@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::failure::{ExitStatus, Failure};
 use super::output::{check_file, print};
-use super::{ExitStatus, Failure};
 use crate::record::{RunFiles, RunRecords, SIMULATOR, read_history};
 use crate::trace::{Arrows, SpanFile, draw};
 

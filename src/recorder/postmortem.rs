@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::ReadBox;
+use super::black_box::ReadBox;
 use super::flights::Flights;
 use super::known_state::{KnownState, LaterAnswer, Open, RequestKey};
 use crate::raft::{Event, Index, Member, RoleName, Term};

@@ -1,6 +1,6 @@
 //! How committed entries take effect, and who is answered then (rules R1 to R3, R10, R22, R27).
 
-use super::requests::Pending;
+use super::held::Pending;
 use super::{Replica, StepContext};
 use crate::interface::Outcome;
 use crate::kv::Command;

@@ -7,6 +7,7 @@
 
 mod arrival;
 mod effects;
+mod held;
 mod pacer;
 mod requests;
 
@@ -22,8 +23,8 @@ use crate::raft::{
 };
 use crate::record::{AnswerKind, Fact, Record, RequestId, Sink, Work, request_id};
 use crate::wire::{BadRequest, Datagram, Garbage, Membership, Payload, encoded_length};
+use held::{HeldRequests, Pending};
 use pacer::Pacer;
-use requests::{HeldRequests, Pending};
 
 /// What comes to a replica.
 #[derive(Clone, Debug)]

@@ -1,9 +1,6 @@
 //! What becomes of a client's request before it is answered (design §4, rules R5 and R6).
 
-use std::collections::VecDeque;
-
-use rustc_hash::FxHashMap;
-
+use super::held::{Held, Pending};
 use super::{Replica, StepContext};
 use crate::interface::{Address, Operation, Outcome, Request, Text};
 use crate::kv::Command;
@@ -13,82 +10,6 @@ use crate::wire::{Garbage, MOST_DATAGRAM_BYTES, Payload, encoded_length};
 
 /// Longest command that fits into an append with its framing.
 const MOST_COMMAND_BYTES: usize = 64_000;
-/// The same request so soon after it was redirected may have been under way already: a way through
-/// the simulator and back takes some 0.4 ms (interface §6).
-const UNDER_WAY: Micros = Micros::from_millis(1);
-
-/// A put in the log, and who waits for it.
-#[derive(Debug)]
-pub(super) struct Pending {
-    /// Who asked.
-    pub client: Address,
-    /// Under which name.
-    pub mid: Text,
-}
-
-/// A request that nobody could serve when it came.
-#[derive(Debug)]
-struct Held {
-    since: Micros,
-    /// The count of appends heard then.
-    heard: u64,
-    request: Request,
-}
-
-/// Requests that nobody can serve now, in order of arrival.
-#[derive(Debug, Default)]
-pub(super) struct HeldRequests {
-    queue: VecDeque<Held>,
-    hold_time: Micros,
-    /// What was known of leaders when the queue was last looked at: it is looked at again when
-    /// that changes. None: the pacer did not let the looking come to its end.
-    known: Option<Knowledge>,
-    redirected: Redirected,
-}
-
-type Knowledge = (bool, Option<Member>, u64);
-
-impl HeldRequests {
-    /// Whether requests can go on as soon as the pacer allows it.
-    pub fn is_paced(&self) -> bool {
-        self.known.is_none() && !self.queue.is_empty()
-    }
-
-    /// When the oldest has been kept long enough.
-    pub fn expiry(&self) -> Micros {
-        self.queue.front().map_or(Micros::NEVER, |held| held.since + self.hold_time)
-    }
-}
-
-/// What was redirected since a leader was last heard, and when first: who comes back with the same
-/// is not redirected again before the leader is heard (rule R5). A client that was sent to a dead
-/// leader comes back with the same operation under a new MID, and names no leader.
-#[derive(Debug, Default)]
-struct Redirected {
-    heard: u64,
-    first_at: FxHashMap<(Address, Operation), Micros>,
-}
-
-impl Redirected {
-    fn note(&mut self, heard: u64, now: Micros, request: &Request) {
-        if self.heard != heard {
-            self.heard = heard;
-            self.first_at.clear();
-        }
-        let what = (request.client, request.operation.clone());
-        self.first_at.entry(what).or_insert(now);
-    }
-
-    /// Whether `request`, which comes at `now`, is the same again.
-    fn comes_back(&self, heard: u64, now: Micros, request: &Request) -> bool {
-        // Where nothing was redirected nothing is looked up: that spares the copy.
-        if self.heard != heard || self.first_at.is_empty() {
-            return false;
-        }
-        let first_at = self.first_at.get(&(request.client, request.operation.clone()));
-        first_at.is_some_and(|at| now >= *at + UNDER_WAY)
-    }
-}
 
 impl Replica {
     pub(super) fn on_request(

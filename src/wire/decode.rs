@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Datagram, MOST_DATAGRAM_BYTES, Membership, Payload};
+use super::datagram::{Datagram, MOST_DATAGRAM_BYTES, Payload};
+use super::membership::Membership;
 use crate::interface::{Address, Operation, Outcome, Text};
 use crate::raft::message::{
     Append, AppendReply, Hint, Position, PreVote, PreVoteReply, Refusal, Route, Vote, VoteReply,

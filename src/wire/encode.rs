@@ -1,6 +1,7 @@
 //! Typed datagrams to JSON, and to the length of that JSON.
 
-use super::{Datagram, Membership, Payload};
+use super::datagram::{Datagram, Payload};
+use super::membership::Membership;
 use crate::interface::{Operation, Outcome};
 use crate::raft::message::{Append, AppendReply, Position};
 use crate::raft::{Member, Message};

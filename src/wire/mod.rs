@@ -2,126 +2,14 @@
 //! the course's JSON. One description of the encoding serves both the bytes and their count, so
 //! that a virtual run knows the length of datagrams that it never writes.
 
+mod datagram;
 mod decode;
 mod encode;
+mod membership;
 mod socket;
 
+pub use datagram::{Datagram, MOST_DATAGRAM_BYTES, Payload};
 pub use decode::{BadRequest, Garbage, decode, decode_bad_request};
 pub use encode::{encode, encoded_length};
+pub use membership::{BadMembership, Membership};
 pub use socket::{SMALL_CHARGE, SOCKET_BYTES, socket_charge};
-
-use crate::interface::{Address, Operation, Outcome, Text};
-use crate::raft::{Member, Message};
-
-/// The most bytes that IPv4 UDP carries (interface §2).
-pub const MOST_DATAGRAM_BYTES: usize = 65_507;
-
-/// The members of a cluster by rank: their IDs, sorted, the same at every member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
-    addresses: Vec<Address>,
-    me: Member,
-}
-
-/// Why a list of IDs is no cluster.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum BadMembership {
-    /// The same ID twice.
-    #[error("ID {0} is given twice")]
-    Twice(Address),
-    /// `FFFF`.
-    #[error("ID FFFF is reserved")]
-    Reserved,
-    /// Fewer than 2 or more than 21.
-    #[error("a cluster has 2 to 21 replicas, not {0}")]
-    Size(usize),
-}
-
-impl Membership {
-    /// The cluster of `me` and `others`, in any order (interface §1).
-    ///
-    /// # Errors
-    /// If an ID occurs twice or is reserved, or there are too few or too many.
-    pub fn new(me: Address, others: &[Address]) -> Result<Membership, BadMembership> {
-        let mut addresses: Vec<Address> = others.iter().copied().chain([me]).collect();
-        addresses.sort();
-        if let Some(pair) = addresses.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(BadMembership::Twice(pair[0]));
-        }
-        if addresses.contains(&Address::EVERYONE) {
-            return Err(BadMembership::Reserved);
-        }
-        if !(2..=21).contains(&addresses.len()) {
-            return Err(BadMembership::Size(addresses.len()));
-        }
-        let rank = addresses.partition_point(|address| *address < me);
-        Ok(Membership { addresses, me: Member(rank as u8) })
-    }
-
-    /// This replica.
-    pub fn me(&self) -> Member {
-        self.me
-    }
-
-    /// How many members.
-    pub fn count(&self) -> usize {
-        self.addresses.len()
-    }
-
-    /// The ID of `member`.
-    pub fn address(&self, member: Member) -> Address {
-        self.addresses.get(member.rank()).copied().unwrap_or(Address::UNKNOWN)
-    }
-
-    /// The ID of a leader that may not be known.
-    pub fn leader_address(&self, leader: Option<Member>) -> Address {
-        leader.map_or(Address::UNKNOWN, |leader| self.address(leader))
-    }
-
-    /// Who has this ID.
-    pub fn member(&self, address: Address) -> Option<Member> {
-        self.addresses.binary_search(&address).ok().map(|rank| Member(rank as u8))
-    }
-}
-
-/// What a datagram carries besides its header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Payload {
-    /// Tells the simulator a replica's port.
-    Hello,
-    /// A client asks.
-    Request {
-        /// The request's name.
-        mid: Text,
-        /// What is asked.
-        operation: Operation,
-    },
-    /// A replica answers a client.
-    Answer {
-        /// Name of the request answered.
-        mid: Text,
-        /// How it ended.
-        outcome: Outcome,
-    },
-    /// A replica to another, or to all.
-    Peer {
-        /// The sender's running message count, this message included: design §5, numbered
-        /// datagrams.
-        number: u64,
-        /// What it says.
-        message: Message,
-    },
-}
-
-/// A datagram.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Datagram {
-    /// `src`.
-    pub source: Address,
-    /// `dst`; [`Address::EVERYONE`] for every other replica.
-    pub destination: Address,
-    /// `leader`: who leads, as the sender believes.
-    pub leader: Address,
-    /// The rest.
-    pub payload: Payload,
-}

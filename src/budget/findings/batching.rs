@@ -6,8 +6,8 @@ use super::super::bounds;
 use super::super::bounds::ample_lag;
 use super::super::figures;
 use super::super::run_data::RunData;
+use super::check::{Check, Found, turn};
 use super::rounds::added_heartbeats;
-use super::{Check, Found, turn};
 use crate::raft::tuning::FanOut;
 use crate::raft::{Cause, Micros, Why};
 

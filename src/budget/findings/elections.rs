@@ -1,7 +1,7 @@
 //! What elections cost beyond the one that was needed.
 
 use super::super::run_data::RunData;
-use super::{Check, Found, turn};
+use super::check::{Check, Found, turn};
 use crate::raft::Cause;
 
 /// Messages that one election needs: everyone is asked and answers, twice with pre-votes.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::bounds::longest_heartbeat_us;
 use super::super::run_data::RunData;
-use super::{Check, Found, is_worth_a_word, turn};
+use super::check::{Check, Found, is_worth_a_word, turn};
 use crate::raft::{Cause, Why};
 use crate::record::Fate;
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::bounds::longest_heartbeat_us;
 use super::super::run_data::RunData;
-use super::{Check, Found, turn};
+use super::check::{Check, Found, turn};
 use crate::raft::Cause;
 use crate::raft::tuning::{HeartbeatAnswers, Reads};
 

@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
+use super::arguments::Job;
 use super::engines::{Done, Engine};
-use super::{Job, json_line};
+use crate::cli::failure::{ExitStatus, Failure};
 use crate::cli::output::print;
-use crate::cli::{ExitStatus, Failure};
 use crate::interrupt;
 use crate::sim::outcome::RunOutcome;
 use crate::sim::report::Line;
@@ -85,7 +85,7 @@ impl Campaign {
         };
         self.done += 1;
         self.exceeded += u64::from(done.exceeds_budget());
-        let line = self.json.then(|| json_line(&done));
+        let line = self.json.then(|| done.json_line());
         let outcome = done.outcome;
         self.passed += usize::from(outcome.passed);
         self.failed |= !outcome.passed && !outcome.failed_by_chance_alone;

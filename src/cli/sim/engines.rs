@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use rustix::fs::{Access, access};
 
-use super::{Job, SimArguments};
+use serde::Serialize;
+
+use super::arguments::{Job, SimArguments};
+use crate::budget::report::LimitRow;
 use crate::budget::{Analysis, BudgetReport, RunInfo};
-use crate::cli::Failure;
+use crate::cli::failure::Failure;
 use crate::cli::output::write;
 use crate::metrics::OpenMetrics;
 use crate::raft::Micros;
@@ -52,6 +55,22 @@ impl Done {
     /// Whether a limit was exceeded.
     pub fn exceeds_budget(&self) -> bool {
         self.budget.iter().flat_map(|report| &report.limits).any(|limit| limit.exceeded)
+    }
+
+    /// The run as one line of JSON: its outcome, and the limits that it had to keep, if any are
+    /// stated.
+    pub fn json_line(&self) -> String {
+        /// The outcome's own keys, and one more where there is something to say.
+        #[derive(Serialize)]
+        struct Line<'a> {
+            #[serde(flatten)]
+            outcome: &'a RunOutcome,
+            #[serde(skip_serializing_if = "<[LimitRow]>::is_empty")]
+            limits: &'a [LimitRow],
+        }
+        let limits = self.budget.as_ref().map_or(&[][..], |report| &report.limits);
+        // Numbers, strings and lists of them always serialize.
+        serde_json::to_string(&Line { outcome: &self.outcome, limits }).unwrap_or_default() + "\n"
     }
 }
 

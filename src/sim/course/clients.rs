@@ -2,7 +2,7 @@
 //! answer. Every request and every re-send is an [`Attempt`]; the list of them is the history of
 //! the run.
 
-use super::incoming::{CLIENTS, Incorrect, client_address, client_at, excerpt};
+use super::incoming::{CLIENTS, Incorrect, address_of, client_address, client_at, excerpt};
 use crate::interface::{self, Address, Answer, Outcome, Request, Text};
 use crate::raft::{Member, MemberSet, Micros};
 use crate::record::AnswerKind;
@@ -245,7 +245,7 @@ impl Clients {
     ) -> Option<Outgoing> {
         let sent_to = self.clients[number].choose_replica(living)?;
         let client = client_address(number, self.replicas);
-        let leader = self.clients[number].leader.map_or(Address::UNKNOWN, super::address_of);
+        let leader = self.clients[number].leader.map_or(Address::UNKNOWN, address_of);
         let mid = self.next_mid();
         let request = Request { client, leader, mid: mid.clone(), operation: asked(&key, &action) };
         self.by_mid.insert(mid.clone(), self.attempts.len());

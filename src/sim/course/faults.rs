@@ -1,8 +1,8 @@
 //! What can go wrong (interface §3, "Events"): who lives, who is cut off from whom, what is lost,
 //! and whom the simulator takes for the leader.
 
+use super::effect::{Effect, LossReason};
 use super::incoming::replica_at;
-use super::{Effect, Fate};
 use crate::interface::Address;
 use crate::raft::{Member, MemberSet, Micros};
 use crate::sim::random_stream::{Probability, RandomStream};
@@ -107,18 +107,18 @@ impl Cluster {
     }
 
     /// What becomes of a delivery from `source`, a replica, to `to`; `None`: it arrives.
-    pub fn fate(&mut self, now: Micros, source: Address, to: Member) -> Option<Fate> {
+    pub fn loss(&mut self, now: Micros, source: Address, to: Member) -> Option<LossReason> {
         if !self.open.contains(to) {
-            return Some(Fate::Dead);
+            return Some(LossReason::Dead);
         }
         let parted = |side: MemberSet| self.is_in(source, side) != side.contains(to);
         if self.majority.is_some_and(parted) {
-            return Some(Fate::CutOff);
+            return Some(LossReason::CutOff);
         }
         if self.drop_random[to.rank()].chance(self.drops) {
-            return Some(Fate::Dropped);
+            return Some(LossReason::Dropped);
         }
-        (!self.accepts(now, to)).then_some(Fate::Dead)
+        (!self.accepts(now, to)).then_some(LossReason::Dead)
     }
 
     /// Whether a datagram delivered to `to` finds it. One that has not said hello yet is marked

@@ -7,6 +7,8 @@
 //! - [`incoming`]: what a datagram says, and what makes it incorrect or fatal;
 //! - `clients`: requests, answers, re-sends, and the history of them (§2, §4);
 //! - `schedule`: when requests and events are due (§4);
+//! - `effect`: what is decided, for an engine to carry out; `serialize`: how conclusions are
+//!   written;
 //! - `faults`: kills, partitions, drops, and whom the simulator takes for the leader (§3);
 //! - [`score`]: counts, checks and tiers (§5); [`summary`]: their text.
 //!
@@ -20,102 +22,28 @@
 //! incorrect. The rest is to the letter.
 
 mod clients;
+mod effect;
 mod faults;
 pub mod incoming;
 mod schedule;
 pub mod score;
+mod serialize;
 pub mod summary;
 
 #[cfg(test)]
 mod tests;
 
-use crate::interface::{Address, Request};
+use crate::interface::Address;
 use crate::raft::{Member, MemberSet, Micros};
-use crate::record;
 use crate::sim::scenario::Scenario;
 use clients::{Clients, Outgoing};
 use faults::Cluster;
 use incoming::{Content, Incoming, Incorrect, Unreadable, address_of, client_at, replica_at};
 use schedule::{Due, Schedule};
-use score::{Conclusion, Traffic};
+use score::{Conclusion, Ended, Traffic};
 
+pub use effect::{Effect, Incident, LossReason, Over};
 pub use faults::Life;
-
-/// What an engine is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Forward the datagram just handed in, byte for byte.
-    Deliver {
-        /// To this replica.
-        to: Member,
-    },
-    /// The datagram just handed in does not reach a replica; it is counted all the same.
-    Lost {
-        /// This replica.
-        to: Member,
-        /// Why not.
-        fate: Fate,
-    },
-    /// Send a client's request.
-    Send {
-        /// To this replica.
-        to: Member,
-        /// The request.
-        request: Request,
-    },
-    /// Close the replica's socket, then stop its process.
-    Kill {
-        /// The replica.
-        member: Member,
-    },
-}
-
-/// Why a datagram between replicas is lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// The chance of `drops`.
-    Dropped,
-    /// A partition stands between.
-    CutOff,
-    /// The receiver is dead, or dies of this datagram because it has not said hello.
-    Dead,
-}
-
-impl From<Fate> for record::Fate {
-    fn from(fate: Fate) -> record::Fate {
-        match fate {
-            Fate::Dropped => record::Fate::Dropped,
-            Fate::CutOff => record::Fate::CutOff,
-            Fate::Dead => record::Fate::Dead,
-        }
-    }
-}
-
-/// Why a run ended (interface §4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Over {
-    /// `start_wait + lifetime + end_wait` have passed.
-    TimeIsUp,
-    /// `max_packets` messages were counted: a warning, no failure.
-    MaxPackets,
-    /// No replica lives.
-    NobodyLives,
-}
-
-/// Something incorrect that a replica said.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Incident {
-    /// When it was read.
-    #[serde(rename = "at_us", serialize_with = "score::as_us")]
-    pub at: Micros,
-    /// Whose socket it came from.
-    #[serde(serialize_with = "score::as_address")]
-    pub from: Member,
-    /// What is wrong with it.
-    #[serde(serialize_with = "score::as_text")]
-    pub what: Incorrect,
-}
 
 /// Incidents that are kept to be told; all are counted.
 const INCIDENTS_KEPT: usize = 20;
@@ -248,7 +176,9 @@ impl Course {
     /// Ends the run at `now` and judges it.
     pub fn conclude(self, now: Micros) -> Conclusion {
         let over = self.is_over(now);
-        score::conclude(self, now, over)
+        let Course { scenario, seed, clients, cluster, traffic, incidents, .. } = self;
+        let ended = Ended { scenario, seed, at: now, over, clients, cluster, traffic, incidents };
+        score::conclude(ended)
     }
 
     fn on_message(
@@ -312,16 +242,16 @@ impl Course {
             _ => 1,
         };
         for to in receivers.iter() {
-            let Some(fate) = self.cluster.fate(now, message.source, to) else {
+            let Some(reason) = self.cluster.loss(now, message.source, to) else {
                 effects.push(Effect::Deliver { to });
                 continue;
             };
-            match fate {
-                Fate::Dropped => self.traffic.lost_by_random += 1,
-                Fate::CutOff => self.traffic.cut_off += 1,
-                Fate::Dead => self.traffic.to_the_dead += 1,
+            match reason {
+                LossReason::Dropped => self.traffic.lost_by_random += 1,
+                LossReason::CutOff => self.traffic.cut_off += 1,
+                LossReason::Dead => self.traffic.to_the_dead += 1,
             }
-            effects.push(Effect::Lost { to, fate });
+            effects.push(Effect::Lost { to, reason });
         }
     }
 

@@ -2,14 +2,16 @@
 //! requests that went wrong.
 
 use super::clients::{Attempt, Clients, SecondAnswer};
-use super::{Course, Incident, Life, Over, address_of};
+use super::effect::{Incident, Over};
+use super::faults::{Cluster, Life};
+use super::incoming::address_of;
+use super::serialize::{as_text, as_texts, as_us, as_us_if_any};
 use crate::interface::{Address, Text};
 use crate::raft::{Member, Micros};
 use crate::sim::history::{Action, ClientOperation};
 use crate::sim::scenario::{Scenario, Thresholds};
 use serde::{Serialize, Serializer};
 use serde_json::json;
-use std::fmt::Display;
 
 /// Messages between replicas, by what became of them. A broadcast counts one for each other
 /// replica.
@@ -199,9 +201,22 @@ impl Conclusion {
     }
 }
 
-/// Judges `course`, which ended at `now`.
-pub(super) fn conclude(course: Course, now: Micros, over: Option<Over>) -> Conclusion {
-    let Course { scenario, seed, clients, cluster, traffic, incidents, .. } = course;
+/// What a run left.
+pub(super) struct Ended {
+    pub scenario: Scenario,
+    pub seed: u64,
+    pub at: Micros,
+    /// Why; `None`: it was interrupted.
+    pub over: Option<Over>,
+    pub clients: Clients,
+    pub cluster: Cluster,
+    pub traffic: Traffic,
+    pub incidents: Vec<Incident>,
+}
+
+/// Judges a run that has ended.
+pub(super) fn conclude(ended: Ended) -> Conclusion {
+    let Ended { scenario, seed, at, over, clients, cluster, traffic, incidents } = ended;
     let counts = count(&clients, &traffic, cluster.lives());
     let unanswered = clients.attempts.iter().filter(|attempt| is_unanswered(attempt));
     let unanswered = unanswered.map(|attempt| tell_unanswered(attempt, cluster.lives())).collect();
@@ -210,7 +225,7 @@ pub(super) fn conclude(course: Course, now: Micros, over: Option<Over>) -> Concl
     let (mean_latency, median_latency) = mean_and_median(clients.latencies);
     Conclusion {
         seed,
-        ended_at: now,
+        ended_at: at,
         over,
         leaders_seen: cluster.leaders_seen().iter().copied().map(address_of).collect(),
         mean_latency,
@@ -357,28 +372,6 @@ fn tell_duplicate(clients: &Clients, second: &SecondAnswer) -> Option<Duplicate>
     })
 }
 
-pub(super) fn as_text<T: Display, S: Serializer>(
-    value: &T,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-fn as_texts<T: Display, S: Serializer>(values: &[T], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(values.iter().map(T::to_string))
-}
-
-pub(super) fn as_us<S: Serializer>(time: &Micros, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(time.0)
-}
-
-pub(super) fn as_address<S: Serializer>(
-    replica: &Member,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    as_text(&address_of(*replica), serializer)
-}
-
 /// The replicas that live no more, each with how and when that came.
 fn as_ends<S: Serializer>(lives: &[Life], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq((0..).map(Member).zip(lives).filter_map(|(member, life)| {
@@ -390,8 +383,4 @@ fn as_ends<S: Serializer>(lives: &[Life], serializer: S) -> Result<S::Ok, S::Err
         let replica = address_of(member).to_string();
         Some(json!({ "replica": replica, "by_itself": by_itself, "at_us": at.0 }))
     }))
-}
-
-fn as_us_if_any<S: Serializer>(time: &Option<Micros>, serializer: S) -> Result<S::Ok, S::Error> {
-    time.map(|time| time.0).serialize(serializer)
 }

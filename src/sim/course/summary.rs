@@ -1,7 +1,9 @@
 //! The text of a run's end, in the order that users know (interface §5).
 
+use super::effect::Over;
+use super::faults::Life;
+use super::incoming::address_of;
 use super::score::{Benchmark, Conclusion};
-use super::{Life, Over, address_of};
 use crate::raft::Member;
 use std::fmt::{self, Display, Formatter};
 

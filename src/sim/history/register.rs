@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Action, ClientOperation};
+use super::operation::{Action, ClientOperation};
 use crate::raft::Micros;
 use crate::record::AnswerKind;
 

@@ -16,8 +16,9 @@
 
 use rustc_hash::FxHashSet;
 
+use super::fault::Fault;
+use super::operation::ClientOperation;
 use super::register::{INITIAL, Register, Step, ValueNumber};
-use super::{ClientOperation, Fault};
 use crate::raft::Micros;
 
 /// What the register holds when no missing get wants it.

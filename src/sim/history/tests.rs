@@ -7,6 +7,9 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 use super::*;
+use crate::interface::Address;
+use crate::raft::Micros;
+use crate::record::AnswerKind;
 
 const OK: Option<AnswerKind> = Some(AnswerKind::Ok);
 

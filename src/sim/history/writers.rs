@@ -8,7 +8,7 @@
 
 use std::iter::successors;
 
-use super::Fault;
+use super::fault::Fault;
 use super::register::{INITIAL, Register, Step, ValueNumber};
 use crate::raft::Micros;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::RealError;
+use super::options::RealError;
 use crate::raft::Member;
 use crate::sim::course::incoming::address_of;
 

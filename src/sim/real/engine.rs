@@ -7,11 +7,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::node::Node;
+use super::options::{RealError, RealOptions, RequestSend};
 use super::process::{self, Launcher, PATIENCE};
 use super::progress::ProgressLine;
 use super::recordings::Recordings;
 use super::traffic_log::TrafficLog;
-use super::{RealError, RealOptions, RequestSend};
 use crate::clock::MonotonicClock;
 use crate::interface::{Address, Request};
 use crate::interrupt;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
-use super::RealError;
+use super::options::RealError;
 use super::process::{Launcher, Process};
 use crate::raft::Member;
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use super::options::{RealError, RealOptions};
 use super::recordings::BOXES;
-use super::{RealError, RealOptions};
 use crate::raft::{Member, Micros};
 use crate::sim::course::incoming::address_of;
 use crate::sim::random_stream::RandomStream;

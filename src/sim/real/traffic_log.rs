@@ -68,7 +68,7 @@ impl TrafficLog {
             let (to, fate) = match effect {
                 Effect::Deliver { to } if blocked.contains(*to) => (*to, Fate::Blocked),
                 Effect::Deliver { to } => (*to, Fate::Delivered),
-                Effect::Lost { to, fate } => (*to, (*fate).into()),
+                Effect::Lost { to, reason } => (*to, (*reason).into()),
                 Effect::Send { .. } | Effect::Kill { .. } => continue,
             };
             let bytes = bytes.len() as u32;

@@ -8,60 +8,32 @@
 //! there, and sends some time after that.
 
 mod node;
+mod options;
 mod socket;
-
-use std::path::PathBuf;
 
 use super::books::{Account, Balance};
 use super::course::incoming::{Content, Incoming, address_of};
 use super::course::score::Conclusion;
 use super::course::{Course, Effect};
-use super::delays::Delays;
 use super::fold::RunFold;
 use super::random_stream::{Probability, RandomStream};
 use super::recorder::Recorder;
 use super::scenario::Scenario;
 use crate::interface::{Address, Answer};
 use crate::raft::invariants::{Broken, Invariants, check_all};
-use crate::raft::{Entry, Event, Member, Micros, Raft, Tuning};
+use crate::raft::{Entry, Event, Member, Micros, Raft};
 use crate::record::{Fact, Fate, Record, RecordFileError, SIMULATOR, Sink};
 use crate::replica::{Arrival, Replica};
 use crate::wire::{Datagram, Payload};
 use node::Node;
+
+pub use options::{Keep, VirtualOptions};
 
 /// The longest that the course's simulator waits for a datagram (interface §4).
 const POLL: Micros = Micros::from_millis(100);
 
 /// How often an observer looks at the replicas.
 const SAMPLE_INTERVAL: Micros = Micros::from_seconds(1);
-
-/// How a virtual run is to be done.
-#[derive(Clone, Debug)]
-pub struct VirtualOptions {
-    /// Seed of all random draws.
-    pub seed: u64,
-    /// The replicas' knobs.
-    pub tuning: Tuning,
-    /// Fire events when they are due, instead of at the next datagram or 100 ms edge.
-    pub precise: bool,
-    /// Send every datagram through the JSON codec; changes nothing but the time it takes.
-    pub through_codec: bool,
-    /// How long things take.
-    pub delays: Delays,
-    /// What becomes of the records.
-    pub records: Keep,
-}
-
-/// What becomes of a run's records.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// They are folded and forgotten.
-    Nothing,
-    /// They come back with the run.
-    Memory,
-    /// They are written into this folder.
-    Folder(PathBuf),
-}
 
 /// A run that is over.
 #[derive(Debug)]
@@ -381,7 +353,9 @@ impl<'a> Engine<'a> {
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Deliver { to } => self.forward(now, to, handed.as_ref()),
-                Effect::Lost { to, fate } => self.tell_fate(now, to, handed.as_ref(), fate.into()),
+                Effect::Lost { to, reason } => {
+                    self.tell_fate(now, to, handed.as_ref(), reason.into());
+                }
                 Effect::Send { to, request } => {
                     if std::mem::take(&mut looking) {
                         now += self.options.delays.request_lead_us.draw(&mut self.random);

@@ -1,6 +1,6 @@
 //! A replica in virtual time: its sockets, its clock, and how long it takes.
 
-use super::VirtualOptions;
+use super::options::VirtualOptions;
 use super::socket::Socket;
 use crate::interface::{Address, Request};
 use crate::raft::Micros;

@@ -24,13 +24,13 @@ fn a_message_to_ffff_counts_replicas_minus_one_whether_delivered_dropped_or_cut_
     assert_eq!(run.course.messages(), 4);
 
     let mut run = Run::with(|scenario| scenario.drops = 1.0);
-    assert_eq!(lost(&run.message(0, "FFFF", "FFFF"), Fate::Dropped), [1, 2, 3, 4]);
+    assert_eq!(lost(&run.message(0, "FFFF", "FFFF"), LossReason::Dropped), [1, 2, 3, 4]);
     assert_eq!(run.course.messages(), 4);
 
     let mut run = Run::with(|scenario| scenario.events = vec![event(EventKind::CutLeader, 0)]);
     run.message(0, "0001", "0000");
     run.until(1_001);
-    assert_eq!(lost(&run.message(0, "FFFF", "0000"), Fate::CutOff), [1, 2, 3, 4]);
+    assert_eq!(lost(&run.message(0, "FFFF", "0000"), LossReason::CutOff), [1, 2, 3, 4]);
     assert_eq!(run.course.messages(), 5);
 }
 
@@ -38,8 +38,8 @@ fn a_message_to_ffff_counts_replicas_minus_one_whether_delivered_dropped_or_cut_
 fn a_message_to_a_dead_replica_is_counted_and_is_not_dropped() {
     let mut run = Run::with(|scenario| scenario.drops = 1.0);
     run.course.on_ended(Micros(0), Member(3));
-    assert_eq!(lost(&run.message(0, "0003", "FFFF"), Fate::Dead), [3]);
-    assert_eq!(lost(&run.message(0, "FFFF", "FFFF"), Fate::Dead), [3]);
+    assert_eq!(lost(&run.message(0, "0003", "FFFF"), LossReason::Dead), [3]);
+    assert_eq!(lost(&run.message(0, "FFFF", "FFFF"), LossReason::Dead), [3]);
     let counts = run.conclude().counts;
     assert_eq!((counts.messages, counts.dropped, counts.to_the_dead), (5, 3, 2));
 }
@@ -62,7 +62,7 @@ fn hello_and_everything_between_clients_and_replicas_count_nothing() {
 fn a_message_delivered_to_a_replica_that_has_not_said_hello_marks_it_dead() {
     let mut run = Run::silent(1, |_| {});
     run.hello(0);
-    assert_eq!(lost(&run.message(0, "0001", "FFFF"), Fate::Dead), [1]);
+    assert_eq!(lost(&run.message(0, "0001", "FFFF"), LossReason::Dead), [1]);
     assert_eq!(run.living(), [0, 2, 3, 4]);
     let conclusion = run.conclude();
     assert_eq!((conclusion.counts.died, conclusion.counts.messages), (1, 1));
@@ -72,7 +72,7 @@ fn a_message_delivered_to_a_replica_that_has_not_said_hello_marks_it_dead() {
 #[test]
 fn a_message_that_is_dropped_does_not_mark_its_receiver_dead() {
     let mut run = Run::silent(1, |scenario| scenario.drops = 1.0);
-    assert_eq!(lost(&run.message(0, "0001", "FFFF"), Fate::Dropped), [1]);
+    assert_eq!(lost(&run.message(0, "0001", "FFFF"), LossReason::Dropped), [1]);
     assert_eq!(run.living(), [0, 1, 2, 3, 4]);
 }
 
@@ -158,7 +158,7 @@ fn an_empty_datagram_or_bytes_that_are_not_utf_8_kill_the_replica_that_sent_them
         let mut run = Run::plain();
         assert_eq!(killed(&run.read_bytes(2, bytes)), [2]);
         assert_eq!(run.living(), [0, 1, 3, 4]);
-        assert_eq!(lost(&run.message(0, "0002", "FFFF"), Fate::Dead), [2]);
+        assert_eq!(lost(&run.message(0, "0002", "FFFF"), LossReason::Dead), [2]);
         let conclusion = run.conclude();
         assert_eq!((conclusion.counts.died, conclusion.counts.killed), (1, 0));
         assert!(passes(&conclusion, "incorrect") && !passes(&conclusion, "ended by itself"));
@@ -190,7 +190,7 @@ fn src_is_believed_about_partitions() {
     run.until(1_001);
     assert_eq!(delivered(&run.forged(0, "0003", "0001", "0002")), [1]);
     assert_eq!(run.leader(), Some(2));
-    assert_eq!(lost(&run.forged(1, "0000", "0003", "0000"), Fate::CutOff), [3]);
+    assert_eq!(lost(&run.forged(1, "0000", "0003", "0000"), LossReason::CutOff), [3]);
     assert_eq!(run.leader(), Some(2));
 }
 

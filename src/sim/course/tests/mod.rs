@@ -8,7 +8,7 @@ mod verdict;
 
 use super::incoming::parse;
 use super::score::Conclusion;
-use super::{Course, Effect, Fate};
+use super::{Course, Effect, LossReason};
 use crate::interface::{Operation, Request, Text};
 use crate::raft::{Member, MemberSet, Micros};
 use crate::sim::scenario::{Event, EventKind, Network, Scenario, Tests, Thresholds};
@@ -241,9 +241,9 @@ fn delivered(effects: &[Effect]) -> Vec<u8> {
     delivered.collect()
 }
 
-fn lost(effects: &[Effect], wanted: Fate) -> Vec<u8> {
+fn lost(effects: &[Effect], wanted: LossReason) -> Vec<u8> {
     let lost = effects.iter().filter_map(|effect| match effect {
-        Effect::Lost { to, fate } if *fate == wanted => Some(to.0),
+        Effect::Lost { to, reason } if *reason == wanted => Some(to.0),
         _ => None,
     });
     lost.collect()

@@ -1,0 +1,85 @@
+//! Requests that wait: puts for their commit, and what nobody could serve when it came.
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+
+use crate::interface::{Address, Operation, Request, Text};
+use crate::raft::{Member, Micros};
+
+/// The same request so soon after it was redirected may have been under way already: a way through
+/// the simulator and back takes some 0.4 ms (interface §6).
+const UNDER_WAY: Micros = Micros::from_millis(1);
+
+/// A put in the log, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// Who asked.
+    pub client: Address,
+    /// Under which name.
+    pub mid: Text,
+}
+
+/// A request that nobody could serve when it came.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub since: Micros,
+    /// The count of appends heard then.
+    pub heard: u64,
+    pub request: Request,
+}
+
+/// Requests that nobody can serve now, in order of arrival.
+#[derive(Debug, Default)]
+pub(super) struct HeldRequests {
+    pub queue: VecDeque<Held>,
+    pub hold_time: Micros,
+    /// What was known of leaders when the queue was last looked at: it is looked at again when
+    /// that changes. None: the pacer did not let the looking come to its end.
+    pub known: Option<Knowledge>,
+    pub redirected: Redirected,
+}
+
+pub(super) type Knowledge = (bool, Option<Member>, u64);
+
+impl HeldRequests {
+    /// Whether requests can go on as soon as the pacer allows it.
+    pub fn is_paced(&self) -> bool {
+        self.known.is_none() && !self.queue.is_empty()
+    }
+
+    /// When the oldest has been kept long enough.
+    pub fn expiry(&self) -> Micros {
+        self.queue.front().map_or(Micros::NEVER, |held| held.since + self.hold_time)
+    }
+}
+
+/// What was redirected since a leader was last heard, and when first: who comes back with the same
+/// is not redirected again before the leader is heard (rule R5). A client that was sent to a dead
+/// leader comes back with the same operation under a new MID, and names no leader.
+#[derive(Debug, Default)]
+pub(super) struct Redirected {
+    pub heard: u64,
+    first_at: FxHashMap<(Address, Operation), Micros>,
+}
+
+impl Redirected {
+    pub fn note(&mut self, heard: u64, now: Micros, request: &Request) {
+        if self.heard != heard {
+            self.heard = heard;
+            self.first_at.clear();
+        }
+        let what = (request.client, request.operation.clone());
+        self.first_at.entry(what).or_insert(now);
+    }
+
+    /// Whether `request`, which comes at `now`, is the same again.
+    pub fn comes_back(&self, heard: u64, now: Micros, request: &Request) -> bool {
+        // Where nothing was redirected nothing is looked up: that spares the copy.
+        if self.heard != heard || self.first_at.is_empty() {
+            return false;
+        }
+        let first_at = self.first_at.get(&(request.client, request.operation.clone()));
+        first_at.is_some_and(|at| now >= *at + UNDER_WAY)
+    }
+}

@@ -1,0 +1,66 @@
+//! What a client did, once.
+
+use std::fmt;
+
+use crate::interface::{Address, Text};
+use crate::raft::Micros;
+use crate::record::AnswerKind;
+
+/// What an operation did, as its client sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Wrote `value`.
+    Put {
+        /// The value written.
+        value: Text,
+    },
+    /// Read; `value` is what came back, if an `ok` did.
+    Get {
+        /// The value read.
+        value: Option<Text>,
+    },
+}
+
+/// One attempt of a client at an operation; a redirected request that is sent again is another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientOperation {
+    /// Who asked.
+    pub client: Address,
+    /// The attempt's MID.
+    pub mid: Text,
+    /// Key asked for.
+    pub key: Text,
+    /// What was asked and, for a get, what came back.
+    pub action: Action,
+    /// When the request was created.
+    pub invoked_at: Micros,
+    /// When the first answer came and what it said: after `ok` it took effect in between, after
+    /// `redirect` and `fail` it must never (rule R1). `None`: unanswered, may have taken effect or
+    /// not.
+    pub answered: Option<(Micros, AnswerKind)>,
+}
+
+impl fmt::Display for ClientOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.action {
+            Action::Put { value } => write!(f, "put {} of {value:?}", self.mid)?,
+            Action::Get { value: Some(value) } => write!(f, "get {} of {value:?}", self.mid)?,
+            Action::Get { value: None } => write!(f, "get {}", self.mid)?,
+        }
+        write!(f, " (client {}, {} to ", self.client, self.invoked_at)?;
+        match &self.answered {
+            Some((at, AnswerKind::Ok)) => write!(f, "{at})"),
+            Some((at, AnswerKind::Redirect)) => write!(f, "{at}, redirected)"),
+            Some((at, AnswerKind::Fail)) => write!(f, "{at}, failed)"),
+            None => write!(f, "no answer)"),
+        }
+    }
+}
+
+impl ClientOperation {
+    /// Whether it is a put that was answered, and not with `ok`.
+    pub fn is_refused_put(&self) -> bool {
+        matches!(self.answered, Some((_, AnswerKind::Redirect | AnswerKind::Fail)))
+            && matches!(self.action, Action::Put { .. })
+    }
+}
