@@ -5,11 +5,10 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
+use laconic::archive::{FileHeader, RecordFile, RunRecords, read_history};
 use laconic::budget::{Analysis, BudgetReport, RunInfo, read_run};
 use laconic::raft::{Event, Micros};
-use laconic::record::{
-    Fact, FileHeader, Record, RecordFile, RunRecords, SIMULATOR, Sink, json_line, read_history,
-};
+use laconic::record::{Fact, Record, SIMULATOR, Sink, json_line};
 use laconic::sim::delays::Delays;
 use laconic::sim::folder::{Tuned, client_requests, finish, run_json};
 use laconic::sim::outcome::{RunMeasurements, Setup, judge};

@@ -1,8 +1,8 @@
 //! Laconic: a Raft key-value replica that knows what every one of its messages was for, and the
 //! simulator that runs it.
 //!
-//! The map, in reading order. Each module may use those named behind it, and nothing else of ours;
-//! `tests/house.rs` holds that, so the house cannot drift.
+//! The map, in reading order. Each module uses those named behind it, and nothing else of ours;
+//! `tests/house.rs` reads this table and holds it, so the house cannot drift.
 //!
 //! | module | what | uses |
 //! | --- | --- | --- |
@@ -10,21 +10,22 @@
 //! | [`raft`] | the consensus core, pure; starts with an essay | |
 //! | [`kv`] | the store, and how a put is written into the log | interface |
 //! | [`wire`] | datagrams as types and as JSON, and their length | interface, raft |
-//! | [`record`] | the one schema of facts; on disk and as JSON lines | interface, raft, wire |
-//! | [`replica`] | core, store and the clients that wait, still pure | all above |
-//! | [`budget`] | where the messages of a run went, and what they should have cost | interface, raft, record |
+//! | [`record`] | the one schema of facts; as frames, text and JSON | interface, raft, wire |
+//! | [`archive`] | records on disk: what a run leaves, read again | interface, raft, record |
+//! | [`replica`] | core, store and the clients that wait, still pure | interface, kv, raft, record, wire |
+//! | [`budget`] | where the messages of a run went, and what they should have cost | raft, record |
 //! | [`metrics`] | records and status as Prometheus and OpenMetrics text | budget, raft, record, replica, wire |
 //! | [`tuning_file`] | profiles: the core's knobs from TOML, and what a run may spend | budget, nearest, raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
 //! | [`nearest`] | "did you mean" | |
 //! | [`interrupt`] | Ctrl-C, and whatever else asks the program to stop | |
 //! | [`recorder`] | the black box, and what the boxes of a cluster tell | interface, raft, record |
-//! | [`trace`] | a run as one Chrome trace file | interface, raft, record, wire |
-//! | [`service`] | a replica as a process: socket, timers, signals | recorder and below; never sim |
-//! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | replica and below; never service |
-//! | [`tune`] | what findings expect, held against reruns | budget, sim |
+//! | [`trace`] | a run as one Chrome trace file | interface, raft, record |
+//! | [`service`] | a replica as a process: socket, timers, signals | archive, clock, interface, metrics, raft, record, recorder, replica, tuning_file, wire |
+//! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | archive, budget, clock, interface, interrupt, nearest, raft, record, replica, wire |
+//! | [`tune`] | what findings expect, held against reruns | archive, budget, raft, sim |
 //! | `top` | a running cluster in the terminal; only with the feature of that name | metrics |
-//! | [`cli`] | the command line | all |
+//! | [`cli`] | the command line | archive, budget, interrupt, metrics, raft, record, recorder, replica, service, sim, top, trace, tune, tuning_file |
 //!
 //! Two principles: the core is pure, and every fact is emitted once. Whatever counts, checks or
 //! draws is a fold over the records.
@@ -32,6 +33,7 @@
 //! "Design §5" is a section of `docs/design.md`, "interface §4" one of `docs/interface.md`, "rule
 //! R7" a rule of `docs/rules.md`.
 
+pub mod archive;
 pub mod budget;
 pub mod cli;
 pub mod clock;

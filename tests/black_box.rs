@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use laconic::archive::read_records;
 use laconic::raft::{Event, Member, Micros};
-use laconic::record::{Fact, Record, read_records};
+use laconic::record::{Fact, Record};
 use laconic::recorder::{ReadBox, read_box};
 use laconic::sim::real::{RealOptions, run};
 use laconic::sim::scenario::Scenario;

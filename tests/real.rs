@@ -5,8 +5,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use laconic::archive::read_records;
 use laconic::raft::Micros;
-use laconic::record::{Fact, Fate, SIMULATOR, read_records};
+use laconic::record::{Fact, Fate, SIMULATOR};
 use laconic::sim::course::Over;
 use laconic::sim::real::{RealError, RealOptions, RealRun, run};
 use laconic::sim::scenario::{Event, EventKind, Scenario};

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use laconic::archive::read_records;
 use laconic::interface::Address;
 use laconic::raft::Disposition;
-use laconic::record::{AnswerKind, Fact, read_records};
+use laconic::record::{AnswerKind, Fact};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 

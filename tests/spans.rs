@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use laconic::archive::read_records;
 use laconic::raft::Event;
-use laconic::record::{Fact, Record, read_records, request_id};
+use laconic::record::{Fact, Record, request_id};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;

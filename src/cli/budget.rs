@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use super::failure::{ExitStatus, Failure};
 use super::output::{check_file, print, print_styled, write};
+use crate::archive::{RunRecords, read_history};
 use crate::budget::report::Verification;
 use crate::budget::{
     self, Analysis, BudgetReport, RunInfo, document, html, markdown, read_run, text,
 };
 use crate::raft::Micros;
-use crate::record::{Fact, RunRecords, Sink, read_history};
+use crate::record::{Fact, Sink};
 use crate::sim::scenario::Scenario;
 use crate::tune::{Experiment, verify};
 

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::failure::{ExitStatus, Failure};
 use super::output::print;
-use crate::record::{RecordFileError, RunFiles, read_records};
+use crate::archive::{RecordFileError, RunFiles, read_records};
 use crate::recorder::{Postmortem, ReadBox, examine, read_box};
 
 /// Say what black boxes tell of a cluster's last failure: who led, how far each log was, which

@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::failure::{ExitStatus, Failure};
 use super::output::print;
-use crate::record::{RunRecords, json_line};
+use crate::archive::RunRecords;
+use crate::record::json_line;
 
 /// Lines are printed in pieces of about so many bytes.
 const CHUNK_BYTES: usize = 1 << 16;

@@ -8,7 +8,8 @@ use clap::Args;
 
 use super::failure::{ExitStatus, Failure};
 use super::output::{check_file, print};
-use crate::record::{RunFiles, RunRecords, SIMULATOR, read_history};
+use crate::archive::{RunFiles, RunRecords, read_history};
+use crate::record::SIMULATOR;
 use crate::trace::{Arrows, SpanFile, draw};
 
 /// Draw a kept run as one Chrome trace file, for ui.perfetto.dev or chrome://tracing: every replica

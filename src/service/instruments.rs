@@ -14,11 +14,10 @@ use super::complaint::complain;
 use super::environment::{BadEnvironment, Environment};
 use super::spans::{SpanLayer, Spans, TARGET};
 use super::telemetry::Telemetry;
+use crate::archive::{FileHeader, RecordFile, RecordFileError};
 use crate::clock::MonotonicClock;
 use crate::raft::{Disposition, Micros};
-use crate::record::{
-    Fact, FileHeader, Record, RecordFile, RecordFileError, Sink, Work, deposed_name, json_line,
-};
+use crate::record::{Fact, Record, Sink, Work, deposed_name, json_line};
 use crate::recorder::{BlackBox, BlackBoxError, BoxHeader};
 use crate::replica::Replica;
 use crate::tuning_file::Profile;

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use crate::archive::{FileHeader, RecordFile, RecordFileError};
 use crate::raft::Member;
-use crate::record::{FileHeader, Record, RecordFile, RecordFileError, SIMULATOR, Sink};
+use crate::record::{Record, SIMULATOR, Sink};
 
 /// A sink for all sources of a run.
 #[derive(Debug)]

@@ -3,12 +3,12 @@
 
 use rayon::prelude::*;
 
+use crate::archive::RecordFileError;
 use crate::budget::report::{
     BudgetReport, Change, FailedCheck, Recommendation, Spread, Verification, VerifiedRow,
 };
 use crate::budget::{Analysis, RunInfo, apply};
 use crate::raft::Tuning;
-use crate::record::RecordFileError;
 use crate::sim::delays::Delays;
 use crate::sim::folder::{Tuned, client_requests, run_json};
 use crate::sim::outcome::{RunMeasurements, Setup, judge};

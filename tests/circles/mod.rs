@@ -13,7 +13,7 @@ pub type Uses = BTreeMap<String, BTreeSet<String>>;
 const FOLDER: &str = "mod";
 
 /// Code as it is built: without lines of comment, and without the tests at the end of a file.
-fn built(text: &str) -> String {
+pub fn built(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.map(|line| format!("{line}\n")).collect()

@@ -8,13 +8,14 @@ use rustix::fs::{Access, access};
 use serde::Serialize;
 
 use super::arguments::{Job, SimArguments};
+use crate::archive::RunRecords;
 use crate::budget::report::LimitRow;
 use crate::budget::{Analysis, BudgetReport, RunInfo};
 use crate::cli::failure::Failure;
 use crate::cli::output::write;
 use crate::metrics::OpenMetrics;
 use crate::raft::Micros;
-use crate::record::{Record, RunRecords, Sink};
+use crate::record::{Record, Sink};
 use crate::replica::Replica;
 use crate::service;
 use crate::sim::delays::Delays;

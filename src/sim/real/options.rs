@@ -4,8 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::archive::RecordFileError;
 use crate::raft::{Member, Micros};
-use crate::record::{RecordFileError, RequestId};
+use crate::record::RequestId;
 use crate::wire::BadMembership;
 
 /// How a real run is to be done.

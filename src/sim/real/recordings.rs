@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::archive::{FileHeader, RecordFile, RecordFileError, RunRecords};
 use crate::clock::MonotonicClock;
-use crate::record::{FileHeader, Record, RecordFile, RecordFileError, RunRecords, SIMULATOR};
+use crate::record::{Record, SIMULATOR};
 use crate::sim::folder::Scratch;
 
 /// Where in a run's folder its replicas' black boxes are.

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::archive::{RecordFile, RecordFileError};
 use crate::raft::{Member, MemberSet, Micros};
-use crate::record::{Fact, Fate, Record, RecordFile, RecordFileError, SIMULATOR, Sink};
+use crate::record::{Fact, Fate, Record, SIMULATOR, Sink};
 use crate::sim::books::Account;
 use crate::sim::course::Effect;
 
@@ -108,7 +109,7 @@ fn kind_name(head: &Head<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{FileHeader, read_records};
+    use crate::archive::{FileHeader, read_records};
 
     fn routed(ledger: &mut TrafficLog, text: &str, messages: u64) {
         ledger.on_routed(Micros(5), Member(1), text.as_bytes(), messages, &[], MemberSet::EMPTY);

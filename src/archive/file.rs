@@ -4,16 +4,16 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::fact::{Record, Sink};
-use super::frame::{self, FRAME_BYTES, VERSION};
 use crate::raft::Member;
+use crate::record::frame::{self, FRAME_BYTES};
+use crate::record::{Record, Sink, VERSION};
 
 const MAGIC: &[u8; 8] = b"LACONIC\n";
 
 /// What a record file says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileHeader {
-    /// Whose records: a replica's rank, or [`super::SIMULATOR`].
+    /// Whose records: a replica's rank, or [`crate::record::SIMULATOR`].
     pub source: Member,
     /// What the source's time 0 is on a clock that all sources share, in microseconds: 0 in virtual
     /// runs, the machine's monotonic clock in real ones.

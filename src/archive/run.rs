@@ -5,10 +5,10 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::path::{Path, PathBuf};
 
-use super::fact::{Record, SIMULATOR};
 use super::file::{RecordFileError, RecordReader};
 use super::folder::RunFiles;
 use crate::raft::{Member, Micros};
+use crate::record::{Record, SIMULATOR};
 
 /// The records of a run. Time is the run's: 0 when the simulator's clock began, or, without its
 /// file, the earliest source's; what came before is at 0.
@@ -141,7 +141,8 @@ fn files_of(run: &Path, problems: &mut Vec<String>) -> Result<Vec<PathBuf>, Reco
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Fact, FileHeader, RecordFile, Sink};
+    use crate::archive::{FileHeader, RecordFile};
+    use crate::record::{Fact, Sink};
 
     fn write(path: &Path, source: Member, clock_start_us: u64, times: &[u64]) {
         let header = FileHeader { source, clock_start_us };
