@@ -8,7 +8,7 @@ use std::time::Instant;
 use laconic::archive::{FileHeader, RecordFile, RunRecords, read_history};
 use laconic::budget::{Analysis, BudgetReport, RunInfo, read_run};
 use laconic::raft::{Event, Micros};
-use laconic::record::{Fact, Record, SIMULATOR, Sink, json_line};
+use laconic::record::{Fact, Record, SIMULATOR, Sink};
 use laconic::sim::delays::Delays;
 use laconic::sim::folder::{Tuned, client_requests, finish, run_json};
 use laconic::sim::outcome::{RunMeasurements, Setup, judge};
@@ -53,7 +53,7 @@ fn main() {
          (aim under 1,024 in all; the list of records in this benchmark is part of it)",
         peak_megabytes()
     );
-    let lines: Vec<String> = records.iter().take(200_000).map(json_line).collect();
+    let lines: Vec<String> = records.iter().take(200_000).map(Record::json_line).collect();
     let (took, read) = seconds(|| {
         lines.iter().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).count()
     });

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use laconic::budget::Limits;
 use laconic::interface::{Address, Operation, Request};
 use laconic::metrics::MetricsSink;
-use laconic::raft::{Kind, Member, Micros, To, Tuning, Why};
+use laconic::raft::{Kind, Member, MemberSet, Micros, To, Tuning, Why};
 use laconic::record::{Fact, Record, Sink};
 use laconic::recorder::{BlackBox, BoxHeader};
 use laconic::replica::{Arrival, Replica};
@@ -36,7 +36,7 @@ struct Ring {
 
 impl Ring {
     fn new() -> Ring {
-        let fact = Fact::Partitioned { majority: 0 };
+        let fact = Fact::Partitioned { majority: MemberSet::EMPTY };
         Ring { records: vec![Record { at: Micros(0), source: Member(0), fact }; 4_096], told: 0 }
     }
 }

@@ -5,6 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 /// An ID as datagrams carry it: four hex digits. Replicas and clients have one each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address(pub u16);
@@ -77,6 +80,46 @@ pub enum Operation {
         /// Its new value.
         value: Text,
     },
+}
+
+impl Operation {
+    /// Which of the two it is.
+    pub const fn kind(&self) -> OperationKind {
+        match self {
+            Operation::Get { .. } => OperationKind::Get,
+            Operation::Put { .. } => OperationKind::Put,
+        }
+    }
+}
+
+/// What a client asks for, without key and value.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    VariantArray,
+    IntoStaticStr,
+    EnumString,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[repr(u8)]
+pub enum OperationKind {
+    /// A key's value.
+    Get = 0,
+    /// That a key has a value.
+    Put = 1,
+}
+
+impl OperationKind {
+    /// Its name in datagrams and records.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// A client's request.

@@ -167,12 +167,12 @@ fn what_a_replica_had_sent_and_the_simulator_had_not_read_when_it_is_killed_is_n
 #[test]
 fn a_partition_is_recorded_by_its_majority_side_when_it_begins_and_ends() {
     let run = run_virtual(&Scenario::load("partition-2").unwrap(), &options(1));
-    let sides: Vec<(u64, u32)> = run
+    let sides: Vec<(u64, usize)> = run
         .records
         .iter()
         .filter_map(|record| match record.fact {
             Fact::Partitioned { majority } if record.source == SIMULATOR => {
-                Some((record.at.0 / 1_000_000, majority.count_ones()))
+                Some((record.at.0 / 1_000_000, majority.len()))
             }
             _ => None,
         })

@@ -129,7 +129,7 @@ fn with_all_in_the_sample_spans_and_records_tell_the_same() {
         wakes += kinds.remove("wake").unwrap_or(0);
         let recorded = records.iter().filter_map(|record| match record.fact {
             Fact::Received { kind, .. } => Some(kind.name()),
-            Fact::Asked { put, .. } => Some(if put { "put" } else { "get" }),
+            Fact::Asked { operation, .. } => Some(operation.name()),
             Fact::Garbage { .. } => Some("garbage"),
             _ => None,
         });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use laconic::interface::{Address, Operation, Outcome};
+use laconic::interface::{Address, Operation, OperationKind, Outcome};
 use laconic::kv::Command;
 use laconic::raft::log::ENTRY_FRAMING_BYTES;
 use laconic::raft::message::{
@@ -189,9 +189,9 @@ proptest! {
         mid in ".{0,20}",
         (key, value) in (any_json(), any_json()),
         client in any::<u16>(),
-        put in any::<bool>(),
+        operation in select(vec![OperationKind::Get, OperationKind::Put]),
     ) {
-        let kind = if put { "put" } else { "get" };
+        let kind = operation.name();
         let client = Address(client);
         let mid_json = serde_json::to_string(&mid).unwrap();
         let bytes = format!(
@@ -199,7 +199,7 @@ proptest! {
         );
         prop_assert!(decode(&members(), bytes.as_bytes()).is_err(), "dst and leader are missing");
         let mid: Arc<str> = mid.into();
-        let expected = BadRequest { client, mid, put };
+        let expected = BadRequest { client, mid, operation };
         prop_assert_eq!(decode_bad_request(bytes.as_bytes()), Some(expected));
     }
 

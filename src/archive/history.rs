@@ -50,9 +50,9 @@ pub fn read_history(folder: &Path) -> Result<Vec<ClientRequest>, HistoryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interface::Address;
+    use crate::interface::{Address, OperationKind};
     use crate::raft::Micros;
-    use crate::record::{AnswerKind, OperationKind};
+    use crate::record::AnswerKind;
 
     fn request() -> ClientRequest {
         ClientRequest {

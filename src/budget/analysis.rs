@@ -14,8 +14,8 @@ use super::report::{
 };
 use super::run_data::{OwnFloor, RunData};
 use super::run_info::RunInfo;
-use crate::raft::{Cause, Event, Member, Micros};
-use crate::record::{AnswerKind, ClientRequest, Fact, Fate, Record, SIMULATOR, Sink, deposed_name};
+use crate::raft::{Cause, Event, Member, MemberSet, Micros};
+use crate::record::{AnswerKind, ClientRequest, Fact, Fate, Record, SIMULATOR, Sink};
 
 /// Messages that are kept one by one, for the space-time diagram.
 const MOST_MESSAGES_KEPT: usize = 40_000;
@@ -122,7 +122,7 @@ impl Analysis {
                 self.tell(at, "leader", Some(source), text);
             }
             Fact::State(Event::SteppedDown { term, reason }) => {
-                let why = deposed_name(reason);
+                let why = reason.name();
                 let text = format!("{:04X} leads term {term} no more ({why})", source.0);
                 self.tell(at, "stepped_down", Some(source), text);
             }
@@ -134,15 +134,12 @@ impl Analysis {
                 let text = format!("{:04X} ended by itself", member.0);
                 self.tell(at, "ended", Some(member), text);
             }
-            Fact::Partitioned { majority: 0 } => {
+            Fact::Partitioned { majority: MemberSet::EMPTY } => {
                 self.tell(at, "healed", None, "the partition ended".to_owned());
             }
             Fact::Partitioned { majority } => {
-                let replicas = 0..self.info.replicas;
-                let side: Vec<String> = replicas
-                    .filter(|rank| majority & (1 << rank) != 0)
-                    .map(|rank| format!("{rank:04X}"))
-                    .collect();
+                let side: Vec<String> =
+                    majority.iter().map(|member| format!("{:04X}", member.0)).collect();
                 let text = format!("{} cut off from the others", side.join(" "));
                 self.tell(at, "partitioned", None, text);
             }

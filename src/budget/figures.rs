@@ -10,8 +10,8 @@ use super::report::{
     CauseShare, FateRow, Figure, LingerPoint, PhaseRow, Reference, TableRow, TradeOff,
 };
 use super::run_data::{OwnFloor, RunData};
-use crate::raft::{Cause, Micros, Tuning};
-use crate::record::{Fate, why_name};
+use crate::raft::{Cause, Micros, Tuning, Why};
+use crate::record::Fate;
 
 /// Lingers that the curve shows, in microseconds.
 pub const LINGERS_US: [u64; 9] = [0, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000];
@@ -165,9 +165,9 @@ pub fn table(run: &RunData) -> Vec<TableRow> {
         *row = (row.0 + tally.count, row.1 + tally.bytes);
     }
     let all: u64 = rows.values().map(|(count, _)| count).sum();
-    let row = |((kind, charged, why), (count, bytes)): ((_, Cause, _), (u64, u64))| TableRow {
+    let row = |((kind, charged, why), (count, bytes)): ((_, Cause, Why), (u64, u64))| TableRow {
         kind: crate::raft::Kind::name(kind),
-        cause: why_name(why),
+        cause: why.to_string(),
         charged_to: charged.name(),
         count,
         bytes,

@@ -18,7 +18,7 @@ use super::leaderships::Leaderships;
 use super::message::Hop;
 use super::report::{Distribution, LatencyRow, RequestStory, StageRow};
 use crate::raft::{Index, Kind, Member, Micros, Term};
-use crate::record::{AnswerKind, ClientRequest, Fact, Record, RequestId, why_name};
+use crate::record::{AnswerKind, ClientRequest, Fact, Record, RequestId};
 
 /// What replicas recorded of one request and its answer.
 #[derive(Clone, Debug)]
@@ -269,9 +269,7 @@ impl TracedRequest<'_> {
         for (hop, took) in way.iter().zip(&stages.hops) {
             lines.push(format!(
                 "{:04X} to {:04X} ({}): {took} us.",
-                hop.from.0,
-                hop.to.0,
-                why_name(hop.sending.why)
+                hop.from.0, hop.to.0, hop.sending.why
             ));
         }
         if stages.quorum_wait > 0 {

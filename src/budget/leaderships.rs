@@ -77,8 +77,8 @@ pub struct Leaderships {
     leading: BTreeMap<Member, Term>,
     arrivals: Vec<PutArrival>,
     batches: Vec<Batch>,
-    /// Who lives, and the majority side of the partition that stands (0: none), from when on.
-    reach: Vec<(Micros, MemberSet, u32)>,
+    /// Who lives, and the majority side of the partition that stands (empty: none), from when on.
+    reach: Vec<(Micros, MemberSet, MemberSet)>,
 }
 
 /// A put that came into a leader's log.
@@ -96,7 +96,7 @@ impl Leaderships {
     /// Of `replicas` replicas that all live.
     pub fn new(replicas: usize) -> Leaderships {
         Leaderships {
-            reach: vec![(Micros(0), MemberSet::all(replicas), 0)],
+            reach: vec![(Micros(0), MemberSet::all(replicas), MemberSet::EMPTY)],
             ..Leaderships::default()
         }
     }
@@ -192,7 +192,7 @@ impl Leaderships {
         }
     }
 
-    fn turn(&mut self, at: Micros, change: impl Fn(&mut MemberSet, &mut u32)) {
+    fn turn(&mut self, at: Micros, change: impl Fn(&mut MemberSet, &mut MemberSet)) {
         if let Some((_, mut living, mut side)) = self.reach.last().copied() {
             change(&mut living, &mut side);
             self.reach.push((at, living, side));
@@ -320,11 +320,10 @@ impl Leaderships {
     }
 }
 
-/// How many of `living` could hear `leader` while the partition `majority` stood.
-fn listeners(leader: Member, living: MemberSet, majority: u32) -> u64 {
-    let side = MemberSet(majority);
+/// How many of `living` could hear `leader` while the partition with the majority `side` stood.
+fn listeners(leader: Member, living: MemberSet, side: MemberSet) -> u64 {
     let hears = |member: &Member| {
-        *member != leader && (majority == 0 || side.contains(*member) == side.contains(leader))
+        *member != leader && (side.is_empty() || side.contains(*member) == side.contains(leader))
     };
     living.iter().filter(hears).count() as u64
 }

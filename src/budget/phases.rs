@@ -1,10 +1,13 @@
 //! In which phase of its life the cluster is, and how long it was in each.
 
+use strum::IntoStaticStr;
+
 use crate::raft::{Event, Index, Member, MemberSet, Micros};
 use crate::record::{Fact, Record, SIMULATOR};
 
 /// A phase. Where several apply, the first named wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Phase {
     /// Before the first leader has committed the opening of its term.
@@ -26,14 +29,8 @@ impl Phase {
         [Phase::Start, Phase::Steady, Phase::Election, Phase::Partitioned, Phase::Recovering];
 
     /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Phase::Start => "start",
-            Phase::Election => "election",
-            Phase::Partitioned => "partitioned",
-            Phase::Recovering => "recovering",
-            Phase::Steady => "steady",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -99,7 +96,7 @@ impl Phases {
                 self.recover();
             }
             Fact::Partitioned { majority } => {
-                self.partitioned = majority != 0;
+                self.partitioned = !majority.is_empty();
                 self.recover();
             }
             _ => return,

@@ -153,7 +153,7 @@ fn shares(tables: &[MessageTable]) -> BTreeMap<String, f64> {
     let total: u64 = tables.iter().map(MessageTable::total).sum();
     let mut shares = BTreeMap::new();
     for (kind, why, count) in tables.iter().flat_map(MessageTable::rows) {
-        let name = format!("{} {}", kind.name(), crate::record::why_name(why));
+        let name = format!("{} {}", kind.name(), why);
         *shares.entry(name).or_default() += count as f64 * 100.0 / total as f64;
     }
     shares

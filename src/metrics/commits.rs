@@ -10,6 +10,7 @@ use super::family::{
 };
 use super::tally::{Observations, Tally};
 use crate::budget::bounds;
+use crate::interface::OperationKind;
 use crate::raft::tuning::FanOut;
 use crate::raft::{Index, Micros, Tuning};
 use crate::record::{AnswerKind, RequestId};
@@ -52,8 +53,8 @@ impl Requests {
     }
 
     /// A request came in.
-    pub fn on_asked(&mut self, now: Micros, request: RequestId, put: bool) {
-        self.waiting.add(Asked { request, at: now, put });
+    pub fn on_asked(&mut self, now: Micros, request: RequestId, operation: OperationKind) {
+        self.waiting.add(Asked { request, at: now, operation });
     }
 
     /// It has to wait until a leader is known.
@@ -71,14 +72,18 @@ impl Requests {
     ) {
         let asked = self.waiting.take(request);
         // A new leader answers puts that were asked of an earlier one (rule R3).
-        let put = asked.map_or(index > 0, |asked| asked.put);
-        let (count, duration) = &mut self.answered[usize::from(put)][outcome as usize];
+        let told = if index > 0 { OperationKind::Put } else { OperationKind::Get };
+        let operation = asked.map_or(told, |asked| asked.operation);
+        let (count, duration) = &mut self.answered[operation as usize][outcome as usize];
         count.add(1);
         if let Some(asked) = asked {
             duration.observe_duration(now.since(asked.at));
         }
         if outcome == AnswerKind::Ok {
-            *if put { &mut self.writes } else { &mut self.reads } += 1;
+            match operation {
+                OperationKind::Put => self.writes += 1,
+                OperationKind::Get => self.reads += 1,
+            }
         }
     }
 }
@@ -88,7 +93,7 @@ impl Requests {
 struct Asked {
     request: RequestId,
     at: Micros,
-    put: bool,
+    operation: OperationKind,
 }
 
 /// Requests that are not answered. Most answers come in the order of the requests, or at once, and
@@ -228,7 +233,7 @@ mod tests {
     use super::*;
 
     fn asked(request: RequestId) -> Asked {
-        Asked { request, at: Micros(request), put: true }
+        Asked { request, at: Micros(request), operation: OperationKind::Put }
     }
 
     #[test]

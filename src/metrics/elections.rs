@@ -4,7 +4,6 @@ use super::exporter::Exporter;
 use super::family::{ELECTIONS, LEADER_CHANGES, STEPPED_DOWN};
 use super::tally::Tally;
 use crate::raft::{Deposed, Event, Member, Micros};
-use crate::record::deposed_name;
 
 /// How far a candidacy is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,7 +30,7 @@ impl Elections {
     /// Before the first; nobody leads.
     pub fn new(exporter: &Exporter) -> Elections {
         let outcome = |outcome| exporter.counter(&ELECTIONS, &[outcome]);
-        let ended = |reason| exporter.counter(&STEPPED_DOWN, &[deposed_name(reason)]);
+        let ended = |reason: Deposed| exporter.counter(&STEPPED_DOWN, &[reason.name()]);
         Elections {
             won: outcome("won"),
             lost: outcome("lost"),

@@ -1,8 +1,11 @@
 //! The registry: every family of metrics as data. Endpoint, OpenMetrics files, the table of
 //! `docs/metrics.md` and dashboards derive from it or are held to it.
 
+use strum::IntoStaticStr;
+
 /// What a family's values are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum FamilyKind {
     /// Whole numbers that only rise.
     Counter,
@@ -14,12 +17,8 @@ pub enum FamilyKind {
 
 impl FamilyKind {
     /// Its name in expositions.
-    pub const fn name(self) -> &'static str {
-        match self {
-            FamilyKind::Counter => "counter",
-            FamilyKind::Gauge => "gauge",
-            FamilyKind::Histogram => "histogram",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

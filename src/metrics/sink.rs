@@ -135,9 +135,9 @@ impl Sink for MetricsSink {
             }
             Fact::Taken { index, .. } => self.commits.on_taken(now, index),
             Fact::Woken => {}
-            Fact::Asked { request, put, .. } => {
+            Fact::Asked { request, operation, .. } => {
                 self.traffic.seen.disturb();
-                self.requests.on_asked(now, request, put);
+                self.requests.on_asked(now, request, operation);
             }
             Fact::Held { .. } => self.requests.on_held(),
             Fact::Answered { request, outcome, index, .. } => {

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use serde::{Serialize, Serializer};
+use strum::{IntoStaticStr, VariantArray, VariantNames};
+
 use super::message::{Message, Why};
 use super::tuning::Tuning;
 use super::types::{Index, Member, MemberSet, Term};
@@ -44,6 +47,16 @@ pub enum To {
     Member(Member),
     /// Every other member, in one datagram.
     Everyone,
+}
+
+impl Serialize for To {
+    /// As a rank, or `"everyone"`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            To::Member(member) => member.serialize(serializer),
+            To::Everyone => serializer.serialize_str("everyone"),
+        }
+    }
 }
 
 impl To {
@@ -94,7 +107,11 @@ pub enum Output {
 }
 
 /// What came of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, VariantArray, IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Disposition {
     /// It did what it asks for.
@@ -111,19 +128,17 @@ pub enum Disposition {
 
 impl Disposition {
     /// Its name in records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Disposition::Accepted => "accepted",
-            Disposition::Rejected => "rejected",
-            Disposition::Stale => "stale",
-            Disposition::Duplicate => "duplicate",
-            Disposition::Implausible => "implausible",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 /// Why a leader gave up its role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, VariantArray, IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Deposed {
     /// A higher term was seen (§5.1).
@@ -132,8 +147,17 @@ pub enum Deposed {
     NoQuorum = 1,
 }
 
+impl Deposed {
+    /// Its name in records.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// A change of state of the core.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, VariantNames)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Event {
     /// A new term began here, as a follower.
     TermStarted {

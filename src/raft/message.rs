@@ -1,12 +1,31 @@
 //! What replicas say to each other: the glossary of the protocol. One variant a kind, each field
 //! with what it is there for and what empty means.
 
+use std::fmt;
 use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::types::{Entry, Index, MOST_MEMBERS, Member, MemberSet, Micros, Round, Term};
 
 /// Why a message that nobody asked for was sent: one for each reason the code has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    VariantArray,
+    IntoStaticStr,
+    EnumString,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Cause {
     /// A batch for its quorum: the first time that its newest entries go to this receiver.
@@ -31,36 +50,11 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, in the order of reports.
-    pub const ALL: [Cause; 9] = [
-        Cause::Replicate,
-        Cause::Resend,
-        Cause::CatchUp,
-        Cause::Probe,
-        Cause::Heartbeat,
-        Cause::Confirm,
-        Cause::Commit,
-        Cause::Campaign,
-        Cause::Retry,
-    ];
+    pub const ALL: [Cause; Cause::VARIANTS.len()] = *Cause::VARIANTS.first_chunk().unwrap();
 
     /// Its name in records, reports and datagrams.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Cause::Replicate => "replicate",
-            Cause::Resend => "resend",
-            Cause::CatchUp => "catch_up",
-            Cause::Probe => "probe",
-            Cause::Heartbeat => "heartbeat",
-            Cause::Confirm => "confirm",
-            Cause::Commit => "commit",
-            Cause::Campaign => "campaign",
-            Cause::Retry => "retry",
-        }
-    }
-
-    /// The cause of that name.
-    pub fn from_name(name: &str) -> Option<Cause> {
-        Cause::ALL.into_iter().find(|cause| cause.name() == name)
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -78,7 +72,22 @@ pub enum Why {
 }
 
 /// In what form a message serves its cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    VariantArray,
+    IntoStaticStr,
+    EnumString,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Form {
     /// As [`Why::Own`].
@@ -93,16 +102,30 @@ pub enum Form {
 
 impl Form {
     /// How many there are.
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = Form::VARIANTS.len();
 
     /// Its name.
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl fmt::Display for Why {
+    /// As records have it: `replicate`, `relay`, `ack{of: replicate}`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Form::Own => "own",
-            Form::Relay => "relay",
-            Form::Ack => "ack",
-            Form::Reject => "reject",
+            Why::Own(cause) => f.write_str(cause.name()),
+            Why::Relay(Cause::Replicate) => f.write_str("relay"),
+            Why::Relay(cause) => write!(f, "relay{{of: {}}}", cause.name()),
+            Why::Ack(cause) => write!(f, "ack{{of: {}}}", cause.name()),
+            Why::Reject(cause) => write!(f, "reject{{of: {}}}", cause.name()),
         }
+    }
+}
+
+impl Serialize for Why {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -126,7 +149,22 @@ impl Why {
 }
 
 /// What a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    VariantArray,
+    IntoStaticStr,
+    EnumString,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Kind {
     /// AppendEntries (§5.3), the heartbeat included.
@@ -145,30 +183,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of reports.
-    pub const ALL: [Kind; 6] = [
-        Kind::Append,
-        Kind::AppendReply,
-        Kind::PreVote,
-        Kind::PreVoteReply,
-        Kind::Vote,
-        Kind::VoteReply,
-    ];
+    pub const ALL: [Kind; Kind::VARIANTS.len()] = *Kind::VARIANTS.first_chunk().unwrap();
 
     /// Its name in records, reports and datagrams.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kind::Append => "append",
-            Kind::AppendReply => "append_reply",
-            Kind::PreVote => "pre_vote",
-            Kind::PreVoteReply => "pre_vote_reply",
-            Kind::Vote => "vote",
-            Kind::VoteReply => "vote_reply",
-        }
-    }
-
-    /// The kind of that name.
-    pub fn from_name(name: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -418,6 +437,18 @@ impl Message {
             Message::PreVoteReply(reply) => answer(reply.granted, reply.cause),
             Message::Vote(request) => Why::Own(request.cause),
             Message::VoteReply(reply) => answer(reply.granted, reply.cause),
+        }
+    }
+
+    /// What it says of a log: the first index that it carries or names (of an answer, the last index
+    /// of what it answers), and how many entries it carries.
+    pub fn first_and_entries(&self) -> (Index, usize) {
+        match self {
+            Message::Append(append) => (append.previous.index + 1, append.entries.len()),
+            Message::AppendReply(reply) => (reply.through, 0),
+            Message::PreVote(request) => (request.last.index, 0),
+            Message::Vote(request) => (request.last.index, 0),
+            Message::PreVoteReply(_) | Message::VoteReply(_) => (0, 0),
         }
     }
 

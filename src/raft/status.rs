@@ -1,10 +1,13 @@
 //! A look at the core from outside.
 
+use strum::IntoStaticStr;
+
 use super::message::Position;
 use super::types::{Index, Member, Micros, Term};
 
 /// A role, without its state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum RoleName {
     /// Listens to a leader.
     Follower,
@@ -18,13 +21,8 @@ pub enum RoleName {
 
 impl RoleName {
     /// Its name in records and listings.
-    pub const fn name(self) -> &'static str {
-        match self {
-            RoleName::Follower => "follower",
-            RoleName::PreCandidate => "pre_candidate",
-            RoleName::Candidate => "candidate",
-            RoleName::Leader => "leader",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -4,9 +4,11 @@ use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 use std::sync::Arc;
 
+use serde::{Serialize, Serializer};
+
 /// A point in time, or a span of it, in microseconds. As a point it counts from the start of the
 /// run (virtual engine) or of the process (service): only differences are ever used by the core.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Micros(pub u64);
 
 impl Micros {
@@ -69,7 +71,7 @@ pub type Round = u64;
 
 /// A replica, by its rank in the sorted list of all member IDs: the same number at every member,
 /// and small enough to index arrays with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Member(pub u8);
 
 impl Member {
@@ -139,6 +141,13 @@ impl MemberSet {
             left &= left.wrapping_sub(1);
             (rank < MOST_MEMBERS as u32).then_some(Member(rank as u8))
         })
+    }
+}
+
+impl Serialize for MemberSet {
+    /// As a list of ranks.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
     }
 }
 

@@ -1,71 +1,35 @@
 //! The schema of facts: what a record says.
 
-use crate::interface::{Address, Outcome};
-use crate::raft::{Cause, Deposed, Disposition, Event, Index, Kind, Member, Micros, Term, To, Why};
+use serde::{Serialize, Serializer};
+use strum::{IntoStaticStr, VariantNames};
+
+use super::request::{AnswerKind, RequestId, hexadecimal};
+use crate::interface::{Address, OperationKind};
+use crate::raft::{Disposition, Event, Index, Kind, Member, MemberSet, Micros, Term, To, Why};
 use crate::wire::Garbage;
 
 /// Something that happened, when and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Record {
     /// When, by the clock of the one who tells.
+    #[serde(rename = "at_us")]
     pub at: Micros,
     /// Who tells: a replica, or [`SIMULATOR`].
+    #[serde(serialize_with = "source_json")]
     pub source: Member,
     /// What.
+    #[serde(flatten)]
     pub fact: Fact,
 }
 
 /// The simulator, as a source.
 pub const SIMULATOR: Member = Member(255);
 
-/// A request's name in records: a hash of its MID (FNV-1a, 64 bits).
-pub type RequestId = u64;
-
-/// The name of the request `mid` in records.
-pub fn request_id(mid: &str) -> RequestId {
-    mid.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
-}
-
-/// How a client was answered.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-#[repr(u8)]
-pub enum AnswerKind {
-    /// It took effect.
-    Ok = 0,
-    /// It will not; try again.
-    Fail = 1,
-    /// It will not; try there.
-    Redirect = 2,
-}
-
-impl AnswerKind {
-    /// That of an answer that says `outcome`.
-    pub const fn of(outcome: &Outcome) -> AnswerKind {
-        match outcome {
-            Outcome::Ok(_) => AnswerKind::Ok,
-            Outcome::Fail => AnswerKind::Fail,
-            Outcome::Redirect => AnswerKind::Redirect,
-        }
-    }
-
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            AnswerKind::Ok => "ok",
-            AnswerKind::Fail => "fail",
-            AnswerKind::Redirect => "redirect",
-        }
-    }
-}
-
 /// What became of a message, one for each receiver. A simulator tells the first five of them, of
 /// what it read ([`Fate::ROUTED`]); the others are known when both ends have spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Fate {
     /// Taken in, and it said something new; a no is an answer too. Of the simulator: it forwarded
     /// it.
@@ -124,20 +88,8 @@ impl Fate {
     }
 
     /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Fate::Delivered => "delivered",
-            Fate::Stale => "stale",
-            Fate::Duplicate => "duplicate",
-            Fate::Implausible => "implausible",
-            Fate::Dropped => "dropped",
-            Fate::CutOff => "cut_off",
-            Fate::Dead => "dead",
-            Fate::Blocked => "blocked",
-            Fate::UnreadByReceiver => "unread_by_receiver",
-            Fate::UnreadBySimulator => "unread_by_simulator",
-            Fate::LostInSocket => "lost_in_socket",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Whether the simulator read it, and so counted it.
@@ -152,13 +104,16 @@ impl Fate {
 }
 
 /// A fact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, VariantNames)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Fact {
     /// A replica decided to send a message to others.
     Sent {
         /// To whom.
         to: To,
         /// The sender's running count of messages, this one included.
+        #[serde(rename = "n")]
         number: u64,
         /// What it is.
         kind: Kind,
@@ -179,6 +134,7 @@ pub enum Fact {
         /// From whom.
         from: Member,
         /// The sender's count.
+        #[serde(rename = "n")]
         number: u64,
         /// What it is.
         kind: Kind,
@@ -203,15 +159,17 @@ pub enum Fact {
         /// Whose.
         client: Address,
         /// Which.
+        #[serde(serialize_with = "hexadecimal::serialize")]
         request: RequestId,
-        /// Whether it is a put.
-        put: bool,
+        /// What.
+        operation: OperationKind,
     },
     /// The request is kept until a leader is known, or until it may be answered (rule R27).
     Held {
         /// Whose.
         client: Address,
         /// Which.
+        #[serde(serialize_with = "hexadecimal::serialize")]
         request: RequestId,
     },
     /// The put stands in the leader's log now; whether it takes effect, commits will tell.
@@ -219,6 +177,7 @@ pub enum Fact {
         /// Whose.
         client: Address,
         /// Which.
+        #[serde(serialize_with = "hexadecimal::serialize")]
         request: RequestId,
         /// Where it stands.
         index: Index,
@@ -230,6 +189,7 @@ pub enum Fact {
         /// Whose.
         client: Address,
         /// Which.
+        #[serde(serialize_with = "hexadecimal::serialize")]
         request: RequestId,
         /// Why.
         reason: Garbage,
@@ -241,6 +201,7 @@ pub enum Fact {
         /// Whose.
         client: Address,
         /// Which.
+        #[serde(serialize_with = "hexadecimal::serialize")]
         request: RequestId,
         /// How.
         outcome: AnswerKind,
@@ -249,8 +210,6 @@ pub enum Fact {
         /// For a put's `ok`, the term of its entry; else 0.
         term: Term,
     },
-    /// The state of the core changed.
-    State(Event),
     /// The simulator routed one delivery of a datagram between replicas.
     Routed {
         /// Sender.
@@ -258,6 +217,7 @@ pub enum Fact {
         /// Receiver of this delivery.
         to: Member,
         /// The sender's count in the datagram; 0 if it carries none.
+        #[serde(rename = "n")]
         number: u64,
         /// What became of it: one of [`Fate::ROUTED`].
         fate: Fate,
@@ -273,9 +233,12 @@ pub enum Fact {
     },
     /// A partition stands from now on; no one in it: it ended.
     Partitioned {
-        /// Its majority side, one bit a rank.
-        majority: u32,
+        /// Its majority side.
+        majority: MemberSet,
     },
+    /// The state of the core changed.
+    #[serde(untagged)]
+    State(Event),
 }
 
 impl Fact {
@@ -349,24 +312,10 @@ impl<S: Sink> Sink for Option<S> {
     }
 }
 
-/// Name of a cause for people: `replicate`, `relay`, `ack{of: replicate}`.
-pub fn why_name(why: Why) -> String {
-    match why {
-        Why::Own(cause) => cause.name().to_owned(),
-        Why::Relay(cause) => match cause {
-            Cause::Replicate => "relay".to_owned(),
-            _ => format!("relay{{of: {}}}", cause.name()),
-        },
-        Why::Ack(cause) => format!("ack{{of: {}}}", cause.name()),
-        Why::Reject(cause) => format!("reject{{of: {}}}", cause.name()),
-    }
-}
-
-/// Name of the reason for which a leader ceased to lead.
-pub const fn deposed_name(reason: Deposed) -> &'static str {
-    match reason {
-        Deposed::HigherTerm => "higher_term",
-        Deposed::NoQuorum => "no_quorum",
+fn source_json<S: Serializer>(source: &Member, serializer: S) -> Result<S::Ok, S::Error> {
+    match *source {
+        SIMULATOR => serializer.serialize_str("simulator"),
+        replica => replica.serialize(serializer),
     }
 }
 

@@ -4,12 +4,12 @@
 
 use std::ops::Range;
 
+use strum::VariantArray;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::fact::{AnswerKind, Fact, Fate, Record};
+use super::fact::{Fact, Fate, Record};
 use crate::interface::Address;
-use crate::raft::{Cause, Deposed, Disposition, Event, Kind, Member, Micros, To, Why};
-use crate::wire::Garbage;
+use crate::raft::{Event, Form, Member, MemberSet, Micros, To, Why};
 
 /// Version of the schema and of the frames.
 pub const VERSION: u32 = 4;
@@ -132,7 +132,9 @@ fn lay_out(fact: &Fact) -> Cells {
             cells(2, small, 0, [number, term])
         }
         Fact::Garbage { reason, bytes } => cells(3, [reason as u8], bytes, []),
-        Fact::Asked { client, request, put } => cells(4, [put.into()], client.0.into(), [request]),
+        Fact::Asked { client, request, operation } => {
+            cells(4, [operation as u8], client.0.into(), [request])
+        }
         Fact::Held { client, request } => cells(5, [], client.0.into(), [request]),
         Fact::Answered { client, request, outcome, index, term } => {
             cells(6, [outcome as u8], client.0.into(), [request, index, term])
@@ -142,7 +144,7 @@ fn lay_out(fact: &Fact) -> Cells {
             cells(7, [from.0, to.0, fate as u8], bytes, [number])
         }
         Fact::Killed { member, by_itself } => cells(8, [member.0, by_itself.into()], 0, []),
-        Fact::Partitioned { majority } => cells(9, [], majority, []),
+        Fact::Partitioned { majority } => cells(9, [], majority.0, []),
         Fact::Woken => cells(10, [], 0, []),
         Fact::Taken { client, request, index, term } => {
             cells(11, [], client.0.into(), [request, index, term])
@@ -188,7 +190,7 @@ fn read(cells: &Cells) -> Option<Fact> {
         1 => Fact::Sent {
             to: if small[0] == EVERYONE { To::Everyone } else { To::Member(Member(small[0])) },
             number: words[0],
-            kind: *Kind::ALL.get(usize::from(small[1]))?,
+            kind: variant(small[1])?,
             why: read_why(small[2], small[3])?,
             term: words[1],
             first: words[2],
@@ -198,19 +200,18 @@ fn read(cells: &Cells) -> Option<Fact> {
         2 => Fact::Received {
             from: Member(small[0]),
             number: words[0],
-            kind: *Kind::ALL.get(usize::from(small[1]))?,
+            kind: variant(small[1])?,
             why: read_why(small[3], small[4])?,
             term: words[1],
-            disposition: read_disposition(small[2])?,
+            disposition: variant(small[2])?,
         },
-        3 => Fact::Garbage { reason: *Garbage::ALL.get(usize::from(small[0]))?, bytes: cells.half },
-        4 => Fact::Asked { client, request: words[0], put: small[0] != 0 },
+        3 => Fact::Garbage { reason: variant(small[0])?, bytes: cells.half },
+        4 => Fact::Asked { client, request: words[0], operation: variant(small[0])? },
         5 => Fact::Held { client, request: words[0] },
         6 => Fact::Answered {
             client,
             request: words[0],
-            outcome: *[AnswerKind::Ok, AnswerKind::Fail, AnswerKind::Redirect]
-                .get(usize::from(small[0]))?,
+            outcome: variant(small[0])?,
             index: words[1],
             term: words[2],
         },
@@ -222,33 +223,32 @@ fn read(cells: &Cells) -> Option<Fact> {
             bytes: cells.half,
         },
         8 => Fact::Killed { member: Member(small[0]), by_itself: small[1] != 0 },
-        9 => Fact::Partitioned { majority: cells.half },
+        9 => Fact::Partitioned { majority: MemberSet(cells.half) },
         10 => Fact::Woken,
         11 => Fact::Taken { client, request: words[0], index: words[1], term: words[2] },
         12 => Fact::Refused {
             client,
             request: words[0],
-            reason: *Garbage::ALL.get(usize::from(small[0]))?,
+            reason: variant(small[0])?,
             bytes: words[1].try_into().ok()?,
         },
         tag => Fact::State(read_state(tag.checked_sub(FIRST_STATE)?, small, words)?),
     })
 }
 
-fn read_why(form: u8, cause: u8) -> Option<Why> {
-    let cause = *Cause::ALL.get(usize::from(cause))?;
-    Some(match form {
-        0 => Why::Own(cause),
-        1 => Why::Relay(cause),
-        2 => Why::Ack(cause),
-        3 => Why::Reject(cause),
-        _ => return None,
-    })
+/// The variant that `code` stands for.
+fn variant<T: Copy + VariantArray>(code: u8) -> Option<T> {
+    T::VARIANTS.get(usize::from(code)).copied()
 }
 
-fn read_disposition(cell: u8) -> Option<Disposition> {
-    use Disposition::{Accepted, Duplicate, Implausible, Rejected, Stale};
-    [Accepted, Rejected, Stale, Duplicate, Implausible].get(usize::from(cell)).copied()
+fn read_why(form: u8, cause: u8) -> Option<Why> {
+    let cause = variant(cause)?;
+    Some(match variant(form)? {
+        Form::Own => Why::Own(cause),
+        Form::Relay => Why::Relay(cause),
+        Form::Ack => Why::Ack(cause),
+        Form::Reject => Why::Reject(cause),
+    })
 }
 
 fn read_state(tag: u8, small: [u8; 8], words: [u64; 4]) -> Option<Event> {
@@ -259,10 +259,7 @@ fn read_state(tag: u8, small: [u8; 8], words: [u64; 4]) -> Option<Event> {
         3 => Event::BecamePreCandidate { term },
         4 => Event::BecameCandidate { term },
         5 => Event::BecameLeader { term, heard_commit: words[1], opened: words[2] },
-        6 => Event::SteppedDown {
-            term,
-            reason: *[Deposed::HigherTerm, Deposed::NoQuorum].get(usize::from(small[0]))?,
-        },
+        6 => Event::SteppedDown { term, reason: variant(small[0])? },
         7 => Event::Voted { candidate: member, term },
         8 => Event::Appended { first: words[0], last: words[1], term: words[2] },
         9 => Event::Truncated { first: words[0], last: words[1] },

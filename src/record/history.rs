@@ -2,29 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fact::{AnswerKind, RequestId};
-use crate::interface::{Address, Text};
+use super::request::{AnswerKind, RequestId, hexadecimal};
+use crate::interface::{Address, OperationKind, Text};
 use crate::raft::Micros;
-
-/// What a client asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OperationKind {
-    /// A key's value.
-    Get,
-    /// That a key has a value.
-    Put,
-}
-
-impl OperationKind {
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            OperationKind::Get => "get",
-            OperationKind::Put => "put",
-        }
-    }
-}
 
 /// One attempt of a client, as the client saw it; times are the run's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,19 +52,5 @@ impl ClientRequest {
             Ok(line) => line,
             Err(error) => unreachable!("texts and numbers: {error}"),
         }
-    }
-}
-
-mod hexadecimal {
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub fn serialize<S: Serializer>(number: &u64, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&format!("{number:016x}"))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-        let text = String::deserialize(from)?;
-        let bad = |_| de::Error::custom(format!("{text:?} is no hexadecimal number"));
-        u64::from_str_radix(&text, 16).map_err(bad)
     }
 }

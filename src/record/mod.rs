@@ -3,21 +3,21 @@
 //! [`crate::archive`]'s matter.
 //!
 //! - `fact`: what can be told, and who takes it in; `ends`: both ends of one message;
-//! - `frame`: a record in 64 bytes with a checksum; `json` and `text`: for people and other tools;
-//! - `history`: what a client saw of one request, which no replica knows.
+//! - `frame`: a record in 64 bytes with a checksum; `text`: as a sentence, and as a line of JSON;
+//! - `request`: a client's request, as facts name it; `history`: what its client saw of it, which no
+//!   replica knows.
 
 mod ends;
 mod fact;
 pub mod frame;
 mod history;
-mod json;
+mod request;
+#[cfg(test)]
+pub mod samples;
 mod text;
 
 pub use ends::{Ends, MessageEnd, MessageId};
-pub use fact::{
-    AnswerKind, Fact, Fate, Record, RequestId, SIMULATOR, Sink, Work, deposed_name, request_id,
-    why_name,
-};
+pub use fact::{Fact, Fate, Record, SIMULATOR, Sink, Work};
 pub use frame::VERSION;
-pub use history::{ClientRequest, OperationKind};
-pub use json::{fact_json, json_line};
+pub use history::ClientRequest;
+pub use request::{AnswerKind, RequestId, request_id};

@@ -1,13 +1,24 @@
-//! A record as one line for people: a run's records read as a story.
+//! A record as one line: for people, so that the records of a run read as a story, and as JSON.
 
 use std::fmt;
 
-use super::{AnswerKind, Fact, Record, SIMULATOR, deposed_name, why_name};
-use crate::raft::{Event, Member, To};
+use super::{AnswerKind, Fact, Record, SIMULATOR};
+use crate::raft::{Event, Member, MemberSet, To};
 
 /// A replica by its ID: its rank, as four hex digits.
 fn id(member: Member) -> String {
     format!("{:04X}", member.0)
+}
+
+impl Record {
+    /// As one line of JSON, without a line end: `at_us`, `source` (a rank or `"simulator"`),
+    /// `fact`, and the fact's own keys.
+    pub fn json_line(&self) -> String {
+        match serde_json::to_string(self) {
+            Ok(line) => line,
+            Err(error) => unreachable!("names and numbers: {error}"),
+        }
+    }
 }
 
 impl fmt::Display for Record {
@@ -27,7 +38,7 @@ impl fmt::Display for Fact {
                     To::Member(member) => id(member),
                     To::Everyone => "everyone".into(),
                 };
-                let (kind, why) = (kind.name(), why_name(why));
+                let (kind, why) = (kind.name(), why);
                 write!(f, "sends {kind} {number} to {to}: {why}, term {term}")?;
                 match entries {
                     0 => Ok(()),
@@ -36,7 +47,7 @@ impl fmt::Display for Fact {
                 }
             }
             Fact::Received { from, number, kind, why, term, disposition } => {
-                let (kind, why, from) = (kind.name(), why_name(why), id(from));
+                let (kind, why, from) = (kind.name(), why, id(from));
                 let came_of_it = disposition.name();
                 write!(f, "takes in {kind} {number} of {from}: {why}, term {term}: {came_of_it}")
             }
@@ -44,9 +55,8 @@ impl fmt::Display for Fact {
             Fact::Garbage { reason, bytes } => {
                 write!(f, "drops {bytes} bytes: {reason}")
             }
-            Fact::Asked { client, request, put } => {
-                let what = if put { "put" } else { "get" };
-                write!(f, "is asked by {client}: {what} {request:016x}")
+            Fact::Asked { client, request, operation } => {
+                write!(f, "is asked by {client}: {} {request:016x}", operation.name())
             }
             Fact::Held { client, request } => write!(f, "holds {request:016x} of {client}"),
             Fact::Taken { client, request, index, term } => {
@@ -68,10 +78,9 @@ impl fmt::Display for Fact {
                 let how = if by_itself { "sees the end of" } else { "kills" };
                 write!(f, "{how} {}", id(member))
             }
-            Fact::Partitioned { majority: 0 } => write!(f, "ends the partition"),
+            Fact::Partitioned { majority: MemberSet::EMPTY } => write!(f, "ends the partition"),
             Fact::Partitioned { majority } => {
-                let side = (0..32).filter(|rank| majority & (1 << rank) != 0);
-                let side: Vec<String> = side.map(|rank| id(Member(rank))).collect();
+                let side: Vec<String> = majority.iter().map(id).collect();
                 write!(f, "cuts {} off from the others", side.join(" "))
             }
         }
@@ -88,7 +97,7 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: Event) -> fmt::Result {
             write!(f, "leads term {term}: opens it at {opened}, has heard of commit {heard_commit}")
         }
         Event::SteppedDown { term, reason } => {
-            write!(f, "leads term {term} no more: {}", deposed_name(reason))
+            write!(f, "leads term {term} no more: {}", reason.name())
         }
         Event::Voted { candidate, term } => {
             write!(f, "votes for {} in term {term}", id(candidate))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::interface::Address;
+use crate::interface::OperationKind;
 use crate::raft::{Disposition, Event, Index, Kind, Member, Micros, RoleName, Term, Why};
 use crate::record::{AnswerKind, Fact, Record, RequestId};
 
@@ -17,8 +18,8 @@ pub(super) type RequestKey = (Address, RequestId);
 pub(super) struct Open {
     /// When it came in, by the replica's clock.
     pub at: Micros,
-    /// Whether it is a put.
-    pub put: bool,
+    /// What was asked.
+    pub operation: OperationKind,
     /// Whether it waits for a leader to be known.
     pub held: bool,
     /// Of a put in the log: its place.
@@ -80,8 +81,8 @@ impl KnownState {
     pub fn take_in(&mut self, record: &Record) {
         match record.fact {
             Fact::State(event) => self.on_event(event, record.source),
-            Fact::Asked { client, request, put } => {
-                let open = Open { at: record.at, put, held: false, place: None };
+            Fact::Asked { client, request, operation } => {
+                let open = Open { at: record.at, operation, held: false, place: None };
                 self.open.insert((client, request), open);
             }
             Fact::Held { client, request } => {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::black_box::ReadBox;
 use super::flights::Flights;
 use super::known_state::{KnownState, LaterAnswer, Open, RequestKey};
+use crate::interface::OperationKind;
 use crate::raft::{Event, Index, Member, RoleName, Term};
 use crate::record::{Fact, Record, SIMULATOR};
 
@@ -395,7 +396,7 @@ impl<'a> FailureContext<'a> {
             to: self.cluster.name(key.to),
             n: key.number,
             kind: flight.kind.name(),
-            why: crate::record::why_name(flight.why),
+            why: flight.why.to_string(),
             sent_us: self.relative(flight.sent_us),
             fate: self.flights.fate_name(flight),
         });
@@ -432,7 +433,7 @@ impl<'a> FailureContext<'a> {
         OpenRequest {
             request: format!("{:016x}", key.1),
             client: key.0.to_string(),
-            operation: if open.put { "put" } else { "get" },
+            operation: open.operation.name(),
             replica: self.cluster.name(member),
             asked_us: self.relative(asked_at_us),
             later: self.later(member, key, open, &at_failure),
@@ -443,7 +444,7 @@ impl<'a> FailureContext<'a> {
     fn progress(&self, member: Member, open: &Open, then: &BTreeMap<Member, KnownState>) -> Where {
         let state = &then[&member];
         let Some((index, term)) = open.place else {
-            return match (open.held, open.put) {
+            return match (open.held, open.operation == OperationKind::Put) {
                 (true, _) => Where::Held,
                 (false, false) => Where::Reading,
                 (false, true) => Where::Asked,

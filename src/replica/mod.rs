@@ -178,13 +178,17 @@ impl Replica {
                 self.on_peer(from, number, message, &mut context);
             }
             Arrival::Request(request) => {
-                let put = matches!(request.operation, crate::interface::Operation::Put { .. });
+                let (client, operation) = (request.client, request.operation.kind());
                 let id = request_id(&request.mid);
-                context.begin(Fact::Asked { client: request.client, request: id, put });
+                context.begin(Fact::Asked { client, request: id, operation });
                 self.on_request(request, &mut context);
             }
-            Arrival::BadRequest { request: BadRequest { client, mid, put }, reason, bytes } => {
-                context.begin(Fact::Asked { client, request: request_id(&mid), put });
+            Arrival::BadRequest {
+                request: BadRequest { client, mid, operation },
+                reason,
+                bytes,
+            } => {
+                context.begin(Fact::Asked { client, request: request_id(&mid), operation });
                 self.refuse(client, mid, (reason, bytes), &mut context);
             }
             Arrival::Garbage { reason, bytes } => {
@@ -320,13 +324,7 @@ impl Replica {
             own_round = Some((append.term, append.round)).filter(|_| append.wants_answer);
         }
         self.number += to.receivers(context.me, self.members.count()).len() as u64;
-        let (first, entries) = match &message {
-            Message::Append(append) => (append.previous.index + 1, append.entries.len()),
-            Message::AppendReply(reply) => (reply.through, 0),
-            Message::PreVote(request) => (request.last.index, 0),
-            Message::Vote(request) => (request.last.index, 0),
-            Message::PreVoteReply(_) | Message::VoteReply(_) => (0, 0),
-        };
+        let (first, entries) = message.first_and_entries();
         let (kind, term) = (message.kind(), message.term());
         let destination = match to {
             To::Member(member) => self.members.address(member),

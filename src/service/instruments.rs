@@ -17,7 +17,7 @@ use super::telemetry::Telemetry;
 use crate::archive::{FileHeader, RecordFile, RecordFileError};
 use crate::clock::MonotonicClock;
 use crate::raft::{Disposition, Micros};
-use crate::record::{Fact, Record, Sink, Work, deposed_name, json_line};
+use crate::record::{Fact, Record, Sink, Work};
 use crate::recorder::{BlackBox, BlackBoxError, BoxHeader};
 use crate::replica::Replica;
 use crate::tuning_file::Profile;
@@ -216,12 +216,12 @@ fn log(record: &Record, fact: Fact) {
     match fact {
         Fact::State(BecameLeader { term, .. }) => tracing::info!(term, "became leader"),
         Fact::State(SteppedDown { term, reason }) => {
-            tracing::info!(term, reason = deposed_name(reason), "stepped down");
+            tracing::info!(term, reason = reason.name(), "stepped down");
         }
         Fact::State(LeaderHeard { leader, term }) => {
             tracing::info!(term, leader = leader.rank(), "heard from a new leader");
         }
-        _ => tracing::debug!("{}", json_line(record)),
+        _ => tracing::debug!("{}", record.json_line()),
     }
 }
 

@@ -35,11 +35,11 @@ impl<'a> Scan<'a> {
             return Scan::default();
         };
         let kind = rest.next().unwrap_or_default();
-        let mids = match Kind::from_name(kind) {
-            Some(Kind::Append) => behind("\"entries\"", rest.0).map(Mids::Entries),
-            Some(_) => None,
+        let mids = match kind.parse() {
+            Ok(Kind::Append) => behind("\"entries\"", rest.0).map(Mids::Entries),
+            Ok(_) => None,
             // A client may name its keys in any order.
-            None => behind("\"MID\"", bytes).and_then(|rest| Strings(rest).next()).map(Mids::One),
+            Err(_) => behind("\"MID\"", bytes).and_then(|rest| Strings(rest).next()).map(Mids::One),
         };
         Scan { kind, mids: mids.unwrap_or_default() }
     }

@@ -126,10 +126,7 @@ impl Seen {
     fn message(message: &Message) -> Seen {
         let index = match message {
             Message::Append(append) => append.through(),
-            Message::AppendReply(reply) => reply.through,
-            Message::PreVote(request) => request.last.index,
-            Message::Vote(request) => request.last.index,
-            Message::PreVoteReply(_) | Message::VoteReply(_) => 0,
+            other => other.first_and_entries().0,
         };
         Seen { kind: message.kind().name(), term: message.term(), index }
     }
@@ -322,7 +319,7 @@ impl Sample {
         let any = self.gather(scan.mids());
         self.spanned = !self.mids.is_empty();
         if !any {
-            let kind = Kind::from_name(scan.kind).map_or(OTHER, |kind| kind as usize);
+            let kind = scan.kind.parse().map_or(OTHER, |kind: Kind| kind as usize);
             self.spanned = self.takes_next(kind);
         }
     }

@@ -16,8 +16,9 @@ use super::outcome::{RunOutcome, SCHEMA, Setup};
 use super::scenario::Scenario;
 use crate::budget::Limits;
 use crate::interface::Address;
+use crate::interface::OperationKind;
 use crate::raft::Tuning;
-use crate::record::{ClientRequest, OperationKind, request_id};
+use crate::record::{ClientRequest, request_id};
 
 /// A file of the folder could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ use super::scenario::Scenario;
 use super::virtual_time::VirtualRun;
 use crate::raft::invariants::Broken;
 use crate::raft::{Cause, Kind, Micros, Why};
-use crate::record::{Record, why_name};
+use crate::record::Record;
 
 /// Version of the JSON form.
 pub const SCHEMA: u32 = 2;
@@ -215,7 +215,7 @@ fn messages(
 ) -> Messages {
     let known = fold.table.rows().map(|(kind, why, count)| Row {
         kind: kind.name().to_owned(),
-        cause: why_name(why),
+        cause: why.to_string(),
         count,
     });
     let foreign =

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::chrome::Slice;
 use crate::raft::{Kind, Member, Micros, Why};
-use crate::record::{Fact, Record, fact_json};
+use crate::record::{Fact, Record};
 
 /// What one datagram or wake-up made a replica do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) struct Handling {
 impl Handling {
     /// Its slice, without arrows.
     pub fn slice(&self) -> Slice {
-        let facts: Vec<Value> = self.records.iter().map(|record| fact_json(record.fact)).collect();
+        let facts: Vec<Value> = self.records.iter().map(|record| json!(record.fact)).collect();
         Slice { name: self.name(), details: json!({"facts": facts}), tips: Vec::new() }
     }
 
@@ -37,13 +37,13 @@ impl Handling {
     /// Adds what it told to the slice of an earlier handling that it completes.
     pub fn complete(&self, slice: &mut Slice) {
         if let Some(facts) = slice.details["facts"].as_array_mut() {
-            facts.extend(self.records.iter().map(|record| fact_json(record.fact)));
+            facts.extend(self.records.iter().map(|record| json!(record.fact)));
         }
     }
 
     fn name(&self) -> String {
         let names = self.records.iter().find_map(|record| match record.fact {
-            Fact::Asked { put, .. } => Some(if put { "put" } else { "get" }),
+            Fact::Asked { operation, .. } => Some(operation.name()),
             Fact::Received { kind, .. } => Some(kind.name()),
             Fact::Garbage { reason, .. } if !reason.is_of_sound_request() => Some("garbage"),
             _ => None,
@@ -79,7 +79,7 @@ impl Handlings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interface::Address;
+    use crate::interface::{Address, OperationKind};
     use crate::raft::{Cause, Disposition, Event};
     use crate::record::AnswerKind;
     use crate::wire::Garbage;
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn steps_of_one_microsecond_are_told_apart() {
         let client = Address(0x15);
-        let asked = |request| Fact::Asked { client, request, put: true };
+        let asked = |request| Fact::Asked { client, request, operation: OperationKind::Put };
         let appended = |index| Event::Appended { first: index, last: index, term: 1 };
         let received = Fact::Received {
             from: Member(1),

@@ -6,7 +6,7 @@ use std::io::Write;
 use super::arrows::Arrows;
 use super::chrome::{Arrow, ChromeFile, Loss, Slice, Tip};
 use crate::raft::{Member, Micros};
-use crate::record::{Ends, Fact, Fate, MessageEnd, MessageId, Record, why_name};
+use crate::record::{Ends, Fact, Fate, MessageEnd, MessageId, Record};
 
 /// A message on its way.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Messages {
         let from = record.source;
         self.newest.insert(from, number);
         for to in to.receivers(from, self.replicas.into()).iter() {
-            let arrow = chrome.new_arrow("message", format!("{} {}", kind.name(), why_name(why)));
+            let arrow = chrome.new_arrow("message", format!("{} {}", kind.name(), why));
             slice.tips.push(Tip { arrow: arrow.clone(), starts: true });
             let id = MessageId { from, number, to };
             if self.early.remove(&id) {

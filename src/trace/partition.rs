@@ -15,19 +15,18 @@ pub(super) struct Partition {
 }
 
 impl Partition {
-    /// From `at` on the ranks in the bits of `majority` are one side; none: no partition stands.
+    /// From `at` on those of `majority` are one side; none: no partition stands.
     pub fn on_partitioned<W: Write>(
         &mut self,
         at: Micros,
-        majority: u32,
+        majority: MemberSet,
         chrome: &mut ChromeFile<W>,
     ) {
         self.draw(at, chrome);
-        if majority == 0 {
+        if majority.is_empty() {
             return chrome.moment(at, "partition ends");
         }
-        let side: Vec<String> =
-            MemberSet(majority).iter().map(|member| member.0.to_string()).collect();
+        let side: Vec<String> = majority.iter().map(|member| member.0.to_string()).collect();
         let name = format!("partition: majority {}", side.join(", "));
         chrome.moment(at, &name);
         self.standing = Some((at, name));

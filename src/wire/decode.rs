@@ -2,19 +2,35 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use strum::{IntoStaticStr, VariantArray};
 
 use super::datagram::{Datagram, MOST_DATAGRAM_BYTES, Payload};
 use super::membership::Membership;
-use crate::interface::{Address, Operation, Outcome, Text};
+use crate::interface::{Address, Operation, OperationKind, Outcome, Text};
 use crate::raft::message::{
     Append, AppendReply, Hint, Position, PreVote, PreVoteReply, Refusal, Route, Vote, VoteReply,
 };
 use crate::raft::{Cause, Entry, Member, MemberSet, Message, Micros};
 
 /// Why a datagram was dropped, or a request in it refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    VariantArray,
+    IntoStaticStr,
+    thiserror::Error,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Garbage {
     /// Longer than UDP allows.
@@ -45,17 +61,8 @@ pub enum Garbage {
 
 impl Garbage {
     /// Its name in records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Garbage::Oversized => "oversized",
-            Garbage::Malformed => "malformed",
-            Garbage::MissingKey => "missing_key",
-            Garbage::Stranger => "stranger",
-            Garbage::UnknownType => "unknown_type",
-            Garbage::Contradiction => "contradiction",
-            Garbage::LongCommand => "long_command",
-            Garbage::LongAnswer => "long_answer",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Whether it is told of a sound request, which is refused, and not of a datagram.
@@ -64,16 +71,7 @@ impl Garbage {
     }
 
     /// Every reason.
-    pub const ALL: [Garbage; 8] = [
-        Garbage::Oversized,
-        Garbage::Malformed,
-        Garbage::MissingKey,
-        Garbage::Stranger,
-        Garbage::UnknownType,
-        Garbage::Contradiction,
-        Garbage::LongCommand,
-        Garbage::LongAnswer,
-    ];
+    pub const ALL: [Garbage; Garbage::VARIANTS.len()] = *Garbage::VARIANTS.first_chunk().unwrap();
 }
 
 /// Every key that any type has.
@@ -154,8 +152,8 @@ pub struct BadRequest {
     pub client: Address,
     /// The client's name for it.
     pub mid: Text,
-    /// Whether it is a put.
-    pub put: bool,
+    /// What.
+    pub operation: OperationKind,
 }
 
 /// The request in `bytes` that [`decode`] refused, if they name who asks and under which MID: that
@@ -170,7 +168,7 @@ pub fn decode_bad_request(bytes: &[u8]) -> Option<BadRequest> {
         mid: Text,
     }
     let Named { src, kind, mid } = serde_json::from_slice(bytes).ok()?;
-    matches!(&*kind, "get" | "put").then(|| BadRequest { client: src, mid, put: kind == "put" })
+    Some(BadRequest { client: src, mid, operation: kind.parse().ok()? })
 }
 
 fn need<T>(value: Option<T>) -> Result<T, Garbage> {
@@ -184,9 +182,8 @@ fn decode_message(
     raw: &Raw<'_>,
 ) -> Result<Message, Garbage> {
     let term = || need(raw.term);
-    let cause = || {
-        need(raw.cause.as_deref()).and_then(|name| Cause::from_name(name).ok_or(Garbage::Malformed))
-    };
+    let cause =
+        || need(raw.cause.as_deref()).and_then(|name| name.parse().map_err(|_| Garbage::Malformed));
     let last = || need(raw.last).map(position);
     let granted = || need(raw.granted);
     Ok(match kind {

@@ -85,7 +85,7 @@ impl TrafficLog {
 
     /// A partition with this majority side stands from now on, or none does.
     pub fn on_partitioned(&mut self, now: Micros, majority: Option<MemberSet>) {
-        let majority = majority.unwrap_or_default().0;
+        let majority = majority.unwrap_or_default();
         self.record(now, Fact::Partitioned { majority });
     }
 
@@ -147,8 +147,8 @@ mod tests {
         let wanted = [
             routed(Member(0), Fate::Delivered),
             routed(Member(2), Fate::Blocked),
-            Fact::Partitioned { majority: 0b110 },
-            Fact::Partitioned { majority: 0 },
+            Fact::Partitioned { majority: MemberSet(0b110) },
+            Fact::Partitioned { majority: MemberSet::EMPTY },
         ];
         assert_eq!(facts, wanted);
     }

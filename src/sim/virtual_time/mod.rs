@@ -294,7 +294,7 @@ impl<'a> Engine<'a> {
         let majority = self.course.majority();
         self.course.fire_due(now, &mut self.effects);
         if self.course.majority() != majority {
-            let majority = self.course.majority().unwrap_or_default().0;
+            let majority = self.course.majority().unwrap_or_default();
             self.tell(now, Fact::Partitioned { majority });
         }
         let now = self.perform(now, None);
