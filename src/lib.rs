@@ -14,7 +14,7 @@
 //! | [`archive`] | records on disk: what a run leaves, read again | interface, raft, record |
 //! | [`replica`] | core, store and the clients that wait, still pure | interface, kv, raft, record, wire |
 //! | [`budget`] | where the messages of a run went, and what they should have cost | raft, record |
-//! | [`metrics`] | records and status as Prometheus and OpenMetrics text | budget, raft, record, replica, wire |
+//! | [`metrics`] | records and status as Prometheus and OpenMetrics text | budget, interface, raft, record, replica, wire |
 //! | [`tuning_file`] | profiles: the core's knobs from TOML, and what a run may spend | budget, nearest, raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
 //! | [`nearest`] | "did you mean" | |
