@@ -13,19 +13,20 @@
 //! | [`record`] | the one schema of facts; as frames, text and JSON | interface, raft, wire |
 //! | [`archive`] | records on disk: what a run leaves, read again | interface, raft, record |
 //! | [`replica`] | core, store and the clients that wait, still pure | interface, kv, raft, record, wire |
-//! | [`budget`] | where the messages of a run went, and what they should have cost | raft, record |
+//! | [`budget`] | where the messages of a run went, and what they should have cost | columns, raft, record |
 //! | [`metrics`] | records and status as Prometheus and OpenMetrics text | budget, interface, raft, record, replica, wire |
 //! | [`tuning_file`] | profiles: the core's knobs from TOML, and what a run may spend | budget, nearest, raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
+//! | [`columns`] | tables in the terminal | |
 //! | [`nearest`] | "did you mean" | |
 //! | [`interrupt`] | Ctrl-C, and whatever else asks the program to stop | |
-//! | [`recorder`] | the black box, and what the boxes of a cluster tell | interface, raft, record |
+//! | [`recorder`] | the black box, and what the boxes of a cluster tell | columns, interface, raft, record |
 //! | [`trace`] | a run as one Chrome trace file | interface, raft, record |
 //! | [`service`] | a replica as a process: socket, timers, signals | archive, clock, interface, metrics, raft, record, recorder, replica, tuning_file, wire |
-//! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | archive, budget, clock, interface, interrupt, nearest, raft, record, replica, wire |
+//! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | archive, budget, clock, columns, interface, interrupt, nearest, raft, record, replica, wire |
 //! | [`tune`] | what findings expect, held against reruns | archive, budget, raft, sim |
 //! | `top` | a running cluster in the terminal; only with the feature of that name | metrics |
-//! | [`cli`] | the command line | archive, budget, interrupt, metrics, raft, record, recorder, replica, service, sim, top, trace, tune, tuning_file |
+//! | [`cli`] | the command line | archive, budget, columns, interrupt, metrics, raft, record, recorder, replica, service, sim, top, trace, tune, tuning_file |
 //!
 //! Two principles: the core is pure, and every fact is emitted once. Whatever counts, checks or
 //! draws is a fold over the records.
@@ -37,6 +38,7 @@ pub mod archive;
 pub mod budget;
 pub mod cli;
 pub mod clock;
+pub mod columns;
 pub mod interface;
 pub mod interrupt;
 pub mod kv;

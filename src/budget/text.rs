@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 
 use super::document::{Block, Table};
+use crate::columns::Columns;
 
 /// Columns of a terminal that everyone has.
 const WIDTH: usize = 80;
@@ -50,39 +51,20 @@ fn wrap(out: &mut String, words: &str, first: &str, rest: &str) {
 }
 
 fn write_table(out: &mut String, table: &Table) {
-    let columns = table.head.len();
-    let mut widths: Vec<usize> = table.head.iter().map(|cell| cell.chars().count()).collect();
-    for row in &table.rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let used: usize = widths.iter().map(|width| width + 2).sum();
-    let room = WIDTH.saturating_sub(used + 2).min(WIDEST_BAR);
+    let head: Vec<String> = table.head.iter().map(|cell| (*cell).to_owned()).collect();
+    let columns = Columns::fitting([&head].into_iter().chain(&table.rows), table.left);
+    let room = WIDTH.saturating_sub(columns.width() + 4).min(WIDEST_BAR);
     let most = table.bars.iter().flatten().copied().fold(0.0, f64::max);
-    let mut line = |cells: &[&str], style: Style, bar: &str| {
-        let mut text = String::new();
-        for column in 0..columns {
-            let (cell, width) = (cells[column], widths[column]);
-            text += &if column < table.left {
-                format!("  {cell:<width$}")
-            } else {
-                format!("  {cell:>width$}")
-            };
-        }
-        let text = if bar.is_empty() { text.trim_end() } else { &text };
-        let color = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
-        *out += &if bar.is_empty() {
-            format!("{style}{text}{style:#}\n")
-        } else {
-            format!("{style}{text}{style:#}  {color}{bar}{color:#}\n")
-        };
-    };
-    line(&table.head, Style::new().dimmed(), "");
+    let (dimmed, color) =
+        (Style::new().dimmed(), Style::new().fg_color(Some(AnsiColor::Cyan.into())));
+    *out += &format!("  {dimmed}{}{dimmed:#}\n", columns.line(&head).trim_end());
     for (place, row) in table.rows.iter().enumerate() {
-        let cells: Vec<&str> = row.iter().map(String::as_str).collect();
         let bar = table.bars.as_ref().and_then(|bars| bars.get(place)).copied().unwrap_or(0.0);
         let length = if most > 0.0 { (bar / most * room as f64).round() as usize } else { 0 };
-        line(&cells, Style::new(), &"\u{2588}".repeat(length));
+        *out += &if length == 0 {
+            format!("  {}", columns.row(row))
+        } else {
+            format!("  {}  {color}{}{color:#}\n", columns.line(row), "\u{2588}".repeat(length))
+        };
     }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use super::failure::{ExitStatus, Failure};
 use super::output::print;
 use super::sim::{parse_seed, whole_real_run};
+use crate::columns::Columns;
 use crate::raft::{Micros, Tuning};
 use crate::service;
 use crate::sim::delays::Delays;
@@ -64,18 +65,10 @@ struct Figures {
 pub fn run(arguments: &CompareArguments) -> Result<ExitStatus, Failure> {
     let tuning = tuning_file::load(&arguments.profile).map_err(Failure::input)?.tuning;
     service::check_inherited().map_err(Failure::input)?;
-    print(&format!(
-        "Virtual against real, on {}\n{:<14}{:>8}{:>9}{:>9}{:>11}{:>9}{:>9}{:>9}\n",
-        machine(),
-        "scenario",
-        "messages",
-        "virtual",
-        "diff",
-        "median us",
-        "virtual",
-        "diff",
-        "share"
-    ))?;
+    // Each line takes minutes, so it is printed when it is known.
+    let columns = Columns::of(&[12, 8, 7, 7, 9, 7, 7, 6], 1);
+    let head = ["scenario", "messages", "virtual", "diff", "median us", "virtual", "diff", "share"];
+    print(&format!("Virtual against real, on {}\n{}", machine(), columns.row(&head)))?;
     let mut status = ExitStatus::Good;
     for name in SCENARIOS {
         let scenario = Scenario::load(name).map_err(Failure::input)?;
@@ -93,11 +86,16 @@ pub fn run(arguments: &CompareArguments) -> Result<ExitStatus, Failure> {
         if !agrees {
             status = ExitStatus::CheckFailed;
         }
-        print(&format!(
-            "{name:<14}{:>8.0}{:>9.0}{messages:>+7.1} %{:>11.0}{:>9.0}\
-             {median:>+7.1} %{share:>+9.1}\n",
-            real.messages, virtual_time.messages, real.median_us, virtual_time.median_us,
-        ))?;
+        print(&columns.row(&[
+            name.to_owned(),
+            format!("{:.0}", real.messages),
+            format!("{:.0}", virtual_time.messages),
+            format!("{messages:+.1} %"),
+            format!("{:.0}", real.median_us),
+            format!("{:.0}", virtual_time.median_us),
+            format!("{median:+.1} %"),
+            format!("{share:+.1}"),
+        ]))?;
         if !agrees {
             print(&format!("  DISAGREES; the share that differs most: {cause}\n"))?;
         }

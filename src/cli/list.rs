@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::failure::{ExitStatus, Failure};
 use super::output::print;
+use crate::columns::Columns;
 use crate::sim::scenario::{Scenario, names};
 use crate::tuning_file::EMBEDDED;
 
@@ -30,26 +31,29 @@ pub fn run(arguments: &ListArguments) -> Result<ExitStatus, Failure> {
 }
 
 fn as_text(scenarios: &[Scenario]) -> String {
+    let lost =
+        |share: f64| if share > 0.0 { format!("{:.0} %", share * 100.0) } else { "-".into() };
+    let scenario = |scenario: &Scenario| {
+        vec![
+            scenario.name.clone(),
+            scenario.replicas.to_string(),
+            scenario.requests.to_string(),
+            format!("{:.0}", scenario.lifetime.as_seconds()),
+            lost(scenario.drops),
+            scenario.events.len().to_string(),
+        ]
+    };
+    let head =
+        ["", "replicas", "requests", "seconds", "lost", "events"].map(str::to_owned).to_vec();
+    let lines: Vec<Vec<String>> =
+        [head].into_iter().chain(scenarios.iter().map(scenario)).collect();
+    let columns = Columns::fitting(&lines, 1);
     let mut text = "Scenarios (laconic sim NAME)\n".to_owned();
-    for scenario in scenarios {
-        let Scenario { name, replicas, requests, drops, events, .. } = scenario;
-        let seconds = scenario.lifetime.as_seconds();
-        text +=
-            &format!("  {name:<14}{replicas:>2} replicas {requests:>7} requests in {seconds:.0} s");
-        if *drops > 0.0 {
-            text += &format!(", {:.0} % lost", drops * 100.0);
-        }
-        text += match events.len() {
-            0 => "\n".to_owned(),
-            1 => ", 1 event\n".to_owned(),
-            several => format!(", {several} events\n"),
-        }
-        .as_str();
-    }
+    text.extend(lines.iter().map(|line| format!("  {}", columns.row(line))));
     text += "Profiles (--profile NAME)\n";
-    for (name, file) in EMBEDDED {
-        text += &format!("  {name:<14}{}\n", about(file));
-    }
+    let profiles = EMBEDDED.map(|(name, file)| [name, about(file)]);
+    let columns = Columns::fitting(&profiles, 2);
+    text.extend(profiles.iter().map(|line| format!("  {}", columns.row(line))));
     text
 }
 

@@ -440,8 +440,8 @@ impl Message {
         }
     }
 
-    /// What it says of a log: the first index that it carries or names (of an answer, the last index
-    /// of what it answers), and how many entries it carries.
+    /// What it says of a log: the first index that it carries or names (of an answer, the last
+    /// index of what it answers), and how many entries it carries.
     pub fn first_and_entries(&self) -> (Index, usize) {
         match self {
             Message::Append(append) => (append.previous.index + 1, append.entries.len()),

@@ -4,8 +4,8 @@
 //!
 //! - `fact`: what can be told, and who takes it in; `ends`: both ends of one message;
 //! - `frame`: a record in 64 bytes with a checksum; `text`: as a sentence, and as a line of JSON;
-//! - `request`: a client's request, as facts name it; `history`: what its client saw of it, which no
-//!   replica knows.
+//! - `request`: a client's request, as facts name it; `history`: what its client saw of it, which
+//!   no replica knows.
 
 mod ends;
 mod fact;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
+use crate::columns::Columns;
+
 use super::postmortem::{Later, OpenRequest, Postmortem, Registered, ReplicaState, Where};
 
 /// Most lines about messages, and most about requests.
@@ -56,15 +58,11 @@ impl Postmortem {
     }
 
     fn write_replicas(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "\n{:<10}{:<15}{:>6}{:>17}{:>8}{:>10}  box ends",
-            "replica", "role", "term", "last index", "commit", "last n"
-        )?;
-        for state in &self.replicas {
-            writeln!(f, "{state}")?;
-        }
-        Ok(())
+        let head = ["replica", "role", "box ends", "term", "last index", "commit", "last n"];
+        let lines: Vec<[String; 7]> = self.replicas.iter().map(ReplicaState::cells).collect();
+        let columns = Columns::fitting([&head.map(str::to_owned)].into_iter().chain(&lines), 3);
+        write!(f, "\n{}", columns.row(&head))?;
+        lines.iter().try_for_each(|line| f.write_str(&columns.row(line)))
     }
 
     fn write_in_flight(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -107,26 +105,22 @@ fn messages(count: usize) -> String {
     if count == 1 { "1 message".into() } else { format!("{count} messages") }
 }
 
-impl Display for ReplicaState {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl ReplicaState {
+    /// Its line of the table.
+    fn cells(&self) -> [String; 7] {
         fn known<T: Display>(value: Option<T>) -> String {
             value.map_or("?".to_owned(), |value| value.to_string())
         }
-        write!(
-            f,
-            "{:<10}{:<15}{:>6}{:>17}{:>8}{:>10}  {}",
-            self.replica,
-            self.role.unwrap_or("?"),
+        let torn = if self.torn { ", in the middle of a record" } else { "" };
+        [
+            self.replica.clone(),
+            self.role.unwrap_or("?").to_owned(),
+            format!("{}{torn}", Relative(self.box_ends_us)),
             known(self.term),
             known(self.last),
             known(self.commit),
             known(self.last_sent),
-            Relative(self.box_ends_us)
-        )?;
-        if self.torn {
-            write!(f, ", in the middle of a record")?;
-        }
-        Ok(())
+        ]
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use super::course::score::{Duplicate, Unanswered};
 use super::course::summary::{OneLine, Summary, write_wrapped};
 use super::outcome::{Messages, RunOutcome, Setup};
+use crate::columns::Columns;
 
 /// Stories of a kind that are told; `--json` has all.
 const STORIES_TOLD: usize = 10;
@@ -29,7 +30,7 @@ impl Display for RunReport<'_> {
         write_stories(f, "Answered twice", run.conclusion.duplicates.iter().map(tell_duplicate))?;
         let setup = &run.setup;
         let (by, of) =
-            if setup.foreign { ("type", "program") } else { ("kind and cause", "profile") };
+            if setup.foreign { ("type", "program") } else { ("kind and why", "profile") };
         let Setup { engine, timing, profile: name, .. } = setup;
         writeln!(f, "\nMessages by {by} ({engine} engine, {timing} timing, {of} {name})")?;
         write_table(f, &run.messages, setup.foreign)
@@ -88,8 +89,8 @@ fn tell_duplicate(story: &Duplicate) -> String {
 }
 
 /// A share in percent; nothing of nothing is nothing.
-fn share(count: u64, total: u64) -> f64 {
-    if total == 0 { 0.0 } else { count as f64 * 100.0 / total as f64 }
+fn share(count: u64, total: u64) -> String {
+    format!("{:.1} %", if total == 0 { 0.0 } else { count as f64 * 100.0 / total as f64 })
 }
 
 fn per(count: u64, of: u64) -> String {
@@ -106,16 +107,14 @@ fn write_table(f: &mut Formatter<'_>, messages: &Messages, foreign: bool) -> fmt
         return write_types(f, messages);
     }
     let total = messages.total;
-    writeln!(f, "  {:<16}{:<26}{:>8}{:>9}{:>10}", "kind", "cause", "count", "share", "per put")?;
-    let mut line = |kind: &str, cause: &str, count: u64| {
+    let mut lines = vec![["kind", "why", "count", "share", "per put"].map(str::to_owned)];
+    let mut add = |kind: &str, why: &str, count: u64| {
         let per_put = per(count, messages.committed_puts);
-        let share = share(count, total);
-        writeln!(f, "  {kind:<16}{cause:<26}{count:>8}{share:>7.1} %{per_put:>10}")
+        lines.push([kind.into(), why.into(), count.to_string(), share(count, total), per_put]);
     };
-    for row in &messages.table {
-        line(&row.kind, &row.cause, row.count)?;
-    }
-    line("total", "", total)?;
+    messages.table.iter().for_each(|row| add(&row.kind, &row.cause, row.count));
+    add("total", "", total);
+    write_lines(f, &lines, 2)?;
     let Messages { counted: read, unread, lost, .. } = messages;
     writeln!(f, "  = {read} counted by the simulator")?;
     writeln!(f, "  + {unread} unread in closed sockets + {lost} lost by the kernel")?;
@@ -135,13 +134,21 @@ fn write_table(f: &mut Formatter<'_>, messages: &Messages, foreign: bool) -> fmt
     )
 }
 
+fn write_lines<const COLUMNS: usize>(
+    f: &mut Formatter<'_>,
+    lines: &[[String; COLUMNS]],
+    left: usize,
+) -> fmt::Result {
+    let columns = Columns::fitting(lines, left);
+    lines.iter().try_for_each(|line| write!(f, "  {}", columns.row(line)))
+}
+
 /// A foreign program's messages: nobody knows what they were for.
 fn write_types(f: &mut Formatter<'_>, messages: &Messages) -> fmt::Result {
-    writeln!(f, "  {:<42}{:>8}{:>9}", "type", "count", "share")?;
-    for row in &messages.table {
-        let share = share(row.count, messages.total);
-        writeln!(f, "  {:<42}{:>8}{share:>7.1} %", row.kind, row.count)?;
-    }
     let total = messages.total;
-    writeln!(f, "  {:<42}{total:>8}{:>7.1} %", "total", share(total, total))
+    let line = |name: &str, count: u64| [name.into(), count.to_string(), share(count, total)];
+    let mut lines = vec![["type", "count", "share"].map(str::to_owned)];
+    lines.extend(messages.table.iter().map(|row| line(&row.kind, row.count)));
+    lines.push(line("total", total));
+    write_lines(f, &lines, 1)
 }

@@ -6,6 +6,7 @@ use super::arguments::Job;
 use super::engines::{Done, Engine};
 use crate::cli::failure::{ExitStatus, Failure};
 use crate::cli::output::print;
+use crate::columns::Columns;
 use crate::interrupt;
 use crate::sim::outcome::RunOutcome;
 use crate::sim::report::Line;
@@ -97,7 +98,7 @@ impl Campaign {
             return print(&line);
         }
         if self.all && self.repeat == 1 {
-            return print(&format!("{:<14}{}\n", run.scenario, Line(&outcome)));
+            return print(&named_line(&run.scenario, &outcome));
         }
         if !self.all {
             print(&seed_line(&outcome))?;
@@ -187,17 +188,18 @@ fn group_line(group: &[RunOutcome]) -> String {
     ])
 }
 
+/// A line is printed when its scenario is done, before it is known how wide the next ones are.
 fn columns(cells: [&str; 9]) -> String {
-    let [name, passed, messages, t0, t1, latency, fast, lost, twice] = cells;
-    format!(
-        "{name:<13}{passed:>6} {messages:>15}{t0:>4}{t1:>4} {latency:>18}\
-         {fast:>4}{lost:>6}{twice:>6}\n"
-    )
+    Columns::of(&[12, 6, 14, 2, 2, 15, 2, 4, 5], 1).row(&cells)
+}
+
+/// What one run amounts to, behind its name.
+fn named_line(name: &str, outcome: &RunOutcome) -> String {
+    Columns::of(&[12, 0], 2).row(&[name, &Line(outcome).to_string()])
 }
 
 fn seed_line(outcome: &RunOutcome) -> String {
-    let seed = format!("seed {}", outcome.conclusion.seed);
-    format!("{seed:<14}{}\n", Line(outcome))
+    named_line(&format!("seed {}", outcome.conclusion.seed), outcome)
 }
 
 /// The order of design §8 for several runs: bad input, then the environment.
