@@ -308,10 +308,9 @@ fn it_outlives_the_simulators_socket() {
     let mut replica = Running::start(&[("LACONIC_BLACK_BOX", folder.path())]);
     // Without a leader it campaigns, to a port that nobody has.
     replica.socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let campaigned = |record: &Record| matches!(record.fact, Fact::Sent { .. });
+    let sent = |record: &Record| matches!(record.fact, Fact::Sent { .. });
     wait_until("it campaigns", || {
-        let found = read_box(&folder.path().join("0001.box")).unwrap();
-        found.records.iter().filter(|record| campaigned(record)).count() >= 4
+        read_box(&folder.path().join("0001.box")).unwrap().records.iter().any(sent)
     });
     assert!(replica.child.0.try_wait().unwrap().is_none(), "still alive");
     let (status, printed) = replica.stop(Signal::TERM);
