@@ -1,14 +1,15 @@
 //! What is read from a replica when a scrape asks, and not recorded.
 
-use metrics::Gauge;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use super::exporter::Exporter;
 use super::family::{
     APPLIED_INDEX, BUDGET_ALLOWED, BUILD_INFO, COMMIT_INDEX, LAST_INDEX, LEADER, LEASE_REMAINING,
-    PEER_LAG, PEER_LOSS, PEER_ROUND_TRIP, REPLICAS, ROLE, TERM, TUNING, TUNING_CHOICE,
+    PEER_LAG, PEER_LOSS, PEER_ROUND_TRIP, PROCESS_CPU, PROCESS_DESCRIPTORS, PROCESS_MEMORY,
+    REPLICAS, ROLE, TERM, TUNING, TUNING_CHOICE,
 };
+use super::tally::Gauge;
 use crate::budget::Limits;
 use crate::raft::{Member, Micros, RoleName, Tuning};
 use crate::replica::Replica;
@@ -140,6 +141,48 @@ impl TuningGauges {
             }
         }
     }
+}
+
+/// What the system says of the process that is one replica.
+pub struct ProcessGauges {
+    cpu: Gauge,
+    memory: Gauge,
+    descriptors: Gauge,
+}
+
+impl ProcessGauges {
+    /// All are 0.
+    pub(super) fn new(exporter: &Exporter) -> ProcessGauges {
+        ProcessGauges {
+            cpu: exporter.gauge(&PROCESS_CPU, &[]),
+            memory: exporter.gauge(&PROCESS_MEMORY, &[]),
+            descriptors: exporter.gauge(&PROCESS_DESCRIPTORS, &[]),
+        }
+    }
+
+    /// Sets them to what is true now; what the system does not say stays as it was. It reads files
+    /// of the system, which takes some tens of microseconds: not for the replica's own thread.
+    #[cfg(target_os = "linux")]
+    pub fn publish(&self) {
+        use procfs::WithCurrentSystemInfo;
+        use procfs::process::Process;
+
+        let Ok(process) = Process::myself() else {
+            return;
+        };
+        if let Ok(stat) = process.stat() {
+            let ticks = (stat.utime + stat.stime) as f64;
+            self.cpu.set(ticks / procfs::ticks_per_second() as f64);
+            self.memory.set(stat.rss_bytes().get() as f64);
+        }
+        if let Ok(count) = process.fd_count() {
+            self.descriptors.set(count as f64);
+        }
+    }
+
+    /// Leaves them at 0: this system is not asked.
+    #[cfg(not(target_os = "linux"))]
+    pub fn publish(&self) {}
 }
 
 /// Tells the limits that are stated.
