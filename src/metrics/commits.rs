@@ -88,7 +88,9 @@ impl Requests {
         if let Some(asked) = asked {
             let took = now.since(asked.at);
             duration.observe_duration(took);
-            self.slow = (took >= SLOW).then_some(Slow { place, took, at: now });
+            if took >= SLOW {
+                self.slow = Some(Slow { place, took, at: now });
+            }
         }
         if outcome == AnswerKind::Ok {
             match operation {
