@@ -156,9 +156,14 @@ impl Waiting {
     }
 
     fn take(&mut self, request: RequestId) -> Option<Asked> {
-        let is_it = |asked: &mut Asked| asked.request == request;
-        let at_an_end = self.queue.pop_back_if(is_it).or_else(|| self.queue.pop_front_if(is_it));
-        at_an_end.or_else(|| self.passed_by.remove(&request)).or_else(|| self.pass_by(request))
+        let is_it = |asked: &&Asked| asked.request == request;
+        if self.queue.back().filter(is_it).is_some() {
+            return self.queue.pop_back();
+        }
+        if self.queue.front().filter(is_it).is_some() {
+            return self.queue.pop_front();
+        }
+        self.passed_by.remove(&request).or_else(|| self.pass_by(request))
     }
 
     /// Looks for `request` from the front on, and remembers whom it passes by.
@@ -243,7 +248,9 @@ impl Commits {
     }
 
     fn drop_taken(&mut self, through: Index) {
-        while self.taken.pop_front_if(|(last, _)| *last <= through).is_some() {}
+        while self.taken.front().is_some_and(|(last, _)| *last <= through) {
+            self.taken.pop_front();
+        }
     }
 
     /// The commit index rose.

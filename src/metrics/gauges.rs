@@ -162,27 +162,48 @@ impl ProcessGauges {
 
     /// Sets them to what is true now; what the system does not say stays as it was. It reads files
     /// of the system, which takes some tens of microseconds: not for the replica's own thread.
-    #[cfg(target_os = "linux")]
     pub fn publish(&self) {
+        let figures = ProcessFigures::now();
+        let set = |gauge: &Gauge, figure: Option<f64>| {
+            figure.into_iter().for_each(|figure| gauge.set(figure));
+        };
+        set(&self.cpu, figures.cpu_seconds);
+        set(&self.memory, figures.memory_bytes);
+        set(&self.descriptors, figures.descriptors);
+    }
+}
+
+/// What the system says of this process, as far as it does.
+#[derive(Default)]
+struct ProcessFigures {
+    cpu_seconds: Option<f64>,
+    memory_bytes: Option<f64>,
+    descriptors: Option<f64>,
+}
+
+impl ProcessFigures {
+    #[cfg(target_os = "linux")]
+    fn now() -> ProcessFigures {
         use procfs::WithCurrentSystemInfo;
         use procfs::process::Process;
 
         let Ok(process) = Process::myself() else {
-            return;
+            return ProcessFigures::default();
         };
-        if let Ok(stat) = process.stat() {
-            let ticks = (stat.utime + stat.stime) as f64;
-            self.cpu.set(ticks / procfs::ticks_per_second() as f64);
-            self.memory.set(stat.rss_bytes().get() as f64);
-        }
-        if let Ok(count) = process.fd_count() {
-            self.descriptors.set(count as f64);
+        let stat = process.stat().ok();
+        let ticks = stat.as_ref().map(|stat| (stat.utime + stat.stime) as f64);
+        ProcessFigures {
+            cpu_seconds: ticks.map(|ticks| ticks / procfs::ticks_per_second() as f64),
+            memory_bytes: stat.map(|stat| stat.rss_bytes().get() as f64),
+            descriptors: process.fd_count().ok().map(|count| count as f64),
         }
     }
 
-    /// Leaves them at 0: this system is not asked.
+    /// Other systems are not asked.
     #[cfg(not(target_os = "linux"))]
-    pub fn publish(&self) {}
+    fn now() -> ProcessFigures {
+        ProcessFigures::default()
+    }
 }
 
 /// Tells the limits that are stated.
