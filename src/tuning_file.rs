@@ -1,11 +1,13 @@
-//! Profiles: tuning files in TOML (`profiles/*.toml`), each value with its reason beside it.
+//! Profiles: tuning files in TOML (`profiles/*.toml`), each value with its reason beside it. A
+//! profile may begin with the values of another one, its base.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue, Deserializer, ValueDeserializer};
+use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
 use crate::budget::Limits;
 use crate::nearest::{did_you_mean, shorten_unknown_field};
@@ -72,18 +74,9 @@ pub struct Profile {
 /// An embedded profile or a file.
 ///
 /// # Errors
-/// If there is no such profile, or it breaks a rule.
+/// If there is no such profile, or it or one of its bases breaks a rule.
 pub fn load(name_or_path: &str) -> Result<Profile, TuningFileError> {
-    if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| *name == name_or_path) {
-        return parse(&format!("profiles/{name}.toml"), text);
-    }
-    let path = Path::new(name_or_path);
-    if !path.exists() {
-        return Err(TuningFileError::Unknown(name_or_path.to_owned()));
-    }
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| TuningFileError::Unreadable { path: path.to_owned(), source })?;
-    parse(name_or_path, &text)
+    Layers::of(Text::find(name_or_path, Path::new(""))?)?.profile()
 }
 
 /// The profile that `text`, of the file called `file`, holds.
@@ -91,68 +84,199 @@ pub fn load(name_or_path: &str) -> Result<Profile, TuningFileError> {
 /// # Errors
 /// The first rule it breaks, with its line.
 pub fn parse(file: &str, text: &str) -> Result<Profile, TuningFileError> {
-    let source = Source { file, text };
-    let whole = DeTable::parse(text).map_err(|error| source.malformed(&error))?;
-    let span = whole.span();
-    let mut knobs = whole.into_inner();
-    let limits = knobs.remove(BUDGET_TABLE);
-    let lines = source.lines_of_keys(&knobs);
-    let knobs = Deserializer::from(Spanned::new(span, knobs));
-    let tuning = Tuning::deserialize(knobs).map_err(|error| source.malformed(&error))?;
-    tuning.check().map_err(|violation| source.limit(&lines, violation.key, violation.rule))?;
-    let budget = limits.map(|limits| parse_budget(&source, limits)).transpose()?;
-    Ok(Profile { tuning, budget: budget.unwrap_or_default() })
+    Layers::of(Text::of(file, text))?.profile()
 }
 
+/// The name or path that the profile `text` has for its base; none if it stands alone, or is no
+/// TOML.
+pub fn base_of(text: &str) -> Option<String> {
+    let table = DeTable::parse(text).ok()?;
+    table.get_ref().get(BASE).and_then(|base| base.get_ref().as_str()).map(str::to_owned)
+}
+
+/// The key of the profile whose values hold where a file has none.
+const BASE: &str = "base";
 /// The key of the table of limits.
 const BUDGET_TABLE: &str = "budget";
 
-/// The limits that the value of [`BUDGET_TABLE`] states.
-fn parse_budget(source: &Source, value: Spanned<DeValue>) -> Result<Limits, TuningFileError> {
-    let lines = value.get_ref().as_table().map(|table| source.lines_of_keys(table));
-    let value = ValueDeserializer::from(value);
-    let limits = Limits::deserialize(value).map_err(|error| source.malformed(&error))?;
-    let lines = lines.unwrap_or_default();
-    limits.check().map_err(|(key, rule)| source.limit(&lines, key, rule))?;
-    Ok(limits)
+/// A file's name and what it holds.
+struct Text {
+    file: String,
+    text: String,
+    /// Where paths in it begin.
+    folder: PathBuf,
 }
 
-/// The line of each key of a table.
-type Lines = BTreeMap<String, usize>;
-
-/// A file that is parsed.
-struct Source<'a> {
-    file: &'a str,
-    text: &'a str,
-}
-
-impl Source<'_> {
-    /// The line, counted from 1, of the byte at `place`.
-    fn line(&self, place: usize) -> usize {
-        1 + self.text.bytes().take(place).filter(|byte| *byte == b'\n').count()
+impl Text {
+    fn of(file: &str, text: &str) -> Text {
+        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+        Text { file: file.to_owned(), text: text.to_owned(), folder: folder.to_owned() }
     }
 
-    fn lines_of_keys(&self, table: &DeTable) -> Lines {
-        let line =
-            |key: &Spanned<DeString>| (key.get_ref().to_string(), self.line(key.span().start));
-        table.keys().map(line).collect()
+    /// An embedded profile, or a file, whose path begins at `folder`.
+    fn find(name_or_path: &str, folder: &Path) -> Result<Text, TuningFileError> {
+        if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| *name == name_or_path) {
+            return Ok(Text::of(&format!("profiles/{name}.toml"), text));
+        }
+        let path = folder.join(name_or_path);
+        if !path.exists() {
+            return Err(TuningFileError::Unknown(name_or_path.to_owned()));
+        }
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| TuningFileError::Unreadable { path: path.clone(), source })?;
+        Ok(Text::of(&path.to_string_lossy(), &text))
+    }
+
+    /// Whether both are one file. What has no file is told by its name.
+    fn is(&self, other: &Text) -> bool {
+        let place = |text: &Text| {
+            Path::new(&text.file).canonicalize().unwrap_or_else(|_| PathBuf::from(&text.file))
+        };
+        place(self) == place(other)
+    }
+}
+
+/// A place in the texts of all layers, as if they stood behind each other: spans are moved there,
+/// so that an error says by its span which of them it is about.
+type Place = usize;
+
+/// A profile, its base, the base of that, and where each begins. The first that says something of a
+/// knob or limit counts.
+struct Layers(Vec<(Place, Text)>);
+
+impl Layers {
+    /// `text`, and what it is based on.
+    fn of(text: Text) -> Result<Layers, TuningFileError> {
+        let mut layers = Layers(Vec::new());
+        let mut next = Some(text);
+        while let Some(text) = next {
+            let start = layers.0.last().map_or(0, |(start, above)| start + above.text.len() + 1);
+            layers.0.push((start, text));
+            next = layers.base()?;
+        }
+        Ok(layers)
+    }
+
+    /// What the last text is based on.
+    fn base(&self) -> Result<Option<Text>, TuningFileError> {
+        let (start, text) = &self.0[self.0.len() - 1];
+        let table = self.parse(*start, text)?;
+        let Some(base) = table.get(BASE) else {
+            return Ok(None);
+        };
+        let refused = |rule: &str| self.malformed(base.span().start, rule);
+        let Some(name) = base.get_ref().as_str() else {
+            return Err(refused("must be the name of a profile or a path, in quotes"));
+        };
+        let found = Text::find(name, &text.folder).map_err(|error| refused(&error.to_string()))?;
+        if self.0.iter().any(|(_, above)| above.is(&found)) {
+            return Err(refused(&format!("{name:?} leads back to this profile, in a circle")));
+        }
+        Ok(Some(found))
+    }
+
+    fn parse<'t>(&self, start: Place, text: &'t Text) -> Result<DeTable<'t>, TuningFileError> {
+        let parsed = DeTable::parse(&text.text).map_err(|error| {
+            self.malformed(start + error.span().map_or(0, |span| span.start), error.message())
+        })?;
+        Ok(moved_table(parsed.into_inner(), start))
+    }
+
+    fn profile(&self) -> Result<Profile, TuningFileError> {
+        let mut knobs = DeTable::new();
+        let mut limits = None;
+        for (start, text) in &self.0 {
+            let mut table = self.parse(*start, text)?;
+            table.remove(BASE);
+            match (&mut limits, table.remove(BUDGET_TABLE)) {
+                (above @ None, below) => *above = below,
+                (Some(above), Some(below)) => lay_limits_under(above, below),
+                (Some(_), None) => {}
+            }
+            lay_under(&mut knobs, table);
+        }
+        let places = places_of_keys(&knobs);
+        // What is missing is missing in the profile itself.
+        let knobs = Deserializer::from(Spanned::new(0..self.0[0].1.text.len(), knobs));
+        let tuning = Tuning::deserialize(knobs).map_err(|error| self.malformed_by(&error))?;
+        tuning.check().map_err(|violation| self.limit(&places, violation.key, violation.rule))?;
+        let budget = limits.map(|limits| self.budget(limits)).transpose()?;
+        Ok(Profile { tuning, budget: budget.unwrap_or_default() })
+    }
+
+    /// The limits that the value of [`BUDGET_TABLE`] states.
+    fn budget(&self, value: Spanned<DeValue>) -> Result<Limits, TuningFileError> {
+        let places = value.get_ref().as_table().map(places_of_keys).unwrap_or_default();
+        let limits = Limits::deserialize(ValueDeserializer::from(value))
+            .map_err(|error| self.malformed_by(&error))?;
+        limits.check().map_err(|(key, rule)| self.limit(&places, key, rule))?;
+        Ok(limits)
+    }
+
+    /// The file of `place`, its line there, counted from 1, and what that line says.
+    fn line(&self, place: Place) -> (String, usize, &str) {
+        let layer = self.0.partition_point(|(start, _)| *start <= place) - 1;
+        let (start, Text { file, text, .. }) = &self.0[layer];
+        let line = text.bytes().take(place - start).filter(|byte| *byte == b'\n').count();
+        (file.clone(), line + 1, text.lines().nth(line).unwrap_or_default())
     }
 
     /// A value outside its limits. A knob that no line sets is told of the first.
-    fn limit(&self, lines: &Lines, key: &'static str, rule: String) -> TuningFileError {
-        let line = lines.get(key).copied().unwrap_or(1);
-        TuningFileError::Limit { file: self.file.to_owned(), line, key, rule }
+    fn limit(&self, places: &Places, key: &'static str, rule: String) -> TuningFileError {
+        let (file, line, _) = self.line(places.get(key).copied().unwrap_or(0));
+        TuningFileError::Limit { file, line, key, rule }
+    }
+
+    fn malformed_by(&self, error: &toml::de::Error) -> TuningFileError {
+        self.malformed(error.span().map_or(0, |span| span.start), error.message())
     }
 
     /// What is wrong where, with the key if the line has one that the message does not name.
-    fn malformed(&self, error: &toml::de::Error) -> TuningFileError {
-        let line = self.line(error.span().map_or(0, |span| span.start));
-        let rule = shorten_unknown_field(error.message().lines().next().unwrap_or("malformed"));
-        let sets = self.text.lines().nth(line - 1).and_then(|line| line.split_once('='));
-        let key = sets.map(|(key, _)| key.trim()).filter(|key| !rule.contains(key));
+    fn malformed(&self, place: Place, message: &str) -> TuningFileError {
+        let rule = shorten_unknown_field(message.lines().next().unwrap_or("malformed"));
+        let (file, line, said) = self.line(place);
+        let key = said.split_once('=').map(|(key, _)| key.trim());
+        let key = key.filter(|key| !rule.contains(key));
         let rule = key.map_or(rule.clone(), |key| format!("{key}: {rule}"));
-        TuningFileError::Malformed { file: self.file.to_owned(), line, rule }
+        TuningFileError::Malformed { file, line, rule }
     }
+}
+
+/// Where each key of a table stands.
+type Places = BTreeMap<String, Place>;
+
+fn places_of_keys(table: &DeTable) -> Places {
+    table.keys().map(|key| (key.get_ref().to_string(), key.span().start)).collect()
+}
+
+/// Takes from `below` what `above` does not say.
+fn lay_under<'t>(above: &mut DeTable<'t>, below: DeTable<'t>) {
+    for (key, value) in below {
+        if !above.contains_key(key.get_ref().as_ref()) {
+            above.insert(key, value);
+        }
+    }
+}
+
+/// The same of limits. What is no table of them stands, and is refused later.
+fn lay_limits_under<'t>(above: &mut Spanned<DeValue<'t>>, below: Spanned<DeValue<'t>>) {
+    if let (DeValue::Table(above), DeValue::Table(below)) = (above.get_mut(), below.into_inner()) {
+        lay_under(above, below);
+    }
+}
+
+/// `table` with its spans moved by `by`, and those of tables in it; a profile has no deeper ones.
+fn moved_table(table: DeTable<'_>, by: Place) -> DeTable<'_> {
+    let moved = |span: Range<usize>| span.start + by..span.end + by;
+    let entries = table.into_iter().map(|(key, value)| {
+        let (key_span, span) = (moved(key.span()), moved(value.span()));
+        let value = match value.into_inner() {
+            DeValue::Table(inner) => DeValue::Table(moved_table(inner, by)),
+            other => other,
+        };
+        (Spanned::new(key_span, key.into_inner()), Spanned::new(span, value))
+    });
+    entries.collect()
 }
 
 #[cfg(test)]
@@ -207,6 +331,57 @@ mod tests {
         let error = with("messages_per_commit = 1\nleaderless_us = -4\n").unwrap_err().to_string();
         let rule = "leaderless_us must be a number from 0 on, is -4";
         assert_eq!(error, format!("mine.toml:{line}: {rule}"));
+    }
+
+    #[test]
+    fn a_profile_has_its_bases_values_where_it_says_nothing() {
+        let course = load("course").unwrap();
+        let mine = "base = \"course\"\nlinger_us = 2_000\n[budget]\nleaderless_us = 9\n";
+        let profile = parse("mine.toml", mine).unwrap();
+        let tuning = Tuning { linger_us: 2_000, ..course.tuning.clone() };
+        assert_eq!((profile.tuning, profile.budget.leaderless_us), (tuning, Some(9.0)));
+
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("mine.toml"), mine).unwrap();
+        let upper = "base = \"mine.toml\"\n[budget]\nmessages_per_commit = 4\n";
+        let path = folder.path().join("upper.toml");
+        std::fs::write(&path, upper).unwrap();
+        let profile = load(path.to_str().unwrap()).unwrap();
+        assert_eq!(profile.tuning.linger_us, 2_000);
+        let budget = profile.budget;
+        assert_eq!((budget.leaderless_us, budget.messages_per_commit), (Some(9.0), Some(4.0)));
+        assert_eq!(base_of(upper).as_deref(), Some("mine.toml"));
+        assert_eq!(base_of("linger_us = 0"), None);
+    }
+
+    #[test]
+    fn a_base_that_is_none_is_refused_and_a_fault_is_told_of_the_file_that_has_it() {
+        let refused = |text: &str| parse("mine.toml", text).unwrap_err().to_string();
+        let error = refused("# mine\nbase = \"cuorse\"\n");
+        let rule = "base: profile \"cuorse\" is neither a file nor one of course, textbook, eager, \
+                    quiet, did you mean course?";
+        assert_eq!(error, format!("mine.toml:2: {rule}"));
+        let rule = "must be the name of a profile or a path, in quotes";
+        assert_eq!(refused("base = 7"), format!("mine.toml:1: base: {rule}"));
+        // Its own line, though the base has lines before and behind.
+        let error = refused("base = \"quiet\"\n\npipeline_window = 9999\n");
+        assert_eq!(error, "mine.toml:3: pipeline_window must be 1 to 256, is 9999");
+
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
+        write("a.toml", "base = \"b.toml\"\n").unwrap();
+        write("b.toml", "linger_us = 0\nbase = \"./a.toml\"\n").unwrap();
+        let path = folder.path().join("a.toml");
+        let load = || load(path.to_str().unwrap()).unwrap_err().to_string();
+        let error = load();
+        let rule = "b.toml:2: base: \"./a.toml\" leads back to this profile, in a circle";
+        assert!(error.ends_with(rule), "{error}");
+        write("b.toml", "base = \"course\"\n\npre_vote = 7\n").unwrap();
+        let error = load();
+        assert!(error.contains("b.toml:3: pre_vote: invalid type"), "{error}");
+        write("b.toml", "linger_us = 0\n").unwrap();
+        let error = load();
+        assert!(error.contains("a.toml:1: ") && error.contains("missing field"), "{error}");
     }
 
     #[test]

@@ -110,6 +110,10 @@ fn what_is_built_in_is_listed() {
         let name = entry["name"].as_str().unwrap();
         assert!(text.out.contains(&format!("  {name} ")), "{name}: {}", text.out);
     }
+    let bases = listed("profiles").into_iter().map(|entry| entry["base"].clone());
+    let wanted = [Value::Null, "course".into(), "course".into(), "course".into()];
+    assert_eq!(bases.collect::<Vec<_>>(), wanted);
+    assert_eq!(text.out.matches(" (base: course)\n").count(), 3, "{}", text.out);
     let crash = listed("scenarios").into_iter().find(|entry| entry["name"] == "crash-1").unwrap();
     let file = fs::read_to_string("scenarios/crash-1.json").unwrap();
     let scenario: Value = serde_json::from_str(&file).unwrap();

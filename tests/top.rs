@@ -117,7 +117,9 @@ fn what_answers_otherwise_is_gone_and_a_bad_discovery_file_is_named() {
     assert!(targets_of(&path).unwrap_err().contains("no service discovery file"));
     fs::write(&path, "[]").unwrap();
     assert!(targets_of(&path).unwrap_err().ends_with("names no targets"));
-    fs::write(&path, r#"[{"targets": ["127.0.0.1:9"], "labels": {"replica": "0003"}}]"#).unwrap();
+    let labels = r#"{"cluster": "a", "__meta_laconic_replica": "0003"}"#;
+    let groups = format!(r#"[{{"targets": ["127.0.0.1:9"], "labels": {labels}}}]"#);
+    fs::write(&path, groups).unwrap();
     assert_eq!(targets_of(&path).unwrap()[0].name, "0003");
 }
 

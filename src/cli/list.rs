@@ -7,7 +7,7 @@ use super::failure::{ExitStatus, Failure};
 use super::output::print;
 use crate::columns::Columns;
 use crate::sim::scenario::{Scenario, names};
-use crate::tuning_file::EMBEDDED;
+use crate::tuning_file::{EMBEDDED, base_of};
 
 /// List the scenarios and profiles that are built in
 #[derive(Args)]
@@ -17,7 +17,7 @@ Examples:
   laconic list --json | jq -r '.scenarios[].name'")]
 pub struct ListArguments {
     /// Print one JSON object: scenarios (name, replicas, requests, lifetime_s,
-    /// drops, events), profiles (name, about)
+    /// drops, events), profiles (name, about, base)
     #[arg(long)]
     json: bool,
 }
@@ -51,7 +51,10 @@ fn as_text(scenarios: &[Scenario]) -> String {
     let mut text = "Scenarios (laconic sim NAME)\n".to_owned();
     text.extend(lines.iter().map(|line| format!("  {}", columns.row(line))));
     text += "Profiles (--profile NAME)\n";
-    let profiles = EMBEDDED.map(|(name, file)| [name, about(file)]);
+    let profiles = EMBEDDED.map(|(name, file)| {
+        let base = base_of(file).map_or_else(String::new, |base| format!(" (base: {base})"));
+        [name.to_owned(), format!("{}{base}", about(file))]
+    });
     let columns = Columns::fitting(&profiles, 2);
     text.extend(profiles.iter().map(|line| format!("  {}", columns.row(line))));
     text
@@ -71,7 +74,8 @@ fn as_json(scenarios: &[Scenario]) -> String {
             })
         })
         .collect();
-    let profiles = EMBEDDED.map(|(name, file)| json!({"name": name, "about": about(file)}));
+    let profiles = EMBEDDED
+        .map(|(name, file)| json!({"name": name, "about": about(file), "base": base_of(file)}));
     format!("{}\n", json!({"scenarios": scenarios, "profiles": profiles}))
 }
 

@@ -18,6 +18,11 @@ use crate::record::{AnswerKind, RequestId};
 /// Most requests whose arrival is remembered, in each place: a bound on memory, far above what can
 /// be waiting.
 const MOST_WAITING: usize = 65_536;
+/// A request that takes so long or longer is worth a name: ten times what one takes on a machine's
+/// loopback.
+const SLOW: Micros = Micros::from_millis(10);
+/// The longest MID that is remembered, in characters.
+const LONGEST_MID: usize = 100;
 const OPERATIONS: [&str; 2] = ["get", "put"];
 const OUTCOMES: [AnswerKind; 3] = [AnswerKind::Ok, AnswerKind::Fail, AnswerKind::Redirect];
 
@@ -27,6 +32,8 @@ pub(super) struct Requests {
     answered: [[(Tally, Observations); OUTCOMES.len()]; OPERATIONS.len()],
     held: Tally,
     waiting: Waiting,
+    /// The answer just told was to a slow request.
+    slow: Option<Slow>,
     /// Gets answered ok.
     pub reads: u64,
     /// Puts answered ok.
@@ -47,6 +54,7 @@ impl Requests {
             answered: OPERATIONS.map(handles),
             held: exporter.counter(&REQUESTS_HELD, &[]),
             waiting: Waiting::default(),
+            slow: None,
             reads: 0,
             writes: 0,
         }
@@ -74,10 +82,15 @@ impl Requests {
         // A new leader answers puts that were asked of an earlier one (rule R3).
         let told = if index > 0 { OperationKind::Put } else { OperationKind::Get };
         let operation = asked.map_or(told, |asked| asked.operation);
-        let (count, duration) = &mut self.answered[operation as usize][outcome as usize];
+        let place = [operation as usize, outcome as usize];
+        let (count, duration) = &mut self.answered[place[0]][place[1]];
         count.add(1);
         if let Some(asked) = asked {
-            duration.observe_duration(now.since(asked.at));
+            let took = now.since(asked.at);
+            duration.observe_duration(took);
+            if took >= SLOW {
+                self.slow = Some(Slow { place, took, at: now });
+            }
         }
         if outcome == AnswerKind::Ok {
             match operation {
@@ -86,6 +99,31 @@ impl Requests {
             }
         }
     }
+}
+
+impl Requests {
+    /// The answer just told is one to the request `mid`: a slow one is remembered beside its
+    /// duration. The replica started at `start_unix_seconds`.
+    pub fn on_answering(&mut self, mid: &str, start_unix_seconds: f64) {
+        let Some(Slow { place: [operation, outcome], took, at }) = self.slow.take() else {
+            return;
+        };
+        // OpenMetrics allows 128 characters, the label's name included.
+        if mid.chars().count() <= LONGEST_MID {
+            let unix_seconds = start_unix_seconds + at.as_seconds();
+            self.answered[operation][outcome].1.tell_exemplar(took, mid, unix_seconds);
+        }
+    }
+}
+
+/// An answer that came late.
+#[derive(Clone, Copy)]
+struct Slow {
+    /// Operation and outcome.
+    place: [usize; 2],
+    took: Micros,
+    /// When it was given.
+    at: Micros,
 }
 
 /// A request that came in.
@@ -118,9 +156,14 @@ impl Waiting {
     }
 
     fn take(&mut self, request: RequestId) -> Option<Asked> {
-        let is_it = |asked: &mut Asked| asked.request == request;
-        let at_an_end = self.queue.pop_back_if(is_it).or_else(|| self.queue.pop_front_if(is_it));
-        at_an_end.or_else(|| self.passed_by.remove(&request)).or_else(|| self.pass_by(request))
+        let is_it = |asked: &&Asked| asked.request == request;
+        if self.queue.back().filter(is_it).is_some() {
+            return self.queue.pop_back();
+        }
+        if self.queue.front().filter(is_it).is_some() {
+            return self.queue.pop_front();
+        }
+        self.passed_by.remove(&request).or_else(|| self.pass_by(request))
     }
 
     /// Looks for `request` from the front on, and remembers whom it passes by.
@@ -205,7 +248,9 @@ impl Commits {
     }
 
     fn drop_taken(&mut self, through: Index) {
-        while self.taken.pop_front_if(|(last, _)| *last <= through).is_some() {}
+        while self.taken.front().is_some_and(|(last, _)| *last <= through) {
+            self.taken.pop_front();
+        }
     }
 
     /// The commit index rose.
@@ -231,6 +276,7 @@ fn floor_of_batch(tuning: &Tuning, replicas: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::exposition::Format;
 
     fn asked(request: RequestId) -> Asked {
         Asked { request, at: Micros(request), operation: OperationKind::Put }
@@ -264,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_as_old_as_its_oldest_entry() {
-        let exporter = Exporter::new();
+        let exporter = Exporter::new("0001");
         let mut commits = Commits::new(&exporter);
         // The opening entry, three at one moment, two at another: batches of 2 and 3.
         for (at, last) in [(1, 1), (10, 2), (10, 3), (10, 4), (20, 5), (20, 6)] {
@@ -273,12 +319,12 @@ mod tests {
         commits.on_batch_sent(Micros(50), 2, 3);
         commits.on_batch_sent(Micros(60), 4, 6);
         commits.on_committed(Micros(70), 6);
-        let text = exporter.handle().render();
+        let text = exporter.handle().render(Format::Text);
         for sum in [
             // 40 and 50, 20 and 10.
-            "laconic_commit_latency_seconds_sum{stage=\"batched\"} 0.00009\n",
-            "laconic_commit_latency_seconds_sum{stage=\"quorum\"} 0.00003\n",
-            "laconic_batch_entries_sum 5\n",
+            "laconic_commit_latency_seconds_sum{replica=\"0001\",stage=\"batched\"} 0.00009\n",
+            "laconic_commit_latency_seconds_sum{replica=\"0001\",stage=\"quorum\"} 0.00003\n",
+            "laconic_batch_entries_sum{replica=\"0001\"} 5\n",
         ] {
             assert!(text.contains(sum), "{sum} in {text}");
         }

@@ -1,131 +1,129 @@
-//! One replica's own recorder of metrics: several replicas share a process in virtual runs and
-//! tests, so none is installed process-wide.
+//! One replica's own series: several replicas share a process in virtual runs and tests, so nothing
+//! here is the process's.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use super::exposition::{Format, escaped};
+use super::family::{FAMILIES, Family, REPLICA_LABEL};
+use super::tally::{Gauge, Observations, ObservationsReader, Tally, TallyReader};
 
-use super::family::{FAMILIES, Family, FamilyKind};
-use super::tally::{Observations, ObservationsReader, Tally, TallyReader};
-use crate::raft::Micros;
-
-/// Makes the series that values are exported to: once for each series, which is then kept. Gauges
-/// go straight to the library's recorder; counts and observations are read when somebody asks for
-/// them.
+/// Makes the series that values are exported to: once for each series, which is then kept. They are
+/// read when somebody asks for them.
 pub(super) struct Exporter {
-    recorder: PrometheusRecorder,
     exported: Arc<Exported>,
 }
 
 /// What the fold tells, for those who read it.
-#[derive(Default)]
 struct Exported {
-    counters: Mutex<Vec<(TallyReader, Counter)>>,
-    /// Counts of microseconds, exposed in seconds.
-    seconds: Mutex<Vec<(TallyReader, &'static Family)>>,
-    /// Series of a family stand together.
-    histograms: Mutex<Vec<ObservationsReader>>,
+    /// The label that every series has, as it stands between the braces.
+    replica: String,
+    /// By family's name, then by labels as they stand between the braces.
+    series: Mutex<BTreeMap<&'static str, BTreeMap<String, Reader>>>,
 }
 
-const METADATA: Metadata<'static> = Metadata::new("laconic", Level::INFO, None);
+/// Reads one series.
+enum Reader {
+    Tally(TallyReader),
+    Gauge(Gauge),
+    Observations(ObservationsReader),
+}
 
 impl Exporter {
-    /// With every family described, and nothing exported.
-    pub fn new() -> Exporter {
-        let recorder = PrometheusBuilder::new().build_recorder();
-        for family in FAMILIES {
-            let (name, help) = (family.name.into(), family.help.into());
-            match family.kind {
-                FamilyKind::Counter => recorder.describe_counter(name, None, help),
-                FamilyKind::Gauge => recorder.describe_gauge(name, None, help),
-                FamilyKind::Histogram => {}
-            }
-        }
-        Exporter { recorder, exported: Arc::default() }
+    /// Of the replica with this ID; nothing is exported yet.
+    pub fn new(replica: &str) -> Exporter {
+        let replica = format!("{REPLICA_LABEL}=\"{}\"", escaped(replica));
+        let exported = Exported { replica, series: Mutex::default() };
+        Exporter { exported: Arc::new(exported) }
     }
 
     /// What renders everything exported so far, from any thread.
     pub fn handle(&self) -> MetricsHandle {
-        MetricsHandle { recorder: self.recorder.handle(), exported: self.exported.clone() }
+        MetricsHandle { exported: self.exported.clone() }
     }
 
-    /// The series of `family` with these values of its labels, in the registry's order.
-    pub fn counter(&self, family: &Family, values: &[&str]) -> Tally {
+    /// The series of `family` with these values of its labels, in the registry's order. It has one
+    /// source: to be asked for once.
+    pub fn counter(&self, family: &'static Family, values: &[&str]) -> Tally {
         let tally = Tally::default();
-        let counter = self.recorder.register_counter(&key(family, values), &METADATA);
-        lock(&self.exported.counters).push((tally.reader(), counter));
+        self.export(family, values, Reader::Tally(tally.reader()));
         tally
     }
 
-    /// The one series of `family`, which has no labels; the tally counts microseconds. The
-    /// library's counters are whole numbers, so it is rendered here.
-    pub fn seconds_counter(&self, family: &'static Family) -> Tally {
-        let tally = Tally::default();
-        lock(&self.exported.seconds).push((tally.reader(), family));
-        tally
-    }
-
-    /// As [`Exporter::counter`].
-    pub fn gauge(&self, family: &Family, values: &[&str]) -> Gauge {
-        self.recorder.register_gauge(&key(family, values), &METADATA)
+    /// As [`Exporter::counter`], but it may be asked for again.
+    pub fn gauge(&self, family: &'static Family, values: &[&str]) -> Gauge {
+        let mut series = lock(&self.exported.series);
+        let of_family = series.entry(family.name).or_default();
+        match of_family.get(&self.labels(family, values)) {
+            Some(Reader::Gauge(gauge)) => gauge.clone(),
+            _ => {
+                let gauge = Gauge::default();
+                of_family.insert(self.labels(family, values), Reader::Gauge(gauge.clone()));
+                gauge
+            }
+        }
     }
 
     /// As [`Exporter::counter`].
     pub fn histogram(&self, family: &'static Family, values: &[&str]) -> Observations {
         let observations = Observations::new(family);
-        let pairs = family.labels.iter().zip(values);
-        let labels: Vec<String> =
-            pairs.map(|(name, value)| format!("{name}=\"{value}\"")).collect();
-        let reader = observations.reader(labels.join(","));
-        let mut histograms = lock(&self.exported.histograms);
-        let place = histograms.partition_point(|other| other.family().name <= family.name);
-        histograms.insert(place, reader);
+        self.export(family, values, Reader::Observations(observations.reader()));
         observations
+    }
+
+    fn export(&self, family: &'static Family, values: &[&str], reader: Reader) {
+        let mut series = lock(&self.exported.series);
+        series.entry(family.name).or_default().insert(self.labels(family, values), reader);
+    }
+
+    fn labels(&self, family: &Family, values: &[&str]) -> String {
+        let mut labels = self.exported.replica.clone();
+        for (name, value) in family.labels.iter().zip(values) {
+            // Writing to a string does not fail.
+            let _ = write!(labels, ",{name}=\"{}\"", escaped(value));
+        }
+        labels
     }
 }
 
-/// A panic while it was held has left the list whole: it is read, or one more is put into it.
-fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
-    list.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn key(family: &Family, values: &[&str]) -> Key {
-    let labels = family.labels.iter().zip(values);
-    let labels = labels.map(|(name, value)| Label::new(*name, (*value).to_owned()));
-    Key::from_parts(family.name, labels.collect::<Vec<_>>())
+/// A panic while it was held has left the map whole: it is read, or one more is put into it.
+fn lock<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
+    map.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Renders what a replica's fold has exported, from any thread, while it goes on.
 #[derive(Clone)]
 pub struct MetricsHandle {
-    recorder: PrometheusHandle,
     exported: Arc<Exported>,
 }
 
 impl MetricsHandle {
-    /// Everything in Prometheus's text format. The library renders what it keeps; histograms, which
-    /// it would keep as lists of observations, are ours (see `tally`).
-    pub fn render(&self) -> String {
-        for (tally, counter) in &*lock(&self.exported.counters) {
-            counter.absolute(tally.count());
-        }
-        let mut text = self.recorder.render();
-        for (tally, Family { name, help, .. }) in &*lock(&self.exported.seconds) {
-            let seconds = Micros(tally.count()).as_seconds();
-            let _ =
-                writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {seconds}\n");
-        }
-        let mut family = "";
-        for series in &*lock(&self.exported.histograms) {
-            let Family { name, help, .. } = series.family();
-            if family != *name {
-                family = name;
-                let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} histogram");
+    /// Everything, family by family in the registry's order.
+    pub fn render(&self, format: Format) -> String {
+        let mut text = String::new();
+        let series = lock(&self.exported.series);
+        for family in FAMILIES {
+            let Some(of_family) = series.get(family.name) else {
+                continue;
+            };
+            format.write_head(family, &mut text);
+            for (labels, reader) in of_family {
+                let _ = match reader {
+                    Reader::Tally(tally) => {
+                        writeln!(text, "{}{{{labels}}} {}", family.name, tally.count())
+                    }
+                    Reader::Gauge(gauge) => {
+                        writeln!(text, "{}{{{labels}}} {}", family.name, gauge.get())
+                    }
+                    Reader::Observations(observations) => {
+                        observations.render(labels, format, &mut text);
+                        Ok(())
+                    }
+                };
             }
-            series.render(&mut text);
         }
+        format.write_end(&mut text);
         text
     }
 }

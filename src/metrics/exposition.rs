@@ -1,6 +1,63 @@
-//! The text that a replica exposes, read back: series and their values.
+//! The text that a replica exposes: its two formats, and series and their values read back.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::family::{Family, FamilyKind};
+
+/// How metrics are written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus's text format, version 0.0.4.
+    Text,
+    /// OpenMetrics 1.0: the same, with units, exemplars and an end.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The content type of HTTP.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Format::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// Appends what stands before the samples of `family`.
+    pub(super) fn write_head(self, family: &Family, text: &mut String) {
+        // In OpenMetrics a counter's family has the name of its samples without the suffix.
+        let name = match self {
+            Format::OpenMetrics if family.kind == FamilyKind::Counter => {
+                family.name.trim_end_matches("_total")
+            }
+            _ => family.name,
+        };
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "# HELP {name} {}", family.help);
+        let _ = writeln!(text, "# TYPE {name} {}", family.kind.name());
+        if self == Format::OpenMetrics && !family.unit.is_empty() {
+            let _ = writeln!(text, "# UNIT {name} {}", family.unit);
+        }
+    }
+
+    /// Appends what stands behind all.
+    pub(super) fn write_end(self, text: &mut String) {
+        if self == Format::OpenMetrics {
+            text.push_str("# EOF\n");
+        }
+    }
+}
+
+/// A label's value, as it stands between its quotes.
+pub(super) fn escaped(value: &str) -> Cow<'_, str> {
+    if value.contains(['\\', '"', '\n']) {
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        Cow::Owned(value)
+    } else {
+        Cow::Borrowed(value)
+    }
+}
 
 /// A sample's name, with a histogram's suffix, and its labels as they stand between the braces.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,16 +71,17 @@ pub struct Series {
 impl Series {
     /// The value of the label `name`, as it is written.
     pub fn label(&self, name: &str) -> Option<&str> {
-        // None of our labels' values holds a comma or a quote.
+        // None of a replica's labels' values holds a comma or a quote.
         let pairs = self.labels.split(',').filter_map(|pair| pair.split_once('='));
         let found = pairs.into_iter().find(|(key, _)| *key == name);
         found.map(|(_, value)| value.trim_matches('"'))
     }
 }
 
-/// The samples of `text`, in its order; what is no sample is passed over.
+/// The samples of `text`, in its order, without exemplars; what is no sample is passed over.
 pub fn samples(text: &str) -> impl Iterator<Item = (Series, f64)> + '_ {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+        let line = line.split(" # ").next().unwrap_or(line);
         let (series, value) = line.rsplit_once(' ')?;
         let (name, labels) = match series.split_once('{') {
             Some((name, labels)) => (name, labels.strip_suffix('}')?),

@@ -31,7 +31,12 @@ pub enum Occurs {
     WithMessages,
     /// If the replica's profile states a budget.
     WithBudget,
+    /// Where a replica has a process to itself, which it has not in virtual time.
+    InProcess,
 }
+
+/// The label that every series has: the ID of the replica that exposes it.
+pub const REPLICA_LABEL: &str = "replica";
 
 /// A family of metrics.
 #[derive(Debug)]
@@ -44,7 +49,7 @@ pub struct Family {
     pub unit: &'static str,
     /// What it says.
     pub help: &'static str,
-    /// Names of the labels of its series.
+    /// Names of the labels of its series; the first label of each is [`REPLICA_LABEL`].
     pub labels: &'static [&'static str],
     /// Upper bounds of a histogram's buckets, rising.
     pub buckets: &'static [f64],
@@ -131,6 +136,13 @@ families! {
         Always &[], "Time since start in which this replica knew no live leader.";
     START_TIME: Gauge "process_start_time_seconds" ["seconds"] {}
         Always &[], "Start of this replica, in seconds since the Unix epoch.";
+    PROCESS_CPU: Counter "process_cpu_seconds_total" ["seconds"] {}
+        InProcess &[], "Processor time of this replica's process, its own and the system's for it; \
+                        0 where the system is not Linux, as with the next two.";
+    PROCESS_MEMORY: Gauge "process_resident_memory_bytes" ["bytes"] {}
+        InProcess &[], "Memory of this replica's process that is held in RAM.";
+    PROCESS_DESCRIPTORS: Gauge "process_open_fds" [""] {}
+        InProcess &[], "Descriptors (sockets, files) that this replica's process has open.";
     ROLE: Gauge "laconic_role" [""] {"role"}
         Always &[], "1 for the role that this replica has, else 0.";
     LEADER: Gauge "laconic_leader" [""] {"leader"}
@@ -204,9 +216,10 @@ mod tests {
         for family in FAMILIES {
             let name = family.name;
             assert!(names.insert(name), "{name} is declared twice");
-            // The one name that is everybody's.
-            let ours = name.starts_with("laconic_") || name == START_TIME.name;
-            assert!(ours, "{name}");
+            // What any process has goes by the names that everybody gives it.
+            let of_process = [&START_TIME, &PROCESS_CPU, &PROCESS_MEMORY, &PROCESS_DESCRIPTORS];
+            let is_common = of_process.iter().any(|family| family.name == name);
+            assert!(name.starts_with("laconic_") || is_common, "{name}");
             let stem = name.strip_suffix("_total");
             assert_eq!(stem.is_some(), family.kind == FamilyKind::Counter, "{name}");
             let unit = format!("_{}", family.unit);
@@ -219,7 +232,10 @@ mod tests {
             for suffix in ["_bucket", "_count", "_sum", "_info", "_us", "_ms"] {
                 assert!(!name.ends_with(suffix) || name == BUILD_INFO.name, "{name}");
             }
-            assert!(family.help.ends_with('.') && !family.help.contains('\n'), "{name}");
+            // Nothing in it has to be escaped, in either format.
+            let plain = !family.help.contains(['\n', '\\', '"']);
+            assert!(family.help.ends_with('.') && plain, "{name}");
+            assert!(!family.labels.contains(&REPLICA_LABEL), "{name}");
             assert_eq!(!family.buckets.is_empty(), family.kind == FamilyKind::Histogram, "{name}");
             assert!(family.buckets.is_sorted() && family.buckets.len() <= MOST_BOUNDS, "{name}");
         }

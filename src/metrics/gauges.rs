@@ -1,14 +1,15 @@
 //! What is read from a replica when a scrape asks, and not recorded.
 
-use metrics::Gauge;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use super::exporter::Exporter;
 use super::family::{
     APPLIED_INDEX, BUDGET_ALLOWED, BUILD_INFO, COMMIT_INDEX, LAST_INDEX, LEADER, LEASE_REMAINING,
-    PEER_LAG, PEER_LOSS, PEER_ROUND_TRIP, REPLICAS, ROLE, TERM, TUNING, TUNING_CHOICE,
+    PEER_LAG, PEER_LOSS, PEER_ROUND_TRIP, PROCESS_CPU, PROCESS_DESCRIPTORS, PROCESS_MEMORY,
+    REPLICAS, ROLE, TERM, TUNING, TUNING_CHOICE,
 };
+use super::tally::Gauge;
 use crate::budget::Limits;
 use crate::raft::{Member, Micros, RoleName, Tuning};
 use crate::replica::Replica;
@@ -139,6 +140,69 @@ impl TuningGauges {
                 exporter.gauge(&TUNING, &[&name]).set(value);
             }
         }
+    }
+}
+
+/// What the system says of the process that is one replica.
+pub struct ProcessGauges {
+    cpu: Gauge,
+    memory: Gauge,
+    descriptors: Gauge,
+}
+
+impl ProcessGauges {
+    /// All are 0.
+    pub(super) fn new(exporter: &Exporter) -> ProcessGauges {
+        ProcessGauges {
+            cpu: exporter.gauge(&PROCESS_CPU, &[]),
+            memory: exporter.gauge(&PROCESS_MEMORY, &[]),
+            descriptors: exporter.gauge(&PROCESS_DESCRIPTORS, &[]),
+        }
+    }
+
+    /// Sets them to what is true now; what the system does not say stays as it was. It reads files
+    /// of the system, which takes some tens of microseconds: not for the replica's own thread.
+    pub fn publish(&self) {
+        let figures = ProcessFigures::now();
+        let set = |gauge: &Gauge, figure: Option<f64>| {
+            figure.into_iter().for_each(|figure| gauge.set(figure));
+        };
+        set(&self.cpu, figures.cpu_seconds);
+        set(&self.memory, figures.memory_bytes);
+        set(&self.descriptors, figures.descriptors);
+    }
+}
+
+/// What the system says of this process, as far as it does.
+#[derive(Default)]
+struct ProcessFigures {
+    cpu_seconds: Option<f64>,
+    memory_bytes: Option<f64>,
+    descriptors: Option<f64>,
+}
+
+impl ProcessFigures {
+    #[cfg(target_os = "linux")]
+    fn now() -> ProcessFigures {
+        use procfs::WithCurrentSystemInfo;
+        use procfs::process::Process;
+
+        let Ok(process) = Process::myself() else {
+            return ProcessFigures::default();
+        };
+        let stat = process.stat().ok();
+        let ticks = stat.as_ref().map(|stat| (stat.utime + stat.stime) as f64);
+        ProcessFigures {
+            cpu_seconds: ticks.map(|ticks| ticks / procfs::ticks_per_second() as f64),
+            memory_bytes: stat.map(|stat| stat.rss_bytes().get() as f64),
+            descriptors: process.fd_count().ok().map(|count| count as f64),
+        }
+    }
+
+    /// Other systems are not asked.
+    #[cfg(not(target_os = "linux"))]
+    fn now() -> ProcessFigures {
+        ProcessFigures::default()
     }
 }
 

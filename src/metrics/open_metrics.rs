@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::exposition::{Series, samples};
+use super::exposition::{Format, Series, escaped, samples};
 use super::family::{FAMILIES, Family, FamilyKind};
 use super::sink::MetricsSink;
 use crate::budget::Limits;
 use crate::raft::Micros;
 use crate::record::{Record, Sink};
 use crate::replica::Replica;
-use crate::wire::Membership;
 
 /// When virtual second 0 is: 2026-01-01, 00:00 UTC, in Unix seconds.
 pub const EPOCH_SECONDS: u64 = 1_767_225_600;
@@ -21,38 +20,40 @@ type Points = Vec<(Micros, f64)>;
 
 /// The metrics of all replicas of a run, sampled as it goes.
 pub struct OpenMetrics {
+    /// The labels that a Prometheus would have put to them, as they stand between the braces.
+    target: String,
     limits: Limits,
     /// By rank.
-    replicas: Vec<(Membership, MetricsSink)>,
-    /// Each with the label `replica`.
+    replicas: Vec<MetricsSink>,
     series: BTreeMap<Series, Points>,
 }
 
 impl OpenMetrics {
-    /// Of replicas whose profile states `limits`; each is known when [`OpenMetrics::join`]ed.
-    pub fn new(limits: Limits) -> OpenMetrics {
-        OpenMetrics { limits, replicas: Vec::new(), series: BTreeMap::new() }
+    /// Of the replicas of `cluster`, whose profile states `limits`; each is known when
+    /// [`OpenMetrics::join`]ed. Their series have the labels `job` and `cluster`, as if a
+    /// Prometheus had scraped them.
+    pub fn new(cluster: &str, limits: Limits) -> OpenMetrics {
+        let target = format!("job=\"laconic\",cluster=\"{}\"", escaped(cluster));
+        OpenMetrics { target, limits, replicas: Vec::new(), series: BTreeMap::new() }
     }
 
     /// `replica` takes part; call in the order of ranks.
     pub fn join(&mut self, replica: &Replica) {
         let (members, tuning) = (replica.members(), replica.raft().tuning());
-        let sink = MetricsSink::new(members, tuning, &self.limits);
+        let mut sink = MetricsSink::new(members, tuning, &self.limits);
         sink.publish_start(EPOCH_SECONDS as f64);
-        self.replicas.push((members.clone(), sink));
+        self.replicas.push(sink);
     }
 
     /// Takes a sample of `replica`, whose own clock shows `local` when the run's shows `now`.
     pub fn sample(&mut self, now: Micros, local: Micros, replica: &Replica) {
         let rank = replica.members().me().rank();
-        let Some((members, sink)) = self.replicas.get_mut(rank) else {
+        let Some(sink) = self.replicas.get_mut(rank) else {
             return;
         };
         sink.publish(local, replica);
-        let id = members.address(members.me());
-        for (mut series, value) in samples(&sink.handle().render()) {
-            let comma = if series.labels.is_empty() { "" } else { "," };
-            series.labels = format!("replica=\"{id}\"{comma}{}", series.labels);
+        for (mut series, value) in samples(&sink.handle().render(Format::Text)) {
+            series.labels = format!("{},{}", self.target, series.labels);
             let points = self.series.entry(series).or_default();
             // A second look at the same moment replaces the first: timestamps rise.
             points.pop_if(|(at, _)| *at >= now);
@@ -66,7 +67,8 @@ impl OpenMetrics {
         for family in FAMILIES {
             self.render_family(family, &mut text);
         }
-        text + "# EOF\n"
+        Format::OpenMetrics.write_end(&mut text);
+        text
     }
 
     fn render_family(&self, family: &Family, text: &mut String) {
@@ -81,16 +83,7 @@ impl OpenMetrics {
         if of_family.peek().is_none() {
             return;
         }
-        // Here a counter's family has the name of its samples without the suffix.
-        let name = match family.kind {
-            FamilyKind::Counter => family.name.trim_end_matches("_total"),
-            FamilyKind::Gauge | FamilyKind::Histogram => family.name,
-        };
-        let _ = writeln!(text, "# HELP {name} {}", family.help);
-        let _ = writeln!(text, "# TYPE {name} {}", family.kind.name());
-        if !family.unit.is_empty() {
-            let _ = writeln!(text, "# UNIT {name} {}", family.unit);
-        }
+        Format::OpenMetrics.write_head(family, text);
         for (series, points) in of_family {
             for (at, value) in points {
                 let at = Micros::from_seconds(EPOCH_SECONDS) + *at;
@@ -102,7 +95,7 @@ impl OpenMetrics {
 
 impl Sink for OpenMetrics {
     fn record(&mut self, record: &Record) {
-        if let Some((_, sink)) = self.replicas.get_mut(record.source.rank()) {
+        if let Some(sink) = self.replicas.get_mut(record.source.rank()) {
             sink.record(record);
         }
     }

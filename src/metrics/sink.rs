@@ -1,7 +1,5 @@
 //! The fold as a whole.
 
-use metrics::Gauge;
-
 use super::commits::{Commits, Requests};
 use super::elections::Elections;
 use super::exporter::{Exporter, MetricsHandle};
@@ -9,12 +7,12 @@ use super::family::{
     BUDGET_SPENT, LEADERLESS, MESSAGES_PER_COMMIT, MESSAGES_PER_COMMIT_FLOOR, MESSAGES_PER_READ,
     RESEND_TIMEOUTS, START_TIME, TELEMETRY_COST, TRUNCATED_ENTRIES,
 };
-use super::gauges::{StateGauges, TuningGauges, publish_limits, ratio};
-use super::tally::Tally;
+use super::gauges::{ProcessGauges, StateGauges, TuningGauges, publish_limits, ratio};
+use super::tally::{Gauge, Tally};
 use super::traffic::Traffic;
 use crate::budget::Limits;
 use crate::raft::{Disposition, Event, Kind, Member, Micros, Tuning};
-use crate::record::{Fact, Record, Sink};
+use crate::record::{Fact, Record, Sink, Work};
 use crate::replica::Replica;
 use crate::wire::{Garbage, Membership};
 
@@ -31,12 +29,14 @@ pub struct MetricsSink {
     state: StateGauges,
     tuning: TuningGauges,
     costs: CostGauges,
+    /// When the replica's clock showed 0, in seconds since the Unix epoch.
+    started: f64,
 }
 
 impl MetricsSink {
     /// Of the replica `members.me()`, which starts with `tuning`; its profile states `limits`.
     pub fn new(members: &Membership, tuning: &Tuning, limits: &Limits) -> MetricsSink {
-        let exporter = Exporter::new();
+        let exporter = Exporter::new(&members.address(members.me()).to_string());
         let mut commits = Commits::new(&exporter);
         commits.retune(tuning, members.count());
         publish_limits(limits, &exporter);
@@ -57,12 +57,19 @@ impl MetricsSink {
             costs: CostGauges::new(&exporter),
             members: members.clone(),
             exporter,
+            started: 0.0,
         }
     }
 
     /// The replica started at `unix_seconds`.
-    pub fn publish_start(&self, unix_seconds: f64) {
+    pub fn publish_start(&mut self, unix_seconds: f64) {
+        self.started = unix_seconds;
         self.exporter.gauge(&START_TIME, &[]).set(unix_seconds);
+    }
+
+    /// What tells of the process, where it is this replica's alone.
+    pub fn process_gauges(&self) -> ProcessGauges {
+        ProcessGauges::new(&self.exporter)
     }
 
     /// What renders all that has been told, from any thread.
@@ -148,12 +155,18 @@ impl Sink for MetricsSink {
             Fact::Routed { .. } | Fact::Killed { .. } | Fact::Partitioned { .. } => {}
         }
     }
+
+    fn begin(&mut self, work: Work<'_>) {
+        if let Work::Answer { mid, .. } = work {
+            self.requests.on_answering(mid, self.started);
+        }
+    }
 }
 
 /// What a commit and a read cost this leader, beside the floors and the budget.
 struct CostGauges {
-    /// In microseconds.
-    leaderless: Tally,
+    /// A counter by its family: it only rises.
+    leaderless: Gauge,
     a_commit: Gauge,
     a_commit_floor: Gauge,
     a_read: Gauge,
@@ -169,7 +182,7 @@ impl CostGauges {
         let plain = |family| exporter.gauge(family, &[]);
         let spent = |limit| exporter.gauge(&BUDGET_SPENT, &[limit]);
         CostGauges {
-            leaderless: exporter.seconds_counter(&LEADERLESS),
+            leaderless: exporter.gauge(&LEADERLESS, &[]),
             a_commit: plain(&MESSAGES_PER_COMMIT),
             a_commit_floor: plain(&MESSAGES_PER_COMMIT_FLOOR),
             a_read: plain(&MESSAGES_PER_READ),
@@ -193,7 +206,7 @@ impl CostGauges {
         let a_commit = ratio(seen.leading as f64, requests.writes);
         let a_read = ratio(seen.for_reads as f64, requests.reads);
         let leaderless = elections.leaderless(now);
-        self.leaderless.add(leaderless.0.saturating_sub(self.leaderless.reader().count()));
+        self.leaderless.set(leaderless.as_seconds());
         self.a_commit.set(a_commit);
         self.a_commit_floor.set(ratio(commits.floor_sum as f64, requests.writes));
         self.a_read.set(a_read);

@@ -4,9 +4,10 @@
 //! together three times as much for a record of a replica (`cargo bench --bench metrics`).
 
 use std::fmt::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::exposition::{Format, escaped};
 use super::family::Family;
 use crate::raft::Micros;
 
@@ -41,6 +42,22 @@ impl TallyReader {
     }
 }
 
+/// What is set, not added to, and may be a fraction. All clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gauge(Arc<AtomicU64>);
+
+impl Gauge {
+    /// Sets it.
+    pub fn set(&self, value: f64) {
+        self.0.store(value.to_bits(), Ordering::Relaxed);
+    }
+
+    /// What it was set to last; 0 before.
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// Most bounds of a family's buckets.
 pub(super) const MOST_BOUNDS: usize = 17;
 
@@ -58,6 +75,19 @@ struct Buckets {
     /// above all its bounds.
     counts: [AtomicU64; MOST_BOUNDS + 1],
     family: &'static Family,
+    /// The latest of each bucket; few observations come with one.
+    exemplars: Mutex<[Option<Exemplar>; MOST_BOUNDS + 1]>,
+}
+
+/// An observation with the request that it was of.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Exemplar {
+    /// The request's MID.
+    pub mid: String,
+    /// In the family's unit.
+    pub value: f64,
+    /// When, in seconds since the Unix epoch.
+    pub unix_seconds: f64,
 }
 
 impl Buckets {
@@ -80,7 +110,9 @@ impl Observations {
             *whole = (bound * scale).round() as u64;
         }
         let counts = std::array::from_fn(|_| AtomicU64::new(0));
-        Observations(Arc::new(Buckets { family, bounds, counts, sum: AtomicU64::new(0) }))
+        let exemplars = Mutex::new([const { None }; MOST_BOUNDS + 1]);
+        let sum = AtomicU64::new(0);
+        Observations(Arc::new(Buckets { sum, bounds, counts, family, exemplars }))
     }
 
     /// Adds one that lasted so long.
@@ -97,53 +129,74 @@ impl Observations {
         add(sum, value);
     }
 
-    /// What shows them to other threads, as the series with these labels, as they stand between the
-    /// braces.
-    pub fn reader(&self, labels: String) -> ObservationsReader {
-        ObservationsReader { labels, buckets: self.0.clone() }
+    /// The observation of `duration` just added was of the request `mid`.
+    pub fn tell_exemplar(&self, duration: Micros, mid: &str, unix_seconds: f64) {
+        let buckets = &*self.0;
+        let value = duration.0 as f64 / Buckets::scale(buckets.family);
+        let exemplar = Exemplar { mid: mid.to_owned(), value, unix_seconds };
+        let bucket = buckets.family.buckets.partition_point(|bound| *bound < value);
+        // Whole, whoever panicked while it held them.
+        let mut exemplars = buckets.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
+        exemplars[bucket] = Some(exemplar);
+    }
+
+    /// What shows them to other threads.
+    pub fn reader(&self) -> ObservationsReader {
+        ObservationsReader(self.0.clone())
     }
 }
 
 /// Reads [`Observations`].
-pub(super) struct ObservationsReader {
-    labels: String,
-    buckets: Arc<Buckets>,
-}
+pub(super) struct ObservationsReader(Arc<Buckets>);
 
 impl ObservationsReader {
-    /// Whose series it is.
-    pub fn family(&self) -> &'static Family {
-        self.buckets.family
-    }
-
-    /// Appends the series in Prometheus's text format: each bucket with all below it, sum and
-    /// count.
-    pub fn render(&self, text: &mut String) {
-        let ObservationsReader { labels, buckets } = self;
+    /// Appends the series with these labels, as they stand between the braces: each bucket with all
+    /// below it, sum and count; with exemplars where the format has them.
+    pub fn render(&self, labels: &str, format: Format, text: &mut String) {
+        let buckets = &*self.0;
         let family = buckets.family;
-        let bounds = family.buckets.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
-        let comma = if labels.is_empty() { "" } else { "," };
+        let exemplars = match format {
+            Format::Text => [const { None }; MOST_BOUNDS + 1],
+            Format::OpenMetrics => {
+                buckets.exemplars.lock().unwrap_or_else(PoisonError::into_inner).clone()
+            }
+        };
+        let bounds = family.buckets.iter().map(|bound| canonical(*bound));
+        let bounds = bounds.chain(["+Inf".to_owned()]);
         let mut count = 0;
-        for (bound, of_bucket) in bounds.zip(&buckets.counts) {
+        // Writing to a string does not fail.
+        for ((bound, of_bucket), exemplar) in bounds.zip(&buckets.counts).zip(exemplars) {
             count += of_bucket.load(Ordering::Relaxed);
-            let _ =
-                writeln!(text, "{}_bucket{{{labels}{comma}le=\"{bound}\"}} {count}", family.name);
+            let _ = write!(text, "{}_bucket{{{labels},le=\"{bound}\"}} {count}", family.name);
+            if let Some(Exemplar { mid, value, unix_seconds }) = exemplar {
+                let mid = escaped(&mid);
+                let _ = write!(text, " # {{mid=\"{mid}\"}} {value} {unix_seconds:.3}");
+            }
+            text.push('\n');
         }
         let sum = buckets.sum.load(Ordering::Relaxed) as f64 / Buckets::scale(family);
-        let braced = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
-        let _ = writeln!(text, "{}_sum{braced} {sum}", family.name);
-        let _ = writeln!(text, "{}_count{braced} {count}", family.name);
+        let _ = writeln!(text, "{}_sum{{{labels}}} {sum}", family.name);
+        let _ = writeln!(text, "{}_count{{{labels}}} {count}", family.name);
+    }
+}
+
+/// A bucket's bound as OpenMetrics writes it: with a point, and an exponent of two digits.
+fn canonical(bound: f64) -> String {
+    let text = format!("{bound:?}");
+    match text.split_once("e-") {
+        Some((digits, exponent)) => format!("{digits}e-{exponent:0>2}"),
+        None => text,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::family::{BATCH_ENTRIES, COMMIT_LATENCY};
+    use crate::metrics::family::{BATCH_ENTRIES, COMMIT_LATENCY, REQUEST_DURATION};
 
-    fn rendered(observations: &Observations, labels: &str) -> String {
+    fn rendered(observations: &Observations, format: Format) -> String {
         let mut text = String::new();
-        observations.reader(labels.into()).render(&mut text);
+        observations.reader().render("a=\"b\"", format, &mut text);
         text
     }
 
@@ -151,27 +204,51 @@ mod tests {
     fn an_observation_is_in_the_bucket_whose_bound_it_does_not_exceed_and_in_all_above() {
         let mut entries = Observations::new(&BATCH_ENTRIES);
         [1, 3, 4, 4_096, 4_097].into_iter().for_each(|value| entries.observe(value));
-        let text = rendered(&entries, "");
+        let text = rendered(&entries, Format::Text);
         let name = "laconic_batch_entries";
-        for (bound, count) in [("1", 1), ("2", 1), ("4", 3), ("2048", 3), ("4096", 4), ("+Inf", 5)]
+        for (bound, count) in
+            [("1.0", 1), ("2.0", 1), ("4.0", 3), ("2048.0", 3), ("4096.0", 4), ("+Inf", 5)]
         {
-            assert!(text.contains(&format!("{name}_bucket{{le=\"{bound}\"}} {count}\n")), "{text}");
+            let line = format!("{name}_bucket{{a=\"b\",le=\"{bound}\"}} {count}\n");
+            assert!(text.contains(&line), "{line} in {text}");
         }
-        assert!(text.ends_with(&format!("{name}_sum 8201\n{name}_count 5\n")), "{text}");
+        let ends = ["_sum", "_count"].map(|end| format!("{name}{end}{{a=\"b\"}}"));
+        assert!(text.ends_with(&format!("{} 8201\n{} 5\n", ends[0], ends[1])), "{text}");
     }
 
     #[test]
     fn durations_are_told_in_seconds() {
         let mut quorum = Observations::new(&COMMIT_LATENCY);
         [50, 51, 10_000_001].into_iter().for_each(|us| quorum.observe_duration(Micros(us)));
-        let text = rendered(&quorum, "stage=\"quorum\"");
+        let text = rendered(&quorum, Format::Text);
         let name = "laconic_commit_latency_seconds";
-        for (bound, count) in [("0.00005", 1), ("0.0001", 2), ("10", 2), ("+Inf", 3)] {
-            let line = format!("{name}_bucket{{stage=\"quorum\",le=\"{bound}\"}} {count}\n");
-            assert!(text.contains(&line), "{text}");
+        for (bound, count) in [("5e-05", 1), ("0.0001", 2), ("10.0", 2), ("+Inf", 3)] {
+            let line = format!("{name}_bucket{{a=\"b\",le=\"{bound}\"}} {count}\n");
+            assert!(text.contains(&line), "{line} in {text}");
         }
-        let ends = ["_sum", "_count"].map(|end| format!("{name}{end}{{stage=\"quorum\"}}"));
+        let ends = ["_sum", "_count"].map(|end| format!("{name}{end}{{a=\"b\"}}"));
         assert!(text.ends_with(&format!("{} 10.000102\n{} 3\n", ends[0], ends[1])), "{text}");
+    }
+
+    #[test]
+    fn an_exemplar_stands_beside_the_bucket_of_its_observation_in_open_metrics_alone() {
+        let mut durations = Observations::new(&REQUEST_DURATION);
+        for (us, mid) in [(20_000, "early"), (20_000, "A\"1"), (20_001, "B"), (11_000_000, "C")] {
+            durations.observe_duration(Micros(us));
+            durations.tell_exemplar(Micros(us), mid, 1_000.5);
+        }
+        let name = "laconic_client_request_duration_seconds_bucket";
+        let text = rendered(&durations, Format::OpenMetrics);
+        for (bound, rest) in [
+            ("0.02", r#"2 # {mid="A\"1"} 0.02 1000.500"#),
+            ("0.05", r#"3 # {mid="B"} 0.020001 1000.500"#),
+            ("0.1", "3"),
+            ("+Inf", r#"4 # {mid="C"} 11 1000.500"#),
+        ] {
+            let line = format!("{name}{{a=\"b\",le=\"{bound}\"}} {rest}\n");
+            assert!(text.contains(&line), "{line} in {text}");
+        }
+        assert!(!rendered(&durations, Format::Text).contains('#'));
     }
 
     #[test]

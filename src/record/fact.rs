@@ -267,7 +267,7 @@ pub enum Work<'a> {
         /// The MID of its put; empty if it is none.
         mid: &'a str,
     },
-    /// A client is answered.
+    /// A client is answered, which has just been recorded.
     Answer {
         /// For a put's `ok`, where it stands in the log; else 0.
         index: Index,
@@ -308,6 +308,18 @@ impl<S: Sink> Sink for Option<S> {
     fn record(&mut self, record: &Record) {
         if let Some(sink) = self {
             sink.record(record);
+        }
+    }
+
+    fn begin(&mut self, work: Work<'_>) {
+        if let Some(sink) = self {
+            sink.begin(work);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(sink) = self {
+            sink.end();
         }
     }
 }

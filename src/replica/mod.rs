@@ -361,9 +361,9 @@ impl Replica {
     ) {
         let kind = AnswerKind::of(&outcome);
         let (index, term) = place.unwrap_or_default();
-        context.sink.begin(Work::Answer { index, term, mid: &mid, outcome: kind });
         let request = request_id(&mid);
         context.record(Fact::Answered { client, request, outcome: kind, index, term });
+        context.sink.begin(Work::Answer { index, term, mid: &mid, outcome: kind });
         let mut datagram = self.datagram(client, Payload::Answer { mid, outcome });
         if kind == AnswerKind::Redirect {
             // A client must not be sent where nobody is, nor back to here.

@@ -140,6 +140,7 @@ impl Sink for Instruments {
 
     fn begin(&mut self, work: Work<'_>) {
         self.spans.begin(work);
+        self.telemetry.begin(work);
     }
 
     fn end(&mut self) {

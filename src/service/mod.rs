@@ -5,7 +5,8 @@
 //! - [`Environment`]: what the launcher's environment asks for (design §8);
 //! - `serve`: the loop, which takes all that is ready, lets the replica decide, and sends;
 //! - `instruments`: where records go: a file, the black box, the log, metrics;
-//! - `telemetry`, `endpoint`: metrics, and the thread that serves them over HTTP;
+//! - `telemetry`, `endpoint`: metrics, and the thread that serves them over HTTP, in the form that
+//!   was asked for (`negotiation`);
 //! - `spans`: where the time goes, on request; `scan`: which datagrams are worth timing.
 //!
 //! The seed of the replica's election timeouts comes from the operating system's randomness: no
@@ -18,6 +19,7 @@ mod complaint;
 mod endpoint;
 mod environment;
 mod instruments;
+mod negotiation;
 mod scan;
 mod serve;
 mod spans;

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::complaint::complain;
 use super::endpoint::{Endpoint, PublishSignal, open};
-use crate::metrics::{MetricsSink, status_json};
+use crate::metrics::exposition::Format;
+use crate::metrics::{MetricsSink, ProcessGauges, status_json};
 use crate::raft::Micros;
-use crate::record::{Record, Sink};
+use crate::record::{Record, Sink, Work};
 use crate::replica::Replica;
 use crate::tuning_file::Profile;
 use crate::wire::Membership;
@@ -20,6 +21,7 @@ const SAMPLED: u64 = 64;
 /// The metrics of a replica.
 pub(super) struct Telemetry {
     sink: MetricsSink,
+    process: ProcessGauges,
     publish_signal: Arc<PublishSignal>,
     /// Where the last figures go.
     file: Option<PathBuf>,
@@ -39,13 +41,16 @@ impl Telemetry {
             return None;
         }
         let id = members.address(members.me());
-        let sink = MetricsSink::new(members, &profile.tuning, &profile.budget);
+        let mut sink = MetricsSink::new(members, &profile.tuning, &profile.budget);
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
         sink.publish_start(since_epoch.unwrap_or_default().as_secs_f64());
         let publish_signal = PublishSignal::new();
         if let Some(address) = address {
-            let endpoint =
-                Endpoint { metrics: sink.handle(), publish_signal: publish_signal.clone() };
+            let endpoint = Endpoint {
+                metrics: sink.handle(),
+                process: sink.process_gauges(),
+                publish_signal: publish_signal.clone(),
+            };
             match open(address).and_then(|(listener, bound)| Ok((endpoint.start(listener)?, bound)))
             {
                 Ok(((), bound)) => {
@@ -56,7 +61,8 @@ impl Telemetry {
             }
         }
         let file = out.map(|out| out.join(format!("{id}.prom")));
-        Some(Telemetry { sink, publish_signal, file, cost: Cost::default() })
+        let process = sink.process_gauges();
+        Some(Telemetry { sink, process, publish_signal, file, cost: Cost::default() })
     }
 
     /// Waits until somebody asks for fresh figures.
@@ -74,7 +80,8 @@ impl Telemetry {
     /// Writes the last figures into the run's folder, as of the last publication.
     pub fn write(&self) {
         if let Some(path) = &self.file {
-            write(path, &self.sink.handle().render());
+            self.process.publish();
+            write(path, &self.sink.handle().render(Format::Text));
         }
     }
 
@@ -93,6 +100,10 @@ impl Telemetry {
 impl Sink for Telemetry {
     fn record(&mut self, record: &Record) {
         self.sink.record(record);
+    }
+
+    fn begin(&mut self, work: Work<'_>) {
+        self.sink.begin(work);
     }
 }
 

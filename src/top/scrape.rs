@@ -104,6 +104,9 @@ fn get(target: &Target, what: &str) -> Result<String, String> {
     body.read_to_string().map_err(|error| error.to_string())
 }
 
+/// The label by which a discovery file of a simulator's run says which replica a target is.
+const META_REPLICA: &str = "__meta_laconic_replica";
+
 /// A group of Prometheus' file service discovery.
 #[derive(Deserialize)]
 struct Group {
@@ -123,7 +126,7 @@ pub fn targets_of(path: &Path) -> Result<Vec<Target>, String> {
         .map_err(|error| format!("{shown}: no service discovery file: {error}"))?;
     let targets = groups.iter().flat_map(|group| {
         group.targets.iter().map(|address| Target {
-            name: group.labels.get("replica").unwrap_or(address).clone(),
+            name: group.labels.get(META_REPLICA).unwrap_or(address).clone(),
             address: address.clone(),
         })
     });

@@ -9,78 +9,119 @@ use std::time::Duration;
 use laconic::metrics::family::{FAMILIES, FamilyKind, markdown_table};
 use laconic::raft::Micros;
 use laconic::sim::real::{RealOptions, run};
-use laconic::sim::scenario::{Event, EventKind};
+use laconic::sim::scenario::{Event, EventKind, Scenario};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::prometheus::Prometheus;
 use super::real::options;
+use super::rules::{ALERTS, FAST_ALERTS, RECORDED, rules};
 use super::short_scenario;
 
 /// Panels that the dashboards use.
 const PANELS: [&str; 6] = ["row", "stat", "timeseries", "state-timeline", "bargauge", "table"];
 /// Units that they use.
-const UNITS: [&str; 5] = ["short", "s", "ops", "percentunit", "Bps"];
+const UNITS: [&str; 7] = ["short", "s", "ops", "percentunit", "Bps", "bytes", "dateTimeAsIso"];
+/// What keeps the clusters of every job apart.
+const OF_CLUSTER: &str = r#"job="$job",cluster="$cluster""#;
 
 pub(super) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards")
 }
 
-pub(super) fn boards() -> Vec<(String, Value)> {
+/// A dashboard, by its file's name.
+pub(super) struct Board {
+    name: String,
+    json: Value,
+}
+
+/// A query, with its panel's title.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub title: String,
+    pub expression: String,
+    legend: String,
+}
+
+impl Asked {
+    /// Whether it is a number of events in an interval.
+    pub fn counts_events(&self) -> bool {
+        self.expression.contains("max_over_time")
+    }
+}
+
+pub(super) fn boards() -> Vec<Board> {
     let files = fs::read_dir(folder().join("grafana")).unwrap();
-    let mut boards: Vec<(String, Value)> = files
+    let mut boards: Vec<Board> = files
         .map(|file| {
             let path = file.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            (name, serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap())
+            Board { name, json: serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap() }
         })
         .collect();
-    boards.sort_by(|one, other| one.0.cmp(&other.0));
+    boards.sort_by(|one, other| one.name.cmp(&other.name));
+    assert_eq!(boards.len(), 3);
     boards
 }
 
-fn panels(board: &Value) -> &Vec<Value> {
-    board["panels"].as_array().unwrap()
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
-/// Queries of a board with their panels' titles and legends.
-pub(super) fn queries(board: &Value) -> Vec<(String, String, String)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let of_panel = |panel: &Value| {
-        let targets = panel["targets"].as_array().cloned().unwrap_or_default();
-        let title = text(&panel["title"]);
-        targets
-            .into_iter()
-            .map(move |target| {
-                let [query, legend] = ["expr", "legendFormat"].map(|key| text(&target[key]));
-                (title.clone(), query, legend)
-            })
-            .collect::<Vec<_>>()
-    };
-    panels(board).iter().flat_map(of_panel).collect()
-}
-
-/// Rules of the rule file: name and expression. Expressions are the lines from `expr:` to the next
-/// key.
-fn rules() -> Vec<(String, String)> {
-    let text = fs::read_to_string(folder().join("laconic.rules.yml")).unwrap();
-    let mut rules: Vec<(String, String)> = Vec::new();
-    let mut in_expression = false;
-    for line in text.lines().map(str::trim) {
-        let name = line.strip_prefix("- record: ").or(line.strip_prefix("- alert: "));
-        if let Some(name) = name {
-            rules.push((name.to_owned(), String::new()));
-        }
-        let begins = line.strip_prefix("expr: ");
-        in_expression = begins.is_some() || (in_expression && !line.contains(": "));
-        let part = begins.map_or(line, |begins| begins.trim_start_matches(">-"));
-        if let Some((_, expression)) = rules.last_mut().filter(|_| in_expression) {
-            *expression += " ";
-            *expression += part;
-        }
+impl Board {
+    pub fn uid(&self) -> String {
+        text(&self.json["uid"])
     }
-    rules.retain(|(_, expression)| !expression.is_empty());
-    rules
+
+    pub fn panels(&self) -> &Vec<Value> {
+        self.json["panels"].as_array().unwrap()
+    }
+
+    /// Those that show something.
+    fn shown(&self) -> impl Iterator<Item = (String, &Value)> {
+        let panels = self.panels().iter().filter(|panel| panel["type"] != "row");
+        panels.map(|panel| (format!("{}: {}", self.name, text(&panel["title"])), panel))
+    }
+
+    /// The queries of all panels.
+    pub fn queries(&self) -> Vec<Asked> {
+        let of_panel = |panel: &Value| {
+            let title = text(&panel["title"]);
+            let targets = panel["targets"].as_array().cloned().unwrap_or_default();
+            targets.into_iter().map(move |target| Asked {
+                title: title.clone(),
+                expression: text(&target["expr"]),
+                legend: text(&target["legendFormat"]),
+            })
+        };
+        self.panels().iter().flat_map(of_panel).collect()
+    }
+
+    /// The queries of what is marked over all panels.
+    pub fn annotations(&self) -> Vec<Asked> {
+        let list = self.json["annotations"]["list"].as_array().unwrap();
+        let asked = list.iter().map(|annotation| Asked {
+            title: text(&annotation["name"]),
+            expression: text(&annotation["expr"]),
+            legend: String::new(),
+        });
+        asked.collect()
+    }
+
+    fn variables(&self) -> &Vec<Value> {
+        self.json["templating"]["list"].as_array().unwrap()
+    }
+
+    /// `query` as Grafana would ask it.
+    pub fn substituted(query: &str, cluster: &str, replica: &str) -> String {
+        query
+            .replace("$__rate_interval", "3s")
+            .replace("$__range", "8s")
+            .replace("$__interval", "1s")
+            .replace("$job", "laconic")
+            .replace("$cluster", cluster)
+            .replace("$replica", replica)
+    }
 }
 
 /// Names of series that an expression speaks of.
@@ -108,13 +149,13 @@ fn every_query_speaks_of_what_there_is_and_every_family_is_on_a_panel() {
             known.insert(format!("{}{suffix}", family.name), family.name);
         }
     }
-    let recorded: BTreeSet<String> = rules().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(recorded.len(), 13, "{recorded:?}");
+    let recorded: BTreeSet<String> = rules(RECORDED).into_iter().map(|rule| rule.name).collect();
+    assert_eq!(recorded.len(), 12, "{recorded:?}");
     let mut shown = BTreeSet::new();
     let boards = boards();
-    let of_boards = boards.iter().flat_map(|(_, board)| queries(board)).map(|query| query.1);
-    let of_rules = rules().into_iter().map(|(_, expression)| expression);
-    for expression in of_boards.chain(of_rules) {
+    let asked = boards.iter().flat_map(|board| [board.queries(), board.annotations()].concat());
+    let of_rules = [RECORDED, ALERTS].into_iter().flat_map(rules).map(|rule| rule.expression);
+    for expression in asked.map(|asked| asked.expression).chain(of_rules) {
         for name in names(&expression) {
             let family = known.get(&name);
             assert!(family.is_some() || recorded.contains(&name), "{name} in {expression}");
@@ -134,12 +175,13 @@ fn the_page_on_metrics_lists_the_registry() {
 #[test]
 fn dashboards_are_well_formed() {
     let mut ids = BTreeSet::new();
-    for (name, board) in boards() {
-        assert!(ids.insert(board["uid"].as_str().unwrap().to_owned()), "{name}: uid");
-        assert!(board["schemaVersion"].as_u64().unwrap() >= 39, "{name}");
+    for board in boards() {
+        let name = &board.name;
+        assert!(ids.insert(board.uid()), "{name}: uid");
+        assert!(board.json["schemaVersion"].as_u64().unwrap() >= 39, "{name}");
         let mut panel_ids = BTreeSet::new();
         let mut taken: BTreeMap<(u64, u64), String> = BTreeMap::new();
-        for panel in panels(&board) {
+        for panel in board.panels() {
             let title = panel["title"].as_str().unwrap();
             assert!(panel_ids.insert(panel["id"].as_u64().unwrap()), "{name}: id of {title}");
             let kind = panel["type"].as_str().unwrap();
@@ -151,83 +193,193 @@ fn dashboards_are_well_formed() {
                 let other = taken.insert(cell, title.to_owned());
                 assert_eq!(other, None, "{name}: {title} lies over it");
             }
-            if kind != "row" {
-                assert_eq!(panel["datasource"]["uid"], "${DS}", "{name}: {title}");
-                let unit = panel["fieldConfig"]["defaults"]["unit"].as_str().unwrap();
-                assert!(UNITS.contains(&unit), "{name}: {title} in {unit}");
-                assert!(!panel["targets"].as_array().unwrap().is_empty(), "{name}: {title}");
-            }
         }
-    }
-    assert_eq!(ids.len(), 3);
-}
-
-/// As Grafana would ask it.
-pub(super) fn substituted(query: &str, replica: &str) -> String {
-    query
-        .replace("$__rate_interval", "3s")
-        .replace("$__range", "8s")
-        .replace("$__interval", "1s")
-        .replace("$replica", replica)
-}
-
-/// An alert's expression without its comparison.
-fn compared(expression: &str) -> &str {
-    let end = [" > ", " < "].iter().filter_map(|sign| expression.rfind(sign)).max();
-    let tail = end.map_or("", |end| &expression[end + 3..]);
-    match tail.trim().parse::<f64>() {
-        Ok(_) => &expression[..end.unwrap_or(expression.len())],
-        Err(_) => expression,
     }
 }
 
 #[test]
+fn every_panel_says_what_it_shows_in_which_unit_and_how_much_it_was() {
+    for board in boards() {
+        for (title, panel) in board.shown() {
+            assert_eq!(panel["datasource"]["uid"], "${DS}", "{title}");
+            assert!(!panel["targets"].as_array().unwrap().is_empty(), "{title}");
+            let description = panel["description"].as_str().unwrap();
+            assert!(description.len() > 20 && description.ends_with('.'), "{title}: {description}");
+            let defaults = &panel["fieldConfig"]["defaults"];
+            let unit = defaults["unit"].as_str().unwrap();
+            assert!(UNITS.contains(&unit), "{title} in {unit}");
+            let kind = panel["type"].as_str().unwrap();
+            if ["stat", "timeseries", "bargauge"].contains(&kind) {
+                let steps = defaults["thresholds"]["steps"].as_array();
+                assert!(steps.is_some_and(|steps| !steps.is_empty()), "{title}: no thresholds");
+            }
+            if kind == "timeseries" {
+                let calculated = serde_json::json!(["lastNotNull", "max"]);
+                assert_eq!(panel["options"]["legend"]["calcs"], calculated, "{title}");
+            }
+        }
+        for asked in board.queries().iter().filter(|asked| asked.counts_events()) {
+            let mut panels = board.shown().filter(|(title, _)| title.ends_with(&asked.title));
+            let whole = panels.any(|(_, panel)| panel["fieldConfig"]["defaults"]["decimals"] == 0);
+            assert!(whole, "{}: events are counted whole", asked.title);
+        }
+    }
+}
+
+#[test]
+fn every_query_is_of_the_one_cluster_that_is_chosen() {
+    for board in boards() {
+        for Asked { title, expression, .. } in [board.queries(), board.annotations()].concat() {
+            let mut rest = expression.as_str();
+            for name in names(&expression) {
+                assert!(expression.contains(&format!("{name}{{{OF_CLUSTER}")), "{title}: {name}");
+            }
+            let mut series = 0;
+            while let Some(place) = rest.find(OF_CLUSTER) {
+                (series, rest) = (series + 1, &rest[place + OF_CLUSTER.len()..]);
+            }
+            assert_eq!(series, expression.matches('{').count(), "{title}: {expression}");
+        }
+        let name = |variable: &Value| text(&variable["name"]);
+        let names: Vec<String> = board.variables().iter().map(name).collect();
+        assert_eq!(names, ["DS", "job", "cluster", "replica"], "{}", board.name);
+        // Of several at once panels would show sums.
+        for variable in &board.variables()[1..3] {
+            assert_eq!(
+                (&variable["multi"], &variable["includeAll"]),
+                (&false.into(), &false.into())
+            );
+        }
+        let titles: Vec<String> =
+            board.annotations().into_iter().map(|asked| asked.title).collect();
+        assert_eq!(titles, ["Elections", "Kills"], "{}", board.name);
+        assert_eq!(board.json["links"][0]["includeVars"], true, "{}", board.name);
+    }
+}
+
+/// An alert's expression without its comparison.
+fn compared(expression: &str) -> &str {
+    let ends = [" <= ", " > ", " < "];
+    let sign = ends.into_iter().filter_map(|sign| Some((expression.rfind(sign)?, sign.len())));
+    match sign.max() {
+        Some((place, length)) => {
+            let limit = &expression[place + length..];
+            let is_limit = limit.parse::<f64>().is_ok() || limit.starts_with("floor(");
+            if is_limit { &expression[..place] } else { expression }
+        }
+        None => expression,
+    }
+}
+
+/// Five replicas of which one is killed, and five of which three are: nobody leads those that are
+/// left.
+fn scenarios() -> [Scenario; 2] {
+    let mut scenario = short_scenario();
+    (scenario.drops, scenario.mix) = (0.05, 0.5);
+    scenario.lifetime = Micros::from_seconds(16);
+    scenario.requests = 500;
+    let event = |kind, millis| Event { kind, at: Micros::from_millis(millis) };
+    let mut leaderless = Scenario { name: "leaderless".into(), ..scenario.clone() };
+    scenario.events = vec![event(EventKind::KillNonLeader, 2_000)];
+    leaderless.events = (0..2).map(|n| event(EventKind::KillNonLeader, 2_500 + n * 300)).collect();
+    leaderless.events.push(event(EventKind::KillLeader, 3_500));
+    [scenario, leaderless]
+}
+
+/// What each panel and rule shows of the one cluster, beside another in which nobody leads.
+#[test]
 #[ignore = "needs prometheus (Debian package)"]
-fn every_panel_and_every_rule_has_finite_data_in_a_real_run_with_faults() {
-    let folder = TempDir::new().unwrap();
-    let discovery = folder.path().join("discovery.json");
-    let rules_file = self::folder().join("laconic.rules.yml");
-    let prometheus = Prometheus::start(folder.path(), &discovery, &[&rules_file]);
-    let profile = folder.path().join("limited.toml");
+fn every_panel_and_every_rule_has_finite_data_in_a_real_run_with_faults_beside_another_cluster() {
+    let bench = TempDir::new().unwrap();
+    let files = ["short", "leaderless"].map(|name| bench.path().join(format!("{name}.json")));
+    let [one, other] = &files;
+    let prometheus = Prometheus::start(bench.path(), &[one, other], &[RECORDED, FAST_ALERTS]);
+    let profile = bench.path().join("limited.toml");
     let course = include_str!("../../profiles/course.toml");
     let budget = "[budget]\nmessages_per_commit = 9\nidle_messages_per_second = 90\n";
     fs::write(&profile, format!("{course}\n{budget}")).unwrap();
-    let options = RealOptions {
-        discovery: Some(discovery),
-        profile: Some(profile.display().to_string()),
-        ..options(folder.path())
-    };
-    let mut scenario = short_scenario();
-    (scenario.drops, scenario.mix) = (0.05, 0.5);
-    scenario.lifetime = Micros::from_seconds(12);
-    scenario.requests = 400;
-    let killed = Event { kind: EventKind::KillNonLeader, at: Micros::from_seconds(2) };
-    scenario.events = vec![killed];
-    let asked: Vec<(String, String, String)> = boards()
-        .iter()
-        .flat_map(|(_, board)| queries(board))
-        .chain(
-            rules()
-                .into_iter()
-                .map(|(name, expression)| (name, compared(&expression).to_owned(), String::new())),
-        )
-        .collect();
-    std::thread::scope(|scope| {
-        let runner = scope.spawn(|| run(&scenario, &options).unwrap());
-        // In the midst of the run all has happened that dashboards tell of.
-        std::thread::sleep(Duration::from_secs(11));
-        assert!(!runner.is_finished(), "the run is over too soon");
-        let leading = prometheus.query("laconic_role{role=\"leader\"} == 1");
-        let leader = leading[0].0["replica"].as_str().unwrap().to_owned();
-        for (title, query, legend) in &asked {
-            let series = prometheus.query(&substituted(query, &leader));
-            let finite = series.iter().filter(|(_, value)| value.is_finite()).count();
-            assert!(finite > 0, "{title}: {query} finds {series:?}");
-            for label in legend.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()) {
-                assert!(series[0].0[label].is_string(), "{title}: no label {label}: {series:?}");
-            }
+    let scenarios = scenarios();
+    let options = files.clone().map(|file| {
+        let name = file.file_stem().unwrap();
+        let folder = bench.path().join("of").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        RealOptions {
+            discovery: Some(file.clone()),
+            profile: Some(profile.display().to_string()),
+            ..options(&folder)
         }
-        println!("{} queries answered", asked.len());
-        runner.join().unwrap();
     });
+    std::thread::scope(|scope| {
+        let runners: Vec<_> = scenarios
+            .iter()
+            .zip(&options)
+            .map(|(scenario, options)| scope.spawn(|| run(scenario, options).unwrap()))
+            .collect();
+        // In the midst of the run all has happened that dashboards tell of.
+        std::thread::sleep(Duration::from_secs(14));
+        assert!(!runners.iter().any(|runner| runner.is_finished()), "a run is over too soon");
+        assert_answers(&prometheus);
+        assert_kept_apart(&prometheus);
+        runners.into_iter().for_each(|runner| drop(runner.join().unwrap()));
+    });
+}
+
+fn assert_answers(prometheus: &Prometheus) {
+    let leading = prometheus.query("laconic_role{role=\"leader\",cluster=\"short\"} == 1");
+    let leader = leading[0].0["replica"].as_str().unwrap().to_owned();
+    let panels: Vec<Asked> = boards().iter().flat_map(Board::queries).collect();
+    let rules = [RECORDED, FAST_ALERTS].into_iter().flat_map(rules).map(|rule| Asked {
+        title: rule.name,
+        expression: compared(&rule.expression).to_owned(),
+        legend: String::new(),
+    });
+    let asked: Vec<Asked> = panels.iter().cloned().chain(rules).collect();
+    for Asked { title, expression, legend } in &asked {
+        let query = Board::substituted(expression, "short", &leader);
+        let series = prometheus.query(&query);
+        let finite = series.iter().filter(|(_, value)| value.is_finite()).count();
+        assert!(finite > 0, "{title}: {query} finds {series:?}");
+        for label in legend.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()) {
+            assert!(series[0].0[label].is_string(), "{title}: no label {label}: {series:?}");
+        }
+    }
+    // Of the other one nothing is refused, and what is asked of all its replicas never speaks of
+    // the first.
+    for Asked { title, expression, .. } in &panels {
+        let query = Board::substituted(expression, "leaderless", ".*");
+        for (labels, _) in prometheus.query(&query) {
+            assert_ne!(labels["cluster"], "short", "{title}: {query}");
+        }
+    }
+    println!("{} queries answered, {} of two clusters", asked.len(), panels.len());
+}
+
+fn assert_kept_apart(prometheus: &Prometheus) {
+    let value = |query: &str| {
+        let found = prometheus.query(query);
+        assert_eq!(found.len(), 1, "{query}: {found:?}");
+        found[0].1
+    };
+    let cluster = boards().into_iter().find(|board| board.uid() == "laconic-cluster").unwrap();
+    let shows = |title: &str, place: usize, name: &str| {
+        let mut asked = cluster.queries();
+        asked.retain(|asked| asked.title == title);
+        value(&Board::substituted(&asked[place].expression, name, "0003"))
+    };
+    for (name, leaders, up) in [("short", 1.0, 4.0), ("leaderless", 0.0, 2.0)] {
+        // Whichever replica is selected.
+        assert_eq!(shows("Leaders", 0, name), leaders, "{name}");
+        assert_eq!(shows("Members", 0, name), 5.0, "{name}");
+        assert_eq!(shows("Members", 1, name), up, "{name}");
+        let of = format!("{{job=\"laconic\",cluster=\"{name}\"}}");
+        assert_eq!(value(&format!("laconic:leaders:count{of}")), leaders);
+        assert_eq!(value(&format!("laconic:members_up:count{of}")), up);
+    }
+    let firing = prometheus.query("ALERTS{alertname=\"LaconicNoLeader\",alertstate=\"firing\"}");
+    let clusters: Vec<&str> =
+        firing.iter().map(|(labels, _)| labels["cluster"].as_str().unwrap()).collect();
+    assert_eq!(clusters, ["leaderless"]);
+    let a_commit = prometheus.query("laconic:messages_per_commit:ratio_rate1m");
+    println!("messages per commit: {a_commit:?}");
+    assert!(a_commit.iter().all(|(labels, _)| labels["cluster"].is_string()), "{a_commit:?}");
 }

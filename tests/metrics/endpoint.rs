@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{ask, assert_as_registered, get};
+use super::{ask, assert_as_registered, get, get_with};
 
 /// Replica `0001` of three, which has said hello.
 struct Running {
@@ -91,6 +91,57 @@ fn it_serves_metrics_status_and_health_and_nothing_else() {
     assert!(out.path().join("0001.prom").exists());
 }
 
+/// The same samples in both formats, compressed for those who take it.
+#[test]
+fn it_serves_what_is_asked_for_by_format_and_encoding() {
+    let out = TempDir::new().unwrap();
+    let replica = Running::start("0", out.path());
+    let address = announced(out.path());
+    let accept = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n";
+    let (head, body) = get_with(&address, "/metrics", accept).unwrap();
+    let open_metrics = String::from_utf8(body).unwrap();
+    let kind = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert!(head.contains(kind), "{head}");
+    assert!(open_metrics.ends_with("\n# EOF\n"), "{open_metrics}");
+    assert!(open_metrics.contains("# TYPE laconic_elections counter\nlaconic_elections_total{"));
+    assert!(open_metrics.contains("# UNIT laconic_commit_latency_seconds seconds\n"));
+
+    let (head, text) = get_with(&address, "/metrics", "Accept: */*\r\n").unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    assert!(head.contains("vary: accept, accept-encoding"), "{head}");
+    assert!(!head.contains("content-encoding") && !text.contains("# EOF"), "{head}");
+    let names = |text: &str| samples(text).map(|(series, _)| series).collect::<Vec<_>>();
+    assert_eq!(names(&text), names(&open_metrics));
+
+    let headers = format!("{accept}Accept-Encoding: gzip\r\n");
+    let (head, zipped) = get_with(&address, "/metrics", &headers).unwrap();
+    assert!(head.contains("content-encoding: gzip"), "{head}");
+    assert!(zipped.len() * 5 < open_metrics.len(), "{} {}", zipped.len(), open_metrics.len());
+    let mut unzipped = String::new();
+    flate2::read::GzDecoder::new(&*zipped).read_to_string(&mut unzipped).unwrap();
+    assert_eq!(names(&unzipped), names(&open_metrics));
+    // What is short is not made longer.
+    let (head, body) = get_with(&address, "/healthz", "Accept-Encoding: gzip\r\n").unwrap();
+    assert!(body == b"ok\n" && !head.contains("content-encoding"), "{head}");
+    replica.stop();
+}
+
+/// What the system says of the process is that of the moment.
+#[cfg(target_os = "linux")]
+#[test]
+fn it_tells_of_its_process() {
+    let out = TempDir::new().unwrap();
+    let replica = Running::start("0", out.path());
+    let text = get(&announced(out.path()), "/metrics").unwrap();
+    let figure = |name: &str| samples(&text).find(|(series, _)| series.name == name).unwrap().1;
+    assert!(figure("process_resident_memory_bytes") > 1e6);
+    // Its two ends of the simulator and of this connection, stderr, and some of its runtime.
+    assert!((4.0..100.0).contains(&figure("process_open_fds")));
+    assert!((0.0..60.0).contains(&figure("process_cpu_seconds_total")));
+    replica.stop();
+}
+
 /// Whoever connects and says nothing, or not all, keeps nobody out: not by their number, and not by
 /// coming back as soon as they are dropped.
 #[test]
@@ -145,7 +196,7 @@ fn a_scrape_sees_the_replica_as_it_is_now() {
     let replica = Running::start("0", out.path());
     let figure = |name: &str| {
         let text = get(&announced(out.path()), "/metrics").unwrap();
-        let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+        let line = text.lines().find(|line| line.starts_with(&format!("{name}{{"))).unwrap();
         line.split_once(' ').unwrap().1.parse::<f64>().unwrap()
     };
     // The others never come, so nobody leads.
@@ -181,7 +232,10 @@ fn datagrams_that_cannot_be_used_are_counted_by_reason() {
         assert!(start.elapsed() < Duration::from_secs(20), "{counted:?}");
     };
     assert_eq!(counted.len(), 2, "{counted:?}");
-    assert!(counted.contains(&("reason=\"malformed\"".into(), 3.0)), "{counted:?}");
+    assert!(
+        counted.contains(&("replica=\"0001\",reason=\"malformed\"".into(), 3.0)),
+        "{counted:?}"
+    );
     replica.stop();
 }
 

@@ -8,14 +8,15 @@ use laconic::sim::real::{RealOptions, run};
 use laconic::sim::scenario::{Event, EventKind};
 use tempfile::TempDir;
 
-use super::dashboards::{boards, folder, queries, substituted};
+use super::dashboards::{Board, boards};
 use super::prometheus::Prometheus;
 use super::real::options;
 use super::short_scenario;
 
 /// A panel, and the fault in the run below that moves it.
-const MOVED: [(&str, &str); 13] = [
+const MOVED: [(&str, &str); 14] = [
     ("Elections", "the leader is cut off, later killed"),
+    ("Kills", "the leader is killed"),
     ("Leader changes", "the leader is cut off, later killed"),
     ("Leaderships lost", "the leader is cut off"),
     ("Without a leader", "the leader is cut off, later killed"),
@@ -35,8 +36,7 @@ const MOVED: [(&str, &str); 13] = [
 fn panels_that_tell_of_faults_move_in_a_run_with_these_faults() {
     let bench = TempDir::new().unwrap();
     let discovery = bench.path().join("discovery.json");
-    let rules = folder().join("laconic.rules.yml");
-    let prometheus = Prometheus::start(bench.path(), &discovery, &[&rules]);
+    let prometheus = Prometheus::start(bench.path(), &[&discovery], &["laconic.rules.yml"]);
     let options = RealOptions { discovery: Some(discovery), ..options(bench.path()) };
     let mut scenario = short_scenario();
     (scenario.drops, scenario.mix) = (0.05, 0.3);
@@ -53,17 +53,22 @@ fn panels_that_tell_of_faults_move_in_a_run_with_these_faults() {
     assert_eq!(run.conclusion.counts.killed, 1);
     // The last scrapes are evaluated.
     std::thread::sleep(Duration::from_secs(1));
-    let asked: Vec<(String, String, String)> =
-        boards().iter().flat_map(|(_, board)| queries(board)).collect();
-    let titles: BTreeSet<&str> = asked.iter().map(|(title, ..)| &**title).collect();
+    let asked: Vec<_> =
+        boards().iter().flat_map(|board| [board.queries(), board.annotations()].concat()).collect();
+    let titles: BTreeSet<&str> = asked.iter().map(|asked| &*asked.title).collect();
     for (panel, fault) in MOVED {
         assert!(titles.contains(panel), "no panel {panel}");
-        for (_, query, _) in asked.iter().filter(|(title, ..)| title == panel) {
+        for asked in asked.iter().filter(|asked| asked.title == panel) {
             // Of all replicas, where the panel is about one.
-            let query = query.replace("=\"$replica\"", "=~\"$replica\"");
-            let highest = prometheus.highest(&substituted(&query, ".+"), 60);
+            let query = asked.expression.replace("=\"$replica\"", "=~\"$replica\"");
+            let query = Board::substituted(&query, "short", ".+");
+            let highest = prometheus.highest(&query, 60);
             println!("{panel}: {highest:?}");
             assert!(highest.is_some_and(|value| value > 0.0), "{panel}: {query}: {fault}");
+            if asked.counts_events() {
+                let whole = highest.is_some_and(|value| value.fract() == 0.0);
+                assert!(whole, "{panel}: {highest:?} is no number of events");
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ mod faults;
 mod prometheus;
 mod promtool;
 mod real;
+mod rules;
 mod virtual_time;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use laconic::metrics::exposition::{Series, by_series};
-use laconic::metrics::family::{FAMILIES, Family, FamilyKind, Occurs};
+use laconic::metrics::family::{FAMILIES, Family, FamilyKind, Occurs, REPLICA_LABEL};
 use laconic::raft::{Member, To, Why};
 use laconic::record::{Fact, Record};
 use laconic::sim::scenario::Scenario;
@@ -84,12 +85,16 @@ fn assert_as_registered(text: &str, talked: bool) {
         seen.insert(family.name);
         let labels = series.labels.split(',').filter_map(|pair| pair.split_once('='));
         let labels: Vec<&str> = labels.map(|(name, _)| name).filter(|name| *name != "le").collect();
-        assert_eq!(labels, family.labels, "{series:?}");
+        let wanted = [&[REPLICA_LABEL], family.labels].concat();
+        assert_eq!(labels, wanted, "{series:?}");
     }
     for family in FAMILIES {
         let name = family.name;
-        let due =
-            family.occurs == Occurs::Always || family.occurs == Occurs::WithMessages && talked;
+        let due = match family.occurs {
+            Occurs::Always | Occurs::InProcess => true,
+            Occurs::WithMessages => talked,
+            Occurs::WithBudget => false,
+        };
         assert!(!due || seen.contains(name), "{name} is missing");
         if !seen.contains(name) {
             continue;
@@ -101,10 +106,11 @@ fn assert_as_registered(text: &str, talked: bool) {
         once(format!("# HELP {name} {}", family.help));
         once(format!("# TYPE {name} {}", family.kind.name()));
         let bounds = samples.keys().filter(|series| series.name == format!("{name}_bucket"));
-        let bounds: BTreeSet<&str> = bounds.filter_map(|series| series.label("le")).collect();
-        let mut wanted: BTreeSet<String> = family.buckets.iter().map(f64::to_string).collect();
-        wanted.extend((family.kind == FamilyKind::Histogram).then(|| "+Inf".to_owned()));
-        assert_eq!(bounds, wanted.iter().map(String::as_str).collect(), "{name}");
+        let parsed = |series: &Series| series.label("le").unwrap().parse::<f64>().unwrap();
+        let bounds: BTreeSet<String> = bounds.map(|series| parsed(series).to_string()).collect();
+        let above = (family.kind == FamilyKind::Histogram).then_some(f64::INFINITY);
+        let wanted = family.buckets.iter().copied().chain(above).map(|bound| bound.to_string());
+        assert_eq!(bounds, wanted.collect(), "{name}");
     }
     for (series, value) in &samples {
         assert!(value.is_finite(), "{series:?} {value}");
@@ -114,25 +120,37 @@ fn assert_as_registered(text: &str, talked: bool) {
 /// What an HTTP server answers to the bytes of a request; `None` if nobody is there or it ends
 /// before it has said anything.
 fn ask(address: &str, request: &[u8]) -> Option<String> {
+    ask_bytes(address, request).map(|answer| String::from_utf8(answer).unwrap())
+}
+
+fn ask_bytes(address: &str, request: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     // The server may refuse before it has read all.
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
-    (!answer.is_empty()).then(|| String::from_utf8(answer).unwrap())
+    (!answer.is_empty()).then_some(answer)
+}
+
+/// Head and body of what is at `path`, asked for with `headers`, each of them with its end of line.
+fn get_with(address: &str, path: &str, headers: &str) -> Option<(String, Vec<u8>)> {
+    // By HTTP/1.0 nobody answers in chunks.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: test\r\n{headers}\r\n");
+    let answer = ask_bytes(address, request.as_bytes())?;
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+    Some((head, answer[end + 4..].to_vec()))
 }
 
 /// The body of what is at `path`; `None` if it is not to be had whole.
 fn get(address: &str, path: &str) -> Option<String> {
-    // By HTTP/1.0 nobody answers in chunks.
-    let request = format!("GET {path} HTTP/1.0\r\nHost: test\r\n\r\n");
-    let answer = ask(address, request.as_bytes())?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let (head, body) = get_with(address, path, "")?;
+    let body = String::from_utf8(body).unwrap();
     let fields = head.lines().filter_map(|line| line.split_once(": "));
     let length = fields.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let whole = length.into_iter().all(|(_, length)| length.parse() == Ok(body.len()));
-    (head.split(' ').nth(1) == Some("200") && whole).then(|| body.to_owned())
+    (head.split(' ').nth(1) == Some("200") && whole).then_some(body)
 }
 
 /// Five replicas and 60 requests in eight seconds, of which the first two are quiet.

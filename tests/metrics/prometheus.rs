@@ -1,18 +1,20 @@
 //! A real Prometheus beside a real run: it finds all replicas, and what it holds at the end is
 //! their ledgers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use laconic::raft::Member;
+use laconic::record::{Fact, RequestId, request_id};
 use laconic::sim::real::{RealOptions, run};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::dashboards::folder as dashboards;
 use super::real::options;
 use super::{Place, get, ledger, short_scenario};
 
@@ -31,25 +33,28 @@ impl Drop for Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes what `discovery` names, and evaluates the rules in `rules`.
-    pub fn start(folder: &Path, discovery: &Path, rules: &[&Path]) -> Prometheus {
+    /// Scrapes what the files `discoveries` name, and evaluates the rules of `rules`, below
+    /// `dashboards`.
+    pub fn start(folder: &Path, discoveries: &[&Path], rules: &[&str]) -> Prometheus {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
         drop(free);
         let configuration = folder.join("prometheus.yml");
+        let rules: Vec<PathBuf> = rules.iter().map(|name| dashboards().join(name)).collect();
         let text = format!(
             "global: {{scrape_interval: 250ms, scrape_timeout: 250ms, \
              evaluation_interval: 250ms}}\n\
              rule_files: {rules:?}\n\
              scrape_configs:\n\
-             - job_name: laconic\n  file_sd_configs: [{{files: [{}], refresh_interval: 1s}}]\n",
-            discovery.display()
+             - job_name: laconic\n  file_sd_configs: \
+             [{{files: {discoveries:?}, refresh_interval: 1s}}]\n"
         );
         fs::write(&configuration, text).unwrap();
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", configuration.display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
             .arg(format!("--web.listen-address={address}"))
+            .arg("--enable-feature=exemplar-storage")
             .stderr(Stdio::null())
             .spawn()
             .expect("prometheus, of Debian's package");
@@ -78,7 +83,21 @@ impl Prometheus {
         values.map(sample).filter(|value| value.is_finite()).max_by(f64::total_cmp)
     }
 
+    /// The exemplars that the series of `query` had in the last minute: their labels and values.
+    pub fn exemplars(&self, query: &str) -> Vec<(Value, f64)> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        let data = self.data("query_exemplars", query, &format!("&start={}&end={now}", now - 60.0));
+        let series = data.as_array().unwrap().iter();
+        let exemplars = series.flat_map(|series| series["exemplars"].as_array().unwrap().clone());
+        let value = |exemplar: &Value| exemplar["value"].as_str().unwrap().parse().unwrap();
+        exemplars.map(|exemplar| (exemplar["labels"].clone(), value(&exemplar))).collect()
+    }
+
     fn ask(&self, how: &str, query: &str, range: &str) -> Vec<Value> {
+        self.data(how, query, range)["result"].as_array().unwrap().clone()
+    }
+
+    fn data(&self, how: &str, query: &str, range: &str) -> Value {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
         let escaped = query.bytes().map(|byte| {
             if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
@@ -86,7 +105,7 @@ impl Prometheus {
         let path = format!("/api/v1/{how}?query={}{range}", escaped.collect::<String>());
         let answer = get(&self.address, &path).unwrap_or_else(|| panic!("refused: {query}"));
         let answer: Value = serde_json::from_str(&answer).unwrap();
-        answer["data"]["result"].as_array().unwrap().clone()
+        answer["data"].clone()
     }
 
     /// By replica, what the newest samples say of its messages.
@@ -111,12 +130,47 @@ fn sample(pair: &Value) -> f64 {
     pair[1].as_str().unwrap().parse().unwrap()
 }
 
+/// It asks for OpenMetrics by itself, and keeps what only that format has.
+#[test]
+#[ignore = "needs prometheus (Debian package)"]
+fn prometheus_keeps_the_mids_of_slow_requests() {
+    let folder = TempDir::new().unwrap();
+    let discovery = folder.path().join("discovery.json");
+    let prometheus = Prometheus::start(folder.path(), &[&discovery], &[]);
+    let mut scenario = short_scenario();
+    // What is lost is sent again after 10 ms at least.
+    scenario.drops = 0.2;
+    scenario.requests = 200;
+    let options = RealOptions {
+        discovery: Some(discovery),
+        hold: Duration::from_secs(2),
+        ..options(folder.path())
+    };
+    let run = run(&scenario, &options).unwrap();
+    let exemplars = prometheus.exemplars("laconic_client_request_duration_seconds_bucket");
+    println!("{} exemplars, as {:?}", exemplars.len(), exemplars.first());
+    assert!(!exemplars.is_empty());
+    let asked: BTreeSet<RequestId> = run
+        .records
+        .iter()
+        .filter_map(|record| match record.fact {
+            Fact::Asked { request, .. } => Some(request),
+            _ => None,
+        })
+        .collect();
+    for (labels, value) in exemplars {
+        let mid = labels["mid"].as_str().unwrap();
+        assert!(asked.contains(&request_id(mid)), "{mid} is no request");
+        assert!(value >= 0.01, "{mid} took {value}");
+    }
+}
+
 #[test]
 #[ignore = "needs prometheus (Debian package)"]
 fn prometheus_finds_all_replicas_and_ends_with_their_ledgers() {
     let folder = TempDir::new().unwrap();
     let discovery = folder.path().join("discovery.json");
-    let prometheus = Prometheus::start(folder.path(), &discovery, &[]);
+    let prometheus = Prometheus::start(folder.path(), &[&discovery], &[]);
     let options = RealOptions {
         discovery: Some(discovery),
         hold: Duration::from_secs(5),

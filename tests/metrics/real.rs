@@ -20,7 +20,7 @@ pub(super) fn options(folder: &Path) -> RealOptions {
     RealOptions { seed: 1, program: Some(program), out, ..RealOptions::default() }
 }
 
-/// By replica: where it serves.
+/// By replica: where it serves. All are of one cluster.
 fn targets(discovery: &Path) -> BTreeMap<String, String> {
     let Ok(text) = std::fs::read_to_string(discovery) else {
         return BTreeMap::new();
@@ -29,7 +29,10 @@ fn targets(discovery: &Path) -> BTreeMap<String, String> {
     let groups: Vec<Value> = serde_json::from_str(&text).unwrap();
     let target = |group: &Value| {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        (text(&group["labels"]["replica"]), text(&group["targets"][0]))
+        assert_eq!(group["labels"]["cluster"], "short");
+        // The replica itself says who it is: a label `replica` here would stand beside its own.
+        assert_eq!(group["labels"].as_object().unwrap().len(), 2, "{group}");
+        (text(&group["labels"]["__meta_laconic_replica"]), text(&group["targets"][0]))
     };
     groups.iter().map(target).collect()
 }
@@ -85,10 +88,12 @@ fn the_last_scrape_before_the_end_is_the_ledger_and_so_is_what_is_left_behind() 
     for (member, (replica, text)) in (0..5).map(Member).zip(&last) {
         assert_eq!(*replica, format!("{:04X}", member.0));
         assert_as_registered(text, true);
+        let named = by_series(text).keys().all(|series| series.label("replica") == Some(replica));
+        assert!(named, "{replica}: {text}");
         assert_is_ledger(&run, member, text);
         assert_is_ledger(&run, member, &last_figures(&folder.path().join("out"), member));
     }
-    let leads = |text: &&String| text.contains("laconic_role{role=\"leader\"} 1\n");
+    let leads = |text: &&String| text.contains(",role=\"leader\"} 1\n");
     assert!(last.values().filter(leads).count() <= 1);
     assert!(!folder.path().join("out/0000.address").exists());
 }

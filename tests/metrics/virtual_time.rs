@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use laconic::budget::Limits;
 use laconic::interface::Address;
-use laconic::metrics::exposition::{Series, by_series};
-use laconic::metrics::family::{FAMILIES, FamilyKind, LEADERLESS};
+use laconic::metrics::exposition::{Format, Series, by_series};
+use laconic::metrics::family::{FAMILIES, Family, FamilyKind, LEADERLESS, Occurs};
 use laconic::metrics::{EPOCH_SECONDS, MetricsSink, OpenMetrics};
 use laconic::raft::tuning::FanOut;
 use laconic::raft::{Member, Tuning};
@@ -35,7 +35,7 @@ fn options(seed: u64, tuning: Tuning) -> VirtualOptions {
 }
 
 fn observed(scenario: &Scenario, options: &VirtualOptions) -> (VirtualRun, String) {
-    let mut metrics = OpenMetrics::new(Limits::default());
+    let mut metrics = OpenMetrics::new(&scenario.name, Limits::default());
     let run = run_observed(scenario, options, &mut metrics).unwrap();
     (run, metrics.render())
 }
@@ -60,7 +60,7 @@ fn exposition(records: &[Record], rank: u16, replicas: u16, tuning: &Tuning) -> 
     sink.publish_start(EPOCH_SECONDS as f64);
     let own = records.iter().filter(|record| record.source == Member(rank as u8));
     own.for_each(|record| sink.record(record));
-    sink.handle().render()
+    sink.handle().render(Format::Text)
 }
 
 #[test]
@@ -88,8 +88,7 @@ fn both_writers_tell_the_same_families_and_totals_and_these_are_the_ledgers() {
             assert_eq!(exposed(&plain, None), ledger, "{name} {id}");
             assert_eq!(exposed(&timed, Some(&id)), ledger, "{name} {id}");
             let labelled = plain.iter().map(|(series, value)| {
-                let labels = format!("replica=\"{id}\",{}", series.labels);
-                let labels = labels.trim_end_matches(',').to_owned();
+                let labels = format!("job=\"laconic\",cluster=\"{name}\",{}", series.labels);
                 (Series { labels, ..series.clone() }, *value)
             });
             // Gauges are those of the moment of publication, which records do not tell.
@@ -167,7 +166,8 @@ fn the_text_is_open_metrics_family_by_family_in_the_order_of_time() {
         assert!(run.contains(&at), "{line}");
         series = (name, at);
     }
-    for family in FAMILIES.iter().filter(|family| !family.unit.is_empty()) {
+    let timed = |family: &&Family| !family.unit.is_empty() && family.occurs != Occurs::InProcess;
+    for family in FAMILIES.iter().filter(timed) {
         let name = family.name.trim_end_matches("_total");
         assert!(text.contains(&format!("# UNIT {name} {}\n", family.unit)), "{name}");
     }
@@ -208,11 +208,12 @@ fn a_stated_budget_is_exposed_in_base_units() {
         p99_latency_us: Some(2_000.0),
         ..Limits::default()
     };
-    let mut metrics = OpenMetrics::new(limits);
+    let mut metrics = OpenMetrics::new("a \"b\"", limits);
     run_observed(&scenario, &options(1, tuning("course")), &mut metrics).unwrap();
     let text = metrics.render();
     for (limit, allowed) in [("messages_per_commit", "3.5"), ("p99_latency_seconds", "0.002")] {
-        let series = format!("laconic_budget_allowed{{replica=\"0000\",limit=\"{limit}\"}}");
+        let labels = format!(r#"job="laconic",cluster="a \"b\"",replica="0000",limit="{limit}""#);
+        let series = format!("laconic_budget_allowed{{{labels}}}");
         assert!(text.contains(&format!("{series} {allowed} ")), "{series}");
     }
 }

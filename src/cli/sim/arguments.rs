@@ -82,7 +82,7 @@ pub struct SimArguments {
     #[arg(long, value_name = "FILE.json", conflicts_with = "repeat")]
     pub trace: Option<PathBuf>,
     /// Have each replica of a real run serve its metrics on a port of its own, and write a
-    /// Prometheus file-service-discovery file there that names them
+    /// Prometheus file-service-discovery file there that names them, with the scenario as `cluster`
     #[arg(
         long, value_name = "DISCOVERY.json", requires = "real",
         conflicts_with_all = ["replica", "repeat"]

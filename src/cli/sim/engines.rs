@@ -177,7 +177,7 @@ impl Engine {
         options: &VirtualOptions,
         path: &Path,
     ) -> Result<VirtualRun, Failure> {
-        let mut metrics = OpenMetrics::new(self.profile.budget);
+        let mut metrics = OpenMetrics::new(&job.scenario.name, self.profile.budget);
         let run = virtual_time::run_observed(&job.scenario, options, &mut metrics);
         write(path, &metrics.render())?;
         run.map_err(Failure::environment)

@@ -14,12 +14,22 @@ pub(super) fn address_file(folder: &Path, member: Member) -> PathBuf {
     folder.join(format!("{}.address", address_of(member)))
 }
 
-/// Writes the discovery file `path` for the replicas that have said below `folder` what they listen
-/// on; one that has no endpoint has no target. Whoever watches the file sees it whole.
+/// The label that tells who watches the file which replica a target is. Prometheus drops labels of
+/// this prefix once it has found its targets: a replica says of each series itself whose it is.
+const META_REPLICA: &str = "__meta_laconic_replica";
+
+/// Writes the discovery file `path` for the replicas of `cluster` that have said below `folder`
+/// what they listen on; one that has no endpoint has no target. Whoever watches the file sees it
+/// whole.
 ///
 /// # Errors
 /// If a file cannot be read or written.
-pub(super) fn write(path: &Path, folder: &Path, replicas: usize) -> Result<(), RealError> {
+pub(super) fn write(
+    path: &Path,
+    folder: &Path,
+    cluster: &str,
+    replicas: usize,
+) -> Result<(), RealError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source: io::Error| RealError::Discovery { path, source }
@@ -30,7 +40,7 @@ pub(super) fn write(path: &Path, folder: &Path, replicas: usize) -> Result<(), R
         match std::fs::read_to_string(&file) {
             Ok(address) => targets.push(json!({
                 "targets": [address.trim()],
-                "labels": {"replica": address_of(member).to_string()},
+                "labels": {"cluster": cluster, META_REPLICA: address_of(member).to_string()},
             })),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(failed(&file)(error)),

@@ -65,7 +65,7 @@ pub fn run(scenario: &Scenario, options: &RealOptions) -> Result<RealRun, RealEr
     let mut engine = Engine::launch(scenario, options, &launcher)?;
     engine.start(&recordings)?;
     if let Some(path) = &options.discovery {
-        discovery::write(path, recordings.folder(), scenario.replicas)?;
+        discovery::write(path, recordings.folder(), &scenario.name, scenario.replicas)?;
     }
     while !engine.is_over() && !crate::interrupt::seen() {
         engine.turn()?;

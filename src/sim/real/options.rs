@@ -32,7 +32,7 @@ pub struct RealOptions {
     /// Show a progress bar, if stderr is a terminal.
     pub progress: bool,
     /// Have each replica serve its metrics, and write a Prometheus file-service-discovery file
-    /// there that names them all.
+    /// there that names them all, with the scenario's name as the label `cluster`.
     pub discovery: Option<PathBuf>,
     /// At the end the replicas' sockets are closed, and they serve their last figures for so long,
     /// or until the user breaks it off, before they are ended.
