@@ -349,7 +349,7 @@ impl<S: Sink> Sink for Option<S> {
     }
 }
 
-/// Name of a cause for people: `replicate`, `relay`, `ack{of: replicate}`.
+/// Name of a cause in records: `replicate`, `relay`, `ack{of: replicate}`.
 pub fn why_name(why: Why) -> String {
     match why {
         Why::Own(cause) => cause.name().to_owned(),
@@ -359,6 +359,17 @@ pub fn why_name(why: Why) -> String {
         },
         Why::Ack(cause) => format!("ack{{of: {}}}", cause.name()),
         Why::Reject(cause) => format!("reject{{of: {}}}", cause.name()),
+    }
+}
+
+/// The same in words, as reports tell it: `yes to replicate`.
+pub fn why_words(why: Why) -> String {
+    let cause = why.cause().name().replace('_', " ");
+    match why {
+        Why::Own(_) => cause,
+        Why::Relay(_) => format!("relay of {cause}"),
+        Why::Ack(_) => format!("yes to {cause}"),
+        Why::Reject(_) => format!("no to {cause}"),
     }
 }
 

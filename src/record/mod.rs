@@ -16,7 +16,7 @@ mod text;
 pub use ends::{Ends, MessageEnd, MessageId};
 pub use fact::{
     AnswerKind, Fact, Fate, Record, RequestId, SIMULATOR, Sink, Work, deposed_name, request_id,
-    why_name,
+    why_name, why_words,
 };
 pub use file::{FileHeader, ReadRecords, RecordFile, RecordFileError, RecordReader, read_records};
 pub use folder::RunFiles;
