@@ -11,7 +11,7 @@ use super::report::{
 };
 use super::run_data::{OwnFloor, RunData};
 use super::words::time;
-use crate::raft::{Cause, Micros, Tuning};
+use crate::raft::{Cause, Micros, Tuning, Why};
 use crate::record::{Fate, why_name, why_words};
 
 /// Lingers that the curve shows, in microseconds.
@@ -170,10 +170,11 @@ pub fn table(run: &RunData) -> Vec<TableRow> {
         *row = (row.0 + tally.count, row.1 + tally.bytes);
     }
     let all: u64 = rows.values().map(|(count, _)| count).sum();
-    let row = |((kind, charged, why), (count, bytes)): ((_, Cause, _), (u64, u64))| TableRow {
+    let row = |((kind, charged, why), (count, bytes)): ((_, Cause, Why), (u64, u64))| TableRow {
         kind: crate::raft::Kind::name(kind),
         cause: why_name(why),
         words: why_words(why),
+        form: why.form().name(),
         charged_to: charged.name(),
         count,
         bytes,

@@ -185,6 +185,8 @@ pub struct TableRow {
     pub cause: String,
     /// The same in words: `yes to replicate`.
     pub words: String,
+    /// In what form they serve the cause: `own`, `relay`, `ack` or `reject`.
+    pub form: &'static str,
     /// The cause that they are charged to: an answer's is what it answers.
     pub charged_to: &'static str,
     /// How many.

@@ -294,11 +294,11 @@ function timeline(report) {
 function causes(report) {
   return section(
     "causes",
-    "Messages by kind and cause",
-    "An answer has the colour of what it answers: its cost is charged there.",
+    "Messages by cause",
+    "An answer is charged to what it answers: it has the same colour, but paler.",
     chart(report, "causes"),
     unfold(
-      "As a table",
+      "By kind, as a table",
       table(
         [
           { title: "kind", class: "text", of: (row) => words(row.kind) },

@@ -262,7 +262,11 @@ function drawWindow(report, seen, { from, to }, width) {
     ticks.map((tick) =>
       s(
         "text",
-        { x: left + x(tick), y: top + height + 24, class: "middle fill-quiet" },
+        {
+          x: left + x(tick),
+          y: top + height + 24,
+          class: `${x(tick) > room - 40 ? "end" : "middle"} fill-quiet`,
+        },
         `${(tick / 1000).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })} ms`,
       ),
     ),

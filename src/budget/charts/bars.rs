@@ -8,6 +8,7 @@ use super::super::words::{
 };
 use super::cause_key;
 use super::drawing::{Chart, Panel, bar, text, tip};
+use crate::raft::Form;
 
 /// A row.
 struct Row {
@@ -24,6 +25,8 @@ struct Part {
     class: String,
     /// The share of the whole width.
     share: f64,
+    /// 1: the full colour; less: paler.
+    density: f64,
     told: String,
 }
 
@@ -50,7 +53,10 @@ fn draw(name: &'static str, title: &str, rows: &[Row]) -> Option<Chart> {
         panel.add(rail.set("class", "fill-soft"));
         let mut from = 0.0;
         for part in &row.parts {
-            let mark = bar(from, from + part.share, y + 19.0, BAR);
+            let mut mark = bar(from, from + part.share, y + 19.0, BAR);
+            if part.density < 1.0 {
+                mark = mark.set("fill-opacity", part.density);
+            }
             panel.add(mark.set("class", part.class.as_str()).add(tip(part.told.as_str())));
             from += part.share;
         }
@@ -60,7 +66,7 @@ fn draw(name: &'static str, title: &str, rows: &[Row]) -> Option<Chart> {
 
 /// A part in the colour `colour` that stands for a number of the report.
 fn mark(colour: &str, share: f64, told: String) -> Part {
-    Part { class: format!("mark fill-{colour}"), share, told }
+    Part { class: format!("mark fill-{colour}"), share, density: 1.0, told }
 }
 
 /// One part for each cause that has messages.
@@ -94,7 +100,8 @@ fn figure(figure: &Figure) -> Option<Row> {
     let mut parts = Vec::new();
     if floor > 0.0 {
         let told = format!("floor: {}", number(floor, 2));
-        parts.push(Part { class: "fill-floor".to_owned(), share: floor / whole, told });
+        let share = floor / whole;
+        parts.push(Part { class: "fill-floor".to_owned(), share, density: 1.0, told });
     }
     parts.extend(excess().map(|share| {
         let told = format!("{}: {} above the floor", spaced(share.cause), number(share.value, 2));
@@ -167,25 +174,52 @@ pub fn limits(report: &BudgetReport) -> Option<Chart> {
     draw("limits", "Limits, and what was spent", &rows.collect::<Vec<_>>())
 }
 
-/// Messages by kind and cause; an answer has the colour of what it answers.
+/// How dense the colour of a cause is, by how its messages serve it: an answer is what it answers,
+/// but paler.
+const DENSITIES: [(Form, f64, &str); Form::COUNT] = [
+    (Form::Own, 1.0, "sent on one's own account"),
+    (Form::Relay, 0.75, "passed on"),
+    (Form::Ack, 0.5, "yes"),
+    (Form::Reject, 0.25, "no"),
+];
+
+/// Messages by the cause that they are charged to, in parts by kind.
 pub fn causes(report: &BudgetReport) -> Option<Chart> {
-    let most = report.table.iter().map(|row| row.count).max().unwrap_or_default().max(1) as f64;
-    let rows = report.table.iter().map(|row| {
-        let name = format!("{}: {}", spaced(row.kind), row.words);
-        let a_put = row.a_put.map(|a_put| format!("{} a put", number(a_put, 2)));
-        let more = [Some(bytes(row.bytes)), a_put].into_iter().flatten().collect::<Vec<_>>();
-        let told = format!("{name}\n{}", counted(row.count, "message", "messages"));
+    let of_cause = |cause: &str| {
+        let rows = report.table.iter().filter(|row| row.charged_to == cause);
+        rows.collect::<Vec<_>>()
+    };
+    let sum = |cause: &str| of_cause(cause).iter().map(|row| row.count).sum::<u64>();
+    let most = report.causes.iter().map(|cause| sum(cause)).max().unwrap_or_default().max(1) as f64;
+    let seen = report.causes.iter().filter(|cause| sum(cause) > 0);
+    let rows = seen.map(|cause| {
+        let count_of_all = sum(cause);
+        let share = of_cause(cause).iter().map(|row| row.share).sum();
+        let a_put =
+            of_cause(cause).iter().filter_map(|row| row.a_put).reduce(|one, other| one + other);
+        let a_put = a_put.map(|a_put| format!("{} a put", number(a_put, 2)));
+        let size = bytes(of_cause(cause).iter().map(|row| row.bytes).sum());
+        let parts = of_cause(cause).into_iter().map(|row| {
+            let messages = counted(row.count, "message", "messages");
+            let told =
+                format!("{}: {}\n{messages}, {}", spaced(row.kind), row.words, bytes(row.bytes));
+            let density = DENSITIES.iter().find(|(form, ..)| form.name() == row.form);
+            let density = density.map_or(1.0, |(_, density, _)| *density);
+            Part { density, ..mark(cause, row.count as f64 / most, told) }
+        });
         Row {
-            name,
-            value: format!("{} · {}", count(row.count), percent(row.share)),
-            more: more.join(" · "),
-            parts: vec![mark(row.charged_to, row.count as f64 / most, told)],
+            name: spaced(cause),
+            value: format!("{} · {}", count(count_of_all), percent(share)),
+            more: [Some(size), a_put].into_iter().flatten().collect::<Vec<_>>().join(" · "),
+            parts: parts.collect(),
             is_strong: false,
         }
     });
-    let key = cause_key(report);
-    draw("causes", "Messages by kind and cause", &rows.collect::<Vec<_>>())
-        .map(|chart| chart.colours(key))
+    let rows: Vec<Row> = rows.collect();
+    let chart = draw("causes", "Messages by cause, and in what form they serve it", &rows)?;
+    let used = |form: &Form| report.table.iter().any(|row| row.form == form.name());
+    let shades = DENSITIES.into_iter().filter(|(form, ..)| used(form));
+    Some(chart.shades(shades.map(|(_, density, words)| (density, words.to_owned()))))
 }
 
 /// What became of the messages.

@@ -24,6 +24,7 @@ pub struct Chart {
 struct KeyEntry {
     symbol: Symbol,
     class: String,
+    density: f64,
     text: String,
 }
 
@@ -85,11 +86,17 @@ impl Chart {
 
     /// With a key to signs: symbol, class and text.
     pub fn signs(mut self, entries: impl IntoIterator<Item = (Symbol, String, String)>) -> Chart {
-        self.key.extend(entries.into_iter().map(|(symbol, class, text)| KeyEntry {
-            symbol,
-            class,
-            text,
-        }));
+        let entry = |(symbol, class, text)| KeyEntry { symbol, class, density: 1.0, text };
+        self.key.extend(entries.into_iter().map(entry));
+        self
+    }
+
+    /// With a key to shades of whatever colour: density and text.
+    pub fn shades(mut self, entries: impl IntoIterator<Item = (f64, String)>) -> Chart {
+        let class = || "fill-ink".to_owned();
+        let entry =
+            |(density, text)| KeyEntry { symbol: Symbol::Square, class: class(), density, text };
+        self.key.extend(entries.into_iter().map(entry));
         self
     }
 
@@ -184,7 +191,8 @@ impl KeyEntry {
     fn drawn(&self, x: f64, baseline: f64) -> Group {
         let sign = self.symbol.drawn(&self.class);
         let place = format!("translate({} {})", coordinate(x + 8.0), coordinate(baseline - 4.0));
-        Group::new().set("transform", place).add(sign)
+        let drawn = Group::new().set("transform", place).add(sign);
+        if self.density < 1.0 { drawn.set("fill-opacity", self.density) } else { drawn }
     }
 }
 
