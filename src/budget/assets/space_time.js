@@ -340,6 +340,8 @@ function sampleKey(report) {
     samples,
     mark("M3 3l8 8m-8 0l8-8", "stroke-bad no-fill thick", "lost"),
     mark("M7 2l5 9h-10z", "fill-good", "answers a client"),
+    report.space_time.answers.some(([, , ok]) => !ok) &&
+      mark("M7 2l5 9h-10z", "fill-bad", "sends a client elsewhere"),
     mark("M0 3h14v8h-14z", "fill-accent faint", "leads"),
     report.causes
       .filter((cause) => charged.has(cause))
