@@ -6,9 +6,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use desk::{Desk, Done, wait_until};
+use laconic::recorder::read_box;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -112,27 +113,26 @@ fn every_reader_takes_the_files_that_run_json_names() {
     refused.assert_refused(2, &["run: a run in virtual time has no black boxes"]);
 }
 
-/// A real run under way, which has lasted for some seconds; it serves metrics, so that it is known
-/// when it began.
+/// A real run under way, kept in `run`, of which some has been recorded.
 fn under_way(desk: &Desk, words: &str) -> Child {
-    let words = format!("sim simple-2 --real --seed 1 --metrics targets.json {words}");
+    let words = format!("sim simple-2 --real --seed 1 --out run {words}");
     let mut command = desk.command(&words);
     let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_until("the run", || desk.path().join("targets.json").exists());
-    std::thread::sleep(Duration::from_secs(7));
+    let told = desk.path().join("run/boxes/0000.box");
+    wait_until("the run", || read_box(&told).is_ok_and(|found| found.records.len() > 100));
     run
 }
 
 #[test]
 fn ctrl_c_in_a_real_run_leaves_all_that_happened_until_then() {
     let desk = Desk::new();
-    let run = under_way(&desk, "--out run --report run.html --trace run.json");
+    let run = under_way(&desk, "--report run.html --trace run.json");
     kill_process(Pid::from_child(&run), Signal::INT).unwrap();
     let done = Done::of(run.wait_with_output().unwrap());
     assert_eq!((done.status, done.err.lines().count()), (130, 1), "{done:?}");
     assert!(done.err.starts_with("laconic: interrupted at "), "{done:?}");
     assert!(done.out.starts_with("simple-2, seed 1: interrupted at "), "{done:?}");
-    assert!(done.out.contains("Messages by kind and cause"), "{done:?}");
+    assert!(done.out.contains("Messages by kind and why"), "{done:?}");
     let told: Value =
         serde_json::from_str(&fs::read_to_string(desk.path().join("run/run.json")).unwrap())
             .unwrap();
@@ -151,7 +151,7 @@ fn ctrl_c_in_a_real_run_leaves_all_that_happened_until_then() {
 #[test]
 fn after_sigkill_of_the_simulator_its_replicas_end_and_the_folder_is_read() {
     let desk = Desk::new();
-    let mut run = under_way(&desk, "--out run");
+    let mut run = under_way(&desk, "");
     let replicas = children_of(run.id());
     assert_eq!(replicas.len(), 5);
     run.kill().unwrap();

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use laconic::archive::read_records;
 use laconic::interface::Address;
 use laconic::raft::Disposition;
-use laconic::record::{AnswerKind, Fact};
+use laconic::record::{AnswerKind, Fact, Record};
+use laconic::recorder::read_box;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -293,12 +294,24 @@ fn sigint_ends_it_the_same_way() {
     assert_eq!((status.code(), printed.as_str()), (Some(0), ""));
 }
 
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn it_outlives_the_simulators_socket() {
-    let mut replica = Running::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut replica = Running::start(&[("LACONIC_BLACK_BOX", folder.path())]);
     // Without a leader it campaigns, to a port that nobody has.
     replica.socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    std::thread::sleep(Duration::from_secs(3));
+    let sent = |record: &Record| matches!(record.fact, Fact::Sent { .. });
+    wait_until("it campaigns", || {
+        read_box(&folder.path().join("0001.box")).unwrap().records.iter().any(sent)
+    });
     assert!(replica.child.0.try_wait().unwrap().is_none(), "still alive");
     let (status, printed) = replica.stop(Signal::TERM);
     assert_eq!((status.code(), printed.as_str()), (Some(0), ""));

@@ -2,11 +2,11 @@
 //! every step the invariants are checked, and that nobody spins.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use laconic::interface::{Address, Operation, Outcome, Request};
 use laconic::raft::invariants::{Invariants, check_all};
-use laconic::raft::tuning::{FanOut, HeartbeatAnswers, Reads, ResendFrom};
+use laconic::raft::tuning::Reads;
 use laconic::raft::{Index, Member, MemberSet, Message, Micros, Raft, RoleName, Tuning};
 use laconic::record::{Fact, Record};
 use laconic::replica::{Arrival, Replica};
@@ -23,36 +23,16 @@ pub const ONE_WAY: Micros = Micros(250);
 /// How often a replica may ask to be woken at one instant.
 const MOST_WAKES_AN_INSTANT: u32 = 4;
 
-/// Times that suit the course's scenarios.
+/// The profile of that name: the default, made for the course's scenarios.
 pub fn course() -> Tuning {
-    Tuning {
-        heartbeat_interval_us: 400_000,
-        heartbeat_always: false,
-        heartbeat_answers: HeartbeatAnswers::Quorum,
-        election_timeout_min_us: 1_300_000,
-        election_timeout_max_us: 2_000_000,
-        startup_silence_us: 1_000_000,
-        pre_vote: true,
-        check_quorum: true,
-        promise_us: 800_000,
-        reads: Reads::Lease,
-        lease_margin_us: 50_000,
-        linger_us: 0,
-        batch_most_entries: 256,
-        batch_most_bytes: 60_000,
-        pipeline_window: 16,
-        resend_timeout_us: 10_000,
-        resend_from: ResendFrom::RoundTrip,
-        fan_out: FanOut::Thrifty,
-        chain_length: 0,
-        silence_is_loss_above_per_mille: 100,
-        shared_acknowledgements: false,
-        lag_most_entries: 64,
-        eager_commit: false,
-        hold_time_us: 500_000,
-        answer_window: 128,
-        answer_interval_us: 2_000,
-    }
+    static TUNING: LazyLock<Tuning> =
+        LazyLock::new(|| laconic::tuning_file::load("course").expect("a profile").tuning);
+    TUNING.clone()
+}
+
+/// As [`course`], but each append is answered by itself, in the step that takes it in.
+pub fn each_answered() -> Tuning {
+    Tuning { shared_acknowledgements: false, ..course() }
 }
 
 /// The same without check-quorum, and so without all that rests on promises (rule R24).

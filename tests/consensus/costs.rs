@@ -72,7 +72,11 @@ fn star_and_broadcast_cost_two_messages_a_follower() {
 #[test]
 fn puts_that_arrive_together_share_a_batch_unless_a_batch_is_one_entry() {
     for (most, batches) in [(256, 1), (1, 10)] {
-        let tuning = Tuning { batch_most_entries: most, ..tuned(FanOut::Star) };
+        let tuning = Tuning {
+            batch_most_entries: most,
+            shared_acknowledgements: false,
+            ..tuned(FanOut::Star)
+        };
         let (mut cluster, leader) = warm(5, tuning);
         let mark = cluster.records.len();
         let puts: Vec<_> =

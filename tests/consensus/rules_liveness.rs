@@ -8,7 +8,7 @@ use laconic::raft::tuning::{FanOut, Reads, ResendFrom};
 use laconic::raft::{Cause, Event, Member, Message, Micros, RoleName, Tuning, Why};
 use laconic::sim::random_stream::RandomStream;
 
-use crate::cluster::{Cluster, Fate, Flight, ONE_WAY, course, ms};
+use crate::cluster::{Cluster, Fate, Flight, ONE_WAY, course, each_answered, ms};
 use crate::solo::{Solo, accepted, append, appends, pre_vote_request, reply, vote, vote_request};
 
 /// The network repeats what a dead leader once said, for ten seconds.
@@ -37,7 +37,7 @@ fn r21_copies_of_old_heartbeats_calm_nobody() {
 
 /// A follower of 1 in term 1 that has heard round 5 of it, which asked for a promise of 800 ms.
 fn follower() -> Solo {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, each_answered());
     solo.wait(ms(10));
     let asks = Append { promise: ms(800), round: 5, ..append(1, 1, (0, 0), &[1]) };
     solo.hear(1, Message::Append(asks));

@@ -7,12 +7,12 @@ use laconic::raft::{
     Tuning,
 };
 
-use crate::cluster::{Cluster, course, ms, set};
+use crate::cluster::{Cluster, course, each_answered, ms, set};
 use crate::solo::{ME, Solo, accepted, append, appends, refused, reply, vote_reply};
 
 /// A follower whose log holds entries of these terms, sent by leader 1 of the last term.
 fn follower(terms: &[Term]) -> Solo {
-    let mut solo = Solo::new(5, course());
+    let mut solo = Solo::new(5, each_answered());
     let term = *terms.last().expect("a log");
     solo.hear(1, Message::Append(append(1, term, (0, 0), terms)));
     assert_eq!(terms_of(&solo), terms);
