@@ -133,8 +133,8 @@ impl Service<'_> {
         }
     }
 
-    /// Whether what was sent has been refused. The runtime wakes nobody for that alone, and it would
-    /// else show when something else is sent or comes in, as late as at the next campaign.
+    /// Whether what was sent has been refused. The runtime wakes nobody for that alone, and it
+    /// would else show when something else is sent or comes in, as late as at the next campaign.
     fn look_for_refusal(&mut self) {
         let error = self.socket.take_error().ok().flatten();
         self.cut_off |= error.is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused);
