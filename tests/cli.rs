@@ -80,6 +80,8 @@ fn every_help_has_examples_and_fits_a_terminal() {
         "calibrate",
         "compare",
         "list",
+        "completions",
+        "man",
         "replica",
     ];
     for command in commands {

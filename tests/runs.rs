@@ -6,8 +6,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::time::Instant;
 
 use desk::{Desk, Done, wait_until};
+use laconic::raft::Event;
+use laconic::record::{Fact, Record};
 use laconic::recorder::read_box;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -153,11 +156,17 @@ fn after_sigkill_of_the_simulator_its_replicas_end_and_the_folder_is_read() {
     let mut run = under_way(&desk, "");
     let replicas = children_of(run.id());
     assert_eq!(replicas.len(), 5);
+    let campaigns_before = campaigns(&desk);
     run.kill().unwrap();
     run.wait().unwrap();
+    let start = Instant::now();
     for replica in replicas {
         wait_until(&replica, || !is_running(&replica));
     }
+    // A second is promised; a machine that does more besides may take longer.
+    println!("the last of them ended after {:?}", start.elapsed());
+    // They look, and do not find out by a campaign that nobody answers.
+    assert_eq!(campaigns(&desk), campaigns_before);
     for (words, lacks) in [
         ("records run", "no whole records"),
         ("trace run", "history.jsonl"),
@@ -173,6 +182,15 @@ fn after_sigkill_of_the_simulator_its_replicas_end_and_the_folder_is_read() {
     assert_eq!(read.status, 2, "{read:?}");
     assert!(read.err.contains("run.json: the run was killed"), "{read:?}");
     assert!(read.out.contains("Messages by kind and cause"), "{read:?}");
+}
+
+/// Campaigns that the replicas of the run have begun, by their black boxes.
+fn campaigns(desk: &Desk) -> usize {
+    let boxes = fs::read_dir(desk.path().join("run/boxes")).unwrap();
+    let records = boxes.flat_map(|path| read_box(&path.unwrap().path()).unwrap().records);
+    let begins =
+        |record: &Record| matches!(record.fact, Fact::State(Event::BecamePreCandidate { .. }));
+    records.filter(begins).count()
 }
 
 /// The processes that `parent` has started and that run.

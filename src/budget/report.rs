@@ -2,11 +2,13 @@
 //! JSON all show. `laconic budget --format json` prints it as it stands here, so this page is the
 //! documentation of that schema. Times are microseconds on the run's clock, replicas are ranks.
 
+mod change;
 mod rerun;
 
 use serde::Serialize;
 use serde_json::Value;
 
+pub use change::Change;
 pub use rerun::{FailedCheck, Recommendation, Spread, Verification, VerifiedRow};
 
 /// Version of the schema; it rises when a field changes its meaning or goes away.
@@ -396,17 +398,6 @@ pub struct Number {
     pub unit: &'static str,
     /// The value with its unit, in words.
     pub text: String,
-}
-
-/// A knob to turn.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Change {
-    /// The knob's name in a profile.
-    pub knob: &'static str,
-    /// Its value in the run.
-    pub from: Value,
-    /// The value to try.
-    pub to: Value,
 }
 
 /// A limit and what was spent.

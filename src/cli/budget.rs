@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::failure::{ExitStatus, Failure};
-use super::output::{check_file, print, print_styled, write};
+use super::output::{check_file, open, print, print_styled, write};
 use crate::archive::{RunRecords, read_history};
 use crate::budget::report::Verification;
 use crate::budget::{
@@ -63,6 +63,9 @@ pub struct BudgetArguments {
     /// Write it there instead of to standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Show that file in the program that you have for it
+    #[arg(long, requires = "output")]
+    open: bool,
 }
 
 #[derive(Subcommand)]
@@ -90,6 +93,9 @@ struct DiffArguments {
     /// Write it there instead of to standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Show that file in the program that you have for it
+    #[arg(long, requires = "output")]
+    open: bool,
 }
 
 /// How a difference is told.
@@ -143,6 +149,7 @@ pub fn run(arguments: &BudgetArguments) -> Result<ExitStatus, Failure> {
     }
     let told = tell(arguments.format, chart, &reports)?;
     put_out(&told, arguments.format == Format::Text, arguments.output.as_deref())?;
+    arguments.output.iter().filter(|_| arguments.open).for_each(|path| open(path));
     Ok(status(&reports))
 }
 
@@ -189,6 +196,7 @@ fn run_diff(arguments: &DiffArguments) -> Result<ExitStatus, Failure> {
         }
     };
     put_out(&told, arguments.format == DiffFormat::Text, arguments.output.as_deref())?;
+    arguments.output.iter().filter(|_| arguments.open).for_each(|path| open(path));
     Ok(status(&reports))
 }
 

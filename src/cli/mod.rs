@@ -5,6 +5,7 @@ mod calibrate;
 mod compare;
 mod failure;
 mod list;
+mod manual;
 mod output;
 mod postmortem;
 mod records;
@@ -17,7 +18,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::service;
 
@@ -66,6 +67,10 @@ enum Command {
     List(list::ListArguments),
     /// Run five scenarios in both engines and say how far they agree
     Compare(compare::CompareArguments),
+    /// Print what completes laconic's commands and flags in a shell
+    Completions(manual::CompletionsArguments),
+    /// Write the manual, a page a command
+    Man(manual::ManArguments),
     /// Be a replica, as the course's simulator launches one
     Replica(ReplicaArguments),
 }
@@ -136,6 +141,8 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Completions(arguments) => manual::complete(Arguments::command(), &arguments),
+        Command::Man(arguments) => manual::write_pages(Arguments::command(), &arguments),
         Command::Replica(arguments) => {
             return service::run(&arguments.arguments);
         }

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use rustix::fs::{Access, access};
 
@@ -73,6 +74,18 @@ fn check_access(folder: &Path) -> io::Result<()> {
 pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text)
         .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))
+}
+
+/// Shows the file `path` in the program that the user has for it. That there is none costs a line
+/// on stderr: the file is there all the same.
+pub fn open(path: &Path) {
+    let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let mut command = Command::new(program);
+    // A browser outlives this program, and its words are none of ours.
+    command.arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if let Err(error) = command.spawn() {
+        eprintln!("laconic: --open: {program}: {error}; the page is {}", path.display());
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod arguments;
 mod campaign;
 mod engines;
+mod size;
 
 pub use arguments::SimArguments;
 pub(super) use arguments::parse_seed;
@@ -12,7 +13,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use super::failure::{ExitStatus, Failure};
-use super::output::{check_file, check_folder, print, print_styled, write};
+use super::output::{check_file, check_folder, open, print, print_styled, write};
 use super::trace::{Drawing, draw_run};
 use crate::budget;
 use crate::sim::folder::{self, Scratch};
@@ -45,6 +46,9 @@ pub fn run(arguments: &SimArguments) -> Result<ExitStatus, Failure> {
     jobs.iter()
         .filter_map(|job| job.out.as_deref())
         .try_for_each(|out| claim(out, arguments.force))?;
+    if let Some(warning) = size::warning(&jobs, arguments.real) {
+        eprintln!("laconic: {warning}");
+    }
     if let [job] = jobs.as_mut_slice() {
         return run_one(arguments, &engine, job);
     }
@@ -94,6 +98,9 @@ fn tell(arguments: &SimArguments, done: &Done) -> Result<ExitStatus, Failure> {
     if let (Some(path), Some(report)) = (&arguments.report, &done.budget) {
         let page = budget::html(std::slice::from_ref(report)).map_err(Failure::environment)?;
         write(path, &page)?;
+        if arguments.open {
+            open(path);
+        }
     }
     if arguments.json {
         print(&done.json_line())?;

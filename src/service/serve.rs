@@ -56,11 +56,14 @@ pub(super) async fn serve(
             biased;
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = look.tick() => match launcher.has_gone() {
-                Some(_) if service.cut_off => return Ok(()),
-                Some(Gone::Just) => service.outgoing.push(service.replica.hello()),
-                _ => {}
-            },
+            _ = look.tick() => {
+                service.look_for_refusal();
+                match launcher.has_gone() {
+                    Some(_) if service.cut_off => return Ok(()),
+                    Some(Gone::Just) => service.outgoing.push(service.replica.hello()),
+                    _ => {}
+                }
+            }
             _ = flush.tick() => service.instruments.spans.flush(),
             _ = service.instruments.wanted() => service.publish(),
             _ = service.ready() => service.take_in(),
@@ -128,6 +131,13 @@ impl Service<'_> {
             _ = self.socket.readable() => {}
             () = tokio::time::sleep(Duration::from_micros(wait.0)) => {}
         }
+    }
+
+    /// Whether what was sent has been refused. The runtime wakes nobody for that alone, and it
+    /// would else show when something else is sent or comes in, as late as at the next campaign.
+    fn look_for_refusal(&mut self) {
+        let error = self.socket.take_error().ok().flatten();
+        self.cut_off |= error.is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused);
     }
 
     /// Takes in what is ready, then wakes the replica if its time has come: what one drain of the

@@ -6,8 +6,8 @@ use super::super::report::{BudgetReport, Figure};
 use super::super::words::{
     bytes, capital, count, counted, limit as limit_in_words, limited, number, percent, spaced, time,
 };
-use super::cause_key;
 use super::drawing::{Chart, Panel, bar, text, tip};
+use super::palette::cause_key;
 use crate::raft::Form;
 
 /// A row.

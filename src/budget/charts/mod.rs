@@ -50,10 +50,3 @@ pub fn chart(report: &BudgetReport, name: &str) -> Option<Chart> {
 pub fn charts(report: &BudgetReport) -> Vec<Chart> {
     CHARTS.iter().filter_map(|(_, _, draw)| draw(report)).collect()
 }
-
-/// The key to the causes that the run's messages are charged to.
-fn cause_key(report: &BudgetReport) -> Vec<(String, String)> {
-    let seen = |cause: &&&str| report.table.iter().any(|row| row.charged_to == **cause);
-    let causes = report.causes.iter().filter(seen);
-    causes.map(|cause| ((*cause).to_owned(), super::words::spaced(cause))).collect()
-}

@@ -1,6 +1,8 @@
 //! Colours by name, each for a light and a dark page. The page gets them as variables that a theme
 //! switches, a picture that stands alone as plain rules.
 
+use super::super::report::BudgetReport;
+use super::super::words::spaced;
 /// Name, light, dark.
 const PALETTE: [(&str, &str, &str); 30] = [
     ("page", "#f6f7f9", "#101317"),
@@ -81,4 +83,11 @@ pub fn stage(name: &str) -> &'static str {
         ("applied", _) => "stage-applied",
         _ => "stage-answered",
     }
+}
+
+/// The key to the causes that the run's messages are charged to.
+pub fn cause_key(report: &BudgetReport) -> Vec<(String, String)> {
+    let seen = |cause: &&&str| report.table.iter().any(|row| row.charged_to == **cause);
+    let causes = report.causes.iter().filter(seen);
+    causes.map(|cause| ((*cause).to_owned(), spaced(cause))).collect()
 }

@@ -3,8 +3,8 @@
 
 use super::super::report::{BudgetReport, EventRow};
 use super::super::words::{count, counted, moment, replica, spaced};
-use super::cause_key;
 use super::drawing::{Chart, Panel, Symbol, bar, line, tip};
+use super::palette::cause_key;
 use super::scale::{Scale, Spread};
 
 const MARGIN: f64 = 46.0;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Change;
+use super::change::Change;
 
 /// What reruns in virtual time showed of the findings' expectations.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -78,6 +78,9 @@ pub struct SimArguments {
     /// Write the message budget of the run there, as one HTML page
     #[arg(long, value_name = "FILE.html", conflicts_with = "repeat")]
     pub report: Option<PathBuf>,
+    /// Show the page of --report in the browser
+    #[arg(long, requires = "report")]
+    pub open: bool,
     /// Draw the run there, as `laconic trace` does, for ui.perfetto.dev
     #[arg(long, value_name = "FILE.json", conflicts_with = "repeat")]
     pub trace: Option<PathBuf>,

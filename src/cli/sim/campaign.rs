@@ -1,5 +1,6 @@
 //! Many runs: a line each, or a line a scenario, and what they amount to.
 
+use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
 use super::arguments::Job;
@@ -30,6 +31,8 @@ pub struct Campaign {
     /// Outcomes of the scenario under way, where a scenario is one line.
     group: Vec<RunOutcome>,
     has_header: bool,
+    /// Shows on stderr how many runs are over, if that is a terminal.
+    bar: ProgressBar,
 }
 
 impl Campaign {
@@ -47,6 +50,7 @@ impl Campaign {
             by_chance: Vec::new(),
             group: Vec::new(),
             has_header: false,
+            bar: ProgressBar::hidden(),
         }
     }
 
@@ -55,7 +59,15 @@ impl Campaign {
     pub fn run(mut self, engine: &Engine, jobs: Vec<Job>) -> Result<ExitStatus, Failure> {
         interrupt::watch().map_err(Failure::environment)?;
         // The run under way is brought to its end, and no other begins.
-        let run = |job: &Job| (!interrupt::seen()).then(|| engine.run(job));
+        if engine.is_parallel() {
+            self.bar = progress_bar(jobs.len());
+        }
+        let bar = self.bar.clone();
+        let run = |job: &Job| {
+            let done = (!interrupt::seen()).then(|| engine.run(job));
+            bar.inc(1);
+            done
+        };
         for chunk in jobs.chunks(CHUNK) {
             if engine.is_parallel() {
                 let results: Vec<_> = chunk.par_iter().map(run).collect();
@@ -65,6 +77,7 @@ impl Campaign {
             }
         }
         self.end_group()?;
+        self.bar.finish_and_clear();
         self.conclude(jobs.len())
     }
 
@@ -75,7 +88,7 @@ impl Campaign {
             Err(failure) if failure.status == ExitStatus::Interrupted => return Ok(()),
             Ok(done) => done,
             Err(failure) => {
-                eprintln!("laconic: {}", failure.message);
+                self.bar.suspend(|| eprintln!("laconic: {}", failure.message));
                 self.done += 1;
                 let worse = |other: &Failure| rank(failure.status) < rank(other.status);
                 if self.failure.as_ref().is_none_or(worse) {
@@ -95,13 +108,13 @@ impl Campaign {
             self.by_chance.push(format!("{} seed {}", run.scenario, run.seed));
         }
         if let Some(line) = line {
-            return print(&line);
+            return self.print(&line);
         }
         if self.all && self.repeat == 1 {
-            return print(&named_line(&run.scenario, &outcome));
+            return self.print(&named_line(&run.scenario, &outcome));
         }
         if !self.all {
-            print(&seed_line(&outcome))?;
+            self.print(&seed_line(&outcome))?;
         }
         let same = |other: &RunOutcome| other.conclusion.scenario == run.scenario;
         if !self.group.last().is_none_or(same) {
@@ -122,7 +135,12 @@ impl Campaign {
         let mut text = header.to_owned() + &group_line(&group);
         let failed = group.iter().filter(|o| !o.passed && !o.failed_by_chance_alone);
         text.extend(failed.filter(|_| self.all).map(|outcome| format!("  {}", seed_line(outcome))));
-        print(&text)
+        self.print(&text)
+    }
+
+    /// Prints above the bar.
+    fn print(&self, text: &str) -> Result<(), Failure> {
+        self.bar.suspend(|| print(text))
     }
 
     /// Says what the runs amount to that were done of `wanted`.
@@ -156,6 +174,13 @@ impl Campaign {
             None => Ok(ExitStatus::Good),
         }
     }
+}
+
+/// For so many runs. Real ones have a bar each, and need none for all.
+fn progress_bar(runs: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} runs, {eta} left");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(runs as u64).with_style(style.progress_chars("=> "))
 }
 
 /// What the columns of [`group_line`] mean.
