@@ -181,7 +181,7 @@ fn after_sigkill_of_the_simulator_its_replicas_end_and_the_folder_is_read() {
     let read = desk.run("budget run");
     assert_eq!(read.status, 2, "{read:?}");
     assert!(read.err.contains("run.json: the run was killed"), "{read:?}");
-    assert!(read.out.contains("Messages by kind and cause"), "{read:?}");
+    assert!(read.out.contains("Messages by kind and why"), "{read:?}");
 }
 
 /// Campaigns that the replicas of the run have begun, by their black boxes.

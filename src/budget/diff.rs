@@ -79,7 +79,7 @@ fn row(name: &str, before: Option<f64>, after: Option<f64>) -> DifferenceRow {
 }
 
 fn charged(report: &BudgetReport, cause: &str) -> f64 {
-    let rows = report.table.iter().filter(|row| row.charged_to == cause);
+    let rows = report.table.iter().filter(|row| row.cause == cause);
     rows.map(|row| row.count).sum::<u64>() as f64
 }
 

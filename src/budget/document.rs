@@ -199,16 +199,16 @@ fn references(report: &BudgetReport) -> Block {
         rows.push(vec![
             reference.title.clone(),
             format!("{:.0}", reference.messages),
-            or_dash(reference.a_put),
+            or_dash(reference.per_put),
             or_dash(reference.ratio),
         ]);
         bars.push(reference.messages);
     }
-    let a_put = (run.puts > 0).then(|| all / run.puts as f64);
-    rows.push(vec!["this run".to_owned(), run.messages.to_string(), or_dash(a_put), two(1.0)]);
+    let per_put = (run.puts > 0).then(|| all / run.puts as f64);
+    rows.push(vec!["this run".to_owned(), run.messages.to_string(), or_dash(per_put), two(1.0)]);
     bars.push(all);
     Block::Table(Table {
-        head: vec!["the same puts", "messages", "a put", "run over it"],
+        head: vec!["the same puts", "messages", "per put", "run over it"],
         rows,
         left: 1,
         bars: Some(bars),
@@ -369,11 +369,11 @@ fn messages(report: &BudgetReport) -> Vec<Block> {
             row.count.to_string(),
             row.bytes.to_string(),
             format!("{:.1}", row.share * 100.0),
-            or_dash(row.a_put),
+            or_dash(row.per_put),
         ]
     });
-    let head = ["kind", "cause", "count", "bytes", "%", "a put"];
-    vec![heading("Messages by kind and cause"), table(&head, 2, rows.collect())]
+    let head = ["kind", "why", "count", "bytes", "%", "per put"];
+    vec![heading("Messages by kind and why"), table(&head, 2, rows.collect())]
 }
 
 fn phases_and_fates(report: &BudgetReport) -> Vec<Block> {

@@ -156,7 +156,7 @@ pub fn references(run: &RunData) -> Vec<Reference> {
         name,
         title,
         messages,
-        a_put: (run.puts > 0).then(|| messages / run.puts as f64),
+        per_put: (run.puts > 0).then(|| messages / run.puts as f64),
         ratio: (messages > 0.0).then(|| all / messages),
     };
     references.into_iter().map(reference).collect()
@@ -172,14 +172,14 @@ pub fn table(run: &RunData) -> Vec<TableRow> {
     let all: u64 = rows.values().map(|(count, _)| count).sum();
     let row = |((kind, charged, why), (count, bytes)): ((_, Cause, Why), (u64, u64))| TableRow {
         kind: crate::raft::Kind::name(kind),
-        cause: why.to_string(),
+        why: why.to_string(),
         words: why_words(why),
         form: why.form().name(),
-        charged_to: charged.name(),
+        cause: charged.name(),
         count,
         bytes,
         share: count as f64 / all.max(1) as f64,
-        a_put: (run.puts > 0).then(|| count as f64 / run.puts as f64),
+        per_put: (run.puts > 0).then(|| count as f64 / run.puts as f64),
     };
     rows.into_iter().map(row).collect()
 }

@@ -52,3 +52,4 @@ pub use markdown::markdown;
 pub use report::BudgetReport;
 pub use run_info::{FactsError, RunInfo, read_run};
 pub use text::text;
+pub use words::why_words;

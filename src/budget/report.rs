@@ -173,7 +173,7 @@ pub struct Reference {
     /// Messages in the whole run.
     pub messages: f64,
     /// For each committed put; none without puts.
-    pub a_put: Option<f64>,
+    pub per_put: Option<f64>,
     /// What the run spent, over this; none if this is 0.
     pub ratio: Option<f64>,
 }
@@ -183,14 +183,14 @@ pub struct Reference {
 pub struct TableRow {
     /// What they are.
     pub kind: &'static str,
-    /// What they were for, as in `replicate`, `relay`, `ack{of: replicate}`.
-    pub cause: String,
+    /// Why they were sent, as records have it: `replicate`, `relay`, `ack{of: replicate}`.
+    pub why: String,
     /// The same in words: `yes to replicate`.
     pub words: String,
     /// In what form they serve the cause: `own`, `relay`, `ack` or `reject`.
     pub form: &'static str,
     /// The cause that they are charged to: an answer's is what it answers.
-    pub charged_to: &'static str,
+    pub cause: &'static str,
     /// How many.
     pub count: u64,
     /// Their bytes.
@@ -198,7 +198,7 @@ pub struct TableRow {
     /// Their share of all messages, 0 to 1.
     pub share: f64,
     /// For each committed put; none without puts.
-    pub a_put: Option<f64>,
+    pub per_put: Option<f64>,
 }
 
 /// The balance: sent = counted + unread + lost.

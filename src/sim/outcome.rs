@@ -10,12 +10,13 @@ use super::history::{self, Fault, HistoryVerdict};
 use super::ideal_store;
 use super::scenario::Scenario;
 use super::virtual_time::VirtualRun;
+use crate::budget::why_words;
 use crate::raft::invariants::Broken;
 use crate::raft::{Cause, Kind, Micros, Why};
 use crate::record::Record;
 
 /// Version of the JSON form.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// How a run was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,8 +36,13 @@ pub struct Setup {
 pub struct Row {
     /// What the messages are.
     pub kind: String,
-    /// What they were for; empty where nobody knows.
+    /// Why they were sent, as records have it; empty where nobody knows.
+    pub why: String,
+    /// The cause that they are charged to: an answer's is what it answers. Empty where nobody knows.
     pub cause: String,
+    /// Why, in words.
+    #[serde(skip)]
+    pub words: String,
     /// How many, one for each receiver.
     pub count: u64,
 }
@@ -215,11 +221,15 @@ fn messages(
 ) -> Messages {
     let known = fold.table.rows().map(|(kind, why, count)| Row {
         kind: kind.name().to_owned(),
-        cause: why.to_string(),
+        why: why.to_string(),
+        cause: why.cause().name().to_owned(),
+        words: why_words(why),
         count,
     });
-    let foreign =
-        by_type.into_iter().map(|(kind, count)| Row { kind, cause: String::new(), count });
+    let foreign = by_type.into_iter().map(|(kind, count)| {
+        let (why, cause, words) = Default::default();
+        Row { kind, why, cause, words, count }
+    });
     let table: Vec<Row> = known.chain(foreign).collect();
     let batch = [
         (Kind::Append, Why::Own(Cause::Replicate)),

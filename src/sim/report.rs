@@ -112,7 +112,7 @@ fn write_table(f: &mut Formatter<'_>, messages: &Messages, foreign: bool) -> fmt
         let per_put = per(count, messages.committed_puts);
         lines.push([kind.into(), why.into(), count.to_string(), share(count, total), per_put]);
     };
-    messages.table.iter().for_each(|row| add(&row.kind, &row.cause, row.count));
+    messages.table.iter().for_each(|row| add(&row.kind, &row.words, row.count));
     add("total", "", total);
     write_lines(f, &lines, 2)?;
     let Messages { counted: read, unread, lost, .. } = messages;

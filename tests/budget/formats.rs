@@ -48,12 +48,12 @@ fn wanted(json: &serde_json::Value) -> Vec<Vec<String>> {
     }
     for row in list("references") {
         let messages = format!("{:.0}", row["messages"].as_f64().unwrap());
-        wanted.push(vec![text(&row["title"]), messages, two(&row["a_put"]), two(&row["ratio"])]);
+        wanted.push(vec![text(&row["title"]), messages, two(&row["per_put"]), two(&row["ratio"])]);
     }
     for row in list("table") {
         let share = format!("{:.1}", row["share"].as_f64().unwrap() * 100.0);
         let words = ["kind", "words", "count", "bytes"].map(|key| text(&row[key]));
-        wanted.push([words.to_vec(), vec![share, two(&row["a_put"])]].concat());
+        wanted.push([words.to_vec(), vec![share, two(&row["per_put"])]].concat());
     }
     for row in list("fates").iter().filter(|row| row["count"] != 0) {
         wanted.push(["fate", "count", "bytes"].map(|key| text(&row[key])).to_vec());

@@ -39,7 +39,7 @@ fn analysed(scenario: &Scenario, tuning: &Tuning, precise: bool, seed: u64) -> R
 }
 
 fn charged(report: &BudgetReport, cause: &str) -> u64 {
-    report.table.iter().filter(|row| row.charged_to == cause).map(|row| row.count).sum()
+    report.table.iter().filter(|row| row.cause == cause).map(|row| row.count).sum()
 }
 
 fn finding<'a>(report: &'a BudgetReport, name: &str) -> &'a Finding {

@@ -302,10 +302,10 @@ function causes(report) {
       table(
         [
           { title: "kind", class: "text", of: (row) => words(row.kind) },
-          { title: "cause", class: "text", of: (row) => row.words },
+          { title: "why", class: "text", of: (row) => row.words },
           { title: "count", of: (row) => number(row.count) },
           { title: "share", of: (row) => percent(row.share) },
-          { title: "a put", of: (row) => number(row.a_put) },
+          { title: "per put", of: (row) => number(row.per_put) },
           { title: "bytes", class: "wide", of: (row) => bytes(row.bytes) },
         ],
         report.table,

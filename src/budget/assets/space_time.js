@@ -333,7 +333,7 @@ function sampleKey(report) {
     });
   const mark = (d, colour, text) =>
     h("span", {}, s("svg", { width: 14, height: 14 }, s("path", { d, class: colour })), text);
-  const charged = new Set(report.table.map((row) => row.charged_to));
+  const charged = new Set(report.table.map((row) => row.cause));
   return h(
     "div",
     { class: "legend" },

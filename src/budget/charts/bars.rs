@@ -120,16 +120,16 @@ fn figure(figure: &Figure) -> Option<Row> {
 /// What the same puts would have cost, the run among it, least first.
 pub fn references(report: &BudgetReport) -> Option<Chart> {
     let run = &report.run;
-    let a_put = (run.puts > 0).then(|| run.messages as f64 / run.puts as f64);
-    let mut all = vec![("This run", run.messages as f64, a_put, None)];
+    let per_put = (run.puts > 0).then(|| run.messages as f64 / run.puts as f64);
+    let mut all = vec![("This run", run.messages as f64, per_put, None)];
     let others = report.references.iter();
-    all.extend(others.map(|r| (r.title.as_str(), r.messages, r.a_put, r.ratio)));
+    all.extend(others.map(|r| (r.title.as_str(), r.messages, r.per_put, r.ratio)));
     all.sort_by(|one, other| one.1.total_cmp(&other.1));
     let most = all.last().map_or(1.0, |row| row.1.max(1.0));
-    let row = |(title, messages, a_put, ratio): (&str, f64, Option<f64>, Option<f64>)| {
+    let row = |(title, messages, per_put, ratio): (&str, f64, Option<f64>, Option<f64>)| {
         let is_run = ratio.is_none() && title == "This run";
-        let a_put = a_put.map(|a_put| format!("{} a put", number(a_put, 2)));
-        let value = [Some(number(messages, 0)), a_put].into_iter().flatten();
+        let per_put = per_put.map(|per_put| format!("{} a put", number(per_put, 2)));
+        let value = [Some(number(messages, 0)), per_put].into_iter().flatten();
         let ratio = ratio.map(|ratio| format!("the run says {} × of it", number(ratio, 2)));
         let name = capital(title);
         let told = [Some(name.clone()), Some(counted(messages as u64, "message", "messages"))];
@@ -186,7 +186,7 @@ const DENSITIES: [(Form, f64, &str); Form::COUNT] = [
 /// Messages by the cause that they are charged to, in parts by kind.
 pub fn causes(report: &BudgetReport) -> Option<Chart> {
     let of_cause = |cause: &str| {
-        let rows = report.table.iter().filter(|row| row.charged_to == cause);
+        let rows = report.table.iter().filter(|row| row.cause == cause);
         rows.collect::<Vec<_>>()
     };
     let sum = |cause: &str| of_cause(cause).iter().map(|row| row.count).sum::<u64>();
@@ -195,9 +195,9 @@ pub fn causes(report: &BudgetReport) -> Option<Chart> {
     let rows = seen.map(|cause| {
         let count_of_all = sum(cause);
         let share = of_cause(cause).iter().map(|row| row.share).sum();
-        let a_put =
-            of_cause(cause).iter().filter_map(|row| row.a_put).reduce(|one, other| one + other);
-        let a_put = a_put.map(|a_put| format!("{} a put", number(a_put, 2)));
+        let per_put =
+            of_cause(cause).iter().filter_map(|row| row.per_put).reduce(|one, other| one + other);
+        let per_put = per_put.map(|per_put| format!("{} a put", number(per_put, 2)));
         let size = bytes(of_cause(cause).iter().map(|row| row.bytes).sum());
         let parts = of_cause(cause).into_iter().map(|row| {
             let messages = counted(row.count, "message", "messages");
@@ -210,7 +210,7 @@ pub fn causes(report: &BudgetReport) -> Option<Chart> {
         Row {
             name: spaced(cause),
             value: format!("{} · {}", count(count_of_all), percent(share)),
-            more: [Some(size), a_put].into_iter().flatten().collect::<Vec<_>>().join(" · "),
+            more: [Some(size), per_put].into_iter().flatten().collect::<Vec<_>>().join(" · "),
             parts: parts.collect(),
             is_strong: false,
         }

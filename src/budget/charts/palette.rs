@@ -87,7 +87,7 @@ pub fn stage(name: &str) -> &'static str {
 
 /// The key to the causes that the run's messages are charged to.
 pub fn cause_key(report: &BudgetReport) -> Vec<(String, String)> {
-    let seen = |cause: &&&str| report.table.iter().any(|row| row.charged_to == **cause);
+    let seen = |cause: &&&str| report.table.iter().any(|row| row.cause == **cause);
     let causes = report.causes.iter().filter(seen);
     causes.map(|cause| ((*cause).to_owned(), spaced(cause))).collect()
 }

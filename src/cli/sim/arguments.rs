@@ -32,7 +32,7 @@ line): schema, engine, timing, profile, foreign, passed, failed_by_chance_alone,
 scenario, seed, ended_at_us, over, leaders_seen, counts, mean_latency_s,
 median_latency_us, checks (name, passed, detail), benchmarks (name, value,
 thresholds, tier), unanswered, duplicates, incidents, ends, faults, remarks,
-and messages: table (kind, cause, count), total = counted + unread + lost,
+and messages: table (kind, why, cause, count), total = counted + unread + lost,
 committed_puts, batches, batch_messages, resend_timeouts, elections, garbage;
 where a budget is stated, limits (name, stated_by, allowed, spent, exceeded).
 

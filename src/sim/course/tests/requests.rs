@@ -110,7 +110,7 @@ fn half_of_the_puts_make_a_new_key_of_32_capitals_and_digits_with_its_md5_as_val
     let mut known = BTreeMap::new();
     let mut made = 0;
     for sent in served(&mut run) {
-        let value = sent.value().expect("a put").clone();
+        let value = sent.value().expect("per put").clone();
         let before = known.insert(sent.key().clone(), value.clone());
         if before.is_none() {
             made += 1;
@@ -137,7 +137,10 @@ fn two_puts_in_flight_on_a_key_carry_the_same_value() {
     }
     let mut in_flight: BTreeMap<Text, Vec<Text>> = BTreeMap::new();
     for sent in sent(&run.until(11_000)) {
-        in_flight.entry(sent.key().clone()).or_default().push(sent.value().expect("a put").clone());
+        in_flight
+            .entry(sent.key().clone())
+            .or_default()
+            .push(sent.value().expect("per put").clone());
     }
     let twice: Vec<_> = in_flight.values().filter(|values| values.len() > 1).collect();
     assert!(!twice.is_empty());
