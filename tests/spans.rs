@@ -229,11 +229,16 @@ fn a_file_that_is_torn_is_drawn_up_to_there_and_a_foreign_one_is_named() {
         let trace = fs::read(folder.join("trace.json")).unwrap();
         let trace: Value = serde_json::from_slice(&trace).unwrap();
         let events = trace["traceEvents"].as_array().unwrap();
-        let of = |pid: u64| {
-            let is = |event: &&Value| event["pid"] == pid && event["args"]["mid"].is_string();
+        let of = |rank: u8| {
+            let name = format!("{rank:04X} spans");
+            let track = events.iter().find(|event| event["args"]["name"] == *name);
+            let is = |event: &&Value| {
+                track.is_some_and(|track| track["tid"] == event["tid"])
+                    && event["args"]["mid"].is_string()
+            };
             events.iter().filter(is).count()
         };
-        ([10, 11, 12].map(of), String::from_utf8(output.stderr).unwrap())
+        ([0, 1, 2].map(of), String::from_utf8(output.stderr).unwrap())
     };
     let (whole, printed) = drawn(0);
     assert_eq!((&whole.map(|count| count > 50), printed.as_str()), (&[true; 3], ""));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use laconic::top::{Reading, Scrape, Target, View, draw, scrape, targets_of};
+use laconic::top::{Position, Reading, Scrape, Target, View, draw, scrape, targets_of};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use rustix::process::{Pid, Signal, kill_process};
@@ -44,8 +44,12 @@ fn view() -> View {
 }
 
 fn screen(view: &View, width: u16, height: u16) -> String {
+    screen_at(view, &Position::default(), width, height)
+}
+
+fn screen_at(view: &View, position: &Position, width: u16, height: u16) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| draw(frame, view)).unwrap();
+    terminal.draw(|frame| draw(frame, view, position)).unwrap();
     let buffer = terminal.backend().buffer();
     let line = |row| {
         let cells = (0..width).map(|column| buffer[(column, row)].symbol());
@@ -57,14 +61,119 @@ fn screen(view: &View, width: u16, height: u16) -> String {
 #[test]
 fn five_replicas_with_one_dead_look_like_this() {
     let view = view();
-    for (width, height) in [(80, 24), (200, 50)] {
-        let path = folder().join(format!("{width}x{height}.txt"));
+    for (width, height) in [(40, 24), (80, 24), (200, 50)] {
         let drawn = screen(&view, width, height);
-        if std::env::var_os("UPDATE").is_some() {
-            fs::write(&path, &drawn).unwrap();
-        }
-        assert_eq!(drawn, fs::read_to_string(&path).unwrap(), "{width}x{height}");
+        assert_golden(&format!("{width}x{height}.txt"), &drawn);
+        // Roles are told whole, and who is away why and since when.
+        assert!(drawn.contains("follower") && drawn.contains("away     2 s  connection refused"));
     }
+}
+
+/// What `screen` shows, as a file that `UPDATE=1` rewrites.
+fn assert_golden(name: &str, drawn: &str) {
+    let path = folder().join(name);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, drawn).unwrap();
+    }
+    assert_eq!(drawn, fs::read_to_string(&path).unwrap(), "{name}");
+}
+
+/// A cluster of as many replicas as Laconic can have, all but one of which follow.
+fn view_of_21() -> View {
+    let scrape = |rank: usize| {
+        let mut scrape = recorded("second").swap_remove(2);
+        scrape.target.name = format!("{rank:04X}");
+        let reading = scrape.reading.as_mut().unwrap();
+        reading.status.id = format!("{rank:04X}");
+        if rank == 1 {
+            reading.status.role = "leader".into();
+        }
+        scrape
+    };
+    let mut view = View::default();
+    view.update(0.0, (0..21).map(scrape).collect());
+    view
+}
+
+#[test]
+fn what_does_not_fit_is_scrolled_to_and_the_keys_are_explained() {
+    use ratatui::crossterm::event::KeyCode;
+    let view = view_of_21();
+    let mut position = Position::default();
+    let press =
+        |position: &mut Position, key| position.press(key, view.rows.len(), view.events.len());
+    let first = screen_at(&view, &position, 80, 24);
+    assert!(first.contains("0000  follower") && !first.contains("0014  follower"), "{first}");
+    assert!(first.contains("\u{2191} 0 above, \u{2193} "), "{first}");
+    press(&mut position, KeyCode::End);
+    let last = screen_at(&view, &position, 80, 24);
+    assert!(!last.contains("0000  follower") && last.contains("0014  follower"), "{last}");
+    assert!(last.contains(" above, \u{2193} 0 below"), "{last}");
+    press(&mut position, KeyCode::Home);
+    for _ in 0..30 {
+        press(&mut position, KeyCode::Down);
+    }
+    assert_eq!(position.replica, 20);
+    assert_eq!(screen_at(&view, &position, 80, 24), last);
+    press(&mut position, KeyCode::Char('?'));
+    assert_golden("help.txt", &screen_at(&view, &position, 40, 24));
+    press(&mut position, KeyCode::Char('?'));
+    assert!(!position.help);
+}
+
+/// A leader that is cut off says for a while that it leads; those who answer do not follow it.
+#[test]
+fn who_claims_to_lead_without_a_quorum_is_not_said_to_lead() {
+    let deposed = |change: fn(&mut Scrape)| {
+        let mut view = View::default();
+        let mut scrapes = recorded("second");
+        scrapes.iter_mut().filter(|scrape| scrape.target.name != "0001").for_each(change);
+        view.update(0.0, scrapes);
+        view
+    };
+    let newer = deposed(|scrape| {
+        if let Ok(reading) = &mut scrape.reading {
+            (reading.status.term, reading.status.leader) = (2, None);
+        }
+    });
+    let alone = deposed(|scrape| scrape.reading = Err("no answer".into()));
+    for view in [newer, alone] {
+        assert_eq!(view.leader(), None);
+        let shown = screen(&view, 80, 24);
+        assert!(shown.contains("nobody leads: 0001 claims to, alone"), "{shown}");
+    }
+}
+
+#[test]
+fn latency_is_that_of_the_answers_since_the_last_look() {
+    let view = view();
+    let latency = view.latency.unwrap();
+    let counted = |q: f64| {
+        let bucket = "laconic_client_request_duration_seconds_bucket";
+        let cumulative = |le: f64| {
+            let all = |scrapes: Vec<Scrape>| -> f64 {
+                let readings = scrapes.iter().filter_map(|scrape| scrape.reading.as_ref().ok());
+                let of = |reading: &Reading| {
+                    reading.sum(bucket, |series| {
+                        let bound = series.label("le").unwrap().parse::<f64>().unwrap();
+                        series.name == bucket
+                            && series.label("outcome") == Some("ok")
+                            && bound == le
+                    })
+                };
+                readings.map(of).sum()
+            };
+            all(recorded("second")) - all(recorded("first"))
+        };
+        // The bounds of the bucket in which the quantile lies.
+        let bounds =
+            [0.0, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5];
+        let all = cumulative(f64::INFINITY);
+        let place = bounds.iter().position(|le| cumulative(*le) >= q * all && *le > 0.0).unwrap();
+        bounds[place - 1]..=bounds[place]
+    };
+    assert!(counted(0.5).contains(&latency.p50_seconds), "{latency:?} {:?}", counted(0.5));
+    assert!(counted(0.99).contains(&latency.p99_seconds), "{latency:?} {:?}", counted(0.99));
 }
 
 #[test]
@@ -98,6 +207,8 @@ fn one_that_dies_and_comes_back_is_an_event_and_a_small_screen_does_no_harm() {
     assert!(view.leader().is_none());
     assert_eq!(view.events[0], (3.0, format!("{leader} does not answer: timeout")));
     assert!(screen(&view, 80, 24).contains("nobody leads"));
+    let away = screen(&view, 80, 24);
+    assert!(away.contains(&format!("{leader}  away     0 s  timeout")), "{away}");
     view.update(4.0, recorded("second"));
     assert_eq!(view.events[0], (4.0, format!("{leader} answers again")));
     for (width, height) in [(1, 1), (10, 3), (40, 8), (80, 10)] {

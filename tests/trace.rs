@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -18,6 +19,9 @@ fn laconic(folder: &Path, words: &str) -> Output {
     command.env("LACONIC_SPANS", "1");
     command.args(words.split(' ')).current_dir(folder).output().unwrap()
 }
+
+/// The process of the replicas.
+const REPLICAS: u64 = 3;
 
 /// A run that was kept, and its trace.
 struct Kept {
@@ -36,7 +40,7 @@ impl Kept {
         assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
         let run = fs::read_to_string(folder.path().join("run/run.json")).unwrap();
         let mut run: Value = serde_json::from_str(&run).unwrap();
-        let trace = fs::read_to_string(folder.path().join("trace.json")).unwrap();
+        let trace = read_trace(&folder.path().join("trace.json"));
         let [counts, messages] = ["counts", "messages"].map(|key| run["outcome"][key].take());
         Kept { folder, counts, messages, trace: Trace::parse(&trace) }
     }
@@ -60,6 +64,18 @@ impl Kept {
         assert_eq!(against, end("arrived against the clock"), "{summary}");
         assert_eq!(number(&summary["unread"]), unread);
     }
+}
+
+/// A trace's text, which may be compressed.
+fn read_trace(path: &Path) -> String {
+    let bytes = fs::read(path).unwrap();
+    let mut text = String::new();
+    if bytes.starts_with(&[0x1F, 0x8B]) {
+        flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
+    } else {
+        text = String::from_utf8(bytes).unwrap();
+    }
+    text
 }
 
 /// A slice, in nanoseconds.
@@ -135,6 +151,7 @@ impl Trace {
             }
             "M" => assert!(event["args"]["sort_index"].is_u64(), "{event}"),
             "X" => {
+                assert!(!text("cat").is_empty(), "{event}");
                 let begin = nanoseconds(&event["ts"]);
                 let end = begin + nanoseconds(&event["dur"]);
                 let (name, args) = (text("name"), event["args"].clone());
@@ -142,8 +159,13 @@ impl Trace {
             }
             "i" => self.moments.push(text("name")),
             "C" => {
-                assert!(event["args"]["value"].is_u64(), "{event}");
-                self.counters.insert(text("name"));
+                let name = text("name");
+                let of_replica = name.split_once(' ').filter(|_| track.0 == REPLICAS);
+                let name = of_replica.map_or(&name[..], |(_, name)| name);
+                // The unit names the value.
+                let (unit, value) = event["args"].as_object().unwrap().iter().next().unwrap();
+                assert!(value.is_u64(), "{event}");
+                self.counters.insert(format!("{name}, {unit}"));
             }
             other => assert!(["s", "f"].contains(&other), "{event}"),
         }
@@ -206,11 +228,11 @@ impl Trace {
     }
 
     /// How far, in nanoseconds, the step of each request lies from the records of its handling, on
-    /// the track `spans` of process `pid`.
-    fn distances(&self, pid: u64) -> Vec<u64> {
+    /// its track of spans.
+    fn distances(&self, rank: u64) -> Vec<u64> {
         let track = |name: &str| {
-            let mut places = self.names.iter().filter(|(place, _)| place.0 == pid && place.1 > 0);
-            let (place, _) = places.find(|(_, of)| *of == name).unwrap();
+            let name = format!("{rank:04X} {name}");
+            let (place, _) = self.names.iter().find(|(_, of)| **of == name).unwrap();
             &self.tracks[place]
         };
         let asked = track("handling").iter().filter(|handling| {
@@ -232,11 +254,17 @@ impl Trace {
         asked.map(distance).collect()
     }
 
+    /// What a track is of: of a replica's, its name without the ID.
+    fn kind(&self, track: &(u64, u64)) -> &str {
+        let name = self.names[track].as_str();
+        name.split_once(' ').filter(|_| track.0 == REPLICAS).map_or(name, |(_, kind)| kind)
+    }
+
     /// How many arrows of a category end on tracks of which name.
     fn ends_of(&self, category: &str) -> BTreeMap<&str, u64> {
         let mut ends = BTreeMap::new();
         for arrow in self.arrows.iter().filter(|arrow| arrow.category == category) {
-            *ends.entry(self.names[&arrow.to.track].as_str()).or_default() += 1;
+            *ends.entry(self.kind(&arrow.to.track)).or_default() += 1;
         }
         ends
     }
@@ -269,20 +297,20 @@ impl Trace {
             self.tracks.iter().filter(|(track, _)| self.names[&(track.0, 0)] == "clients");
         for (track, slices) in clients {
             for place in (0..slices.len()).filter(|place| slices[*place].name == "put ok") {
-                // The way to the replica is the first slice within the request's, the answer the
-                // last.
-                let put = (*track, place + 1);
-                assert_eq!(slices[put.1].name, "on its way");
+                let part = |name: &str| {
+                    let mid = &slices[place].args["mid"];
+                    let of = |slice: &Slice| slice.name == name && slice.args["mid"] == *mid;
+                    slices.iter().position(of).unwrap()
+                };
+                let put = (*track, part("on its way"));
                 let held = ["request", "wait", "batch", "message", "message", "answer"];
                 let taken = ["request", "batch", "message", "message", "answer"];
                 let was_held = self.follow(&ways, put, &taken[..2]).is_empty();
                 let long: &[&str] = if was_held { &held } else { &taken };
                 let at_followers = self.follow(&ways, put, &long[..long.len() - 2]);
-                let followers: BTreeSet<u64> = at_followers.iter().map(|(of, _)| of.0).collect();
-                let answers = |at: &At| {
-                    let answer = slices.get(at.1);
-                    at.0 == *track && answer.is_some_and(|ok| ok.end == slices[place].end)
-                };
+                let followers: BTreeSet<u64> = at_followers.iter().map(|(of, _)| of.1).collect();
+                let answered = (*track, part("ok"));
+                let answers = |at: &At| *at == answered;
                 let by_followers = self.follow(&ways, put, long).iter().any(answers);
                 let waits = if was_held { 2 } else { 1 };
                 let short = [&["request"], &["wait"; 2][..waits], &["answer"]].concat();
@@ -321,17 +349,31 @@ fn a_quiet_run_is_all_arrows_that_arrive_and_every_put_can_be_followed() {
     assert_eq!([followed.back, followed.to_followers], [followed.puts; 2], "{followed:?}");
     // At times a later batch is acknowledged first.
     assert!(followed.by_followers * 20 > followed.puts * 19, "{followed:?}");
-    let wanted = ["commit index", "messages in flight", "requests in flight", "term"];
+    let wanted = [
+        "commit index, entries",
+        "messages in flight, messages",
+        "requests in flight, requests",
+        "term, number",
+    ];
     assert_eq!(trace.counters, wanted.map(str::to_owned).into());
     assert_eq!(trace.moments.len(), 1, "{:?}", trace.moments);
     assert!(trace.moments[0].ends_with("leads term 1"));
-    let roles = trace.tracks.iter().filter(|(track, _)| trace.names[track] == "role");
+    // One track a client, in order.
+    let clients: Vec<&String> = trace
+        .names
+        .iter()
+        .filter(|(place, _)| place.0 == 1 && place.1 > 0)
+        .map(|it| it.1)
+        .collect();
+    let once: BTreeSet<&String> = clients.iter().copied().collect();
+    assert_eq!((clients.len(), clients.is_sorted()), (once.len(), true), "{clients:?}");
+    let roles = trace.tracks.iter().filter(|(track, _)| trace.kind(track) == "role");
     let led = roles.flat_map(|(_, slices)| slices).filter(|s| s.name == "leader of term 1");
     assert_eq!(led.count(), 1);
     let facts: usize = trace
         .tracks
         .iter()
-        .filter(|(track, _)| trace.names[track] == "handling")
+        .filter(|(track, _)| trace.kind(track) == "handling")
         .flat_map(|(_, slices)| slices)
         .map(|slice| slice.args["facts"].as_array().unwrap().len())
         .sum();
@@ -400,8 +442,8 @@ fn a_real_run_keeps_the_rules_and_the_sum() {
     kept.assert_accounts();
     let ends = kept.trace.ends_of("message");
     assert_eq!(ends.get("arrived against the clock"), None, "{ends:?}");
-    for pid in 10..15 {
-        let distances = kept.trace.distances(pid);
+    for rank in 0..5 {
+        let distances = kept.trace.distances(rank);
         assert!(
             !distances.is_empty() && distances.iter().all(|ns| *ns <= 100_000),
             "{distances:?}"
@@ -410,6 +452,53 @@ fn a_real_run_keeps_the_rules_and_the_sum() {
     let followed = kept.trace.follow_puts(2);
     assert!(followed.puts >= 20 && followed.back == followed.puts, "{followed:?}");
     assert!(followed.by_followers * 2 > followed.puts, "{followed:?}");
+}
+
+#[test]
+fn a_window_holds_what_begins_in_it_and_its_arrows_have_both_ends() {
+    let kept = Kept::of("crash-4 --seed 1");
+    let (from, to) = (13_000_000_000, 14_500_000_000);
+    let output = laconic(kept.folder.path(), "trace run --from 13 --to 14.5 -o part.json");
+    assert!(output.status.success(), "{output:?}");
+    // Reading it checks the rules of the whole.
+    let part = Trace::parse(&read_trace(&kept.folder.path().join("part.json")));
+    let slices = part.tracks.values().flatten();
+    assert!(slices.clone().all(|slice| slice.begin >= from && slice.end <= to + 20_000));
+    let began = |trace: &Trace| {
+        let arrows = trace.arrows.iter();
+        arrows.filter(|arrow| (from..=to).contains(&arrow.from.at)).count()
+    };
+    assert!(began(&part) > 50);
+    assert_eq!((part.arrows.len(), began(&part)), (began(&kept.trace), began(&kept.trace)));
+    let handlings = |trace: &Trace| {
+        let of = trace.tracks.iter().filter(|(track, _)| trace.kind(track) == "handling");
+        let all = of.flat_map(|(_, slices)| slices);
+        all.filter(|slice| (from..=to).contains(&slice.begin)).count()
+    };
+    assert_eq!(handlings(&part), handlings(&kept.trace));
+    // Who led before the window leads at its beginning; counters stand where they stood.
+    assert!(slices.clone().any(|slice| slice.begin == from && slice.name == "leader of term 1"));
+    assert_eq!(part.counters, kept.trace.counters);
+    let refused = laconic(kept.folder.path(), "trace run --from 5 --to 5");
+    let printed = String::from_utf8(refused.stderr).unwrap();
+    let wanted = "laconic: --from must be less than --to: nothing would be drawn\n";
+    assert_eq!((refused.status.code(), printed.as_str()), (Some(2), wanted));
+    let refused = laconic(kept.folder.path(), "trace run --from early");
+    let printed = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!((refused.status.code(), printed.lines().count()), (Some(2), 1), "{printed}");
+}
+
+#[test]
+fn a_compressed_trace_says_the_same_in_a_fifth_of_the_room() {
+    let kept = Kept::of("simple-1 --seed 1");
+    let path = |name: &str| kept.folder.path().join(name);
+    for words in ["trace run -o small.json.gz", "trace run --gzip -o small.bin"] {
+        assert!(laconic(kept.folder.path(), words).status.success());
+    }
+    let sizes = ["trace.json", "small.json.gz", "small.bin"]
+        .map(|name| fs::metadata(path(name)).unwrap().len());
+    assert!(sizes[1] * 5 < sizes[0] && sizes[1] == sizes[2], "{sizes:?}");
+    assert_eq!(read_trace(&path("small.json.gz")), read_trace(&path("trace.json")));
 }
 
 #[test]

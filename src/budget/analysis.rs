@@ -10,10 +10,11 @@ use super::ledger::{Delivery, Ledger};
 use super::limits::Spent;
 use super::phases::{Phase, Phases};
 use super::report::{
-    Books, BudgetReport, EventRow, LatencyRow, LinkRow, RequestStory, RunSummary, SCHEMA, SpaceTime,
+    Books, BudgetReport, EventRow, LatencyRow, LinkRow, RequestStory, RunSummary, SCHEMA,
 };
 use super::run_data::{OwnFloor, RunData};
 use super::run_info::RunInfo;
+use super::space_time::space_time;
 use crate::raft::{Cause, Event, Member, MemberSet, Micros};
 use crate::record::{AnswerKind, ClientRequest, Fact, Fate, Record, SIMULATOR, Sink};
 
@@ -39,6 +40,7 @@ pub struct Analysis {
     /// Seconds in which something was asked, or that were not steady.
     busy_seconds: Vec<bool>,
     newest: Micros,
+    answers: Vec<(u64, u8, bool)>,
 }
 
 impl Analysis {
@@ -58,6 +60,7 @@ impl Analysis {
             reads: 0,
             busy_seconds: Vec::new(),
             newest: Micros(0),
+            answers: Vec::new(),
             info,
         }
     }
@@ -181,7 +184,8 @@ impl Analysis {
             ledger,
             info: self.info,
         };
-        let parts = Parts { durations, leaderless, latency, story, events: self.events, problems };
+        let (events, answers) = (self.events, self.answers);
+        let parts = Parts { durations, leaderless, latency, story, events, answers, problems };
         gathered.report(end, parts)
     }
 }
@@ -219,6 +223,10 @@ impl Sink for Analysis {
         self.evidence.record(record, &self.phases);
         self.requests.record(record, &self.leaderships);
         if let Fact::Answered { outcome, index, .. } = record.fact {
+            if self.answers.len() < MOST_MESSAGES_KEPT {
+                let is_ok = outcome == AnswerKind::Ok;
+                self.answers.push((record.at.0, record.source.0, is_ok));
+            }
             self.on_answered(outcome, index);
         }
     }
@@ -231,12 +239,13 @@ struct Parts {
     latency: Vec<LatencyRow>,
     story: Option<RequestStory>,
     events: Vec<EventRow>,
+    answers: Vec<(u64, u8, bool)>,
     problems: Vec<String>,
 }
 
 impl RunData {
     fn report(self, end: Micros, parts: Parts) -> BudgetReport {
-        let Parts { durations, leaderless, latency, story, events, problems } = parts;
+        let Parts { durations, leaderless, latency, story, events, answers, problems } = parts;
         let all = self.ledger.sum(|_| true);
         let books = self.books(all.count);
         let figures = figures::figures(&self);
@@ -254,7 +263,7 @@ impl RunData {
         let limits: Vec<_> =
             self.info.limits.iter().flat_map(|(by, limits)| limits.rows(*by, &spent)).collect();
         findings.push(findings::exceeded(&limits));
-        let space_time = self.space_time();
+        let space_time = space_time(&self.ledger, answers);
         BudgetReport {
             schema: SCHEMA,
             laconic_version: env!("CARGO_PKG_VERSION"),
@@ -349,15 +358,5 @@ impl RunData {
             row
         };
         pairs.filter(|(from, to)| from != to).map(link).collect()
-    }
-
-    fn space_time(&self) -> SpaceTime {
-        let messages = self.ledger.ended.iter().map(|ended| {
-            let cell = &ended.cell;
-            let lost = u8::from(!cell.fate.is_received());
-            let cause = cell.why.cause() as u8;
-            (ended.sent_at.0, cell.from.0, cell.to.0, ended.last_seen_at.0, lost, cause)
-        });
-        SpaceTime { messages: messages.collect(), left_out: self.ledger.left_out }
     }
 }

@@ -68,8 +68,8 @@ pub fn diff(before: &BudgetReport, after: &BudgetReport) -> Difference {
     let (one, other) = (latency(before), latency(after));
     let median = |total: super::report::Distribution| total.p50_us as f64;
     let late = |total: super::report::Distribution| total.p99_us as f64;
-    figures.push(row("Median latency in us", one.map(median), other.map(median)));
-    figures.push(row("99th percentile in us", one.map(late), other.map(late)));
+    figures.push(row("Median latency, µs", one.map(median), other.map(median)));
+    figures.push(row("99th percentile, µs", one.map(late), other.map(late)));
     let words = words(before, after, &causes, &figures);
     Difference { schema: SCHEMA, words, causes, figures }
 }

@@ -5,6 +5,7 @@ use super::report::{
     BudgetReport, Change, Distribution, Figure, Finding, FindingVerdict, Recommendation,
     RunVerdict, Spread, Verification, VerifiedRow,
 };
+use super::words::{counted, limit as limit_in_words, limited, number, time, value};
 
 /// A part of the document.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,11 +99,6 @@ pub fn summary(report: &BudgetReport) -> Vec<Block> {
         blocks.push(Block::List(items));
     }
     blocks
-}
-
-/// `1 election`, `2 elections`.
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// A number with two decimals.
@@ -212,7 +208,7 @@ fn references(report: &BudgetReport) -> Block {
     rows.push(vec!["this run".to_owned(), run.messages.to_string(), or_dash(a_put), two(1.0)]);
     bars.push(all);
     Block::Table(Table {
-        head: vec!["the same puts", "messages", "a put", "ratio"],
+        head: vec!["the same puts", "messages", "a put", "run over it"],
         rows,
         left: 1,
         bars: Some(bars),
@@ -230,11 +226,11 @@ fn limits(report: &BudgetReport) -> Vec<Block> {
             (false, None) => "too little to say",
         };
         vec![
-            limit.name.to_owned(),
+            limit_in_words(limit.name),
             limit.stated_by.to_owned(),
             verdict.to_owned(),
-            or_dash(limit.spent),
-            two(limit.allowed),
+            limit.spent.map_or("-".to_owned(), |spent| limited(limit.name, spent)),
+            limited(limit.name, limit.allowed),
         ]
     });
     let head = ["budget", "stated by", "verdict", "spent", "allowed"];
@@ -244,11 +240,7 @@ fn limits(report: &BudgetReport) -> Vec<Block> {
 /// `fan_out thrifty -> chain`.
 pub fn changes(changes: &[Change]) -> String {
     let one = |change: &Change| {
-        let text = |value: &serde_json::Value| match value.as_str() {
-            Some(text) => text.to_owned(),
-            None => value.to_string(),
-        };
-        format!("{} {} -> {}", change.knob, text(&change.from), text(&change.to))
+        format!("{} {} -> {}", change.knob, value(&change.from), value(&change.to))
     };
     changes.iter().map(one).collect::<Vec<_>>().join(", ")
 }
@@ -270,12 +262,12 @@ fn findings(report: &BudgetReport) -> Vec<Block> {
         let numbers: Vec<String> = finding
             .numbers
             .iter()
-            .map(|number| format!("{} {} {}", number.name, plain(number.value), number.unit))
+            .map(|number| format!("{}: {}", limit_in_words(number.name), number.text))
             .collect();
         let numbers =
             if numbers.is_empty() { String::new() } else { format!(" ({})", numbers.join("; ")) };
         let Finding { title, summary, .. } = finding;
-        blocks.push(Block::List(vec![format!("{title}: {summary}.{numbers}{turn}")]));
+        blocks.push(Block::List(vec![format!("{title}. {summary}{numbers}{turn}")]));
     }
     let titles = |verdict| {
         let of: Vec<&str> = report
@@ -309,11 +301,10 @@ fn verification(report: &BudgetReport) -> Vec<Block> {
         heading("Verified by rerun"),
         Block::Paragraph(format!(
             "{} runs in virtual time, seeds {first} on; as they were: {} messages, median latency \
-             {} us, \
-             {passed} passed. Saved, over seeds:",
+             {}, {passed} passed. Saved, over seeds:",
             seeds.len(),
-            spread(messages),
-            spread(p50_latency_us)
+            spread(messages, |messages| number(messages, 0)),
+            spread(p50_latency_us, time)
         )),
     ];
     let cells = rows.iter().map(|row| {
@@ -327,7 +318,7 @@ fn verification(report: &BudgetReport) -> Vec<Block> {
             row.passed.to_string(),
         ]
     });
-    let head = ["finding", "expected", "seen", "least..most", "ratio", "p50 us", "passed"];
+    let head = ["finding", "expected", "seen", "least..most", "ratio", "p50, µs", "passed"];
     blocks.push(table(&head, 1, cells.collect()));
     blocks.push(Block::Paragraph(recommendation(verification, recommended.as_ref())));
     blocks.extend(rows.iter().filter(|row| !row.failed_checks.is_empty()).map(failures));
@@ -346,40 +337,35 @@ fn recommendation(verification: &Verification, recommended: Option<&Recommendati
     };
     let (before, saved) = (verification.messages.mean, row.seen.mean);
     format!(
-        "Recommended: {}. It saves {saved:.0} of {before:.0} messages ({:.1} %); {} of {} runs \
-         pass; \
-         median latency {:.0} us instead of {:.0}.",
+        "Recommended: {}. It saves {saved:.0} of {before:.0} messages ({:.1} %); {} of {} pass; \
+         median latency {} instead of {}.",
         changes(&row.changes),
         saved * 100.0 / before.max(1.0),
         row.passed,
-        verification.seeds.len(),
-        row.p50_latency_us.mean,
-        verification.p50_latency_us.mean
+        counted(verification.seeds.len() as u64, "run", "runs"),
+        time(row.p50_latency_us.mean),
+        time(verification.p50_latency_us.mean)
     )
 }
 
 /// Why a change is not to be recommended.
 fn failures(row: &VerifiedRow) -> Block {
     let checks = row.failed_checks.iter();
-    let checks: Vec<String> =
-        checks.map(|check| format!("\"{}\" in {} runs", check.name, check.runs)).collect();
+    let checks: Vec<String> = checks
+        .map(|check| format!("\"{}\" in {}", check.name, counted(check.runs, "run", "runs")))
+        .collect();
     Block::Paragraph(format!("{} fails {}.", row.name, checks.join(", ")))
 }
 
-fn spread(spread: &Spread) -> String {
-    format!("{:.0} ({:.0}..{:.0})", spread.mean, spread.least, spread.most)
-}
-
-/// A number without needless decimals.
-fn plain(value: f64) -> String {
-    if value.fract() == 0.0 { format!("{value:.0}") } else { two(value) }
+fn spread(spread: &Spread, told: fn(f64) -> String) -> String {
+    format!("{} ({} to {})", told(spread.mean), told(spread.least), told(spread.most))
 }
 
 fn messages(report: &BudgetReport) -> Vec<Block> {
     let rows = report.table.iter().map(|row| {
         vec![
             row.kind.to_owned(),
-            row.cause.clone(),
+            row.words.clone(),
             row.count.to_string(),
             row.bytes.to_string(),
             format!("{:.1}", row.share * 100.0),
@@ -425,7 +411,7 @@ fn links(report: &BudgetReport) -> Vec<Block> {
 }
 
 fn latency(report: &BudgetReport) -> Vec<Block> {
-    let mut blocks = vec![heading("Where the time of requests went, in us")];
+    let mut blocks = vec![heading("Where the time of requests went, in µs")];
     let cells = |name: String, count: String, time: &Distribution| {
         let Distribution { mean_us, p50_us, p90_us, p99_us, max_us } = time;
         let quantiles = [p50_us, p90_us, p99_us, max_us].map(u64::to_string);
@@ -468,11 +454,11 @@ fn delays(report: &BudgetReport) -> Vec<Block> {
     vec![
         heading("Messages against delay"),
         Block::Paragraph(format!(
-            "A batch costs at least {}; one delay is {} us here.",
+            "A batch costs at least {}; one delay is {} here.",
             floor.join(", "),
-            trade.one_way_us
+            time(trade.one_way_us as f64)
         )),
-        table(&["linger us", "batches", "messages saved", "added wait us"], 0, points.collect()),
+        table(&["linger, µs", "batches", "messages saved", "added wait, µs"], 0, points.collect()),
     ]
 }
 

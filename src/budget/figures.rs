@@ -10,6 +10,7 @@ use super::report::{
     CauseShare, FateRow, Figure, LingerPoint, PhaseRow, Reference, TableRow, TradeOff,
 };
 use super::run_data::{OwnFloor, RunData};
+use super::words::{time, why_words};
 use crate::raft::{Cause, Micros, Tuning, Why};
 use crate::record::Fate;
 
@@ -42,11 +43,11 @@ impl Figure {
 fn a_commit(run: &RunData) -> Figure {
     let OwnFloor { wait, batches, messages: floor } = run.floor;
     let means = format!(
-        "the fewest batches of the same puts, none waiting longer than {} us in the leader, at {} \
-         messages each, and failures noticed within {} ms",
-        wait.0,
+        "the fewest batches of the same puts, none waiting longer than {} in the leader, at {} \
+         messages each, and failures noticed within {}",
+        time(wait.0 as f64),
         run.least_a_batch(),
-        run.info.tuning.election_timeout_min_us / 1_000
+        time(run.info.tuning.election_timeout_min_us as f64)
     );
     let figure = figure("messages_per_commit", "Messages per commit", means);
     if run.puts == 0 {
@@ -83,8 +84,8 @@ fn a_read(run: &RunData) -> Figure {
 fn idle(run: &RunData) -> Figure {
     let detection = run.info.tuning.election_timeout_min();
     let means = format!(
-        "everyone hears from the leader, and the leader from someone, within {} ms",
-        detection.0 / 1_000
+        "everyone hears from the leader, and the leader from someone, within {}",
+        time(detection.0 as f64)
     );
     let figure = figure("idle_messages_per_second", "Idle messages per second", means);
     let seconds = run.idle_seconds.len();
@@ -121,7 +122,11 @@ pub fn references(run: &RunData) -> Vec<Reference> {
         info.maximum_appends_batched_fraction,
     );
     let mut references = vec![
-        ("floor_wait", format!("least, if no put waits over {} us", wait.0), floor as f64),
+        (
+            "floor_wait",
+            format!("least, if no put waits over {}", time(wait.0 as f64)),
+            floor as f64,
+        ),
         (
             "floor_delay",
             "batches as sent, at their own delay".into(),
@@ -168,6 +173,8 @@ pub fn table(run: &RunData) -> Vec<TableRow> {
     let row = |((kind, charged, why), (count, bytes)): ((_, Cause, Why), (u64, u64))| TableRow {
         kind: crate::raft::Kind::name(kind),
         cause: why.to_string(),
+        words: why_words(why),
+        form: why.form().name(),
         charged_to: charged.name(),
         count,
         bytes,
@@ -202,16 +209,15 @@ pub fn fates(run: &RunData) -> Vec<FateRow> {
     Fate::ALL.into_iter().map(row).collect()
 }
 
-/// Messages a batch against one-way delays to its commit, with the floor.
+/// Messages of a batch against the hops to its commit, with the floor.
 pub fn trade_off(run: &RunData) -> TradeOff {
     let others_needed = run.info.others_needed();
     let one_ways = &run.evidence.one_ways_us;
     let one_way_us = one_ways.get(one_ways.len() / 2).copied().unwrap_or(0);
     let mut points: BTreeMap<(u64, u64), u64> = BTreeMap::new();
     for batch in &run.led.batches {
-        if let Some(took) = batch.took.filter(|_| one_way_us > 0) {
-            let tenths = (took.0 * 10 + one_way_us / 2) / one_way_us;
-            *points.entry((tenths, batch.messages)).or_default() += 1;
+        if let Some(proof) = batch.proof {
+            *points.entry((proof.hops, batch.messages + proof.others)).or_default() += 1;
         }
     }
     let delays = 2..=others_needed.max(1) + 1;
@@ -219,7 +225,7 @@ pub fn trade_off(run: &RunData) -> TradeOff {
         others_needed,
         floor: delays.map(|d| (d, bounds::messages_per_batch(others_needed, d))).collect(),
         one_way_us,
-        points: points.into_iter().map(|((tenths, messages), n)| (tenths, messages, n)).collect(),
+        points: points.into_iter().map(|((hops, messages), n)| (hops, messages, n)).collect(),
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::report::{Change, Finding, FindingVerdict, LimitRow, Number};
 use super::run_data::RunData;
+use super::words::{capital, limit as limit_in_words, limited};
 use crate::raft::Tuning;
 use check::make;
 
@@ -52,18 +53,19 @@ pub fn findings(run: &RunData) -> Vec<Finding> {
 pub fn exceeded(limits: &[LimitRow]) -> Finding {
     let over: Vec<&LimitRow> = limits.iter().filter(|limit| limit.exceeded).collect();
     let words = over.iter().map(|limit| {
-        let spent = limit.spent.unwrap_or_default();
-        format!("{} {spent:.2} of {:.2}", limit.name, limit.allowed)
+        let spent = limited(limit.name, limit.spent.unwrap_or_default());
+        let allowed = limited(limit.name, limit.allowed);
+        format!("{}: {spent} spent, {allowed} allowed.", capital(&limit_in_words(limit.name)))
     });
     let (verdict, summary) = match (over.is_empty(), limits.is_empty()) {
-        (false, _) => (FindingVerdict::Found, words.collect::<Vec<String>>().join(", ")),
-        (true, false) => (FindingVerdict::Nothing, "all limits are kept".to_owned()),
-        (true, true) => (FindingVerdict::Nothing, "no limits are stated".to_owned()),
+        (false, _) => (FindingVerdict::Found, words.collect::<Vec<String>>().join(" ")),
+        (true, false) => (FindingVerdict::Nothing, "All limits are kept.".to_owned()),
+        (true, true) => (FindingVerdict::Nothing, "No limits are stated.".to_owned()),
     };
-    let number = |limit: &&LimitRow| Number {
-        name: limit.name,
-        value: limit.spent.unwrap_or_default() - limit.allowed,
-        unit: "over",
+    let number = |limit: &&LimitRow| {
+        let value = limit.spent.unwrap_or_default() - limit.allowed;
+        let text = format!("{} over", limited(limit.name, value));
+        Number { name: limit.name, value, unit: "over", text }
     };
     Finding {
         name: "budget_exceeded",

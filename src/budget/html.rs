@@ -1,27 +1,22 @@
-//! The report as one HTML file that loads nothing: the reports as JSON, and the scripts that draw
-//! them. Every number on the page comes from that JSON, and every text gets there as text.
+//! The report as one HTML file that loads nothing: the reports as JSON, their charts as SVG, and
+//! the scripts that put text and tables around them. Every number on the page comes from that JSON
+//! or is drawn from the same report, and every text gets there as text.
 
 use serde::Serialize;
 
+use super::charts::{self, charts};
 use super::diff::Difference;
 use super::report::BudgetReport;
 
 const PAGE: &str = include_str!("assets/page.html");
 const STYLE: &str = include_str!("assets/page.css");
 
-/// D3 7.9 and Observable Plot 0.6 as npm ships them (ISC), each with its licence, then our own.
-const SCRIPTS: [&str; 7] = [
-    concat!("/*!\n", include_str!("assets/d3.LICENSE"), "*/\n", include_str!("assets/d3.min.js")),
-    concat!(
-        "/*!\n",
-        include_str!("assets/plot.LICENSE"),
-        "*/\n",
-        include_str!("assets/plot.min.js")
-    ),
+/// In the order in which they need each other.
+const SCRIPTS: [&str; 5] = [
     include_str!("assets/page.js"),
     include_str!("assets/sections.js"),
-    include_str!("assets/charts.js"),
     include_str!("assets/space_time.js"),
+    include_str!("assets/steering.js"),
     include_str!("assets/main.js"),
 ];
 
@@ -48,16 +43,30 @@ fn page(
     reports: &[BudgetReport],
     difference: Option<&Difference>,
 ) -> Result<String, serde_json::Error> {
+    let drawn: String = reports.iter().map(drawn).collect();
     let reports = embedded(&reports)?;
     let difference = embedded(&difference)?;
     let scripts: String =
         SCRIPTS.iter().map(|script| format!("<script>\n{script}\n</script>\n")).collect();
-    // The reports come last: what looks like a slot in their texts is left alone.
-    let page = PAGE.replace("{{style}}", STYLE).replace("{{scripts}}", &scripts);
-    // Both at once: the texts of one may hold what looks like the other's slot.
-    let (head, rest) = page.split_once("{{difference}}").unwrap_or((&page, ""));
-    let (middle, tail) = rest.split_once("{{reports}}").unwrap_or((rest, ""));
-    Ok([head, &difference, middle, &reports, tail].concat())
+    let style = [charts::colours().as_str(), STYLE, charts::STYLE].concat();
+    let page = PAGE.replace("{{style}}", &style).replace("{{scripts}}", &scripts);
+    // One slot after the other: the texts that fill one may hold what looks like the next.
+    let mut filled = String::new();
+    let mut rest = page.as_str();
+    for (slot, content) in
+        [("{{charts}}", drawn), ("{{difference}}", difference), ("{{reports}}", reports)]
+    {
+        let (before, after) = rest.split_once(slot).unwrap_or((rest, ""));
+        filled = [&filled, before, &content].concat();
+        rest = after;
+    }
+    Ok(filled + rest)
+}
+
+/// A report's charts, to be taken out of the page's store one by one.
+fn drawn(report: &BudgetReport) -> String {
+    let drawn: String = charts(report).iter().map(|chart| chart.html() + "\n").collect();
+    format!("<template class=\"charts\">\n{drawn}</template>\n")
 }
 
 /// JSON as it may stand in an element: a "<" stands only within strings, where it may be written

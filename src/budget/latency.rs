@@ -17,6 +17,7 @@ use rustc_hash::FxHashMap;
 use super::leaderships::Leaderships;
 use super::message::Hop;
 use super::report::{Distribution, LatencyRow, RequestStory, StageRow};
+use super::words::{time, why_words};
 use crate::raft::{Index, Kind, Member, Micros, Term};
 use crate::record::{AnswerKind, ClientRequest, Fact, Record, RequestId};
 
@@ -244,39 +245,44 @@ impl TracedRequest<'_> {
     fn story(&self) -> RequestStory {
         let TracedRequest { request, trace, stages, latency } = self;
         let what = request.operation.name();
+        let told = |us: i64| time(us as f64);
         let mut lines = vec![
             format!(
-                "Client {} sent the {what} {:016x} at {} s and had its {} after {} us.",
+                "Client {} sent the {what} {:016x} at {} s and had its {} after {}.",
                 request.client,
                 request.request,
                 request.invoked_at(),
                 trace.outcome.name(),
-                latency.0
+                time(latency.0 as f64)
             ),
-            format!("Replica {:04X} took it in after {} us.", trace.asked_of.0, stages.request),
+            format!("Replica {:04X} took it in after {}.", trace.asked_of.0, told(stages.request)),
         ];
         if stages.queued > 0 {
-            lines.push(format!("It waited there {} us to be served.", stages.queued));
+            lines.push(format!("It waited there {} to be served.", told(stages.queued)));
         }
         if trace.place.1 > 0 {
             let (term, index) = trace.place;
             lines.push(format!(
-                "It stands at index {index}, term {term}, and waited {} us for its batch.",
-                stages.batched
+                "It stands at index {index}, term {term}, and waited {} for its batch.",
+                told(stages.batched)
             ));
         }
         let way = trace.answer.as_deref().map(Hop::way).unwrap_or_default();
         for (hop, took) in way.iter().zip(&stages.hops) {
             lines.push(format!(
-                "{:04X} to {:04X} ({}): {took} us.",
-                hop.from.0, hop.to.0, hop.sending.why
+                "{:04X} to {:04X} ({}): {}.",
+                hop.from.0,
+                hop.to.0,
+                why_words(hop.sending.why),
+                told(*took)
             ));
         }
         if stages.quorum_wait > 0 {
-            lines.push(format!("The rest of the quorum took {} us.", stages.quorum_wait));
+            lines.push(format!("The rest of the quorum took {}.", told(stages.quorum_wait)));
         }
         let by = trace.answered_by.0;
-        lines.push(format!("The answer of {by:04X} took {} us to the client.", stages.answered));
+        let answered = told(stages.answered);
+        lines.push(format!("The answer of {by:04X} took {answered} to the client."));
         RequestStory {
             request: format!("{:016x}", request.request),
             latency_us: latency.0,

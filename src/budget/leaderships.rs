@@ -2,11 +2,11 @@
 //! it left, whose acknowledgement came first, when it was committed. A term has one leader (§5.2),
 //! so a term names a leadership.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use super::bounds::LedSpan;
-use super::message::{Hop, last_index};
+use super::message::{Hop, Sending, last_index};
 use crate::raft::{Cause, Event, Index, Member, MemberSet, Micros, Term, Why};
 use crate::record::{Fact, Record};
 
@@ -38,7 +38,21 @@ struct BatchTrack {
     messages: u64,
     /// One-way delays that its first acknowledgement took: the hops of its way.
     delays: Option<u64>,
+    /// The ways on which others acknowledged it, until f had, and who they are.
+    ways: Vec<Rc<Hop>>,
+    acknowledged_by: MemberSet,
     committed_at: Option<Micros>,
+    proof: Option<Proof>,
+}
+
+/// What committed a batch: the ways on which f others acknowledged it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Hops of the longest way, there and back.
+    pub hops: u64,
+    /// Messages on the ways that are not counted as sent for the batch: those of other batches,
+    /// heartbeats, rounds for reads.
+    pub others: u64,
 }
 
 /// A batch that is over.
@@ -50,8 +64,8 @@ pub struct Batch {
     pub messages: u64,
     /// Hops of its first acknowledgement's way, there and back; none if there was none.
     pub delays: Option<u64>,
-    /// From its leaving to its commit; none if that did not come.
-    pub took: Option<Micros>,
+    /// What committed it; none if it was not, or not all of that was recorded.
+    pub proof: Option<Proof>,
 }
 
 /// One leader's term.
@@ -72,6 +86,8 @@ struct Leadership {
 /// All leaderships of a run.
 #[derive(Debug, Default)]
 pub struct Leaderships {
+    /// f: how many others make a quorum with the leader.
+    others_needed: usize,
     leaderships: BTreeMap<Term, Leadership>,
     /// Of whom which term's leadership stands.
     leading: BTreeMap<Member, Term>,
@@ -96,6 +112,7 @@ impl Leaderships {
     /// Of `replicas` replicas that all live.
     pub fn new(replicas: usize) -> Leaderships {
         Leaderships {
+            others_needed: replicas / 2,
             reach: vec![(Micros(0), MemberSet::all(replicas), MemberSet::EMPTY)],
             ..Leaderships::default()
         }
@@ -160,6 +177,14 @@ impl Leaderships {
         }
         leadership.answered_through = leadership.answered_through.max(through);
         let delays = hop.way().len() as u64;
+        for batch in leadership.batches.iter_mut().rev() {
+            if batch.committed_at.is_some() {
+                break;
+            }
+            if batch.last <= through {
+                batch.acknowledge(hop, self.others_needed);
+            }
+        }
         for batch in leadership.batches.iter_mut().rev() {
             if batch.last <= through {
                 if batch.delays.is_some() {
@@ -239,8 +264,7 @@ impl Leaderships {
             }
         }
         leadership.batched_through = last;
-        let batch = BatchTrack { last, sent_at: at, messages: 0, delays: None, committed_at: None };
-        leadership.batches.push_back(batch);
+        leadership.batches.push_back(BatchTrack::new(last, at));
         if leadership.batches.len() > REMEMBERED {
             self.batches.extend(leadership.batches.pop_front().map(BatchTrack::close));
         }
@@ -267,16 +291,14 @@ impl Leaderships {
                 break;
             }
             batch.committed_at = Some(at);
+            batch.proof = batch.prove(self.others_needed);
         }
     }
 
     /// A message sent for a batch is one whose range, or whose answered range, ends where the
     /// batch does.
     fn on_sent(&mut self, why: Why, term: Term, through: Index, receivers: u64) {
-        let (Why::Own(cause) | Why::Relay(cause) | Why::Ack(cause)) = why else {
-            return;
-        };
-        if !matches!(cause, Cause::Replicate | Cause::Resend) {
+        if !is_for_batches(why) {
             return;
         }
         if let Some(leadership) = self.leaderships.get_mut(&term) {
@@ -320,6 +342,11 @@ impl Leaderships {
     }
 }
 
+/// Whether a message sent for this is one for a batch.
+fn is_for_batches(why: Why) -> bool {
+    !matches!(why, Why::Reject(_)) && matches!(why.cause(), Cause::Replicate | Cause::Resend)
+}
+
 /// How many of `living` could hear `leader` while the partition with the majority `side` stood.
 fn listeners(leader: Member, living: MemberSet, side: MemberSet) -> u64 {
     let hears = |member: &Member| {
@@ -360,12 +387,60 @@ impl Leadership {
 }
 
 impl BatchTrack {
+    fn new(last: Index, sent_at: Micros) -> BatchTrack {
+        BatchTrack {
+            last,
+            sent_at,
+            messages: 0,
+            delays: None,
+            ways: Vec::new(),
+            acknowledged_by: MemberSet::EMPTY,
+            committed_at: None,
+            proof: None,
+        }
+    }
+
+    /// An acknowledgement that covers it came to the leader: all on its way vouch for the batch.
+    fn acknowledge(&mut self, last: &Rc<Hop>, others_needed: usize) {
+        let way = last.way();
+        let began_here = way.first().is_some_and(|first| first.from == last.to);
+        if !began_here || self.acknowledged_by.len() >= others_needed {
+            return;
+        }
+        let before = self.acknowledged_by.len();
+        let others = way.iter().map(|hop| hop.to).filter(|member| *member != last.to);
+        others.for_each(|member| self.acknowledged_by.insert(member));
+        if self.acknowledged_by.len() > before {
+            self.ways.push(last.clone());
+        }
+    }
+
+    /// What committed it. Each of the f others was reached by a message of the ways, and each way
+    /// ends with one more: with those sent for the batch they are never fewer than the floor of
+    /// design §3 for the longest way.
+    fn prove(&mut self, others_needed: usize) -> Option<Proof> {
+        let ways = std::mem::take(&mut self.ways);
+        if self.acknowledged_by.len() < others_needed {
+            return None;
+        }
+        let ways: Vec<Vec<&Hop>> = ways.iter().map(|last| last.way()).collect();
+        let hops = ways.iter().map(Vec::len).max()? as u64;
+        let others = ways.iter().flatten().filter(|hop| !self.is_sent_for(&hop.sending));
+        let others: BTreeSet<_> = others.map(|hop| hop.id()).collect();
+        Some(Proof { hops, others: others.len() as u64 })
+    }
+
+    /// Whether a message of its leadership is counted as sent for it.
+    fn is_sent_for(&self, sending: &Sending) -> bool {
+        is_for_batches(sending.why) && sending.through() == self.last
+    }
+
     fn close(self) -> Batch {
         Batch {
             sent_at: self.sent_at,
             messages: self.messages,
             delays: self.delays,
-            took: self.committed_at.map(|at| at.since(self.sent_at)),
+            proof: self.proof,
         }
     }
 }

@@ -86,10 +86,12 @@ pub struct MessageCount {
 pub struct Ended {
     /// Where it is counted.
     pub cell: Cell,
-    /// When it was sent.
-    pub sent_at: Micros,
     /// When it was last seen: taken in, routed or sent.
     pub last_seen_at: Micros,
+    /// What its sender says.
+    pub sending: Sending,
+    /// What it answers or passes on.
+    pub before: Option<MessageId>,
 }
 
 /// The ledger.
@@ -262,7 +264,8 @@ impl Ledger {
             tally.bytes += u64::from(sending.bytes);
             if self.ended.len() < self.most_ended {
                 let last_seen_at = leg.ends.last_seen_at().unwrap_or(sending.at);
-                self.ended.push(Ended { cell, sent_at: sending.at, last_seen_at });
+                let before = slot.before.as_deref().map(Hop::id);
+                self.ended.push(Ended { cell, last_seen_at, sending, before });
             } else {
                 self.left_out += 1;
             }
@@ -283,7 +286,7 @@ impl Ledger {
         if untold > 0 {
             self.faults.push(format!("and {untold} more"));
         }
-        self.ended.sort_by_key(|ended| (ended.sent_at, ended.cell));
+        self.ended.sort_by_key(|ended| (ended.sending.at, ended.cell, ended.sending.number));
         Closed {
             cells,
             seconds: self.seconds,

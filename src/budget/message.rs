@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::raft::{Index, Kind, Member, Micros, Term, Why};
+use crate::record::MessageId;
 
 use super::phases::Phase;
 
@@ -61,6 +62,11 @@ pub struct Hop {
 }
 
 impl Hop {
+    /// Which message it is.
+    pub const fn id(&self) -> MessageId {
+        MessageId { from: self.from, number: self.sending.number, to: self.to }
+    }
+
     /// The way from its beginning to here.
     pub fn way(&self) -> Vec<&Hop> {
         let mut way = vec![self];

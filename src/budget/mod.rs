@@ -19,6 +19,7 @@
 
 mod analysis;
 pub mod bounds;
+mod charts;
 mod diff;
 mod document;
 mod evidence;
@@ -36,9 +37,12 @@ mod phases;
 pub mod report;
 mod run_data;
 mod run_info;
+mod space_time;
 mod text;
+mod words;
 
 pub use analysis::Analysis;
+pub use charts::{chart, names as chart_names};
 pub use diff::{Difference, diff};
 pub use document::{Block, document, summary};
 pub use findings::apply;

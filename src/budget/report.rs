@@ -2,11 +2,15 @@
 //! JSON all show. `laconic budget --format json` prints it as it stands here, so this page is the
 //! documentation of that schema. Times are microseconds on the run's clock, replicas are ranks.
 
+mod rerun;
+
 use serde::Serialize;
 use serde_json::Value;
 
+pub use rerun::{FailedCheck, Recommendation, Spread, Verification, VerifiedRow};
+
 /// Version of the schema; it rises when a field changes its meaning or goes away.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// The analysis of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -179,6 +183,10 @@ pub struct TableRow {
     pub kind: &'static str,
     /// What they were for, as in `replicate`, `relay`, `ack{of: replicate}`.
     pub cause: String,
+    /// The same in words: `yes to replicate`.
+    pub words: String,
+    /// In what form they serve the cause: `own`, `relay`, `ack` or `reject`.
+    pub form: &'static str,
     /// The cause that they are charged to: an answer's is what it answers.
     pub charged_to: &'static str,
     /// How many.
@@ -317,16 +325,19 @@ pub struct RequestStory {
     pub lines: Vec<String>,
 }
 
-/// Messages a batch against one-way delays to its commit.
+/// Messages of a batch against one-way delays to its commit, counted as hops.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TradeOff {
     /// f: how many others make a quorum.
     pub others_needed: u64,
     /// The floor: `[d, f + ceil(f / (d - 1))]` for d from 2 to f + 1.
     pub floor: Vec<(u64, u64)>,
-    /// The median one-way delay of the run, the unit of the points' first number; 0 if unknown.
+    /// The median one-way delay of the run; 0 if unknown.
     pub one_way_us: u64,
-    /// Batches: `[delays, messages, batches]`, the delays in tenths of a one-way delay.
+    /// Batches: `[hops, messages, batches]`. The hops are those of the longest of the ways on which
+    /// f others acknowledged the batch before its commit. The messages are those sent for the batch
+    /// and those of these ways: one that served several batches counts for each. So no point lies
+    /// below the floor.
     pub points: Vec<(u64, u64, u64)>,
 }
 
@@ -364,7 +375,7 @@ pub struct Finding {
     pub title: &'static str,
     /// What was found.
     pub verdict: FindingVerdict,
-    /// In a sentence or two.
+    /// In whole sentences.
     pub summary: String,
     /// What it rests on.
     pub numbers: Vec<Number>,
@@ -383,6 +394,8 @@ pub struct Number {
     pub value: f64,
     /// In what unit.
     pub unit: &'static str,
+    /// The value with its unit, in words.
+    pub text: String,
 }
 
 /// A knob to turn.
@@ -414,91 +427,55 @@ pub struct LimitRow {
 /// Messages one by one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SpaceTime {
-    /// Each `[sent_at_us, from, to, ended_at_us, lost, cause]`: the end is when the receiver took
-    /// it in or, if `lost` is 1, when and if it was last seen; `cause` counts in `causes`.
-    pub messages: Vec<(u64, u8, u8, u64, u8, u8)>,
+    /// Kinds and purposes of messages: `[kind, purpose in words, form]`, the form `own`, `relay`,
+    /// `ack` or `reject`.
+    pub sorts: Vec<(&'static str, String, &'static str)>,
+    /// By time of sending.
+    pub messages: Vec<Traveller>,
+    /// Answers that clients got: `[at_us, replica, ok]`.
+    pub answers: Vec<(u64, u8, bool)>,
     /// How many messages the run has beyond those.
     pub left_out: u64,
 }
 
-/// What reruns in virtual time showed of the findings' expectations.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Verification {
-    /// The seeds of the reruns; each was run as it was, and with each change.
-    pub seeds: Vec<u64>,
-    /// Messages of the runs as they were.
-    pub messages: Spread,
-    /// Their median latency.
-    pub p50_latency_us: Spread,
-    /// How many of them passed all checks.
-    pub passed: u64,
-    /// Each finding's change by itself, and at last all together.
-    pub rows: Vec<VerifiedRow>,
-    /// The best that passes as many runs as passed as they were: one change, or several together;
-    /// none if nothing that saves messages does.
-    pub recommended: Option<Recommendation>,
+/// A message on its way. In JSON `[sent_at_us, from, to, ended_at_us, lost, cause, sort, fate,
+/// term, first, entries, before]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traveller {
+    /// When it was sent.
+    pub sent_at_us: u64,
+    /// Sender.
+    pub from: u8,
+    /// Receiver.
+    pub to: u8,
+    /// When the receiver took it in or, if `lost`, when it was last seen.
+    pub ended_at_us: u64,
+    /// Whether the receiver did not take it in; in JSON 1 or 0.
+    pub lost: bool,
+    /// Its place in `causes`.
+    pub cause: u8,
+    /// Its place in `sorts`.
+    pub sort: u16,
+    /// Its place in `fates`.
+    pub fate: u8,
+    /// The term it names.
+    pub term: u64,
+    /// First index carried; of an answer, the last index of what it answers.
+    pub first: u64,
+    /// Entries carried.
+    pub entries: u32,
+    /// The place of the message that it answers or passes on; in JSON -1 if there is none, or it is
+    /// left out.
+    pub before: Option<u32>,
 }
 
-/// What to turn, all at once.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Recommendation {
-    /// The findings whose changes it takes.
-    pub findings: Vec<&'static str>,
-    /// What it did.
-    pub row: VerifiedRow,
-}
-
-/// A check that runs failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FailedCheck {
-    /// Its name.
-    pub name: &'static str,
-    /// How many runs failed it.
-    pub runs: u64,
-}
-
-/// A change and what it did.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct VerifiedRow {
-    /// The finding's name; `together` of several.
-    pub name: &'static str,
-    /// What was turned.
-    pub changes: Vec<Change>,
-    /// Messages that the finding expected to save, by the run of each seed as it was.
-    pub expected: Spread,
-    /// Messages saved.
-    pub seen: Spread,
-    /// Mean saved over mean expected; none where nothing was expected.
-    pub seen_of_expected: Option<f64>,
-    /// Median latency with the change.
-    pub p50_latency_us: Spread,
-    /// How many runs with the change passed all checks.
-    pub passed: u64,
-    /// What the others failed, in the order of the checks.
-    pub failed_checks: Vec<FailedCheck>,
-}
-
-/// A number over several seeds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Spread {
-    /// The least.
-    pub least: f64,
-    /// The mean.
-    pub mean: f64,
-    /// The most.
-    pub most: f64,
-}
-
-impl Spread {
-    /// Over `values`; of none all is 0.
-    pub fn of(values: &[f64]) -> Spread {
-        if values.is_empty() {
-            return Spread::default();
-        }
-        Spread {
-            least: values.iter().copied().fold(f64::INFINITY, f64::min),
-            mean: values.iter().sum::<f64>() / values.len() as f64,
-            most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        }
+impl Serialize for Traveller {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let before = self.before.map_or(-1, i64::from);
+        let Traveller { sent_at_us, from, to, ended_at_us, cause, sort, fate, .. } = *self;
+        let Traveller { term, first, entries, .. } = *self;
+        let lost = u8::from(self.lost);
+        (sent_at_us, from, to, ended_at_us, lost, cause, sort, fate, term, first, entries, before)
+            .serialize(serializer)
     }
 }

@@ -11,7 +11,8 @@ use super::output::{check_file, open, print, print_styled, write};
 use crate::archive::{RunRecords, read_history};
 use crate::budget::report::Verification;
 use crate::budget::{
-    self, Analysis, BudgetReport, RunInfo, document, html, markdown, read_run, text,
+    self, Analysis, BudgetReport, RunInfo, chart, chart_names, document, html, markdown, read_run,
+    text,
 };
 use crate::raft::Micros;
 use crate::record::{Fact, Sink};
@@ -26,8 +27,12 @@ Examples:
   laconic sim simple-2 --seed 1 --out run
   laconic budget run                        the report, in the terminal
   laconic budget run --format html -o run.html
+  laconic budget run --format svg --chart seconds -o seconds.svg
   laconic budget run --verify               turn each knob and run again
   laconic budget diff run other             what changed, by cause
+
+Charts: figures references limits seconds causes fates phases matrix trade_off
+latency story linger_saved linger_wait.
 
 A run folder that is damaged is analysed as far as it can be read; the report
 says so, and the exit status is 2.
@@ -52,6 +57,9 @@ pub struct BudgetArguments {
     /// How to tell it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// With --format svg: which chart of the one run; the names stand below
+    #[arg(long, value_name = "NAME")]
+    chart: Option<String>,
     /// Write it there instead of to standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -80,14 +88,27 @@ struct DiffArguments {
     /// The second run's folder
     after: PathBuf,
     /// How to tell it; html: both runs side by side
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    format: DiffFormat,
     /// Write it there instead of to standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Show that file in the program that you have for it
     #[arg(long, requires = "output")]
     open: bool,
+}
+
+/// How a difference is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DiffFormat {
+    /// For the terminal, 80 columns
+    Text,
+    /// An object: words, causes, figures
+    Json,
+    /// For pages and pull requests
+    Markdown,
+    /// One page that loads nothing, with both runs
+    Html,
 }
 
 /// How a report is told.
@@ -101,6 +122,8 @@ enum Format {
     Markdown,
     /// One page that loads nothing, with charts
     Html,
+    /// One chart of one run as a picture: --chart NAME
+    Svg,
 }
 
 /// Analyses the runs.
@@ -109,6 +132,7 @@ pub fn run(arguments: &BudgetArguments) -> Result<ExitStatus, Failure> {
         return run_diff(arguments);
     }
     arguments.output.iter().try_for_each(|path| check_file(path))?;
+    let chart = chart_of(arguments)?;
     // The last of several is not to be found missing when the first has been verified.
     arguments
         .runs
@@ -123,10 +147,40 @@ pub fn run(arguments: &BudgetArguments) -> Result<ExitStatus, Failure> {
         }
         reports.push(report);
     }
-    let told = tell(arguments.format, &reports)?;
-    put_out(&told, arguments.format, arguments.output.as_deref())?;
+    let told = tell(arguments.format, chart, &reports)?;
+    put_out(&told, arguments.format == Format::Text, arguments.output.as_deref())?;
     arguments.output.iter().filter(|_| arguments.open).for_each(|path| open(path));
     Ok(status(&reports))
+}
+
+/// The chart that is to be drawn; none unless the format is svg.
+fn chart_of(arguments: &BudgetArguments) -> Result<Option<&str>, Failure> {
+    let is_picture = arguments.format == Format::Svg;
+    let known = || chart_names().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
+    match (&arguments.chart, is_picture) {
+        (None, false) => Ok(None),
+        (Some(_), false) => Err(Failure::input("--chart is for --format svg")),
+        (None, true) => {
+            Err(Failure::input(format!("--format svg needs --chart NAME, one of {}", known())))
+        }
+        (Some(_), true) if arguments.runs.len() > 1 => {
+            Err(Failure::input("--format svg draws one run at a time"))
+        }
+        (Some(name), true) if chart_names().any(|(known, _)| known == name) => Ok(Some(name)),
+        (Some(name), true) => {
+            Err(Failure::input(format!("no chart is called {name}; the charts are {}", known())))
+        }
+    }
+}
+
+/// The chart `name` of the one report, as a picture.
+fn draw(reports: &[BudgetReport], name: Option<&str>) -> Result<String, Failure> {
+    let drawn = reports.first().zip(name).and_then(|(report, name)| chart(report, name));
+    let nothing = || {
+        let name = name.unwrap_or_default();
+        Failure::input(format!("the run has nothing to draw in the chart {name}"))
+    };
+    Ok(drawn.ok_or_else(nothing)?.picture())
 }
 
 fn run_diff(arguments: &DiffArguments) -> Result<ExitStatus, Failure> {
@@ -134,26 +188,26 @@ fn run_diff(arguments: &DiffArguments) -> Result<ExitStatus, Failure> {
     let reports = [analyse(&arguments.before)?, analyse(&arguments.after)?];
     let difference = budget::diff(&reports[0], &reports[1]);
     let told = match arguments.format {
-        Format::Text => text(&difference.document()),
-        Format::Markdown => markdown(&difference.document()),
-        Format::Json => json(&difference)?,
-        Format::Html => {
+        DiffFormat::Text => text(&difference.document()),
+        DiffFormat::Markdown => markdown(&difference.document()),
+        DiffFormat::Json => json(&difference)?,
+        DiffFormat::Html => {
             budget::html_of_difference(&reports, &difference).map_err(Failure::environment)?
         }
     };
-    put_out(&told, arguments.format, arguments.output.as_deref())?;
+    put_out(&told, arguments.format == DiffFormat::Text, arguments.output.as_deref())?;
     arguments.output.iter().filter(|_| arguments.open).for_each(|path| open(path));
     Ok(status(&reports))
 }
 
-/// Writes what is `told` into the file `output`, or prints it.
-fn put_out(told: &str, format: Format, output: Option<&Path>) -> Result<(), Failure> {
+/// Writes what is `told` into the file `output`, or prints it, with its styles if it `is_styled`.
+fn put_out(told: &str, is_styled: bool, output: Option<&Path>) -> Result<(), Failure> {
     match output {
         Some(path) => {
             write(path, &anstream::adapter::strip_str(told).to_string())?;
             print(&format!("Written: {}\n", path.display()))
         }
-        None if format == Format::Text => print_styled(told),
+        None if is_styled => print_styled(told),
         None => print(told),
     }
 }
@@ -227,7 +281,7 @@ fn complete(outcome: &mut Value, folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn tell(format: Format, reports: &[BudgetReport]) -> Result<String, Failure> {
+fn tell(format: Format, chart: Option<&str>, reports: &[BudgetReport]) -> Result<String, Failure> {
     let all = |render: fn(&[budget::Block]) -> String| {
         reports.iter().map(|report| render(&document(report))).collect::<Vec<_>>().join("\n")
     };
@@ -236,6 +290,7 @@ fn tell(format: Format, reports: &[BudgetReport]) -> Result<String, Failure> {
         Format::Markdown => all(markdown),
         Format::Json => json(&reports)?,
         Format::Html => html(reports).map_err(Failure::environment)?,
+        Format::Svg => draw(reports, chart)?,
     })
 }
 

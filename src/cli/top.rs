@@ -10,7 +10,8 @@ use super::failure::{ExitStatus, Failure};
 /// Watch a running cluster in the terminal
 #[derive(Args)]
 #[command(after_help = "\
-Asks each replica for /metrics and /status once an interval; q or Escape quits.
+Asks each replica for /metrics and /status once an interval; q or Escape quits,
+? explains the keys and columns, arrows and PgUp/PgDn scroll.
 SIGTERM and SIGHUP end it too, with status 130 and the terminal as it was.
 Needs a program built with the feature `top`: make, or
 cargo build --release --features top.
@@ -54,7 +55,7 @@ mod with_terminal {
     use crate::cli::failure::{ExitStatus, Failure};
     use crate::cli::top::TopArguments;
     use crate::interrupt;
-    use crate::top::{Target, View, draw, scrape, targets_of};
+    use crate::top::{Position, Target, View, draw, scrape, targets_of};
 
     /// Between two looks at the keys: so long may a signal wait.
     const KEYS: Duration = Duration::from_millis(50);
@@ -92,11 +93,12 @@ mod with_terminal {
     ) -> std::io::Result<()> {
         let began = Instant::now();
         let mut view = View::default();
+        let mut position = Position::default();
         loop {
             let looked = Instant::now();
             let scrapes = targets.par_iter().map(scrape).collect();
             view.update(began.elapsed().as_secs_f64(), scrapes);
-            terminal.draw(|frame| draw(frame, &view))?;
+            terminal.draw(|frame| draw(frame, &view, &position))?;
             // A change of size is drawn at once, from what is known.
             while looked.elapsed() < interval {
                 if interrupt::seen() {
@@ -111,9 +113,11 @@ mod with_terminal {
                             if interrupts || quits {
                                 return Ok(());
                             }
+                            position.press(key.code, view.rows.len(), view.events.len());
+                            terminal.draw(|frame| draw(frame, &view, &position))?;
                         }
                         Event::Resize(_, _) => {
-                            terminal.draw(|frame| draw(frame, &view))?;
+                            terminal.draw(|frame| draw(frame, &view, &position))?;
                         }
                         _ => {}
                     }

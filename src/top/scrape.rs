@@ -99,9 +99,22 @@ fn get(target: &Target, what: &str) -> Result<String, String> {
     let agent: ureq::Agent =
         ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).build().into();
     let url = format!("http://{}/{what}", target.address);
-    let mut answer = agent.get(&url).call().map_err(|error| error.to_string())?;
+    let mut answer = agent.get(&url).call().map_err(|error| reason(&error))?;
     let body = answer.body_mut().with_config().limit(LONGEST_ANSWER);
-    body.read_to_string().map_err(|error| error.to_string())
+    body.read_to_string().map_err(|error| reason(&error))
+}
+
+/// Why there is no answer, in words that fit beside a replica's name.
+fn reason(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            "connection refused: no process listens there".to_owned()
+        }
+        ureq::Error::ConnectionFailed => "no connection".to_owned(),
+        ureq::Error::Timeout(_) => format!("no answer within {} ms", PATIENCE.as_millis()),
+        ureq::Error::StatusCode(status) => format!("answers with HTTP status {status}"),
+        other => other.to_string(),
+    }
 }
 
 /// The label by which a discovery file of a simulator's run says which replica a target is.

@@ -15,14 +15,32 @@ pub struct Row {
     pub name: String,
     /// Its latest answers; of one that is gone the last it gave.
     pub reading: Option<Reading>,
-    /// Why it does not answer now.
-    pub gone: Option<String>,
+    /// Why it does not answer now, and since when.
+    pub away: Option<Away>,
     /// Messages sent a second.
     pub sent_rate: f64,
     /// Messages taken in a second.
     pub received_rate: f64,
     /// How far its commit index is behind the furthest.
     pub behind: u64,
+}
+
+/// That a replica does not answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Away {
+    /// Why, as far as it can be told from outside.
+    pub why: String,
+    /// Since when, in seconds since the first look: the first look that had no answer.
+    pub since_seconds: f64,
+}
+
+/// How long answers took, of those since the look before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Latency {
+    /// The median, in seconds.
+    pub p50_seconds: f64,
+    /// The 99th percentile, in seconds.
+    pub p99_seconds: f64,
 }
 
 /// The cluster.
@@ -42,6 +60,8 @@ pub struct View {
     pub messages_per_commit: Option<f64>,
     /// The least that these could have cost.
     pub floor: Option<f64>,
+    /// From a request's coming to a replica to its `ok`; none without such answers.
+    pub latency: Option<Latency>,
     /// What happened, newest first: seconds since the first look, and in words.
     pub events: VecDeque<(f64, String)>,
 }
@@ -51,12 +71,17 @@ impl View {
     pub fn update(&mut self, at_seconds: f64, scrapes: Vec<Scrape>) {
         let elapsed = at_seconds - self.at_seconds;
         let before = std::mem::take(&mut self.rows);
-        self.rows = scrapes.into_iter().map(row_of).collect();
+        self.rows = scrapes.into_iter().map(|scrape| row_of(scrape, at_seconds)).collect();
         let rate = Rate { before: &before, elapsed };
         let mut causes: BTreeMap<String, f64> = BTreeMap::new();
         let (mut sent, mut commits, mut reads, mut floor) = (0.0, 0.0, 0.0, 0.0);
         for (place, row) in self.rows.iter_mut().enumerate() {
-            let Some(now) = row.reading.clone().filter(|_| row.gone.is_none()) else {
+            if let (Some(away), Some(then)) = (&mut row.away, before.get(place))
+                && let Some(away_then) = &then.away
+            {
+                away.since_seconds = away_then.since_seconds;
+            }
+            let Some(now) = row.reading.clone().filter(|_| row.away.is_none()) else {
                 row.reading = row.reading.take().or_else(|| before.get(place)?.reading.clone());
                 continue;
             };
@@ -76,6 +101,7 @@ impl View {
         (self.commit_rate, self.read_rate) = (commits, reads);
         self.messages_per_commit = (commits > 0.0).then(|| sent / commits);
         self.floor = (commits > 0.0).then(|| floor / commits);
+        self.latency = self.latency_since(&before);
         self.causes = causes.into_iter().filter(|(_, messages)| *messages > 0.0).collect();
         self.causes.sort_by(|one, other| other.1.total_cmp(&one.1));
         let furthest = self.answering().map(|(_, reading)| reading.status.commit).max();
@@ -89,30 +115,78 @@ impl View {
 
     /// The replicas that answer, with what they say.
     pub fn answering(&self) -> impl Iterator<Item = (&Row, &Reading)> {
-        let answers = |row: &Row| row.gone.is_none();
+        let answers = |row: &Row| row.away.is_none();
         self.rows.iter().filter(move |row| answers(row)).filter_map(|row| {
             let reading = row.reading.as_ref()?;
             Some((row, reading))
         })
     }
 
-    /// Who leads, in the highest term in which anyone does.
-    pub fn leader(&self) -> Option<&Row> {
+    /// Who says that it leads, in the highest term in which anyone does.
+    pub fn claimant(&self) -> Option<(&Row, &Reading)> {
         let leaders = self.answering().filter(|(_, reading)| reading.status.role == "leader");
-        leaders.max_by_key(|(_, reading)| reading.status.term).map(|(row, _)| row)
+        leaders.max_by_key(|(_, reading)| reading.status.term)
+    }
+
+    /// Who leads: the claimant, if a majority of the replicas answer that they follow it in its
+    /// term. A leader that is cut off claims on for a while.
+    pub fn leader(&self) -> Option<&Row> {
+        let (claimant, claims) = self.claimant()?;
+        let agrees = |reading: &Reading| {
+            let status = &reading.status;
+            let follows = status.id == claims.status.id
+                || status.leader.as_deref() == Some(claims.status.id.as_str());
+            follows && status.term == claims.status.term
+        };
+        let agree = self.answering().filter(|(_, reading)| agrees(reading)).count();
+        (agree > self.rows.len() / 2).then_some(claimant)
+    }
+
+    /// From the histograms of the replicas, as they have grown since the look before.
+    fn latency_since(&self, before: &[Row]) -> Option<Latency> {
+        let mut grown: Vec<(f64, f64)> = Vec::new();
+        for (place, row) in self.rows.iter().enumerate().filter(|(_, row)| row.away.is_none()) {
+            let then = before.get(place).and_then(|row| row.reading.as_ref());
+            let (Some(now), Some(then)) = (&row.reading, then) else {
+                continue;
+            };
+            let series = now.metrics.iter().filter(|(series, _)| {
+                series.name == "laconic_client_request_duration_seconds_bucket"
+                    && series.label("outcome") == Some("ok")
+            });
+            for (series, count) in series {
+                let bound: Option<f64> = series.label("le").and_then(|le| le.parse().ok());
+                let more = count - then.metrics.get(series).copied().unwrap_or_default();
+                if let Some(bound) = bound {
+                    grown.push((bound, more.max(0.0)));
+                }
+            }
+        }
+        grown.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let mut buckets: Vec<(f64, f64)> = Vec::new();
+        for (bound, more) in grown {
+            match buckets.last_mut().filter(|last| last.0 == bound) {
+                Some(last) => last.1 += more,
+                None => buckets.push((bound, more)),
+            }
+        }
+        let p50_seconds = quantile(&buckets, 0.5)?;
+        Some(Latency { p50_seconds, p99_seconds: quantile(&buckets, 0.99)? })
     }
 
     fn note_events(&mut self, before: &[Row]) {
         let mut events = Vec::new();
         for (place, row) in self.rows.iter().enumerate() {
             let then = before.get(place);
-            let was_gone = then.is_some_and(|then| then.gone.is_some());
-            match (&row.gone, was_gone) {
-                (Some(why), false) => events.push(format!("{} does not answer: {why}", row.name)),
+            let was_away = then.is_some_and(|then| then.away.is_some());
+            match (&row.away, was_away) {
+                (Some(away), false) => {
+                    events.push(format!("{} does not answer: {}", row.name, away.why));
+                }
                 (None, true) => events.push(format!("{} answers again", row.name)),
                 _ => {}
             }
-            let Some(now) = row.reading.as_ref().filter(|_| row.gone.is_none()) else {
+            let Some(now) = row.reading.as_ref().filter(|_| row.away.is_none()) else {
                 continue;
             };
             let then = then.and_then(|then| then.reading.as_ref());
@@ -136,14 +210,31 @@ impl View {
     }
 }
 
-fn row_of(scrape: Scrape) -> Row {
-    let (reading, gone) = match scrape.reading {
+fn row_of(scrape: Scrape, at_seconds: f64) -> Row {
+    let (reading, away) = match scrape.reading {
         Ok(reading) => (Some(reading), None),
-        Err(why) => (None, Some(why)),
+        Err(why) => (None, Some(Away { why, since_seconds: at_seconds })),
     };
     let name = reading.as_ref().map(|reading| reading.status.id.clone());
     let name = name.unwrap_or(scrape.target.name);
-    Row { name, reading, gone, sent_rate: 0.0, received_rate: 0.0, behind: 0 }
+    Row { name, reading, away, sent_rate: 0.0, received_rate: 0.0, behind: 0 }
+}
+
+/// The value below which the share `q` of what `buckets` count lies: cumulative counts by their
+/// upper bounds, spread evenly within a bucket, as Prometheus' `histogram_quantile` does.
+fn quantile(buckets: &[(f64, f64)], q: f64) -> Option<f64> {
+    let all = buckets.last()?.1;
+    if all <= 0.0 {
+        return None;
+    }
+    let wanted = q * all;
+    let place = buckets.iter().position(|(_, count)| *count >= wanted)?;
+    let (below, before) = place.checked_sub(1).map_or((0.0, 0.0), |last| buckets[last]);
+    let (bound, count) = buckets[place];
+    if bound.is_infinite() {
+        return Some(below);
+    }
+    Some(below + (bound - below) * (wanted - before) / (count - before).max(f64::MIN_POSITIVE))
 }
 
 fn causes_of(reading: &Reading) -> Vec<String> {

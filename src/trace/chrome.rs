@@ -20,15 +20,11 @@ const MOST_IN_ONE: usize = 250;
 pub(super) const CLIENTS: u32 = 1;
 /// The process of the network between the replicas.
 const NETWORK: u32 = 2;
-/// The process of replica 0; the others follow.
-const FIRST_REPLICA: u32 = 10;
+/// The process of all replicas: viewers sort processes by what is in them, and tracks of one
+/// process as they were made, so the replicas stand in order.
+pub(super) const REPLICAS: u32 = 3;
 /// Tracks of a process; their IDs are unique in the file.
 const TRACKS: u32 = 100_000;
-
-/// The process of the replica of rank `rank`.
-pub(super) fn replica_process(rank: u8) -> u32 {
-    FIRST_REPLICA + u32::from(rank)
-}
 
 /// Where slices lie: a thread of a process, in the format's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +55,8 @@ pub(super) struct Arrow {
 /// A slice to be laid out, with the arrows that begin and end in it.
 #[derive(Clone, Debug)]
 pub(super) struct Slice {
+    /// What kind of slice: `handling`, `request`, `role`, `partition`, `lost`, `span`.
+    pub category: &'static str,
     /// Its name.
     pub name: String,
     /// What is shown of it when it is selected.
@@ -155,6 +153,40 @@ pub(super) struct SliceTime {
     pub width: u64,
 }
 
+/// A stretch of the run, both ends included; what lies outside is not drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    from_ns: u64,
+    to_ns: u64,
+}
+
+impl Window {
+    /// All of a run.
+    pub const ALL: Window = Window { from_ns: 0, to_ns: u64::MAX };
+
+    /// From one moment to another.
+    pub const fn new(from: Micros, to: Micros) -> Window {
+        Window { from_ns: from.0.saturating_mul(1_000), to_ns: to.0.saturating_mul(1_000) }
+    }
+
+    fn is_all(self) -> bool {
+        self == Window::ALL
+    }
+
+    fn has(self, at_ns: u64) -> bool {
+        (self.from_ns..=self.to_ns).contains(&at_ns)
+    }
+
+    /// The part of `span` that lies in it; none if none does. What begins in it may end a little
+    /// later, so that arrows have room.
+    fn cut(self, span: SliceTime) -> Option<SliceTime> {
+        let begin = span.begin.max(self.from_ns);
+        let end = (span.begin + span.width).min(self.to_ns.saturating_add(WIDEST_NS));
+        let within = begin < end && begin <= self.to_ns;
+        within.then(|| SliceTime { begin, width: end - begin })
+    }
+}
+
 /// An event of the format; what is `None` is left out.
 #[derive(Default, Serialize)]
 struct ChromeEvent<'a> {
@@ -198,11 +230,18 @@ pub(super) struct ChromeFile<W: Write> {
     moments: Option<Place>,
     lost: BTreeMap<Loss, Track>,
     counters: BTreeMap<&'static str, u64>,
+    window: Window,
+    /// Of a window: ends of arrows whose other end is not known yet.
+    half_arrows: BTreeMap<u64, (Place, u64, Tip)>,
+    /// Those that end after it.
+    beyond: Vec<Arrow>,
+    /// What counters stood at before it.
+    counted_before: BTreeMap<(u32, String), (String, u64)>,
 }
 
 impl<W: Write> ChromeFile<W> {
     /// Begins the file.
-    pub fn begin(out: W) -> ChromeFile<W> {
+    pub fn begin(out: W, window: Window) -> ChromeFile<W> {
         let mut chrome = ChromeFile {
             out,
             failed: None,
@@ -212,10 +251,15 @@ impl<W: Write> ChromeFile<W> {
             moments: None,
             lost: BTreeMap::new(),
             counters: BTreeMap::new(),
+            window,
+            half_arrows: BTreeMap::new(),
+            beyond: Vec::new(),
+            counted_before: BTreeMap::new(),
         };
         chrome.write(|out| out.write_all(b"{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"));
         chrome.name_process(CLIENTS, "clients");
         chrome.name_process(NETWORK, "network");
+        chrome.name_process(REPLICAS, "replicas");
         chrome
     }
 
@@ -281,11 +325,15 @@ impl<W: Write> ChromeFile<W> {
 
     /// Draws a slice of known width, and its arrows' tips at its beginning.
     pub fn slice(&mut self, place: Place, span: SliceTime, slice: &Slice) {
+        let Some(shown) = self.window.cut(span) else {
+            return slice.tips.iter().for_each(|tip| self.tip(place, span.begin, tip));
+        };
         self.event(&ChromeEvent {
             ph: "X",
             name: &slice.name,
-            ts: Some(span.begin),
-            dur: Some(span.width),
+            cat: Some(slice.category),
+            ts: Some(shown.begin),
+            dur: Some(shown.width),
             pid: place.pid,
             tid: place.tid,
             args: Some(&slice.details),
@@ -294,8 +342,55 @@ impl<W: Write> ChromeFile<W> {
         slice.tips.iter().for_each(|tip| self.tip(place, span.begin, tip));
     }
 
-    /// Draws the end of an arrow, at the beginning of its slice.
+    /// Draws the end of an arrow, at the beginning of its slice. Of a window only arrows are drawn
+    /// that start in it: the first end waits for the second to tell.
     fn tip(&mut self, place: Place, at_ns: u64, tip: &Tip) {
+        if self.window.is_all() {
+            return self.draw_tip(place, at_ns, tip);
+        }
+        let one = (place, at_ns, tip.clone());
+        let Some(other) = self.half_arrows.remove(&tip.arrow.id) else {
+            self.half_arrows.insert(tip.arrow.id, one);
+            return;
+        };
+        let (start, end) = if tip.starts { (one, other) } else { (other, one) };
+        if !self.window.has(start.1) {
+            return;
+        }
+        self.draw_tip(start.0, start.1, &start.2);
+        if self.window.has(end.1) {
+            self.draw_tip(end.0, end.1, &end.2);
+        } else {
+            self.beyond.push(end.2.arrow);
+        }
+    }
+
+    /// Arrows that end after the window, on a track that says so.
+    fn end_beyond(&mut self) {
+        let arrows = std::mem::take(&mut self.beyond);
+        if arrows.is_empty() {
+            return;
+        }
+        let place = self.new_network_place("ends after the window");
+        let begin = self.window.to_ns.saturating_add(WIDEST_NS);
+        let span = SliceTime { begin, width: WIDEST_NS };
+        let shown = ChromeEvent {
+            ph: "X",
+            name: "ends after the window",
+            cat: Some("window"),
+            ts: Some(span.begin),
+            dur: Some(span.width),
+            pid: place.pid,
+            tid: place.tid,
+            ..ChromeEvent::default()
+        };
+        self.event(&shown);
+        for arrow in arrows {
+            self.draw_tip(place, span.begin, &Tip { arrow, starts: false });
+        }
+    }
+
+    fn draw_tip(&mut self, place: Place, at_ns: u64, tip: &Tip) {
         self.event(&ChromeEvent {
             ph: if tip.starts { "s" } else { "f" },
             name: &tip.arrow.name,
@@ -311,12 +406,16 @@ impl<W: Write> ChromeFile<W> {
 
     /// Marks a moment of the run, on a track of the network's.
     pub fn moment(&mut self, at: Micros, name: &str) {
+        if !self.window.has(at.0 * 1_000) {
+            return;
+        }
         let moments = self.moments;
         let place = moments.unwrap_or_else(|| self.new_network_place("moments"));
         self.moments = Some(place);
         self.event(&ChromeEvent {
             ph: "i",
             name,
+            cat: Some("moment"),
             ts: Some(at.0 * 1_000),
             pid: place.pid,
             tid: place.tid,
@@ -325,22 +424,40 @@ impl<W: Write> ChromeFile<W> {
         });
     }
 
-    /// A process's counter has a new value.
-    pub fn counter(&mut self, at: Micros, pid: u32, name: &str, value: u64) {
+    /// A process's counter has a new value. In a window it begins with the value that it had.
+    /// Viewers show the unit behind the name.
+    pub fn counter(&mut self, at: Micros, pid: u32, (name, unit): (&str, &str), value: u64) {
+        let at_ns = at.0 * 1_000;
+        if at_ns < self.window.from_ns {
+            self.counted_before.insert((pid, name.to_owned()), (unit.to_owned(), value));
+            return;
+        }
+        if !self.counted_before.is_empty()
+            && let Some((_, before)) = self.counted_before.remove(&(pid, name.to_owned()))
+        {
+            self.draw_counter(self.window.from_ns, pid, (name, unit), before);
+        }
+        if self.window.has(at_ns) {
+            self.draw_counter(at_ns, pid, (name, unit), value);
+        }
+    }
+
+    fn draw_counter(&mut self, at_ns: u64, pid: u32, (name, unit): (&str, &str), value: u64) {
         self.event(&ChromeEvent {
             ph: "C",
             name,
-            ts: Some(at.0 * 1_000),
+            cat: Some("counter"),
+            ts: Some(at_ns),
             pid,
-            args: Some(&json!({"value": value})),
+            args: Some(&json!({unit: value})),
             ..ChromeEvent::default()
         });
     }
 
     /// A counter of the network's has this value now.
-    pub fn count(&mut self, at: Micros, name: &'static str, value: u64) {
+    pub fn count(&mut self, at: Micros, (name, unit): (&'static str, &str), value: u64) {
         if self.counters.insert(name, value) != Some(value) {
-            self.counter(at, NETWORK, name, value);
+            self.counter(at, NETWORK, (name, unit), value);
         }
     }
 
@@ -349,7 +466,8 @@ impl<W: Write> ChromeFile<W> {
         let track = self.lost.remove(&loss);
         let mut track = track.unwrap_or_else(|| Track::new(self.new_network_place(loss.name())));
         let name = arrow.name.clone();
-        let slice = Slice { name, details: json!({}), tips: vec![Tip { arrow, starts: false }] };
+        let tips = vec![Tip { arrow, starts: false }];
+        let slice = Slice { category: "lost", name, details: json!({}), tips };
         track.add(at.max(since + Micros(1)), slice, self);
         self.lost.insert(loss, track);
     }
@@ -362,6 +480,10 @@ impl<W: Write> ChromeFile<W> {
         for (_, mut track) in std::mem::take(&mut self.lost) {
             track.lay_out(None, &mut self);
         }
+        for ((pid, name), (unit, value)) in std::mem::take(&mut self.counted_before) {
+            self.draw_counter(self.window.from_ns, pid, (&name, &unit), value);
+        }
+        self.end_beyond();
         let summary = json!({"laconic_version": env!("CARGO_PKG_VERSION"), "messages": arrows});
         self.write(|out| writeln!(out, "\n],\"otherData\":{summary}}}"));
         self.write(Write::flush);

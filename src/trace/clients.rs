@@ -1,5 +1,6 @@
-//! The clients' process: a slice for each request, from its creation to its answer, within it one
-//! for its way to the replica and one for the answer, and the arrows between clients and replicas.
+//! The clients' process: a track for each client, on it a slice for each request, from its sending
+//! to its answer, one for its way to the replica and one for the answer, and the arrows between
+//! clients and replicas.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,9 +11,6 @@ use super::chrome::{Arrow, CLIENTS, ChromeFile, Loss, Place, Slice, SliceTime, T
 use crate::interface::Address;
 use crate::raft::Micros;
 use crate::record::{AnswerKind, ClientRequest, RequestId};
-
-/// The lanes of a client whose order matters.
-const MOST_LANES: u32 = 1_000;
 
 /// An answer on its way.
 #[derive(Debug)]
@@ -101,83 +99,157 @@ impl Clients {
 
     /// Draws all requests, those without an answer up to the run's `end`.
     pub fn finish<W: Write>(self, end: Micros, chrome: &mut ChromeFile<W>) {
-        let mut lanes = Lanes::default();
         let mut changes: BTreeMap<Micros, i64> = BTreeMap::new();
+        let mut by_client: BTreeMap<Address, Vec<(ClientRequest, Drawn)>> = BTreeMap::new();
         for (request, progress) in self.requests {
             let begin = request.invoked_at();
-            // The answer has a slice of its own at the end.
             let over = request.answered_at().unwrap_or(end.max(begin)) + Micros(1);
             *changes.entry(begin).or_default() += 1;
             *changes.entry(over).or_default() -= 1;
-            let place = lanes.place(request.client, begin, over, chrome);
-            draw_request(&request, progress, (begin, over), place, chrome);
+            by_client.entry(request.client).or_default().push((request, progress));
+        }
+        for (client, requests) in by_client {
+            let name = format!("client {client}");
+            let place = chrome.new_place_at(u32::from(client.0), CLIENTS, &name);
+            draw_client(requests, end, place, chrome);
         }
         let mut waiting = 0;
         for (at, change) in changes {
             waiting += change;
-            chrome.counter(at, CLIENTS, "requests in flight", waiting.max(0) as u64);
+            let counter = ("requests in flight", "requests");
+            chrome.counter(at, CLIENTS, counter, waiting.max(0) as u64);
         }
     }
 }
 
-fn draw_request<W: Write>(
-    request: &ClientRequest,
-    progress: Drawn,
-    (begin, over): (Micros, Micros),
+/// A moment of a client: it sends a request, or has its answer.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    at: Micros,
+    is_answer: bool,
+    /// The place of the request.
+    request: usize,
+    /// What of its microsecond it takes up, in nanoseconds: moments of one microsecond share it.
+    begin: u64,
+    width: u64,
+}
+
+/// The moments of `requests` in order. Of requests that are sent at once the one that lasts longest
+/// comes first, so that it contains the others.
+fn moments(requests: &[(ClientRequest, Drawn)]) -> Vec<Moment> {
+    let moment = |at, is_answer, request| Moment { at, is_answer, request, begin: 0, width: 0 };
+    let mut moments = Vec::new();
+    for (place, (request, _)) in requests.iter().enumerate() {
+        moments.push(moment(request.invoked_at(), false, place));
+        moments.extend(request.answered_at().map(|at| moment(at, true, place)));
+    }
+    let lasts_until = |moment: &Moment| {
+        let over = requests[moment.request].0.answered_at();
+        std::cmp::Reverse(over.unwrap_or(Micros(u64::MAX)))
+    };
+    moments.sort_by_key(|moment| (moment.at, moment.is_answer, lasts_until(moment)));
+    for together in moments.chunk_by_mut(|one, other| one.at == other.at) {
+        let share = (1_000 / together.len() as u64).max(1);
+        for (order, moment) in (0u64..).zip(together) {
+            moment.begin = moment.at.0 * 1_000 + order * share;
+            moment.width = (share * 3 / 4).max(1);
+        }
+    }
+    moments
+}
+
+/// Until when each request of a client is drawn, in nanoseconds. Slices of one track must nest: one
+/// that is answered after a later one was sent, but before that is answered, is cut there.
+fn drawn_until(moments: &[Moment], requests: usize, end_ns: u64) -> Vec<u64> {
+    let mut until = vec![end_ns; requests];
+    for answer in moments.iter().filter(|moment| moment.is_answer) {
+        until[answer.request] = answer.begin + answer.width;
+    }
+    let mut open: Vec<usize> = Vec::new();
+    for sending in moments.iter().filter(|moment| !moment.is_answer) {
+        while let Some(last) = open.last().copied() {
+            if until[last] >= until[sending.request] {
+                break;
+            }
+            until[last] = until[last].min(sending.begin);
+            open.pop();
+        }
+        open.push(sending.request);
+    }
+    until
+}
+
+/// A client's requests on its track: a slice each, in it one for the way to the replica, and one
+/// where the answer comes.
+fn draw_client<W: Write>(
+    mut requests: Vec<(ClientRequest, Drawn)>,
+    end: Micros,
     place: Place,
     chrome: &mut ChromeFile<W>,
 ) {
-    let (arrow, taken_in_at) = progress.asked.unwrap_or_else(|| {
-        let arrow = chrome.new_arrow("request", &*request.mid);
-        chrome.lose(Loss::Request, begin, begin, arrow.clone());
-        (arrow, begin)
-    });
-    let answer = request.answer.map_or("unanswered", AnswerKind::name);
-    let details = json!({
-        "key": &*request.key, "mid": &*request.mid, "request": format!("{:016x}", request.request),
-        "answer": answer,
-    });
-    let span = |from: Micros, to: Micros| SliceTime {
-        begin: from.0 * 1_000,
-        width: (to - from).0 * 1_000,
-    };
-    let name = format!("{} {answer}", request.operation.name());
-    chrome.slice(place, span(begin, over), &Slice { name, details, tips: Vec::new() });
-    // Stages within: an arrow is shown from the end of its slice, so the way to the replica is one.
-    let mut stage = |name: &str, from, to, tips| {
-        let (name, details) = (name.to_owned(), json!({}));
-        chrome.slice(place, span(from, to), &Slice { name, details, tips });
-    };
-    let last = request.answered_at().unwrap_or(over);
-    let on_its_way = taken_in_at.min(last).max(begin + Micros(1));
-    stage("on its way", begin, on_its_way, vec![Tip { arrow, starts: true }]);
-    if let Some(at) = request.answered_at() {
-        let tip = progress.answer.map(|answer| Tip { arrow: answer.arrow, starts: false });
-        stage(answer, at, over, tip.into_iter().collect());
+    let moments = moments(&requests);
+    let last = moments.last().map_or(0, |moment| moment.begin + moment.width);
+    let end_ns = last.max(end.0.saturating_add(1).saturating_mul(1_000));
+    let until = drawn_until(&moments, requests.len(), end_ns);
+    for (order, moment) in moments.iter().enumerate() {
+        let (request, progress) = &mut requests[moment.request];
+        if moment.is_answer {
+            let answer = request.answer.map_or("unanswered", AnswerKind::name);
+            let tip =
+                progress.answer.take().map(|answer| Tip { arrow: answer.arrow, starts: false });
+            let span = SliceTime { begin: moment.begin, width: moment.width };
+            draw_stage(answer, request, span, tip, place, chrome);
+            continue;
+        }
+        let until = until[moment.request];
+        let next = moments.get(order + 1).map_or(end_ns, |next| next.begin);
+        draw_request(request, progress.asked.take(), (*moment, until, next), place, chrome);
     }
 }
 
-/// Tracks of the clients, as many each as it has requests at a time.
-#[derive(Default)]
-struct Lanes(BTreeMap<Address, Vec<(Place, Micros)>>);
+/// The slice of a request that is sent at the moment `sending` and drawn until `until`; within it
+/// its way to the replica, at most up to the client's `next` moment.
+fn draw_request<W: Write>(
+    request: &ClientRequest,
+    asked: Option<(Arrow, Micros)>,
+    (sending, until, next): (Moment, u64, u64),
+    place: Place,
+    chrome: &mut ChromeFile<W>,
+) {
+    let (arrow, taken_in_at) = asked.unwrap_or_else(|| {
+        let arrow = chrome.new_arrow("request", &*request.mid);
+        chrome.lose(Loss::Request, sending.at, sending.at, arrow.clone());
+        (arrow, sending.at)
+    });
+    let answer = request.answer.map_or("unanswered", AnswerKind::name);
+    let latency = request.answered_at().map(|at| at.since(sending.at).0);
+    let details = json!({
+        "key": &*request.key, "mid": &*request.mid, "request": format!("{:016x}", request.request),
+        "answer": answer, "latency_us": latency,
+    });
+    let name = format!("{} {answer}", request.operation.name());
+    let begin = sending.begin;
+    let whole = SliceTime { begin, width: until - begin };
+    let slice = Slice { category: "request", name, details, tips: Vec::new() };
+    chrome.slice(place, whole, &slice);
+    let over = taken_in_at.max(sending.at + Micros(1)).0 * 1_000;
+    let width = over.min(next).min(until) - begin;
+    let tip = Some(Tip { arrow, starts: true });
+    draw_stage("on its way", request, SliceTime { begin, width }, tip, place, chrome);
+}
 
-impl Lanes {
-    /// A place that is free from `begin` on, taken until `over`.
-    fn place<W: Write>(
-        &mut self,
-        client: Address,
-        begin: Micros,
-        over: Micros,
-        chrome: &mut ChromeFile<W>,
-    ) -> Place {
-        let lanes = self.0.entry(client).or_default();
-        if let Some((place, free_from)) = lanes.iter_mut().find(|(_, free)| *free < begin) {
-            *free_from = over;
-            return *place;
-        }
-        let order = u32::from(client.0) * MOST_LANES + (lanes.len() as u32).min(MOST_LANES - 1);
-        let place = chrome.new_place_at(order, CLIENTS, &format!("client {client}"));
-        lanes.push((place, over));
-        place
-    }
+/// A slice within a request's: arrows are shown from the slice that they start in, so the way to
+/// the replica is one, and the answer is one.
+fn draw_stage<W: Write>(
+    name: &str,
+    request: &ClientRequest,
+    span: SliceTime,
+    tip: Option<Tip>,
+    place: Place,
+    chrome: &mut ChromeFile<W>,
+) {
+    let details = json!({"mid": &*request.mid});
+    let tips = tip.into_iter().collect();
+    let slice = Slice { category: "request", name: name.to_owned(), details, tips };
+    chrome.slice(place, span, &slice);
 }

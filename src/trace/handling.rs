@@ -21,7 +21,8 @@ impl Handling {
     /// Its slice, without arrows.
     pub fn slice(&self) -> Slice {
         let facts: Vec<Value> = self.records.iter().map(|record| json!(record.fact)).collect();
-        Slice { name: self.name(), details: json!({"facts": facts}), tips: Vec::new() }
+        let (category, details) = ("handling", json!({"facts": facts}));
+        Slice { category, name: self.name(), details, tips: Vec::new() }
     }
 
     /// Whether all that it did was to acknowledge what the drain before it has brought in.

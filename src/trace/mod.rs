@@ -1,7 +1,8 @@
 //! The cluster trace: a run as one Chrome trace file for Perfetto (ui.perfetto.dev) or
 //! chrome://tracing, a fold over its records and the history of its clients.
 //!
-//! Every replica and the clients are processes. A slice is a *handling*: what one datagram or one
+//! The clients, the network and the replicas are processes, in which each client and each replica
+//! has tracks, in order. A slice is a *handling*: what one datagram or one
 //! wake-up made a replica do. An arrow is a message to one receiver; a lost one ends in a slice of
 //! the network's, on the track that says how it was lost. So a request can be followed: from its
 //! client's slice (`request`) to the leader's, where its entry waits for a batch (`batch`), through
@@ -54,11 +55,13 @@ use partition::Partition;
 use replica::ReplicaTracks;
 
 pub use arrows::Arrows;
+pub use chrome::Window;
 pub use spans::{BadSpans, SpanFile};
 
 /// Draws a run of `replicas` replicas into `out`: its `records` on the run's clock, in the order of
 /// time and then of sources, the simulator last, what its clients asked, in any order, and the
-/// spans of those replicas that have left some.
+/// spans of those replicas that have left some. Only what lies in `window` is drawn; the arrows
+/// that come back are those of the whole run.
 ///
 /// # Errors
 /// If `out` cannot be written.
@@ -67,13 +70,17 @@ pub fn draw(
     replicas: u8,
     requests: Vec<ClientRequest>,
     spans: Vec<SpanFile>,
+    window: Window,
     out: impl Write,
 ) -> io::Result<Arrows> {
-    let mut drawing = Drawing::new(replicas, requests, out);
+    let mut drawing = Drawing::new(replicas, requests, window, out);
     records.into_iter().for_each(|record| drawing.take_in(&record));
     spans.into_iter().for_each(|file| file.draw(&mut drawing.chrome));
     drawing.finish()
 }
+
+/// Counter of messages on their way, with its unit.
+const IN_FLIGHT: (&str, &str) = ("messages in flight", "messages");
 
 /// A trace being drawn.
 struct Drawing<W: Write> {
@@ -87,8 +94,8 @@ struct Drawing<W: Write> {
 }
 
 impl<W: Write> Drawing<W> {
-    fn new(replicas: u8, requests: Vec<ClientRequest>, out: W) -> Drawing<W> {
-        let mut chrome = ChromeFile::begin(out);
+    fn new(replicas: u8, requests: Vec<ClientRequest>, window: Window, out: W) -> Drawing<W> {
+        let mut chrome = ChromeFile::begin(out, window);
         Drawing {
             replicas: (0..replicas).map(|rank| ReplicaTracks::begin(rank, &mut chrome)).collect(),
             handlings: Handlings::default(),
@@ -126,7 +133,7 @@ impl<W: Write> Drawing<W> {
             // It belongs to the append that it answers, so that arrows lead on from there.
             handling.complete(slice);
             handling.records.iter().for_each(|record| messages.on_sent(record, slice, chrome));
-            return chrome.count(handling.at, "messages in flight", messages.in_flight());
+            return chrome.count(handling.at, IN_FLIGHT, messages.in_flight());
         }
         let mut slice = handling.slice();
         for record in &handling.records {
@@ -143,7 +150,7 @@ impl<W: Write> Drawing<W> {
             }
         }
         replica.on_handling(handling, slice, chrome);
-        chrome.count(handling.at, "messages in flight", messages.in_flight());
+        chrome.count(handling.at, IN_FLIGHT, messages.in_flight());
     }
 
     fn on_simulators(&mut self, record: &Record) {
@@ -151,7 +158,7 @@ impl<W: Write> Drawing<W> {
         match record.fact {
             Fact::Routed { .. } => {
                 messages.on_end(record, None, chrome);
-                chrome.count(record.at, "messages in flight", messages.in_flight());
+                chrome.count(record.at, IN_FLIGHT, messages.in_flight());
             }
             Fact::Killed { member, by_itself } => {
                 messages.on_killed(record.at, member);

@@ -26,7 +26,7 @@ impl Partition {
         if majority.is_empty() {
             return chrome.moment(at, "partition ends");
         }
-        let side: Vec<String> = majority.iter().map(|member| member.0.to_string()).collect();
+        let side: Vec<String> = majority.iter().map(|member| format!("{:04X}", member.0)).collect();
         let name = format!("partition: majority {}", side.join(", "));
         chrome.moment(at, &name);
         self.standing = Some((at, name));
@@ -44,6 +44,7 @@ impl Partition {
         };
         let place = *self.place.get_or_insert_with(|| chrome.new_network_place("partitions"));
         let span = SliceTime { begin: since.0 * 1_000, width: at.since(since).0 * 1_000 };
-        chrome.slice(place, span, &Slice { name, details: json!({}), tips: Vec::new() });
+        let (category, details) = ("partition", json!({}));
+        chrome.slice(place, span, &Slice { category, name, details, tips: Vec::new() });
     }
 }

@@ -1,14 +1,12 @@
-//! A replica's process: the tracks of its handlings and of its roles, its counters, and what waits
-//! in it, for a batch or for an answer.
+//! A replica's tracks: of its handlings and of its roles, its counters, and what waits in it, for a
+//! batch or for an answer.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 
 use serde_json::json;
 
-use super::chrome::{
-    Arrow, ChromeFile, Loss, Place, Slice, SliceTime, Tip, Track, replica_process,
-};
+use super::chrome::{Arrow, ChromeFile, Loss, Place, REPLICAS, Slice, SliceTime, Tip, Track};
 use super::handling::Handling;
 use crate::interface::Address;
 use crate::raft::{Event, Index, Micros, RoleName, Term};
@@ -37,14 +35,13 @@ pub(super) struct ReplicaTracks {
 }
 
 impl ReplicaTracks {
-    /// The process of the replica of rank `rank`.
+    /// Tracks for the replica of rank `rank`.
     pub fn begin<W: Write>(rank: u8, chrome: &mut ChromeFile<W>) -> ReplicaTracks {
-        let pid = replica_process(rank);
-        chrome.name_process(pid, &format!("replica {rank:04X}"));
-        let roles = chrome.new_place(pid, "role");
+        let roles = chrome.new_place(REPLICAS, &format!("{rank:04X} role"));
+        let handlings = chrome.new_place(REPLICAS, &format!("{rank:04X} handling"));
         ReplicaTracks {
             rank,
-            handlings: Track::new(chrome.new_place(pid, "handling")),
+            handlings: Track::new(handlings),
             roles,
             role: (RoleName::Follower, 0, Micros(0)),
             dead: false,
@@ -133,7 +130,9 @@ impl ReplicaTracks {
 
     fn on_event<W: Write>(&mut self, at: Micros, event: Event, chrome: &mut ChromeFile<W>) {
         let (role, term) = match event {
-            Event::Committed { through } => return self.count(at, "commit index", through, chrome),
+            Event::Committed { through } => {
+                return self.count(at, ("commit index", "entries"), through, chrome);
+            }
             Event::TermStarted { term }
             | Event::LeaderHeard { term, .. }
             | Event::SteppedDown { term, .. } => (RoleName::Follower, term),
@@ -146,7 +145,7 @@ impl ReplicaTracks {
             }
             _ => return,
         };
-        self.count(at, "term", term, chrome);
+        self.count(at, ("term", "number"), term, chrome);
         if self.role.0 != role || self.role.1 != term {
             self.draw_role(at, chrome);
             self.role = (role, term, at);
@@ -156,12 +155,13 @@ impl ReplicaTracks {
     fn count<W: Write>(
         &mut self,
         at: Micros,
-        name: &'static str,
+        (name, unit): (&'static str, &str),
         value: u64,
         chrome: &mut ChromeFile<W>,
     ) {
         if self.counters.insert(name, value) != Some(value) {
-            chrome.counter(at, replica_process(self.rank), name, value);
+            let name = format!("{:04X} {name}", self.rank);
+            chrome.counter(at, REPLICAS, (&name, unit), value);
         }
     }
 
@@ -171,7 +171,8 @@ impl ReplicaTracks {
         if at > since && !self.dead {
             let name = format!("{} of term {term}", role.name());
             let span = SliceTime { begin: since.0 * 1_000, width: at.since(since).0 * 1_000 };
-            chrome.slice(self.roles, span, &Slice { name, details: json!({}), tips: Vec::new() });
+            let (category, details) = ("role", json!({}));
+            chrome.slice(self.roles, span, &Slice { category, name, details, tips: Vec::new() });
         }
     }
 

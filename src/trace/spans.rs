@@ -1,4 +1,4 @@
-//! SliceTime files of replicas (`LACONIC_SPANS`), brought onto the run's clock and under their
+//! Span files of replicas (`LACONIC_SPANS`), brought onto the run's clock and under their
 //! process.
 //!
 //! They are what tracing-chrome writes: one event a line, `B` and `E` for a span's ends, times in
@@ -12,7 +12,7 @@ use std::io::{BufRead, Lines};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::chrome::{ChromeFile, Slice, SliceTime, replica_process};
+use super::chrome::{ChromeFile, REPLICAS, Slice, SliceTime};
 
 /// Why a file is no span file.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl SpanFile {
     /// Draws them on a track of their own. What was before the run began is left out, and so is
     /// what had not ended when the replica did.
     pub(super) fn draw<W: std::io::Write>(mut self, chrome: &mut ChromeFile<W>) {
-        let place = chrome.new_place(replica_process(self.rank), "spans");
+        let place = chrome.new_place(REPLICAS, &format!("{:04X} spans", self.rank));
         let mut open: Vec<Event> = Vec::new();
         while let Some(event) = self.first.take().or_else(|| next_event(&mut self.lines)) {
             match event.ph.as_str() {
@@ -108,8 +108,12 @@ impl SpanFile {
                     let at = |of: &Event| u64::try_from(of.nanoseconds() + self.offset_ns).ok();
                     if let (Some(begin), Some(end)) = (at(&begun), at(&event)) {
                         let span = SliceTime { begin, width: end.saturating_sub(begin).max(1) };
-                        let slice =
-                            Slice { name: begun.name, details: begun.args, tips: Vec::new() };
+                        let slice = Slice {
+                            category: "span",
+                            name: begun.name,
+                            details: begun.args,
+                            tips: Vec::new(),
+                        };
                         chrome.slice(place, span, &slice);
                     }
                 }

@@ -34,7 +34,7 @@ fn messages_that_come_too_early_twice_or_never_are_told_apart() {
         sent(11, to, 5),
     ];
     let mut out = Vec::new();
-    let arrows = draw(records, 3, Vec::new(), Vec::new(), &mut out).unwrap();
+    let arrows = draw(records, 3, Vec::new(), Vec::new(), Window::ALL, &mut out).unwrap();
     let wanted = Arrows {
         taken_in: 1,
         not_taken_in: 1,
@@ -63,7 +63,8 @@ fn a_full_disk_is_told() {
             Ok(())
         }
     }
-    let draw_into = |room| draw([received(1, 1)], 2, Vec::new(), Vec::new(), Full(room));
+    let draw_into =
+        |room| draw([received(1, 1)], 2, Vec::new(), Vec::new(), Window::ALL, Full(room));
     assert!(draw_into(10_000).is_ok());
     for room in [0, 40, 700] {
         assert_eq!(draw_into(room).unwrap_err().kind(), io::ErrorKind::StorageFull, "{room}");
@@ -90,7 +91,7 @@ fn spans_stand_where_the_closest_anchor_says() {
     let file = SpanFile::open(span_file(&anchors), 1_000_000).unwrap().expect("spans");
     assert_eq!(file.rank(), 1);
     let mut out = Vec::new();
-    draw([received(1, 1)], 2, Vec::new(), vec![file], &mut out).unwrap();
+    draw([received(1, 1)], 2, Vec::new(), vec![file], Window::ALL, &mut out).unwrap();
     let file: serde_json::Value = serde_json::from_slice(&out).unwrap();
     let slices = file["traceEvents"].as_array().unwrap().iter();
     let steps = slices.filter(|event| event["ph"] == "X" && event["name"] == "step");

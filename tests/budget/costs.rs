@@ -59,13 +59,32 @@ fn what_etcd_does_costs_4_n_minus_1_an_isolated_command() {
     }
 }
 
-/// No run undercuts its floors, on any profile and with any faults.
+/// Isolated puts go the ways of their fan-out, hop by hop.
+#[test]
+fn a_batch_takes_two_hops_thriftily_and_one_a_follower_along_a_chain() {
+    let f = others_needed(7);
+    for (fan_out, hops) in [(FanOut::Thrifty, 2), (FanOut::Star, 2), (FanOut::Chain, f + 1)] {
+        let tuning = Tuning { fan_out, ..tuning("course") };
+        let report = analysed(&isolated_puts(7, 300), &tuning, true, 1).report;
+        let points = &report.trade_off.points;
+        assert!(points.iter().all(|point| point.0 == hops), "{fan_out:?}: {points:?}");
+        assert_eq!(points.iter().map(|point| point.2).sum::<u64>(), 300, "{fan_out:?}");
+    }
+}
+
+/// No run undercuts its floors, on any profile and with any faults, and no batch that of its delay.
 #[test]
 fn no_run_undercuts_its_floor() {
     for name in laconic::sim::scenario::COURSE {
         for profile in ["course", "quiet", "textbook", "eager"] {
             let scenario = crate::scenario(name);
             let report = analysed(&scenario, &tuning(profile), false, 2).report;
+            let f = report.trade_off.others_needed;
+            for (hops, messages, _) in &report.trade_off.points {
+                let least = bounds::messages_per_batch(f, *hops);
+                let why = format!("{name} {profile}: {messages} within {hops}, least {least}");
+                assert!(*hops >= 2 && *messages >= least, "{why}");
+            }
             for figure in &report.figures {
                 if let (Some(value), Some(floor)) = (figure.value, figure.floor) {
                     let why = format!("{name} {profile} {}: {value} < {floor}", figure.name);

@@ -52,7 +52,7 @@ fn wanted(json: &serde_json::Value) -> Vec<Vec<String>> {
     }
     for row in list("table") {
         let share = format!("{:.1}", row["share"].as_f64().unwrap() * 100.0);
-        let words = ["kind", "cause", "count", "bytes"].map(|key| text(&row[key]));
+        let words = ["kind", "words", "count", "bytes"].map(|key| text(&row[key]));
         wanted.push([words.to_vec(), vec![share, two(&row["a_put"])]].concat());
     }
     for row in list("fates").iter().filter(|row| row["count"] != 0) {

@@ -9,6 +9,7 @@
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
+import zlib from 'node:zlib';
 import { createRequire } from 'node:module';
 
 const [, , trace, followers, picture] = process.argv;
@@ -59,22 +60,26 @@ function query(page, sql) {
   }, sql);
 }
 
+/// The MID of a slice of a client's, or of the slice `id`.
+const mid = (id) => (id == null ? "extract_arg(slice.arg_set_id, 'args.mid')"
+  : `(SELECT extract_arg(put.arg_set_id, 'args.mid') FROM slice AS put WHERE put.id = ${id})`);
+
 /// From a put's slice along arrows (request, batch, message, message, answer; one more if it was
 /// held): how many followers it reaches, and whether it comes back,
 /// to the answer within it.
 const follow = (put) => `
   WITH RECURSIVE walk(slice, depth) AS (
-    SELECT id, 0 FROM slice WHERE parent_id = ${put} AND name = 'on its way'
+    SELECT id, 0 FROM slice WHERE ${mid()} = ${mid(put)} AND name = 'on its way'
     UNION
     SELECT flow.slice_in, walk.depth + 1 FROM walk JOIN flow ON flow.slice_out = walk.slice
     WHERE walk.depth < 6)
   SELECT
-    (SELECT count(DISTINCT thread.upid) FROM walk
+    (SELECT count(DISTINCT thread.utid) FROM walk
       JOIN slice ON slice.id = walk.slice JOIN thread_track ON slice.track_id = thread_track.id
       JOIN thread USING (utid)
-      WHERE walk.depth <= 4 AND thread.name = 'handling' AND slice.name = 'append'),
+      WHERE walk.depth <= 4 AND thread.name LIKE '% handling' AND slice.name = 'append'),
     (SELECT count(*) FROM walk JOIN slice ON slice.id = walk.slice
-      WHERE slice.parent_id = ${put} AND slice.name = 'ok')`;
+      WHERE ${mid()} = ${mid(put)} AND slice.name = 'ok')`;
 
 /// For the picture: opens the replicas' tracks, zooms to a put, and selects the slice in which its batch
 /// is sent, so that the arrows to its followers and back are drawn.
@@ -85,7 +90,7 @@ async function showPut(put) {
     JOIN flow AS asked ON asked.slice_out = slice.id
     JOIN flow AS sent ON sent.slice_out = asked.slice_in
     JOIN slice AS wake ON wake.id = sent.slice_in
-    WHERE slice.parent_id = ${put} AND slice.name = 'on its way' AND wake.name = 'wake'`);
+    WHERE ${mid()} = ${mid(put)} AND slice.name = 'on its way' AND wake.name = 'wake'`);
   await page.evaluate(({ batch, ts, dur }) => {
     const { trace } = globalThis.app;
     for (const node of (trace.currentWorkspace ?? trace.workspace).children) {
@@ -115,7 +120,9 @@ const page = await browser.newPage({ viewport: { width: 1500, height: 1000 } });
 await page.goto(`${origin}/#!/viewer?url=${origin}/trace.json`);
 await page.waitForFunction(() => globalThis.app?.trace?.engine, null, { timeout: 60000 });
 
-const arrows = fs.readFileSync(trace, 'utf8').split('\n').filter((l) => l.startsWith('{"ph":"s"')).length;
+const bytes = fs.readFileSync(trace);
+const text = (bytes[0] === 0x1f ? zlib.gunzipSync(bytes) : bytes).toString('utf8');
+const arrows = text.split('\n').filter((l) => l.startsWith('{"ph":"s"')).length;
 const wrong = await query(page, `
   SELECT name, value FROM stats WHERE value > 0
   AND (severity IN ('error', 'data_loss') OR name = 'flow_end_without_start')`);

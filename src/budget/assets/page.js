@@ -1,15 +1,26 @@
 "use strict";
-// What all sections use: the data, elements, numbers for people, colours.
+// What all sections use: the data, elements, numbers for people, charts.
 
-const [reports, difference] = ["reports", "difference"].map((id) => JSON.parse(document.getElementById(id).textContent));
+const [reports, difference] = ["reports", "difference"].map((id) =>
+  JSON.parse(document.getElementById(id).textContent),
+);
+const drawings = [...document.querySelectorAll("template.charts")];
 
 /** An element; text among its children stays text, whatever it contains. */
 function h(name, attributes, ...children) {
-  const element = document.createElement(name);
+  return fill(document.createElement(name), attributes, children);
+}
+
+/** The same in SVG. */
+function s(name, attributes, ...children) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+}
+
+function fill(element, attributes, children) {
   for (const [key, value] of Object.entries(attributes ?? {})) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else if (key === "style") for (const [what, how] of Object.entries(value)) element.style.setProperty(what, how);
-    else if (value !== false && value != null) element.setAttribute(key, value === true ? "" : value);
+    else if (value !== false && value != null)
+      element.setAttribute(key, value === true ? "" : value);
   }
   element.append(...children.flat(9).filter((child) => child != null && child !== false));
   return element;
@@ -19,12 +30,16 @@ function h(name, attributes, ...children) {
 function number(value, digits = 2) {
   if (value == null) return "–";
   const tiny = value !== 0 && Math.abs(value) < 0.5 * 10 ** -digits;
-  return value.toLocaleString("en", tiny ? { maximumSignificantDigits: 1 } : { maximumFractionDigits: digits });
+  return value.toLocaleString(
+    "en",
+    tiny ? { maximumSignificantDigits: 1 } : { maximumFractionDigits: digits },
+  );
 }
 
+const counted = (count, one, many) => `${number(count)} ${count === 1 ? one : (many ?? `${one}s`)}`;
 const percent = (share) => `${number(100 * share, share < 0.1 ? 1 : 0)}\u00a0%`;
 
-/** Microseconds in the unit that suits them. */
+/** Microseconds in the one unit that suits them. */
 function time(us) {
   const size = Math.abs(us);
   if (size >= 1e6) return `${number(us / 1e6)}\u00a0s`;
@@ -32,8 +47,8 @@ function time(us) {
   return `${number(us, 0)}\u00a0µs`;
 }
 
-/** A moment of the run, to the millisecond. */
-const moment = (us) => `${(us / 1e6).toFixed(3)}\u00a0s`;
+/** A moment of the run, to the millisecond, or to the microsecond where one is looked at so closely. */
+const moment = (us, digits = 3) => `${(us / 1e6).toFixed(digits)}\u00a0s`;
 
 function bytes(count) {
   if (count >= 1e6) return `${number(count / 1e6)}\u00a0MB`;
@@ -42,65 +57,83 @@ function bytes(count) {
 }
 
 const words = (name) => name.replaceAll("_", " ");
-
-/** The style sheet has one colour for each cause; it is the same in every chart. */
-const causeColour = (cause) => `var(--${cause}, var(--quiet))`;
-const swatch = (colour) => h("i", { class: "swatch", style: { background: colour } });
-
-function legend(entries) {
-  return h("div", { class: "legend" }, entries.map(([name, colour]) => h("span", {}, swatch(colour), name)));
-}
-
-/** The legend of the causes that the run's messages are charged to. */
-function causeLegend(report) {
-  const charged = new Set(report.table.map((row) => row.charged_to));
-  const seen = report.causes.filter((cause) => charged.has(cause));
-  return legend(seen.map((cause) => [words(cause), causeColour(cause)]));
-}
-
-/** Parts side by side, each as wide as its share of `whole`. */
-function stack(parts, whole) {
-  const total = d3.sum(parts, (part) => part.value);
-  const width = whole > 0 ? `${(100 * total) / whole}%` : "0";
-  return h("div", { class: "stack", style: { width } }, parts.filter((part) => part.value > 0).map((part) =>
-    h("i", {
-      class: "mark",
-      title: `${part.name}: ${number(part.value)}`,
-      style: { background: part.colour, flex: `${part.value} 0 0` },
-    })));
-}
-
-const causeStack = (report, counts, whole) =>
-  stack(report.causes.map((cause, at) => ({ name: words(cause), value: counts[at], colour: causeColour(cause) })), whole);
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const replica = (rank) => rank.toString(16).toUpperCase().padStart(4, "0");
+const knobValue = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+const sum = (values) => values.reduce((all, value) => all + value, 0);
 
 function table(columns, rows) {
   const cell = (name, column, content) => h(name, { class: column.class }, content);
-  return h("div", { class: "scroll" }, h("table", {},
-    h("thead", {}, h("tr", {}, columns.map((column) => cell("th", column, column.title)))),
-    h("tbody", {}, rows.map((row) => h("tr", {}, columns.map((column) => cell("td", column, column.of(row))))))));
+  return h(
+    "div",
+    { class: "scroll" },
+    h(
+      "table",
+      {},
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          columns.map((column) => cell("th", column, column.title)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map((row) =>
+          h(
+            "tr",
+            {},
+            columns.map((column) => cell("td", column, column.of(row))),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 function section(id, title, explanation, ...content) {
-  return h("section", { id }, h("h2", {}, title), explanation && h("p", { class: "quiet" }, explanation), content);
+  return h(
+    "section",
+    { id },
+    h("h2", {}, title),
+    explanation && h("p", { class: "quiet" }, explanation),
+    content,
+  );
 }
 
 const unfold = (title, ...content) => h("details", {}, h("summary", {}, title), content);
 
-/** Charts of the report that is shown; each knows how to draw itself at a width. */
-let charts = [];
-
-function chart(name, label, draw) {
-  const figure = h("figure", { "data-chart": name, role: "group", "aria-label": label });
-  charts.push({ figure, draw, width: 0 });
+/** The drawing of a report's chart; null if there was nothing to draw. */
+function chart(report, name) {
+  const drawing = drawings[reports.indexOf(report)].content.querySelector(`[data-chart="${name}"]`);
+  if (drawing == null) return null;
+  const figure = document.importNode(drawing, true);
+  // What a mark tells is shown at once, not after the browser's delay.
+  for (const title of figure.querySelectorAll("title")) {
+    title.parentNode.dataset.tip = title.textContent;
+    title.remove();
+  }
   return figure;
 }
 
-function drawCharts() {
-  for (const chart of charts) {
-    const width = Math.floor(chart.figure.clientWidth);
-    if (width > 0 && width !== chart.width) {
-      chart.width = width;
-      chart.figure.replaceChildren(...[chart.draw(width)].flat());
-    }
-  }
+const tip = document.getElementById("tip");
+
+function showTip(text, x, y) {
+  tip.hidden = text == null;
+  if (tip.hidden) return;
+  tip.textContent = text;
+  const { width, height } = tip.getBoundingClientRect();
+  const left = Math.min(Math.max(8, x - width / 2), innerWidth - width - 8);
+  Object.assign(tip.style, {
+    left: `${left}px`,
+    top: `${y > height + 24 ? y - height - 14 : y + 20}px`,
+  });
 }
+
+addEventListener("pointermove", (event) => {
+  showTip(event.target.closest?.("[data-tip]")?.dataset.tip, event.clientX, event.clientY);
+});
+addEventListener("scroll", () => showTip(null), { passive: true });

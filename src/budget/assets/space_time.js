@@ -1,112 +1,350 @@
 "use strict";
 // The space-time diagram: a line a replica, an arrow a message, a window of the run at a time.
 
-const WINDOWS_US = [1_000_000, 100_000, 10_000, 2_000];
+const SIZES_US = [1_000_000, 100_000, 10_000, 2_000];
+const LEAST_US = 40;
+const MOST_DRAWN = 3000;
+/** A window without a known hop: ten milliseconds. */
+const USUAL_HOP_US = 600;
 
-/** Messages on their way, and events, between two moments. */
-function inWindow(report, from, to) {
-  const messages = report.space_time.messages
-    .filter(([sent, , , ended]) => sent < to && Math.max(sent, ended) >= from)
-    .map(([sent, sender, receiver, ended, lost, cause]) => {
-      // Where a lost message was last seen need not be known; it is drawn some way along.
-      const way = lost ? 0.6 : 1;
-      const arrives = Math.max(sent, ended);
-      return { sent, sender, receiver, arrives, lost: lost === 1, cause: report.causes[cause], end: sender + way * (receiver - sender) };
-    });
-  const events = report.events.filter((event) => event.at_us >= from && event.at_us < to);
-  return { messages, events };
-}
-
-function drawWindow(report, from, to, width) {
-  const { messages, events } = inWindow(report, from, to);
-  const rows = d3.range(report.run.replicas);
-  const tall = rows.length > 9 ? 24 : 46;
-  const x = (us) => milliseconds(us);
-  const within = (us) => Math.min(to, Math.max(from, us));
-  const leading = leaderships(report).filter((leadership) => leadership.from < to && leadership.to > from);
-  const [lost, arrived] = [messages.filter((message) => message.lost), messages.filter((message) => !message.lost)];
-  const arrow = { x1: (message) => x(message.sent), y1: "sender", x2: (message) => x(message.arrives), y2: "end", stroke: (message) => causeColour(message.cause), strokeWidth: 1.6 };
-  const title = (message) =>
-    `${words(message.cause)}: ${message.sender} → ${message.receiver}\nsent ${moment(message.sent)}\n${message.lost ? "lost" : `arrived ${time(message.arrives - message.sent)} later`}`;
-  return Plot.plot(base(width, {
-    height: rows.length * tall + 52, marginLeft: 34, marginRight: 14, marginTop: 16, marginBottom: 36, clip: true,
-    x: { domain: [x(from), x(to)], label: "milliseconds of the run →", ticks: width < 500 ? 3 : 8 },
-    y: { domain: [rows.length - 0.6, -0.4], ticks: rows, tickFormat: (row) => `${row}`, tickSize: 0, label: "replica", labelArrow: "none" },
-    marks: [
-      Plot.rect(partitions(report).filter((cut) => cut.from < to && cut.to > from), {
-        x1: (cut) => x(within(cut.from)), x2: (cut) => x(within(cut.to)), fill: "var(--resend)", fillOpacity: 0.1 }),
-      Plot.link(lives(report), { x1: x(from), x2: (life) => x(within(life.to)), y1: "member", y2: "member", stroke: "var(--retry)", className: "life" }),
-      Plot.link(leading, { x1: (leadership) => x(within(leadership.from)), x2: (leadership) => x(within(leadership.to)), y1: "member", y2: "member", stroke: "var(--accent)", strokeWidth: 5, strokeOpacity: 0.4, className: "leadership" }),
-      Plot.ruleX(events, { x: (event) => x(event.at_us), stroke: "var(--bad)", strokeDasharray: "2 3", className: "event" }),
-      Plot.arrow(arrived, { ...arrow, headLength: 5, className: "message" }),
-      Plot.arrow(lost, { ...arrow, headLength: 0, strokeDasharray: "4 3", className: "lost" }),
-      Plot.dot(lost, { x: (message) => x(message.arrives), y: "end", symbol: "times", r: 4, stroke: "var(--bad)", strokeWidth: 1.8, className: "cross" }),
-      Plot.tip(messages, Plot.pointer({ x: (message) => x((message.sent + message.arrives) / 2), y: (message) => (message.sender + message.end) / 2, title, maxRadius: 30 })),
-    ],
-  }));
-}
-
-/** The window of `size` in which the first message at or after `from` was sent, else that of `from`. */
-function windowOf(report, from, size) {
-  const first = d3.min(report.space_time.messages, ([sent]) => (sent >= from ? sent : undefined)) ?? from;
-  return Math.floor(first / size);
-}
-
-function spaceTime(report) {
-  const messages = report.space_time.messages;
-  const end = report.space_time.left_out > 0 ? d3.max(messages, ([sent]) => sent) ?? 0 : report.run.duration_us;
-  const last = () => Math.max(0, Math.ceil(end / state.size) - 1);
-  const state = { size: WINDOWS_US[0], place: 0 };
-  const show = (place) => {
-    state.place = Math.min(last(), Math.max(0, place));
-    update();
-  };
-  const button = (label, what, onclick, more) => h("button", { type: "button", "aria-label": what, title: what, onclick, ...more }, label);
-  const previous = button("◀", "previous window", () => show(state.place - 1), { "data-step": "previous" });
-  const next = button("▶", "next window", () => show(state.place + 1), { "data-step": "next" });
-  const slider = h("input", { type: "range", min: 0, step: 1, "aria-label": "window of the run", oninput: () => show(Number(slider.value)) });
-  const sizes = WINDOWS_US.map((size) => button(time(size), `show ${time(size)} at a time`, () => {
-    // Into the old window's first message when zooming in; the window around it when zooming out.
-    const from = state.place * state.size;
-    const place = size < state.size ? windowOf(report, from, size) : Math.floor(from / size);
-    state.size = size;
-    show(place);
-  }, { "data-size": size }));
-  const jump = h("select", { "aria-label": "jump to an event", onchange: () => jump.value !== "" && show(Math.floor(Number(jump.value) / state.size)) },
-    h("option", { value: "" }, "event…"),
-    report.events.map((event) => h("option", { value: event.at_us }, `${(event.at_us / 1e6).toFixed(2)} s: ${event.text}`)));
-  const said = h("output", {});
-  const happened = h("ul", { class: "quiet compact" });
-  const figure = chart("space_time", "Space-time diagram; arrow keys step through the run", (width) =>
-    drawWindow(report, state.place * state.size, (state.place + 1) * state.size, width));
-  figure.tabIndex = 0;
-  figure.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (step && !event.altKey && !event.ctrlKey && !event.metaKey) {
-      event.preventDefault();
-      show(state.place + step);
+/** What `#space_time=FROM-TO&run=N` names; null if the address names no window. */
+function windowOfAddress() {
+  const found = /^#space_time=(\d+)-(\d+)(?:&run=(\d+))?$/.exec(location.hash);
+  return (
+    found && {
+      from: Number(found[1]),
+      to: Number(found[2]),
+      report: reports[Number(found[3] ?? 0)],
     }
+  );
+}
+
+/** The run that the address names is shown at its window; any other address is a section's. */
+function showWindowOfAddress() {
+  const place = windowOfAddress();
+  if (place) document.getElementById("space_time").scrollIntoView();
+  else if (/^#\w+$/.test(location.hash)) document.querySelector(location.hash)?.scrollIntoView();
+}
+
+/** A message of the report with names for its fields. */
+function messageOf(report, at) {
+  const [sent, from, to, ended, lost, cause, sort, fate, term, first, entries, before] =
+    report.space_time.messages[at];
+  const [kind, purpose, form] = report.space_time.sorts[sort];
+  return {
+    at,
+    sent,
+    from,
+    to,
+    ended: Math.max(sent, ended),
+    lost: lost === 1,
+    cause: report.causes[cause],
+    kind,
+    purpose,
+    form,
+    fate: report.fates[fate].fate,
+    term,
+    first,
+    entries,
+    before,
+  };
+}
+
+/** Who led when: from its election until it ceased, died, or the run ended. */
+function leaderships(report) {
+  const ends = ["stepped_down", "killed", "ended", "leader"];
+  return report.events
+    .filter((event) => event.kind === "leader")
+    .map((event) => {
+      const end = report.events.find(
+        (later) =>
+          later.at_us > event.at_us && later.member === event.member && ends.includes(later.kind),
+      );
+      return { member: event.member, from: event.at_us, to: end?.at_us ?? report.run.duration_us };
+    });
+}
+
+function partitions(report) {
+  const cuts = report.events.filter((event) => ["partitioned", "healed"].includes(event.kind));
+  return cuts
+    .filter((event) => event.kind === "partitioned")
+    .map((event) => {
+      const end = cuts.find((later) => later.at_us > event.at_us);
+      return { from: event.at_us, to: end?.at_us ?? report.run.duration_us };
+    });
+}
+
+const deathOf = (report, member) =>
+  report.events.find((event) => event.member === member && ["killed", "ended"].includes(event.kind))
+    ?.at_us ?? report.run.duration_us;
+
+/** Messages on their way, events and answers between two moments. */
+function inWindow(report, from, to) {
+  const messages = [];
+  report.space_time.messages.forEach(([sent, , , ended], at) => {
+    if (sent < to && Math.max(sent, ended) >= from) messages.push(messageOf(report, at));
   });
-  function update() {
-    const [from, to] = [state.place * state.size, (state.place + 1) * state.size];
-    const seen = inWindow(report, from, to);
-    const lost = d3.sum(seen.messages, (message) => message.lost);
-    slider.max = last();
-    slider.value = state.place;
-    previous.disabled = state.place === 0;
-    next.disabled = state.place === last();
-    sizes.forEach((size) => size.setAttribute("aria-pressed", Number(size.dataset.size) === state.size));
-    said.value = `${moment(from)} to ${moment(to)}: ${number(seen.messages.length)} messages, ${number(lost)} lost`;
-    happened.replaceChildren(...seen.events.map((event) => h("li", {}, `${moment(event.at_us)}: ${event.text}`)));
-    Object.assign(figure.dataset, { from, to });
-    const drawn = charts.find((chart) => chart.figure === figure);
-    if (drawn.width > 0) figure.replaceChildren(drawWindow(report, from, to, drawn.width));
+  const within = (at) => at >= from && at < to;
+  return {
+    messages,
+    events: report.events.filter((event) => within(event.at_us)),
+    answers: report.space_time.answers.filter(([at]) => within(at)),
+  };
+}
+
+/**
+ * Half of the window around an event: as far as to what it leads to, an election or an answer. An answer that comes
+ * much later has little to do with it; and the event stays in the middle.
+ */
+function reach(report, event, end) {
+  const hop = report.trade_off.one_way_us || USUAL_HOP_US;
+  const soon = event.at_us + 200_000;
+  const answer = () =>
+    report.space_time.answers.find(([at, , ok]) => ok && at > event.at_us && at < soon)?.[0];
+  const election = () =>
+    report.events.find((later) => later.kind === "leader" && later.at_us > event.at_us)?.at_us;
+  const next = ["leader", "healed"].includes(event.kind) ? answer() : (election() ?? answer());
+  const half = Math.max(8 * hop, next == null ? 0 : 1.15 * (next - event.at_us));
+  return Math.max(LEAST_US, Math.min(2e6, half, event.at_us, end - event.at_us));
+}
+
+/** The first election, from its campaign to a little after it; without one, the first messages. */
+function opening(report) {
+  const hop = report.trade_off.one_way_us || USUAL_HOP_US;
+  const won = report.events.find((event) => event.kind === "leader")?.at_us;
+  if (won == null) {
+    const first = report.space_time.messages[0]?.[0] ?? 0;
+    return { from: first - hop, to: first + 15 * hop };
   }
-  show(windowOf(report, 0, state.size));
-  return section("space_time", "Space and time",
-    "A line a replica, an arrow a message; the thick line leads. Broken with a cross: lost. Arrow keys step through the run once the diagram is selected.",
-    h("div", { class: "controls" }, previous, slider, next, said, sizes, report.events.length > 0 && jump),
-    causeLegend(report), figure, happened,
-    report.space_time.left_out > 0 && h("p", { class: "quiet" },
-      `${number(report.space_time.left_out)} further messages of the run are counted above but not drawn here.`));
+  const campaign = report.space_time.messages.find(
+    ([sent, , , , , cause]) =>
+      sent <= won && sent > won - 30 * hop && ["campaign", "retry"].includes(report.causes[cause]),
+  )?.[0];
+  const from = Math.min(campaign ?? won, won - 4 * hop) - hop;
+  return { from, to: Math.max(from + 12 * hop, won + 4 * hop) };
+}
+
+const line = (x1, y1, x2, y2, more) => s("line", { x1, y1, x2, y2, ...more });
+
+/** The head of an arrow: filled for what is sent, open for a yes, a bar for a no. */
+function head(message, x, y, angle) {
+  const form =
+    message.form === "ack"
+      ? "M-7-4L0 0L-7 4"
+      : message.form === "reject"
+        ? "M-2-5V5"
+        : "M0 0L-8-3.6V3.6Z";
+  const filled = ["own", "relay"].includes(message.form);
+  return s("path", {
+    d: form,
+    transform: `translate(${x} ${y}) rotate(${(angle * 180) / Math.PI})`,
+    "stroke-width": 1.6,
+    class: `stroke-${message.cause} ${filled ? `fill-${message.cause}` : "no-fill"}`,
+  });
+}
+
+/** How a message's line looks: votes are broken, answers thin, refusals dotted. */
+function looks(message) {
+  const names = [`stroke-${message.cause}`, "travel"];
+  if (message.kind.includes("vote")) names.push("to-vote");
+  if (message.form === "ack") names.push("says-yes");
+  if (message.form === "reject") names.push("says-no");
+  return names.join(" ");
+}
+
+function arrow(message, x, y) {
+  // How far a lost message came need not be known; it is drawn some way along.
+  const way = message.lost ? 0.6 : 1;
+  const [x1, y1, x2] = [x(message.sent), y(message.from), x(message.ended)];
+  const y2 = y1 + way * (y(message.to) - y1);
+  const angle = Math.atan2(y2 - y1, x2 - x1);
+  const end = message.lost
+    ? s("path", {
+        d: `M${x2 - 4} ${y2 - 4}l8 8m-8 0l8-8`,
+        class: "cross stroke-bad no-fill",
+        "stroke-width": 2,
+      })
+    : head(message, x2, y2, angle);
+  return s(
+    "g",
+    { class: message.lost ? "lost" : "message", "data-at": message.at },
+    line(x1, y1, x2, y2, { class: looks(message) }),
+    end,
+    line(x1, y1, x2, y2, { class: "reach" }),
+  );
+}
+
+/** Round steps for some `wanted` ticks. */
+function ticksOf(from, to, wanted) {
+  const rough = (to - from) / wanted;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
+  const ticks = [];
+  for (let tick = Math.ceil(from / step) * step; tick <= to; tick += step) ticks.push(tick);
+  return ticks;
+}
+
+/** The diagram of a window, at a width. */
+function drawWindow(report, seen, { from, to }, width) {
+  const replicas = report.run.replicas;
+  const [left, top] = [44, 22];
+  const tall = replicas > 9 ? 26 : 54;
+  const [room, height] = [width - left - 8, replicas * tall];
+  const x = (us) => ((us - from) / (to - from)) * room;
+  const y = (row) => top + (row + 0.5) * tall;
+  const within = (us) => Math.min(room + 20, Math.max(-20, x(us)));
+  const inner = s("svg", { x: left, y: 0, width: room, height: top + height + 8 });
+  const rows = [...Array(replicas).keys()];
+  const ticks = ticksOf(from, to, width < 500 ? 3 : 7);
+  const digits = Math.max(
+    0,
+    Math.ceil(-Math.log10((ticks[1] ?? from + 1000) / 1000 - (ticks[0] ?? from) / 1000)),
+  );
+  inner.append(
+    ...partitions(report)
+      .filter((cut) => cut.from < to && cut.to > from)
+      .map((cut) =>
+        s("rect", {
+          x: within(cut.from),
+          width: within(cut.to) - within(cut.from),
+          y: top,
+          height,
+          class: "fill-cut",
+        }),
+      ),
+    ...ticks.map((tick) => line(x(tick), top, x(tick), top + height, { class: "stroke-soft" })),
+    ...rows.map((row) =>
+      line(0, y(row), Math.max(0, within(deathOf(report, row))), y(row), {
+        class: "life thick stroke-line",
+      }),
+    ),
+    ...leaderships(report)
+      .filter((led) => led.from < to && led.to > from)
+      .map((led) =>
+        line(within(led.from), y(led.member), within(led.to), y(led.member), {
+          class: "leadership stroke-accent",
+          "stroke-width": 7,
+          "stroke-opacity": 0.35,
+        }),
+      ),
+    ...seen.events.map((event) =>
+      s(
+        "g",
+        { class: "event", "data-tip": `${moment(event.at_us, 6)}\n${event.text}` },
+        line(x(event.at_us), top - 4, x(event.at_us), top + height, { class: "dashed stroke-bad" }),
+        s(
+          "text",
+          {
+            x: x(event.at_us) + (x(event.at_us) > 0.7 * room ? -4 : 4),
+            y: 12,
+            class: `fill-bad ${x(event.at_us) > 0.7 * room ? "end" : ""}`,
+          },
+          seen.events.length < 5 ? event.text : "",
+        ),
+      ),
+    ),
+    ...seen.answers.map(([at, member, ok]) =>
+      s("path", {
+        d: `M${x(at)} ${y(member) + 3}l4 7h-8z`,
+        class: `answer ${ok ? "fill-good" : "fill-bad"}`,
+        "data-tip": `${moment(at, 6)}\n${replica(member)} answers a client: ${ok ? "ok" : "try again, or elsewhere"}`,
+      }),
+    ),
+    ...seen.messages.slice(0, MOST_DRAWN).map((message) => arrow(message, x, y)),
+  );
+  return s(
+    "svg",
+    { width, height: top + height + 34 },
+    rows.map((row) =>
+      s("text", { x: left - 6, y: y(row) + 4, class: "end fill-quiet" }, replica(row)),
+    ),
+    inner,
+    ticks.map((tick) =>
+      s(
+        "text",
+        {
+          x: left + x(tick),
+          y: top + height + 24,
+          class: `${x(tick) > room - 40 ? "end" : "middle"} fill-quiet`,
+        },
+        `${(tick / 1000).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })} ms`,
+      ),
+    ),
+  );
+}
+
+/** What a message was for, what it carried, what became of it, what caused it and what it led to. */
+function tell(report, message, after) {
+  const name = (one) =>
+    `${replica(one.from)} → ${replica(one.to)}: ${words(one.kind)}, ${one.purpose}`;
+  const carried =
+    message.entries === 0
+      ? `${message.form === "own" || message.form === "relay" ? "no entries" : `up to entry ${message.first}`}`
+      : message.entries === 1
+        ? `entry ${message.first}`
+        : `entries ${message.first} to ${message.first + message.entries - 1}`;
+  const took = time(message.ended - message.sent);
+  const lines = [
+    name(message),
+    `sent at ${moment(message.sent, 6)}, term ${message.term}${message.kind.includes("vote") ? "" : `, ${carried}`}`,
+    message.lost
+      ? `${words(message.fate)}, last seen ${took} later`
+      : `${words(message.fate)} after ${took}`,
+  ];
+  for (let before = message.before; before >= 0;) {
+    const cause = messageOf(report, before);
+    lines.push(`caused by ${name(cause)}`);
+    before = cause.before;
+  }
+  for (const next of (after.get(message.at) ?? []).slice(0, 4)) {
+    const effect = messageOf(report, next);
+    lines.push(`led to ${name(effect)} (${words(effect.fate)})`);
+  }
+  return lines.join("\n");
+}
+
+/** The samples of a key: lines and heads of every form that the run has. */
+function sampleKey(report) {
+  const sorts = report.space_time.sorts;
+  const has = (vote, forms) =>
+    sorts.some(([kind, , form]) => kind.includes("vote") === vote && forms.includes(form));
+  const samples = [
+    [false, ["own", "relay"], "append"],
+    [false, ["ack"], "yes to an append"],
+    [false, ["reject"], "no to an append"],
+    [true, ["own"], "asks for a vote"],
+    [true, ["ack"], "vote given"],
+    [true, ["reject"], "vote refused"],
+  ]
+    .filter(([vote, forms]) => has(vote, forms))
+    .map(([vote, forms, text]) => {
+      const message = { kind: vote ? "vote" : "append", form: forms[0], cause: "ink" };
+      return h(
+        "span",
+        {},
+        s(
+          "svg",
+          { width: 40, height: 14 },
+          line(2, 7, 36, 7, { class: looks(message) }),
+          head(message, 38, 7, 0),
+        ),
+        text,
+      );
+    });
+  const mark = (d, colour, text) =>
+    h("span", {}, s("svg", { width: 14, height: 14 }, s("path", { d, class: colour })), text);
+  const charged = new Set(report.table.map((row) => row.charged_to));
+  return h(
+    "div",
+    { class: "legend" },
+    samples,
+    mark("M3 3l8 8m-8 0l8-8", "stroke-bad no-fill thick", "lost"),
+    mark("M7 2l5 9h-10z", "fill-good", "answers a client"),
+    report.space_time.answers.some(([, , ok]) => !ok) &&
+      mark("M7 2l5 9h-10z", "fill-bad", "sends a client elsewhere"),
+    mark("M0 3h14v8h-14z", "fill-accent faint", "leads"),
+    report.causes
+      .filter((cause) => charged.has(cause))
+      .map((cause) => mark("M1 1h12v12h-12z", `fill-${cause}`, words(cause))),
+  );
 }

@@ -6,6 +6,7 @@ use super::super::bounds;
 use super::super::bounds::ample_lag;
 use super::super::figures;
 use super::super::run_data::RunData;
+use super::super::words::{count, counted, number, time};
 use super::check::{Check, Found, turn};
 use super::rounds::added_heartbeats;
 use crate::raft::tuning::FanOut;
@@ -22,7 +23,7 @@ const WORTH_A_WAIT: f64 = 0.1;
 
 fn too_few(run: &RunData) -> Option<Found> {
     let few = run.led.batches.len() < LEAST_BATCHES;
-    few.then(|| Found::too_little(format!("fewer than {LEAST_BATCHES} batches")))
+    few.then(|| Found::too_little(format!("The run has fewer than {LEAST_BATCHES} batches.")))
 }
 
 /// Batches sent to more than a quorum.
@@ -46,10 +47,9 @@ impl Check for WideFanOut {
         let added = added_heartbeats(run, run.evidence.needed_heartbeats.rotation);
         let saving = (spent.saturating_sub(quorum)) as f64 + rounds * spared - added;
         let summary = format!(
-            "a batch cost {:.2} messages; at the same delay, sent to a quorum in rotation, it \
-             costs \
-             {}",
-            spent as f64 / batches as f64,
+            "A batch cost {} messages; at the same delay, sent to a quorum in rotation, it costs \
+             {}.",
+            number(spent as f64 / batches as f64, 2),
             2 * run.info.others_needed()
         );
         let changes = match tuning.fan_out {
@@ -89,19 +89,20 @@ impl Check for ShorterChains {
             run.info.maximum_appends_batched_fraction,
         );
         let mut summary = format!(
-            "along a chain a batch costs {} messages instead of {}, and some {added_us} us more",
+            "Along a chain a batch costs {} messages instead of {}, and some {} more.",
             others_needed + 1,
-            2 * others_needed
+            2 * others_needed,
+            time(added_us as f64)
         );
         if all >= simulators && all - saving < simulators {
-            summary += "; but then the run says less than the simulator's floor, and fails";
+            summary += " But then the run says less than the simulator's floor, and fails.";
         }
         // Where one in a hundred is lost, a chain is no shorter.
         let fits = tuning.fan_out == FanOut::Thrifty && run.loss < 0.01;
         let changes = turn(tuning, "fan_out", json!(FanOut::Chain)).filter(|_| fits);
         Found::saving(run, saving, changes.into_iter().collect(), summary)
             .number("batches", batches as f64, "batches")
-            .number("added delay", added_us as f64, "us")
+            .number("added delay", added_us as f64, "µs")
     }
 }
 
@@ -124,9 +125,10 @@ impl Check for SmallBatches {
         let spared = limited.saturating_sub(merged);
         let saving = spared as f64 * figures::messages_per_batch(&run.ledger, &run.led);
         let summary = format!(
-            "{spared} batches held entries that came together with those of the batch before; at \
-             most {} may share one",
-            tuning.batch_most_entries
+            "{} held entries that came together with those of the batch before; at most {} may \
+             share one.",
+            counted(spared, "batch", "batches"),
+            counted(tuning.batch_most_entries, "entry", "entries")
         );
         let few = tuning.batch_most_entries < AMPLE_ENTRIES;
         let changes = turn(tuning, "batch_most_entries", AMPLE_ENTRIES).filter(|_| few);
@@ -154,21 +156,21 @@ impl Check for ShortLinger {
         let most = allowed.clone().map(|point| point.messages_saved).fold(0.0, f64::max);
         // The shortest that saves nearly all that a longer one would.
         let Some(point) = allowed.clone().find(|point| point.messages_saved >= 0.8 * most) else {
-            return Found::nothing("the linger is as long as is worth the wait");
+            return Found::nothing("The linger is as long as is worth the wait.");
         };
         let all = run.ledger.count(|_| true) as f64;
         let summary = format!(
-            "a linger of {} us would have made {} batches of {}, and each put {:.0} us later",
-            point.linger_us,
-            point.batches,
-            run.led.batches.len(),
-            point.added_wait_us
+            "A linger of {} would have made {} of {}, and each put {} later.",
+            time(point.linger_us as f64),
+            counted(point.batches, "batch", "batches"),
+            count(run.led.batches.len() as u64),
+            time(point.added_wait_us)
         );
         let worth = point.messages_saved >= all * WORTH_A_WAIT;
         let changes = turn(tuning, "linger_us", point.linger_us).filter(|_| worth);
         Found::saving(run, point.messages_saved, changes.into_iter().collect(), summary)
             .number("batches", run.led.batches.len() as f64, "batches")
-            .number("added wait", point.added_wait_us, "us")
+            .number("added wait", point.added_wait_us, "µs")
     }
 }
 
@@ -183,10 +185,10 @@ impl Check for CatchUps {
         let tuning = &run.info.tuning;
         let needless = run.evidence.needless_catch_ups;
         let summary = format!(
-            "{needless} messages brought followers up to date that lagged more than {} entries, \
-             in a \
-             healthy cluster: the next batches would have carried that",
-            tuning.lag_most_entries
+            "{} brought followers up to date that lagged more than {}, in a healthy cluster: the \
+             next batches would have carried that.",
+            counted(needless, "message", "messages"),
+            counted(tuning.lag_most_entries, "entry", "entries")
         );
         let again = run.evidence.entries_sent_again;
         let ample = ample_lag(run.info.replicas);

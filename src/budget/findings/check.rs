@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::budget::report::{Change, Finding, FindingVerdict, Number};
 use crate::budget::run_data::RunData;
+use crate::budget::words::measured;
 use crate::raft::Tuning;
 
 /// Savings below this share of all messages are not worth a word.
@@ -66,7 +67,7 @@ impl Found {
     }
 
     pub fn number(mut self, name: &'static str, value: f64, unit: &'static str) -> Found {
-        self.numbers.push(Number { name, value, unit });
+        self.numbers.push(Number { name, value, unit, text: measured(value, unit) });
         self
     }
 }
@@ -81,7 +82,7 @@ pub(super) fn all_messages(run: &RunData) -> u64 {
 
 pub(super) fn make<C: Check>(run: &RunData) -> Finding {
     let found = if all_messages(run) < LEAST_MESSAGES {
-        Found::too_little(format!("fewer than {LEAST_MESSAGES} messages"))
+        Found::too_little(format!("The run has fewer than {LEAST_MESSAGES} messages."))
     } else {
         C::check(run)
     };

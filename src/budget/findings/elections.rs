@@ -1,6 +1,7 @@
 //! What elections cost beyond the one that was needed.
 
 use super::super::run_data::RunData;
+use super::super::words::{counted, time};
 use super::check::{Check, Found, turn};
 use crate::raft::Cause;
 
@@ -29,9 +30,10 @@ impl Check for SplitVotes {
         let saving = spent.saturating_sub(evidence.elections * messages_an_election(run)) as f64;
         let spread_us = tuning.election_timeout_max_us - tuning.election_timeout_min_us;
         let summary = format!(
-            "{stood} campaigns for {} elections won; timeouts are drawn from {} ms",
-            evidence.elections,
-            spread_us / 1_000
+            "{} for {} won; timeouts are drawn from a span of {}.",
+            counted(stood, "campaign", "campaigns"),
+            counted(evidence.elections, "election", "elections"),
+            time(spread_us as f64)
         );
         // A third of the shortest timeout is spread enough for the usual clusters.
         let enough_us = tuning.election_timeout_min_us / 3;
@@ -53,7 +55,8 @@ impl Check for DisruptedLeaders {
 
     fn check(run: &RunData) -> Found {
         let (tuning, disrupted) = (&run.info.tuning, run.evidence.disrupted);
-        let summary = format!("{disrupted} leaders were deposed by a higher term that led nobody");
+        let leaders = counted(disrupted, "leader was", "leaders were");
+        let summary = format!("{leaders} deposed by a higher term that led nobody.");
         if disrupted == 0 {
             return Found::nothing(summary);
         }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::bounds::longest_heartbeat_us;
 use super::super::run_data::RunData;
+use super::super::words::{counted, number, time};
 use super::check::{Check, Found, is_worth_a_word, turn};
 use crate::raft::{Cause, Why};
 use crate::record::Fate;
@@ -23,10 +24,11 @@ impl Check for EarlyResends {
         let wanted_us = (long * 3 / 2).div_ceil(1_000) * 1_000;
         let to = wanted_us.clamp(tuning.resend_timeout_us, tuning.heartbeat_interval_us);
         let summary = format!(
-            "{} resends crossed the answer to what they repeat; 999 of 1,000 round trips take up \
-             to \
-             {long} us, the timeout is {} us",
-            evidence.early_resends, tuning.resend_timeout_us
+            "{} crossed the answer to what was repeated; 999 of 1,000 round trips take up to {}, \
+             the timeout is {}.",
+            counted(evidence.early_resends, "resend", "resends"),
+            time(long as f64),
+            time(tuning.resend_timeout_us as f64)
         );
         // A measured timeout is never shorter than the knob either.
         let changes = turn(tuning, "resend_timeout_us", json!(to));
@@ -48,12 +50,14 @@ impl Check for NeededResends {
     fn check(run: &RunData) -> Found {
         let needed = run.evidence.needed_resends;
         if !is_worth_a_word(run, needed as f64) {
-            return Found::nothing(format!("{needed} resends of what was lost"));
+            let resends = counted(needed, "resend", "resends");
+            return Found::nothing(format!("{resends} repeated what was lost."));
         }
         Found::told(format!(
-            "{needed} resends repeated what was lost, or whose answer was: {:.1} % of all messages \
-             were; no knob spares them",
-            run.loss * 100.0
+            "{} repeated what was lost, or whose answer was: {} % of all messages were; no knob \
+             spares them.",
+            counted(needed, "resend", "resends"),
+            number(run.loss * 100.0, 1)
         ))
         .number("needed", needed as f64, "resends")
         .number("lost", run.loss * 100.0, "% of messages")
@@ -73,8 +77,10 @@ impl Check for DeadLetters {
         let cut_off = run.ledger.count(|cell| cell.fate == Fate::CutOff);
         let in_vain = dead + cut_off;
         let summary = format!(
-            "{dead} messages went to dead replicas and {cut_off} into a partition: as many as it \
-             takes to notice, and then one a heartbeat interval"
+            "{} went to dead replicas and {} into a partition: as many as it takes to notice, \
+             and then one a heartbeat interval.",
+            counted(dead, "message", "messages"),
+            counted(cut_off, "message", "messages")
         );
         if !is_worth_a_word(run, in_vain as f64) {
             return Found::nothing(summary);
@@ -110,15 +116,17 @@ impl Check for Rejections {
             let of_election = matches!(cell.why.cause(), Cause::Campaign | Cause::Retry);
             matches!(cell.why, Why::Reject(_)) && !of_election
         });
-        let probes = run.ledger.charged(Cause::Probe);
+        let probed = run.ledger.charged(Cause::Probe);
+        let probes = counted(probed, "message was a probe", "messages were probes");
         if refused == 0 {
-            return Found::nothing(format!("no append was refused; {probes} messages were probes"));
+            return Found::nothing(format!("No append was refused; {probes}."));
         }
+        let appends = counted(refused, "append was", "appends were");
         Found::told(format!(
-            "{refused} appends were refused, which conflict hints keep to one or two a follower \
-             and change of leader; {probes} messages were probes"
+            "{appends} refused, which conflict hints keep to one or two a follower and change of \
+             leader; {probes}."
         ))
         .number("refused", refused as f64, "messages")
-        .number("probes, with answers", probes as f64, "messages")
+        .number("probes, with answers", probed as f64, "messages")
     }
 }

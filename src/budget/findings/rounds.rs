@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::bounds::longest_heartbeat_us;
 use super::super::run_data::RunData;
+use super::super::words::{count, counted, time};
 use super::check::{Check, Found, turn};
 use crate::raft::Cause;
 use crate::raft::tuning::{HeartbeatAnswers, Reads};
@@ -35,8 +36,10 @@ impl Check for NeedlessHeartbeats {
         let needless = sent.saturating_sub(needed);
         let saving = needless as f64 * heartbeat_with_answers(run);
         let summary = format!(
-            "{needless} of {sent} heartbeats went to receivers that got entries within the \
-             interval; entries are heartbeats too"
+            "{} of {} went to receivers that got entries within the interval; entries are \
+             heartbeats too.",
+            count(needless),
+            counted(sent, "heartbeat", "heartbeats")
         );
         let changes = turn(&run.info.tuning, "heartbeat_always", false);
         Found::saving(run, saving, changes.into_iter().collect(), summary)
@@ -68,10 +71,10 @@ impl Check for FrequentHeartbeats {
         };
         let saving = spared * heartbeat_with_answers(run);
         let summary = format!(
-            "one heartbeat each {} ms; with the other knobs as they are {} ms would do, two a \
-             promise and three an election timeout",
-            tuning.heartbeat_interval_us / 1_000,
-            longest_us / 1_000
+            "A heartbeat is due each {}; with the other knobs as they are {} would do: two a \
+             promise and three an election timeout.",
+            time(tuning.heartbeat_interval_us as f64),
+            time(longest_us as f64)
         );
         let changes = turn(tuning, "heartbeat_interval_us", longest_us);
         let changes = changes.filter(|_| longer >= WORTH_A_CHANGE);
@@ -92,8 +95,9 @@ impl Check for SurplusAnswers {
     fn check(run: &RunData) -> Found {
         let surplus = run.evidence.surplus_answers;
         let summary = format!(
-            "{surplus} answers to heartbeats came when a quorum had answered one as new, or begun \
-             less than half an interval before: neither a commit nor the lease needed them"
+            "{} to heartbeats came when a quorum had answered one as new, or begun less than \
+             half an interval before: neither a commit nor the lease needed them.",
+            counted(surplus, "answer", "answers")
         );
         let quorum = json!(HeartbeatAnswers::Quorum);
         let changes = turn(&run.info.tuning, "heartbeat_answers", quorum);
@@ -114,9 +118,10 @@ impl Check for ConfirmRounds {
         let tuning = &run.info.tuning;
         let rounds = run.ledger.charged(Cause::Confirm);
         let summary = format!(
-            "{rounds} messages asked whether the leader leads, for {} reads; a lease that batches \
-             and heartbeats renew would have known, if clocks keep their rates",
-            run.reads
+            "{} asked whether the leader leads, for {}; a lease that batches and heartbeats \
+             renew would have known, if clocks keep their rates.",
+            counted(rounds, "message", "messages"),
+            counted(run.reads, "read", "reads")
         );
         if tuning.reads == Reads::Lease {
             // Rounds under leases are those of a leader that has none yet, or lost it.
@@ -154,8 +159,9 @@ impl Check for CommitMessages {
     fn check(run: &RunData) -> Found {
         let commits = run.ledger.charged(Cause::Commit);
         let summary = format!(
-            "{commits} messages said nothing but a new commit index, or answered that; it rides \
-             on the next append or heartbeat"
+            "{} said nothing but a new commit index, or answered that; it rides on the next \
+             append or heartbeat.",
+            counted(commits, "message", "messages")
         );
         let changes = turn(&run.info.tuning, "eager_commit", false);
         let added = added_heartbeats(run, run.evidence.needed_heartbeats.without_commit);

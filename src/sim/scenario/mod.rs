@@ -10,6 +10,8 @@ mod write;
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
+use strum::{EnumString, IntoStaticStr, VariantNames};
+
 use crate::budget::Limits;
 use crate::nearest::did_you_mean;
 use crate::raft::Micros;
@@ -17,7 +19,8 @@ use crate::raft::Micros;
 pub use course_files::{COURSE, names};
 
 /// A fault, or the end of one (interface §3, "Events").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantNames, IntoStaticStr, EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum EventKind {
     /// Kills the replica that the simulator believes leads.
     KillLeader,
@@ -32,6 +35,13 @@ pub enum EventKind {
     /// Ours: the believed leader alone on one side, all others on the other, which counts as the
     /// majority; nobody forgets who leads.
     CutLeader,
+}
+
+impl EventKind {
+    /// Its name in scenario files.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// An event and when it is due.
@@ -182,6 +192,17 @@ pub enum Warning {
         /// What it states.
         thresholds: Thresholds,
     },
+    /// An event after the last request.
+    LateEvent {
+        /// The file.
+        file: String,
+        /// What was to happen.
+        kind: EventKind,
+        /// When, from the end of `start_wait` on.
+        at: Micros,
+        /// Whether the run still lasts then.
+        fires: bool,
+    },
 }
 
 impl Warning {
@@ -190,6 +211,8 @@ impl Warning {
         match self {
             Warning::UnknownKey { .. } => "ignored",
             Warning::Thresholds { .. } => "the first that holds counts",
+            Warning::LateEvent { fires: true, .. } => "it fires when nothing is asked any more",
+            Warning::LateEvent { fires: false, .. } => "it never fires",
         }
     }
 }
@@ -208,6 +231,10 @@ impl Display for Warning {
             } => {
                 write!(f, "{file}: tests.benchmarks.{benchmark}: does not strictly rise: ")?;
                 write!(f, "{first}, {second}, {third}")
+            }
+            Warning::LateEvent { file, kind, at, .. } => {
+                let (kind, seconds) = (kind.name(), at.as_seconds());
+                write!(f, "{file}: events: {kind} at {seconds} s is after the last request")
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use strum::VariantNames;
 
 use super::fields::{Asked, Fields, not};
 use super::{Event, EventKind, Network, Scenario, ScenarioError, Tests, Thresholds, Warning};
@@ -57,7 +58,7 @@ impl Scenario {
             drops: top.number_or("drops", 0.0..=1.0, 0.0)?,
             seed: top.value("seed").map(|_| top.integer("seed", 0..=u64::MAX)).transpose()?,
             max_packets: max_packets(&top, requests)?,
-            events: events(&top, lifetime_seconds)?,
+            events: events(&top)?,
             tests: tests(&top.object("tests")?)?,
             shared_keys: top.flag("shared_keys")?,
             network: network(&top.optional_object("network")?)?,
@@ -66,6 +67,7 @@ impl Scenario {
         };
         let mut warnings = asked.unknown_keys(file, &value);
         warnings.extend(flat_thresholds(file, &scenario.tests));
+        warnings.extend(late_events(file, &scenario));
         Ok((scenario, warnings))
     }
 }
@@ -87,23 +89,15 @@ fn max_packets(top: &Fields, requests: u64) -> Result<u64, ScenarioError> {
     Ok(DEFAULT)
 }
 
-fn events(top: &Fields, lifetime_seconds: u64) -> Result<Vec<Event>, ScenarioError> {
+fn events(top: &Fields) -> Result<Vec<Event>, ScenarioError> {
     let mut events = Vec::new();
     for fields in top.objects("events")? {
-        let kind = match fields.text("type")? {
-            "kill_leader" => EventKind::KillLeader,
-            "kill_non_leader" => EventKind::KillNonLeader,
-            "part_easy" => EventKind::PartEasy,
-            "part_hard" => EventKind::PartHard,
-            "part_end" => EventKind::PartEnd,
-            "cut_leader" => EventKind::CutLeader,
-            other => {
-                let known = "kill_leader, kill_non_leader, part_easy, part_hard, part_end or \
-                             cut_leader";
-                return Err(fields.refuse("type", not(known, &Value::from(other))));
-            }
-        };
-        let at = seconds(fields.number("time", 0.0..=lifetime_seconds as f64)?);
+        let name = fields.text("type")?;
+        let kind = name.parse().map_err(|_| {
+            let known = EventKind::VARIANTS.join(", ");
+            fields.refuse("type", not(&format!("one of {known}"), &Value::from(name)))
+        })?;
+        let at = seconds(fields.number("time", 0.0..=LONGEST_LIFETIME_SECONDS as f64)?);
         events.push(Event { kind, at });
     }
     // Stable: events of equal time stay in the order of the file.
@@ -157,6 +151,20 @@ fn flat_thresholds(file: &str, tests: &Tests) -> Vec<Warning> {
         thresholds,
     };
     benchmarks.into_iter().filter(flat).map(warning).collect()
+}
+
+/// Events after the last request. The course's simulator fires those that fall within its run, and
+/// has nothing against the others, so such a file runs here too.
+fn late_events(file: &str, scenario: &Scenario) -> Vec<Warning> {
+    let lifetime = scenario.lifetime;
+    let late = scenario.events.iter().filter(|event| event.at > lifetime);
+    let warning = |event: &Event| Warning::LateEvent {
+        file: file.to_owned(),
+        kind: event.kind,
+        at: event.at,
+        fires: event.at < lifetime + scenario.end_wait,
+    };
+    late.map(warning).collect()
 }
 
 fn network(fields: &Fields) -> Result<Network, ScenarioError> {

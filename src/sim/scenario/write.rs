@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Event, EventKind, Scenario};
+use super::{Event, Scenario};
 use crate::raft::Micros;
 
 impl Scenario {
@@ -49,15 +49,7 @@ impl Scenario {
 }
 
 fn event_json(event: &Event) -> Value {
-    let kind = match event.kind {
-        EventKind::KillLeader => "kill_leader",
-        EventKind::KillNonLeader => "kill_non_leader",
-        EventKind::PartEasy => "part_easy",
-        EventKind::PartHard => "part_hard",
-        EventKind::PartEnd => "part_end",
-        EventKind::CutLeader => "cut_leader",
-    };
-    json!({ "type": kind, "time": seconds(event.at) })
+    json!({ "type": event.kind.name(), "time": seconds(event.at) })
 }
 
 fn seconds(time: Micros) -> f64 {

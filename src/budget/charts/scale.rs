@@ -1,0 +1,91 @@
+//! Scales: from a value to a share of the room, and the values that get a tick.
+
+/// How values are spread over the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spread {
+    /// Evenly.
+    Linear,
+    /// By their square root: small values get more room, and 0 has a place.
+    Root,
+    /// By their logarithm: the same factor, the same room. Only for values above 0.
+    Logarithm,
+}
+
+/// A scale from `least` to `most`.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// Where it begins.
+    pub least: f64,
+    /// Where it ends; a scale of one value ends a little later.
+    pub most: f64,
+    /// How values are spread.
+    pub spread: Spread,
+}
+
+impl Scale {
+    /// From `least` to `most`.
+    pub fn new(spread: Spread, least: f64, most: f64) -> Scale {
+        Scale { least, most: if most > least { most } else { least + 1.0 }, spread }
+    }
+
+    /// Where `value` lies, from 0 to 1.
+    pub fn share(&self, value: f64) -> f64 {
+        let spread = |value: f64| match self.spread {
+            Spread::Linear => value,
+            Spread::Root => value.max(0.0).sqrt(),
+            Spread::Logarithm => value.max(f64::MIN_POSITIVE).ln(),
+        };
+        (spread(value) - spread(self.least)) / (spread(self.most) - spread(self.least))
+    }
+
+    /// Where `value` lies, in percent, for an attribute.
+    pub fn percent(&self, value: f64) -> String {
+        percent(self.share(value))
+    }
+
+    /// Some `wanted` round values on the scale: steps of 1, 2 or 5 times a power of ten.
+    pub fn ticks(&self, wanted: usize) -> Vec<f64> {
+        let rough = (self.most - self.least) / wanted.max(1) as f64;
+        let power = 10f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|factor| factor * power);
+        let step = step.fold(power, |chosen, step| if chosen < rough { step } else { chosen });
+        let first = (self.least / step).ceil() as i64;
+        let last = (self.most / step + 1e-9).floor() as i64;
+        (first..=last).map(|place| place as f64 * step).collect()
+    }
+}
+
+/// A share of the width, as an attribute.
+pub fn percent(share: f64) -> String {
+    format!("{}%", coordinate(share * 100.0))
+}
+
+/// A number as short as an eye can tell.
+pub fn coordinate(value: f64) -> String {
+    let text = format!("{value:.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_lie_within() {
+        let ticks = |least, most, wanted| Scale::new(Spread::Linear, least, most).ticks(wanted);
+        assert_eq!(ticks(0.0, 37.0, 4), [0.0, 10.0, 20.0, 30.0]);
+        assert_eq!(ticks(0.0, 1.0, 2), [0.0, 0.5, 1.0]);
+        assert_eq!(ticks(0.0, 0.0, 1), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn ends_lie_at_the_ends_however_values_are_spread() {
+        for spread in [Spread::Linear, Spread::Root, Spread::Logarithm] {
+            let scale = Scale::new(spread, 1.0, 16.0);
+            assert_eq!((scale.share(1.0), scale.share(16.0)), (0.0, 1.0), "{spread:?}");
+        }
+        assert_eq!(Scale::new(Spread::Root, 0.0, 4.0).share(1.0), 0.5);
+        assert_eq!(Scale::new(Spread::Logarithm, 1.0, 16.0).share(4.0), 0.5);
+    }
+}
