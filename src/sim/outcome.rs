@@ -38,7 +38,8 @@ pub struct Row {
     pub kind: String,
     /// Why they were sent, as records have it; empty where nobody knows.
     pub why: String,
-    /// The cause that they are charged to: an answer's is what it answers. Empty where nobody knows.
+    /// The cause that they are charged to: an answer's is what it answers. Empty where nobody
+    /// knows.
     pub cause: String,
     /// Why, in words.
     #[serde(skip)]

@@ -33,7 +33,7 @@ fn assert_partial(run: &str, words: &str) {
     assert_eq!(output.status.code(), Some(2), "{errors}");
     assert!(errors.lines().any(|line| line.contains(words)), "{errors}");
     assert!(told.contains("Partial: not all of the run could be read."), "{told}");
-    assert!(told.contains("Messages by kind and cause"), "{told}");
+    assert!(told.contains("Messages by kind and why"), "{told}");
 }
 
 #[test]
