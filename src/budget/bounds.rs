@@ -156,7 +156,8 @@ impl Window {
 /// (design §6). Its two premises: no put is held longer than D *anywhere*, at the leader or on its
 /// way, transit taken as nothing, so that [arrival, arrival + D] holds a moment in which it is both
 /// sent and acknowledged, and one acknowledgement serves only puts that share such a moment; and
-/// *everyone* is to notice a dead leader within T, which is a choice: f watchers would do.
+/// every *listener* is to notice a dead leader within T. Who listens is a choice, which the spans
+/// state: everyone who lives, or f watchers, who are enough.
 ///
 /// Cut each leadership into windows of T. In each, every listener hears from the leader, and the
 /// leader hears from someone, or a failure in it could go unnoticed for longer than T. A batch is
@@ -210,14 +211,17 @@ fn forced_batches(demand: &Demand, from: Micros, to: Micros) -> u64 {
     fewest_batches(&inside[..last], demand.wait, demand.most_entries)
 }
 
-/// The fewest messages a second of a cluster in which nothing is asked and failures are noticed
-/// within `detection`: each of n − 1 others hears once in that time, and the leader once (a
-/// heartbeat passed along a chain does it).
-pub fn idle_messages_per_second(replicas: u64, detection: Micros) -> f64 {
-    if replicas < 2 || detection.0 == 0 {
+/// The fewest messages a second of a cluster in which nothing is asked and each of `watchers` others
+/// notices the leader's death within `detection`: each of them hears once in that time, and the
+/// leader once (a heartbeat passed along a chain does it).
+///
+/// Who watches is a choice. With all n − 1 others everyone notices. With f of them, one lives and
+/// notices after f − 1 further failures, so (f + 1)/T is enough to start an election.
+pub fn idle_messages_per_second(watchers: u64, detection: Micros) -> f64 {
+    if watchers == 0 || detection.0 == 0 {
         return 0.0;
     }
-    replicas as f64 / detection.as_seconds()
+    (watchers + 1) as f64 / detection.as_seconds()
 }
 
 /// What the course's simulator demands of a run: less is too quiet and fails (interface §5).
@@ -474,7 +478,8 @@ mod tests {
     #[test]
     fn references() {
         assert_eq!((others_needed(4), others_needed(5)), (2, 2));
-        assert_eq!(idle_messages_per_second(5, Micros::from_millis(500)), 10.0);
+        assert_eq!(idle_messages_per_second(4, Micros::from_millis(500)), 10.0);
+        assert_eq!(idle_messages_per_second(2, Micros::from_millis(1_300)), 3.0 / 1.3);
         assert_eq!(simulator_floor(500, 5, 0.2, 0.5), 1000.0);
         assert_eq!(thrifty_star(10, 2), 40);
         assert_eq!(textbook(10, Micros::from_seconds(3), 5), 8 * 10 + 8 * 20);

@@ -2,10 +2,10 @@
 //! both carry the same words and numbers.
 
 use super::report::{
-    BudgetReport, Change, Distribution, Figure, Finding, FindingVerdict, Recommendation,
+    BudgetReport, Change, Distribution, Figure, Finding, FindingVerdict, Recommendation, Reference,
     RunVerdict, Spread, Verification, VerifiedRow,
 };
-use super::words::{counted, limit as limit_in_words, limited, number, time, value};
+use super::words::{capital, counted, limit as limit_in_words, limited, number, time, value};
 
 /// A part of the document.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,6 +160,9 @@ fn headline(report: &BudgetReport) -> Vec<Block> {
     blocks.push(figures(report));
     blocks.push(Block::List(report.figures.iter().map(floor_means).collect()));
     blocks.push(references(report));
+    let premise =
+        |reference: &Reference| format!("{}: {}", capital(&reference.title), reference.premise);
+    blocks.push(Block::List(report.references.iter().map(premise).collect()));
     blocks
 }
 
@@ -170,9 +173,10 @@ fn figures(report: &BudgetReport) -> Block {
             or_dash(figure.value),
             or_dash(figure.floor),
             or_dash(figure.ratio),
+            or_dash(figure.watched_floor),
         ]
     });
-    table(&["figure", "seen", "floor", "ratio"], 1, rows.collect())
+    table(&["figure", "seen", "floor", "ratio", "watchers"], 1, rows.collect())
 }
 
 fn floor_means(figure: &Figure) -> String {

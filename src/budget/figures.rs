@@ -23,12 +23,19 @@ pub fn figures(run: &RunData) -> Vec<Figure> {
 }
 
 fn figure(name: &'static str, title: &'static str, floor_means: String) -> Figure {
-    Figure { name, title, value: None, floor: None, ratio: None, floor_means, excess: Vec::new() }
+    let (value, floor, watched_floor, ratio) = (None, None, None, None);
+    Figure { name, title, value, floor, watched_floor, ratio, floor_means, excess: Vec::new() }
 }
 
 impl Figure {
-    fn with(mut self, value: f64, floor: f64, by_cause: [(f64, f64); Cause::ALL.len()]) -> Figure {
-        (self.value, self.floor) = (Some(value), Some(floor));
+    /// With a value, the floor if everyone is to notice a dead leader, and the one if f watchers are.
+    fn with(
+        mut self,
+        value: f64,
+        (floor, watched): (f64, f64),
+        by_cause: [(f64, f64); Cause::ALL.len()],
+    ) -> Figure {
+        (self.value, self.floor, self.watched_floor) = (Some(value), Some(floor), Some(watched));
         self.ratio = (floor > 0.0).then(|| value / floor);
         let shares = Cause::ALL.into_iter().zip(by_cause);
         self.excess = shares
@@ -41,10 +48,11 @@ impl Figure {
 }
 
 fn a_commit(run: &RunData) -> Figure {
-    let OwnFloor { wait, batches, messages: floor } = run.floor;
+    let OwnFloor { wait, batches, messages: floor, watched_messages } = run.floor;
     let means = format!(
-        "the fewest batches of the same puts, none waiting longer than {} in the leader, at {} \
-         messages each, and failures noticed within {}",
+        "the fewest batches of the same puts, none held longer than {} at the leader or on its way, \
+         at {} messages each, and a dead leader noticed within {} by everyone (watchers: by f, \
+         which is enough)",
         time(wait.0 as f64),
         run.least_a_batch(),
         time(run.info.tuning.election_timeout_min_us as f64)
@@ -64,7 +72,7 @@ fn a_commit(run: &RunData) -> Figure {
         (run.ledger.charged(cause) as f64 / puts, least as f64 / puts)
     });
     let all = run.ledger.sum(|_| true).count as f64;
-    figure.with(all / puts, floor as f64 / puts, by_cause)
+    figure.with(all / puts, (floor as f64 / puts, watched_messages as f64 / puts), by_cause)
 }
 
 fn a_read(run: &RunData) -> Figure {
@@ -78,13 +86,14 @@ fn a_read(run: &RunData) -> Figure {
         Cause::Confirm => (run.ledger.charged(cause) as f64 / reads, 0.0),
         _ => (0.0, 0.0),
     });
-    figure.with(run.ledger.charged(Cause::Confirm) as f64 / reads, 0.0, by_cause)
+    figure.with(run.ledger.charged(Cause::Confirm) as f64 / reads, (0.0, 0.0), by_cause)
 }
 
 fn idle(run: &RunData) -> Figure {
     let detection = run.info.tuning.election_timeout_min();
     let means = format!(
-        "everyone hears from the leader, and the leader from someone, within {}",
+        "everyone hears from the leader, and the leader from someone, within {} (watchers: f of \
+         them do, which is enough)",
         time(detection.0 as f64)
     );
     let figure = figure("idle_messages_per_second", "Idle messages per second", means);
@@ -92,7 +101,8 @@ fn idle(run: &RunData) -> Figure {
     if seconds == 0 {
         return figure;
     }
-    let floor = bounds::idle_messages_per_second(run.info.replicas as u64, detection);
+    let floor = bounds::idle_messages_per_second(run.info.replicas as u64 - 1, detection);
+    let watched = bounds::idle_messages_per_second(run.info.others_needed(), detection);
     let mut by_cause = [0u64; Cause::ALL.len()];
     for second in run.idle_seconds.iter().filter_map(|second| run.ledger.seconds.get(*second)) {
         by_cause.iter_mut().zip(second).for_each(|(sum, count)| *sum += count);
@@ -102,17 +112,81 @@ fn idle(run: &RunData) -> Figure {
         let least = if cause == Cause::Heartbeat { floor } else { 0.0 };
         (by_cause[cause as usize] as f64 / seconds as f64, least)
     });
-    figure.with(value, floor, shares)
+    figure.with(value, (floor, watched), shares)
 }
 
 /// What the same arrivals would have cost, from the provable least up.
 pub fn references(run: &RunData) -> Vec<Reference> {
+    let all = run.ledger.sum(|_| true).count as f64;
+    let reference = |(name, title, messages, premise): Told| Reference {
+        name,
+        title,
+        messages,
+        per_put: (run.puts > 0).then(|| messages / run.puts as f64),
+        ratio: (messages > 0.0).then(|| all / messages),
+        premise,
+    };
+    floors(run).into_iter().chain(rivals(run)).map(reference).collect()
+}
+
+/// A reference's name, its title, its messages and its premise.
+type Told = (&'static str, String, f64, String);
+
+/// What no plan undercuts, each with what it assumes (design §6).
+fn floors(run: &RunData) -> Vec<Told> {
     let info = &run.info;
-    let (replicas, others_needed) = (info.replicas as u64, info.others_needed());
-    let OwnFloor { wait, batches, messages: floor } = run.floor;
+    let others_needed = info.others_needed();
+    let OwnFloor { wait, messages: floor, watched_messages, .. } = run.floor;
     let at_own_delay = run.led.batches.iter().map(|batch| {
         bounds::messages_per_batch(others_needed, batch.delays.unwrap_or(others_needed + 1))
     });
+    let wait = time(wait.0 as f64);
+    let detection = time(info.tuning.election_timeout_min_us as f64);
+    let mut floors = vec![
+        (
+            "floor_watchers",
+            "the least with f watchers".to_owned(),
+            watched_messages as f64,
+            format!(
+                "As the next, but f followers alone notice a dead leader within {detection}. One \
+                 of them lives after f − 1 more failures, so an election still begins."
+            ),
+        ),
+        (
+            "floor_wait",
+            format!("least, if no put waits over {wait}"),
+            floor as f64,
+            format!(
+                "No put is held longer than {wait} anywhere, at the leader or on its way, transit \
+                 taken as nothing, and everyone notices a dead leader within {detection}."
+            ),
+        ),
+        (
+            "floor_delay",
+            "batches as sent, at their own delay".to_owned(),
+            at_own_delay.sum::<u64>() as f64,
+            "The batches are those of the run, each committed within as many one-way delays as it \
+             was; resends and heartbeats are left out."
+                .to_owned(),
+        ),
+    ];
+    if info.drops > 0.0 {
+        let percent = info.drops * 100.0;
+        floors.push((
+            "floor_loss",
+            format!("least, with {percent:.0} % of messages lost"),
+            bounds::with_loss(floor as f64, info.drops),
+            "On average, if each message is lost independently and no sender can foresee it."
+                .to_owned(),
+        ));
+    }
+    floors
+}
+
+/// What others would have spent, and what the simulator demands.
+fn rivals(run: &RunData) -> [Told; 3] {
+    let info = &run.info;
+    let (replicas, others_needed) = (info.replicas as u64, info.others_needed());
     let led: u64 = run.led.spans.iter().map(|span| (span.to - span.from).0).sum();
     let commands = run.led.arrivals.len() as u64;
     let simulator = bounds::simulator_floor(
@@ -121,45 +195,31 @@ pub fn references(run: &RunData) -> Vec<Reference> {
         info.mix,
         info.maximum_appends_batched_fraction,
     );
-    let mut references = vec![
+    let star = bounds::thrifty_star(run.floor.batches, others_needed);
+    let textbook = bounds::textbook(commands, Micros(led), replicas);
+    [
         (
-            "floor_wait",
-            format!("least, if no put waits over {}", time(wait.0 as f64)),
-            floor as f64,
+            "floor_simulator",
+            "the simulator's own floor".to_owned(),
+            simulator,
+            "A run that says less is too quiet for the course's simulator, and fails.".to_owned(),
         ),
-        (
-            "floor_delay",
-            "batches as sent, at their own delay".into(),
-            at_own_delay.sum::<u64>() as f64,
-        ),
-    ];
-    if info.drops > 0.0 {
-        let percent = info.drops * 100.0;
-        let title = format!("least, with {percent:.0} % of messages lost");
-        references.push(("floor_loss", title, bounds::with_loss(floor as f64, info.drops)));
-    }
-    references.extend([
-        ("floor_simulator", "the simulator's own floor".into(), simulator),
         (
             "thrifty_star",
-            "thrifty star, batches alone".into(),
-            bounds::thrifty_star(batches, others_needed) as f64,
+            "thrifty star, batches alone".to_owned(),
+            star as f64,
+            "The fewest batches, each sent to f others, each of which answers; no heartbeats."
+                .to_owned(),
         ),
         (
             "textbook",
-            "textbook Raft".into(),
-            bounds::textbook(commands, Micros(led), replicas) as f64,
+            "textbook Raft".to_owned(),
+            textbook as f64,
+            "Each command to every other, a heartbeat to every other each 150 ms, and an answer \
+             to each."
+                .to_owned(),
         ),
-    ]);
-    let all = run.ledger.sum(|_| true).count as f64;
-    let reference = |(name, title, messages): (&'static str, String, f64)| Reference {
-        name,
-        title,
-        messages,
-        per_put: (run.puts > 0).then(|| messages / run.puts as f64),
-        ratio: (messages > 0.0).then(|| all / messages),
-    };
-    references.into_iter().map(reference).collect()
+    ]
 }
 
 /// Messages by kind and cause.

@@ -12,7 +12,7 @@ pub use change::Change;
 pub use rerun::{FailedCheck, Recommendation, Spread, Verification, VerifiedRow};
 
 /// Version of the schema; it rises when a field changes its meaning or goes away.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// The analysis of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -143,8 +143,10 @@ pub struct Figure {
     pub title: &'static str,
     /// What was seen; none where there is too little to say.
     pub value: Option<f64>,
-    /// The provable least; none where `value` is.
+    /// The provable least, if everyone is to notice a dead leader in time; none where `value` is.
     pub floor: Option<f64>,
+    /// The provable least, if f watchers are to, which is enough; none where `value` is.
+    pub watched_floor: Option<f64>,
     /// `value` over `floor`; none where the floor is 0.
     pub ratio: Option<f64>,
     /// What the floor assumes.
@@ -166,7 +168,7 @@ pub struct CauseShare {
 /// What the same arrivals would have cost.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reference {
-    /// `floor_wait`, `floor_delay`, `floor_loss`, `floor_simulator`, `thrifty_star` or `textbook`.
+    /// `floor_watchers`, `floor_wait`, `floor_delay`, `floor_loss`, `floor_simulator`, `thrifty_star` or `textbook`.
     pub name: &'static str,
     /// The same for people.
     pub title: String,
@@ -176,6 +178,8 @@ pub struct Reference {
     pub per_put: Option<f64>,
     /// What the run spent, over this; none if this is 0.
     pub ratio: Option<f64>,
+    /// What the number assumes, as a sentence.
+    pub premise: String,
 }
 
 /// Messages of one kind and cause.

@@ -1,6 +1,6 @@
 //! What the fold over a run gathered, for those who make figures and findings of it.
 
-use super::bounds::{self, Demand};
+use super::bounds::{self, Demand, LedSpan};
 use super::evidence::Evidence;
 use super::leaderships::PastLeaderships;
 use super::ledger::Closed;
@@ -48,8 +48,10 @@ pub struct OwnFloor {
     pub wait: Micros,
     /// The fewest batches.
     pub batches: u64,
-    /// The fewest messages.
+    /// The fewest messages, if everyone is to notice a dead leader within T.
     pub messages: u64,
+    /// The fewest messages, if f watchers are to.
+    pub watched_messages: u64,
 }
 
 impl OwnFloor {
@@ -70,7 +72,14 @@ impl OwnFloor {
             wait,
             most_entries: Some(info.tuning.batch_most_entries),
         };
-        let batches = bounds::fewest_batches(&arrivals, wait, demand.most_entries);
-        OwnFloor { wait, batches, messages: bounds::fewest_messages(&demand) }
+        let watchers = info.others_needed();
+        let watched = |span: &LedSpan| LedSpan { listeners: span.listeners.min(watchers), ..*span };
+        let watched: Vec<LedSpan> = led.spans.iter().map(watched).collect();
+        OwnFloor {
+            wait,
+            batches: bounds::fewest_batches(&arrivals, wait, demand.most_entries),
+            messages: bounds::fewest_messages(&demand),
+            watched_messages: bounds::fewest_messages(&Demand { leaderships: &watched, ..demand }),
+        }
     }
 }

@@ -43,7 +43,7 @@ fn wanted(json: &serde_json::Value) -> Vec<Vec<String>> {
     };
     let mut wanted = Vec::new();
     for row in list("figures") {
-        let numbers = [&row["value"], &row["floor"], &row["ratio"]].map(two);
+        let numbers = ["value", "floor", "ratio", "watched_floor"].map(|key| two(&row[key]));
         wanted.push([vec![text(&row["title"])], numbers.to_vec()].concat());
     }
     for row in list("references") {

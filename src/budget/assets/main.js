@@ -113,6 +113,14 @@ function choose(report) {
           "From the floor to the textbook",
           "What the same arrivals would have cost, in messages.",
           chart(report, "references"),
+          unfold(
+            "What each of these assumes",
+            h(
+              "ul",
+              { class: "compact" },
+              report.references.map((each) => h("li", {}, `${each.title}: ${each.premise}`)),
+            ),
+          ),
         ),
         pair(
           books(report),

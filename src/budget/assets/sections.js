@@ -72,7 +72,7 @@ function figureCard(figure) {
   const beside =
     figure.floor == null
       ? "too little data to say"
-      : `floor ${number(figure.floor)}${figure.ratio == null ? "" : ` · ${number(figure.ratio)} × the floor`}`;
+      : `floor ${number(figure.floor)}, with f watchers ${number(figure.watched_floor)}${figure.ratio == null ? "" : ` · ${number(figure.ratio)} × the floor`}`;
   return h(
     "div",
     { class: "card", "data-figure": figure.name },
