@@ -211,9 +211,9 @@ fn forced_batches(demand: &Demand, from: Micros, to: Micros) -> u64 {
     fewest_batches(&inside[..last], demand.wait, demand.most_entries)
 }
 
-/// The fewest messages a second of a cluster in which nothing is asked and each of `watchers` others
-/// notices the leader's death within `detection`: each of them hears once in that time, and the
-/// leader once (a heartbeat passed along a chain does it).
+/// The fewest messages a second of a cluster in which nothing is asked and each of `watchers`
+/// others notices the leader's death within `detection`: each of them hears once in that time, and
+/// the leader once (a heartbeat passed along a chain does it).
 ///
 /// Who watches is a choice. With all n − 1 others everyone notices. With f of them, one lives and
 /// notices after f − 1 further failures, so (f + 1)/T is enough to start an election.
