@@ -28,7 +28,7 @@ fn figure(name: &'static str, title: &'static str, floor_means: String) -> Figur
 }
 
 impl Figure {
-    /// With a value, the floor if everyone is to notice a dead leader, and the one if f watchers are.
+    /// With a value, the floor if everyone is to notice a dead leader, and that with f watchers.
     fn with(
         mut self,
         value: f64,
@@ -118,7 +118,7 @@ fn idle(run: &RunData) -> Figure {
 /// What the same arrivals would have cost, from the provable least up.
 pub fn references(run: &RunData) -> Vec<Reference> {
     let all = run.ledger.sum(|_| true).count as f64;
-    let reference = |(name, title, messages, premise): Told| Reference {
+    let reference = |(name, title, messages, premise): Labelled| Reference {
         name,
         title,
         messages,
@@ -130,10 +130,10 @@ pub fn references(run: &RunData) -> Vec<Reference> {
 }
 
 /// A reference's name, its title, its messages and its premise.
-type Told = (&'static str, String, f64, String);
+type Labelled = (&'static str, String, f64, String);
 
 /// What no plan undercuts, each with what it assumes (design §6).
-fn floors(run: &RunData) -> Vec<Told> {
+fn floors(run: &RunData) -> Vec<Labelled> {
     let info = &run.info;
     let others_needed = info.others_needed();
     let OwnFloor { wait, messages: floor, watched_messages, .. } = run.floor;
@@ -184,7 +184,7 @@ fn floors(run: &RunData) -> Vec<Told> {
 }
 
 /// What others would have spent, and what the simulator demands.
-fn rivals(run: &RunData) -> [Told; 3] {
+fn rivals(run: &RunData) -> [Labelled; 3] {
     let info = &run.info;
     let (replicas, others_needed) = (info.replicas as u64, info.others_needed());
     let led: u64 = run.led.spans.iter().map(|span| (span.to - span.from).0).sum();

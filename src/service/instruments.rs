@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::{EnvFilter, fmt};
 
 use super::complaint::complain;
 use super::environment::{BadEnvironment, Environment};
@@ -41,7 +42,7 @@ pub(super) fn log_to_stderr(
 }
 
 /// The filter of log lines that `filter` is.
-pub(super) fn log_filter(filter: Option<&str>) -> Result<EnvFilter, BadEnvironment> {
+pub(super) fn log_filter(filter: Option<&str>) -> Result<Targets, BadEnvironment> {
     let filter = filter.unwrap_or("warn");
     let bad = |reason: String| BadEnvironment::Log { filter: filter.to_owned(), reason };
     // The library takes any word for the name of a module, of which it then shows nothing.
@@ -50,7 +51,8 @@ pub(super) fn log_filter(filter: Option<&str>) -> Result<EnvFilter, BadEnvironme
     if let Some(word) = words.find(|word| !is_ours(word)) {
         return Err(bad(format!("{word:?} is no level and no module of laconic")));
     }
-    EnvFilter::try_new(format!("{filter},{TARGET}=off")).map_err(|reason| bad(reason.to_string()))
+    let targets: Targets = filter.parse().map_err(|reason: ParseError| bad(reason.to_string()))?;
+    Ok(targets.with_target(TARGET, LevelFilter::OFF))
 }
 
 /// All that listens to a replica's records.
