@@ -13,11 +13,20 @@ const EXPLANATION: usize = 6;
 
 /// `command`, with help as wide as the terminal, or as `COLUMNS` if there is none.
 pub fn fitted(command: Command) -> Command {
-    let terminal = tcgetwinsize(std::io::stdout()).map(|size| usize::from(size.ws_col)).ok();
     let told = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let wide = |width: &usize| *width > 0;
-    let width = terminal.filter(wide).or_else(|| told().filter(wide)).unwrap_or(USUAL_WIDTH);
-    fit(command, width)
+    let width = terminal_width().or_else(told).filter(|width| *width > 0);
+    fit(command, width.unwrap_or(USUAL_WIDTH))
+}
+
+/// Of any of the three standard streams: help that a pager shows has stderr on the terminal.
+fn terminal_width() -> Option<usize> {
+    let sizes = [
+        tcgetwinsize(std::io::stdout()),
+        tcgetwinsize(std::io::stderr()),
+        tcgetwinsize(std::io::stdin()),
+    ];
+    let mut widths = sizes.into_iter().flatten().map(|size| usize::from(size.ws_col));
+    widths.find(|width| *width > 0)
 }
 
 /// `command` and those below it, with help of `width` columns.
