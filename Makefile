@@ -5,8 +5,8 @@
 all: 4730kvstore
 
 4730kvstore: FORCE
-	cargo build --release --locked --features top
-	cp -f target/release/laconic $@
+	cargo build --profile fast --locked --features top
+	cp -f target/fast/laconic $@
 
 FORCE:
 
@@ -17,11 +17,11 @@ share = $(DESTDIR)$(PREFIX)/share
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(share)/bash-completion/completions \
 	    $(share)/zsh/site-functions $(share)/fish/vendor_completions.d
-	install -m 755 target/release/laconic $(DESTDIR)$(PREFIX)/bin/laconic
-	target/release/laconic completions bash >$(share)/bash-completion/completions/laconic
-	target/release/laconic completions zsh >$(share)/zsh/site-functions/_laconic
-	target/release/laconic completions fish >$(share)/fish/vendor_completions.d/laconic.fish
-	target/release/laconic man $(share)/man/man1
+	install -m 755 target/fast/laconic $(DESTDIR)$(PREFIX)/bin/laconic
+	target/fast/laconic completions bash >$(share)/bash-completion/completions/laconic
+	target/fast/laconic completions zsh >$(share)/zsh/site-functions/_laconic
+	target/fast/laconic completions fish >$(share)/fish/vendor_completions.d/laconic.fish
+	target/fast/laconic man $(share)/man/man1
 
 # All tests that need nothing but Rust.
 test:

@@ -92,6 +92,10 @@ fn every_help_has_examples_and_fits_a_terminal() {
         let long = help.out.lines().find(|line| line.chars().count() > WIDTH);
         assert_eq!(long, None, "{command}");
     }
+    let narrow = desk.command("--help").env("COLUMNS", "40").output().unwrap();
+    let narrow = String::from_utf8(narrow.stdout).unwrap();
+    let explained = "  laconic list\n      the scenarios and profiles there\n      are\n";
+    assert!(narrow.contains(explained), "{narrow}");
     let sim = desk.run("sim --help").out;
     for key in KEYS {
         let word = key.rsplit('.').next().unwrap();

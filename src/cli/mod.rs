@@ -4,6 +4,7 @@ mod budget;
 mod calibrate;
 mod compare;
 mod failure;
+mod help;
 mod list;
 mod manual;
 mod output;
@@ -18,7 +19,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::service;
 
@@ -36,7 +37,7 @@ Examples:
   laconic sim all --repeat 20     the course's seventeen, 20 seeds each
   laconic sim crash-3 --real      over real UDP, with child processes
   laconic sim simple-2 --out run  keep the run, then: laconic budget run
-  laconic trace run -o trace.json the same as arrows and slices, for Perfetto
+  laconic trace run -o x.json     the same as arrows and slices, for Perfetto
   laconic postmortem run          what a real run's black boxes tell
 
 Exit status: 0 good, 1 a check failed, 2 bad input or usage, 3 only a budget
@@ -80,19 +81,21 @@ enum Command {
 #[command(after_help = "\
 Environment (nothing set: no files, only warnings printed, profile course):
   LACONIC_PROFILE    course, textbook, eager, quiet, or a TOML file
-  LACONIC_LOG        what the log on stderr tells: info, laconic=debug; else warn
-  LACONIC_OUT        folder for records/ID.bin, the facts of this replica, and for
-                     ID.prom, its last metrics
-  LACONIC_BLACK_BOX  folder for ID.box, its last 65,536 facts, there after SIGKILL
+  LACONIC_LOG        what is told on stderr: info, laconic=debug; else warn
+  LACONIC_OUT        folder for records/ID.bin, the facts of this replica, and
+                     for ID.prom, its last metrics
+  LACONIC_BLACK_BOX  folder for ID.box: the last 65,536 facts, even if killed
   LACONIC_SPANS      1/100: times what carries one request in 100, and one other
                      step in 100, in LACONIC_OUT's spans/ID.json; 1: everything
   LACONIC_METRICS_ADDRESS
-                     PORT on 127.0.0.1, IP:PORT or HOST:PORT, that serves /metrics,
-                     /status and /healthz; port 0 is any free one, then named in
-                     ID.address
-What cannot be had (a port in use, a disk that is full, a host that is not known)
-is said in one line, and the replica serves on without it. A value that makes no
-sense (a profile, filter, address or number that is none) ends it with status 2.
+                     PORT on 127.0.0.1, IP:PORT or HOST:PORT, that serves
+                     /metrics, /status and /healthz; port 0 is any free one,
+                     then named in ID.address
+
+What cannot be had (a port in use, a disk that is full, a host that is not
+known) is said in one line, and the replica serves on without it. A value that
+makes no sense (a profile, filter, address or number that is none) ends it with
+status 2.
 
 Example:
   LACONIC_LOG=info laconic replica 4000 0000 0001 0002")]
@@ -125,7 +128,8 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     if REPLICA_NAMES.iter().any(|replica| name == Some(replica.as_ref())) {
         return service::run(&arguments[1..]);
     }
-    let parsed = match Arguments::try_parse_from(arguments) {
+    let matched = help::fitted(Arguments::command()).try_get_matches_from(arguments);
+    let parsed = match matched.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(parsed) => parsed,
         Err(error) => {
             return refuse(&error);

@@ -29,20 +29,20 @@ Each line is an object: at_us (microseconds since the start of the run), source
   killed       member, by_itself
   partitioned  majority (the ranks of that side; none: the partition ended)
 and, for each change of a replica's state:
-  term_started         term
-  leader_heard         leader, term
-  became_pre_candidate term
-  became_candidate     term
-  became_leader        term, heard_commit, opened
-  stepped_down         term, reason
-  voted                candidate, term
-  appended             first, last, term
-  truncated            first, last
-  committed            through
-  batch_sent           first, last
-  resend_timeout       member, attempt, batch_waits
-  suspected            member
-  trusted              member
+  term_started          term
+  leader_heard          leader, term
+  became_pre_candidate  term
+  became_candidate      term
+  became_leader         term, heard_commit, opened
+  stepped_down          term, reason
+  voted                 candidate, term
+  appended              first, last, term
+  truncated             first, last
+  committed             through
+  batch_sent            first, last
+  resend_timeout        member, attempt, batch_waits
+  suspected             member
+  trusted               member
 
 Examples:
   laconic sim simple-2 --seed 1 --out run

@@ -1,5 +1,6 @@
 //! What is read from a replica when a scrape asks, and not recorded.
 
+use metrics::Gauge;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
@@ -9,7 +10,6 @@ use super::family::{
     PEER_LAG, PEER_LOSS, PEER_ROUND_TRIP, PROCESS_CPU, PROCESS_DESCRIPTORS, PROCESS_MEMORY,
     REPLICAS, ROLE, TERM, TUNING, TUNING_CHOICE,
 };
-use super::tally::Gauge;
 use crate::budget::Limits;
 use crate::raft::{Member, Micros, RoleName, Tuning};
 use crate::replica::Replica;

@@ -3,7 +3,7 @@
 //!
 //! - [`family`]: the registry, from which all names, helps, units and tables come;
 //! - `tally`: counts and observations that one thread tells and others read;
-//! - `exporter`: a replica's own series, made once for each, and what renders them;
+//! - `exporter`: a replica's own recorder, and what is told to it, made once for each series;
 //! - `traffic`, `commits`, `elections`: the parts of the fold;
 //! - `gauges`: what is read from the replica when a scrape asks;
 //! - [`MetricsSink`]: all of these as one sink;

@@ -1,5 +1,7 @@
 //! The fold as a whole.
 
+use metrics::Gauge;
+
 use super::commits::{Commits, Requests};
 use super::elections::Elections;
 use super::exporter::{Exporter, MetricsHandle};
@@ -8,7 +10,7 @@ use super::family::{
     RESEND_TIMEOUTS, START_TIME, TELEMETRY_COST, TRUNCATED_ENTRIES,
 };
 use super::gauges::{ProcessGauges, StateGauges, TuningGauges, publish_limits, ratio};
-use super::tally::{Gauge, Tally};
+use super::tally::Tally;
 use super::traffic::Traffic;
 use crate::budget::Limits;
 use crate::raft::{Disposition, Event, Kind, Member, Micros, Tuning};

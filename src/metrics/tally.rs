@@ -42,22 +42,6 @@ impl TallyReader {
     }
 }
 
-/// What is set, not added to, and may be a fraction. All clones are the same one.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Gauge(Arc<AtomicU64>);
-
-impl Gauge {
-    /// Sets it.
-    pub fn set(&self, value: f64) {
-        self.0.store(value.to_bits(), Ordering::Relaxed);
-    }
-
-    /// What it was set to last; 0 before.
-    pub fn get(&self) -> f64 {
-        f64::from_bits(self.0.load(Ordering::Relaxed))
-    }
-}
-
 /// Most bounds of a family's buckets.
 pub(super) const MOST_BOUNDS: usize = 17;
 
