@@ -11,18 +11,18 @@ pub struct MonotonicClock {
 }
 
 impl MonotonicClock {
-    /// Starts it: now is time 0.
+    /// Starts the clock: now is time 0.
     pub fn start() -> MonotonicClock {
         MonotonicClock { start_us: machine_us() }
     }
 
-    /// What has passed since the start.
+    /// The time since the start.
     pub fn now(&self) -> Micros {
         Micros(machine_us().saturating_sub(self.start_us))
     }
 
-    /// What the machine's `CLOCK_MONOTONIC` showed at the start, in microseconds: by this the times
-    /// of several processes compare (record file header, `clock_start_us`).
+    /// The machine's `CLOCK_MONOTONIC` at the start, in microseconds. It makes the times of several
+    /// processes comparable (record file header, `clock_start_us`).
     pub fn start_us(&self) -> u64 {
         self.start_us
     }
@@ -30,7 +30,7 @@ impl MonotonicClock {
 
 fn machine_us() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
-    // The clock counts from the machine's start: neither part is negative.
+    // The clock counts from the machine's start, so neither part is negative.
     time.tv_sec.unsigned_abs() * 1_000_000 + time.tv_nsec.unsigned_abs() / 1_000
 }
 

@@ -1,21 +1,21 @@
-//! Tables in the terminal: every one of them has its columns from here.
+//! Tables in the terminal. All of them get their columns from here.
 
-/// Columns with two spaces between them, the first ones flush left, numbers flush right.
+/// Columns with two spaces between them. The first ones are flush left, the others flush right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Columns {
     widths: Vec<usize>,
-    /// How many of them are flush left.
+    /// How many columns are flush left.
     left: usize,
 }
 
 impl Columns {
-    /// Of these widths, in characters; wider cells push the rest of their line to the right. For
-    /// lines that are printed before the next are known.
+    /// Columns of these widths, in characters. A wider cell moves the rest of its line to the
+    /// right. For lines that are printed before the next ones are known.
     pub fn of(widths: &[usize], left: usize) -> Columns {
         Columns { widths: widths.to_vec(), left }
     }
 
-    /// As wide as the widest cell of `lines`.
+    /// Columns as wide as the widest cells of `lines`.
     pub fn fitting<'a, Line: AsRef<[Cell]> + 'a, Cell: AsRef<str>>(
         lines: impl IntoIterator<Item = &'a Line>,
         left: usize,
@@ -31,12 +31,12 @@ impl Columns {
         Columns { widths, left }
     }
 
-    /// How many characters a line has, trailing spaces included.
+    /// The width of a line in characters, trailing spaces included.
     pub fn width(&self) -> usize {
         (self.widths.iter().map(|width| width + 2).sum::<usize>()).saturating_sub(2)
     }
 
-    /// A line of these cells, as wide as all the columns, without an end of line.
+    /// One line with these cells, as wide as all the columns, without a line end.
     pub fn line<Cell: AsRef<str>>(&self, cells: &[Cell]) -> String {
         let mut line = String::new();
         for (place, (cell, width)) in cells.iter().zip(&self.widths).enumerate() {
@@ -53,7 +53,7 @@ impl Columns {
         line
     }
 
-    /// As [`Columns::line`], without the spaces at its end, and with an end of line.
+    /// As [`Columns::line`], without trailing spaces and with a line end.
     pub fn row<Cell: AsRef<str>>(&self, cells: &[Cell]) -> String {
         self.line(cells).trim_end().to_owned() + "\n"
     }

@@ -1,5 +1,5 @@
 //! The words of the course simulator's interface that replica, wire and simulator share: IDs of
-//! four hex digits, what clients ask, what they are answered. Facts from the interface, §1 and §2.
+//! four hex digits, what clients ask, and what they are answered (interface §1 and §2).
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,14 +8,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-/// An ID as datagrams carry it: four hex digits. Replicas and clients have one each.
+/// An ID as datagrams carry it: four hex digits. Each replica and each client has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address(pub u16);
 
 impl Address {
-    /// `FFFF`: every other replica, as a destination.
+    /// `FFFF` as a destination: every other replica.
     pub const EVERYONE: Address = Address(0xFFFF);
-    /// `FFFF`: nobody known, as a leader.
+    /// `FFFF` as a leader: no leader is known.
     pub const UNKNOWN: Address = Address(0xFFFF);
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Why a text is no ID.
+/// Why a text is not an ID.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("an ID is four hex digits, not {0:?}")]
 pub struct BadAddress(pub String);
@@ -68,22 +68,22 @@ pub type Text = Arc<str>;
 /// What a client asks of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// The value of a key; `""` if it was never put.
+    /// Asks for the value of a key; `""` if it was never put.
     Get {
-        /// Key to look up.
+        /// The key to look up.
         key: Text,
     },
-    /// Give a key a value.
+    /// Gives a key a value.
     Put {
-        /// Key to write.
+        /// The key to write.
         key: Text,
-        /// Its new value.
+        /// The key's new value.
         value: Text,
     },
 }
 
 impl Operation {
-    /// Which of the two it is.
+    /// Whether it is a get or a put.
     pub const fn kind(&self) -> OperationKind {
         match self {
             Operation::Get { .. } => OperationKind::Get,
@@ -109,9 +109,9 @@ impl Operation {
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum OperationKind {
-    /// A key's value.
+    /// Asks for a key's value.
     Get = 0,
-    /// That a key has a value.
+    /// Gives a key a value.
     Put = 1,
 }
 
@@ -125,11 +125,11 @@ impl OperationKind {
 /// A client's request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Who asks.
+    /// The client's ID.
     pub client: Address,
-    /// The leader the client believes in, or [`Address::UNKNOWN`].
+    /// The leader that the client believes in, or [`Address::UNKNOWN`].
     pub leader: Address,
-    /// The client's name for this request; a request that is sent again gets a new one.
+    /// The client's name for this request. A repeated request gets a new one.
     pub mid: Text,
     /// What is asked.
     pub operation: Operation,
@@ -138,18 +138,18 @@ pub struct Request {
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It took effect; a get brings its value.
+    /// It took effect. The answer to a get brings the value.
     Ok(Option<Text>),
-    /// It never will take effect; the client asks again.
+    /// It never takes effect; the client tries again.
     Fail,
-    /// It never will take effect here (rule R1); the answer's `leader` says where to go.
+    /// It never takes effect here (rule R1). The answer's `leader` says where to go.
     Redirect,
 }
 
 /// An answer to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Who asked.
+    /// The client's ID.
     pub client: Address,
     /// The request's MID.
     pub mid: Text,

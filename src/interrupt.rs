@@ -1,5 +1,5 @@
-//! Ctrl-C, and whatever else asks the program to stop, for those who have something to put in order
-//! first: children that must not outlive a run, a terminal that must be given back.
+//! Ctrl-C and the other signals that ask the program to stop. Some commands must clean up first:
+//! end child processes, or restore the terminal.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 static WATCHED: AtomicBool = AtomicBool::new(false);
 static SEEN: AtomicBool = AtomicBool::new(false);
 
-/// From now on SIGINT, SIGTERM and SIGHUP no longer end this process; [`seen`] tells of them.
+/// From now on SIGINT, SIGTERM and SIGHUP no longer end this process. Instead [`seen`] reports
+/// them.
 ///
 /// # Errors
 /// If the handlers cannot be installed.

@@ -1,4 +1,4 @@
-//! The key-value store, and how a put is written down as a command of the log.
+//! The key-value store, and how a put is encoded as a command of the log.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::interface::{Address, Text};
 
-/// A put as the log holds it. It carries who asked and under which MID, so that whoever commits it
-/// can answer (rule R3). Written down as a JSON array of four strings, which datagrams embed as it
-/// is: one encoding a put, however often it travels.
+/// A put in the log. It carries the client and the MID, so that any leader that commits it can
+/// answer (rule R3). It is encoded as a JSON array of four strings. Datagrams embed these bytes as
+/// they are, so a put is encoded once, however often it is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command<'a>(
-    /// The client's ID, four hex digits.
+    /// The client's ID: four hex digits.
     #[serde(borrow)]
     Cow<'a, str>,
     #[serde(borrow)] Cow<'a, str>,
@@ -27,19 +27,20 @@ impl<'a> Command<'a> {
         Command(client.to_string().into(), mid.into(), key.into(), value.into())
     }
 
-    /// The bytes that the log holds.
+    /// The bytes for the log.
     pub fn encode(&self) -> Arc<[u8]> {
-        // Strings always encode; the empty text, which no put has, would be skipped when applied.
+        // Strings always encode. If they did not, the empty text, which no put has, is skipped when
+        // applied.
         serde_json::to_vec(self).unwrap_or_default().into()
     }
 
-    /// What the bytes of an entry say; `None` for the empty entry of a new term, and for what no
-    /// replica of ours has written.
+    /// Decodes the bytes of an entry. `None` for the empty entry of a new term, and for bytes that
+    /// no replica of ours wrote.
     pub fn decode(bytes: &'a [u8]) -> Option<Command<'a>> {
         serde_json::from_slice(bytes).ok()
     }
 
-    /// Who asked.
+    /// The ID of the client that sent the put.
     pub fn client(&self) -> Option<Address> {
         self.0.parse().ok()
     }
@@ -54,13 +55,13 @@ impl<'a> Command<'a> {
         &self.2
     }
 
-    /// Its new value.
+    /// The key's new value.
     pub fn value(&self) -> &str {
         &self.3
     }
 }
 
-/// The store: what all committed puts amount to.
+/// The store: the result of all committed puts.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
     values: FxHashMap<Text, Text>,

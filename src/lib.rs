@@ -1,8 +1,8 @@
 //! Laconic: a Raft key-value replica that knows what every one of its messages was for, and the
 //! simulator that runs it.
 //!
-//! The map, in reading order. Each module uses those named behind it, and nothing else of ours;
-//! `tests/house.rs` reads this table and holds it, so the house cannot drift.
+//! The map, in reading order. A module uses only the modules of ours that its row names.
+//! `tests/house.rs` reads this table and fails where the code breaks it.
 //!
 //! | module | what | uses |
 //! | --- | --- | --- |
@@ -19,7 +19,7 @@
 //! | [`clock`] | the machine's monotonic clock | raft |
 //! | [`columns`] | tables in the terminal | |
 //! | [`nearest`] | "did you mean" | |
-//! | [`interrupt`] | Ctrl-C, and whatever else asks the program to stop | |
+//! | [`interrupt`] | Ctrl-C and the other signals that ask the program to stop | |
 //! | [`recorder`] | the black box, and what the boxes of a cluster tell | columns, interface, raft, record |
 //! | [`trace`] | a run as one Chrome trace file | interface, raft, record |
 //! | [`service`] | a replica as a process: socket, timers, signals | archive, clock, interface, metrics, raft, record, recorder, replica, tuning_file, wire |
@@ -28,8 +28,8 @@
 //! | `top` | a running cluster in the terminal; only with the feature of that name | metrics |
 //! | [`cli`] | the command line | archive, budget, columns, interrupt, metrics, raft, record, recorder, replica, service, sim, top, trace, tune, tuning_file |
 //!
-//! Two principles: the core is pure, and every fact is emitted once. Whatever counts, checks or
-//! draws is a fold over the records.
+//! Two principles: the core is pure, and every fact is recorded once. Counts, checks and drawings
+//! are all computed from the records.
 //!
 //! "Design §5" is a section of `docs/design.md`, "interface §4" one of `docs/interface.md`, "rule
 //! R7" a rule of `docs/rules.md`.

@@ -1,4 +1,4 @@
-//! The program: a replica when it is started under the course's name, else the command line.
+//! The program: a replica if it is started under the course's name, otherwise the command line.
 
 use std::process::ExitCode;
 

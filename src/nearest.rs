@@ -1,11 +1,12 @@
-//! "Did you mean": the word that somebody who wrote another one may have had in mind.
+//! "Did you mean": finds the known word that a misspelt word may stand for.
 
 use strsim::jaro_winkler;
 
-/// How alike two words must be, from 0 to 1.
+/// How similar two words must be, from 0 to 1.
 const ALIKE: f64 = 0.8;
 
-/// The one of `known` that is most like `word`, if any is; of equals the first.
+/// The word of `known` that is most similar to `word`, if any is similar. Of equally similar ones,
+/// the first.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let mut best = None;
     for other in known {
@@ -17,13 +18,13 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     best.map(|(_, other)| other)
 }
 
-/// What to append to a line that refuses `word`: a question, or nothing.
+/// What is added to a line that refuses `word`: a question, or nothing.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, known).map_or(String::new(), |other| format!(", did you mean {other}?"))
 }
 
-/// Shortens what serde says of a key that it does not know, which is followed by all that it knows,
-/// to the key and the nearest of them. Other messages stay as they are.
+/// Shortens serde's message about an unknown key. It lists all known keys; only the unknown key and
+/// the nearest known one are kept. Other messages stay as they are.
 pub fn shorten_unknown_field(message: &str) -> String {
     let Some((head, known)) =
         message.split_once(", expected").filter(|(head, _)| head.starts_with("unknown field"))

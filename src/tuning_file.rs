@@ -21,10 +21,10 @@ pub const EMBEDDED: [(&str, &str); 4] = [
     ("quiet", include_str!("../profiles/quiet.toml")),
 ];
 
-/// Why a profile cannot be used. One line, that names file, line, key and rule.
+/// Why a profile cannot be used, in one line that names file, line, key and rule.
 #[derive(Debug, thiserror::Error)]
 pub enum TuningFileError {
-    /// Neither an embedded profile nor a file.
+    /// It is neither an embedded profile nor a file.
     #[error(
         "profile {0:?} is neither a file nor one of course, textbook, eager, quiet{hint}",
         hint = did_you_mean(.0, EMBEDDED.iter().map(|(name, _)| *name))
@@ -33,36 +33,36 @@ pub enum TuningFileError {
     /// The file cannot be read.
     #[error("{path}: {source}")]
     Unreadable {
-        /// Which file.
+        /// The file's path.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A line that is no TOML, or a key that is missing, unknown or of the wrong type.
+    /// A line is not TOML, or a key is missing, unknown or of the wrong type.
     #[error("{file}:{line}: {rule}")]
     Malformed {
-        /// Which file.
+        /// The file's name.
         file: String,
-        /// Which line.
+        /// The line's number, from 1.
         line: usize,
         /// What is wrong.
         rule: String,
     },
-    /// A value outside its limits.
+    /// A value is outside its limits.
     #[error("{file}:{line}: {key} {rule}")]
     Limit {
-        /// Which file.
+        /// The file's name.
         file: String,
-        /// Which line.
+        /// The line's number, from 1.
         line: usize,
-        /// Which knob.
+        /// The knob's name.
         key: &'static str,
-        /// What must hold.
+        /// The rule that the value breaks.
         rule: String,
     },
 }
 
-/// A profile: how to run, and what that may cost.
+/// A profile: the knobs of a run, and what the run may spend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     /// The knobs.
@@ -71,15 +71,15 @@ pub struct Profile {
     pub budget: Limits,
 }
 
-/// An embedded profile or a file.
+/// Loads an embedded profile or a file.
 ///
 /// # Errors
-/// If there is no such profile, or it or one of its bases breaks a rule.
+/// If there is no such profile, or if it or one of its bases breaks a rule.
 pub fn load(name_or_path: &str) -> Result<Profile, TuningFileError> {
     Layers::of(Text::find(name_or_path, Path::new(""))?)?.profile()
 }
 
-/// The profile that `text`, of the file called `file`, holds.
+/// The profile in `text`, the content of the file called `file`.
 ///
 /// # Errors
 /// The first rule it breaks, with its line.
@@ -87,23 +87,22 @@ pub fn parse(file: &str, text: &str) -> Result<Profile, TuningFileError> {
     Layers::of(Text::of(file, text))?.profile()
 }
 
-/// The name or path that the profile `text` has for its base; none if it stands alone, or is no
-/// TOML.
+/// The name or path of the base of the profile `text`; `None` if it has none, or is not TOML.
 pub fn base_of(text: &str) -> Option<String> {
     let table = DeTable::parse(text).ok()?;
     table.get_ref().get(BASE).and_then(|base| base.get_ref().as_str()).map(str::to_owned)
 }
 
-/// The key of the profile whose values hold where a file has none.
+/// The key that names the base, whose values hold where a file has none.
 const BASE: &str = "base";
 /// The key of the table of limits.
 const BUDGET_TABLE: &str = "budget";
 
-/// A file's name and what it holds.
+/// A file's name and its content.
 struct Text {
     file: String,
     text: String,
-    /// Where paths in it begin.
+    /// The folder that paths in it are relative to.
     folder: PathBuf,
 }
 
@@ -113,7 +112,7 @@ impl Text {
         Text { file: file.to_owned(), text: text.to_owned(), folder: folder.to_owned() }
     }
 
-    /// An embedded profile, or a file, whose path begins at `folder`.
+    /// An embedded profile, or a file whose path is relative to `folder`.
     fn find(name_or_path: &str, folder: &Path) -> Result<Text, TuningFileError> {
         if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| *name == name_or_path) {
             return Ok(Text::of(&format!("profiles/{name}.toml"), text));
@@ -127,7 +126,7 @@ impl Text {
         Ok(Text::of(&path.to_string_lossy(), &text))
     }
 
-    /// Whether both are one file. What has no file is told by its name.
+    /// Whether both are the same file. Embedded profiles are compared by name.
     fn is(&self, other: &Text) -> bool {
         let place = |text: &Text| {
             Path::new(&text.file).canonicalize().unwrap_or_else(|_| PathBuf::from(&text.file))
@@ -136,16 +135,16 @@ impl Text {
     }
 }
 
-/// A place in the texts of all layers, as if they stood behind each other: spans are moved there,
-/// so that an error says by its span which of them it is about.
+/// A place in the texts of all layers, as if these were one text. Spans are moved there, so that
+/// the span of an error says which text it is in.
 type Place = usize;
 
-/// A profile, its base, the base of that, and where each begins. The first that says something of a
-/// knob or limit counts.
+/// A profile, its base, the base of that, and so on, and the place where each begins. The first one
+/// that sets a knob or limit counts.
 struct Layers(Vec<(Place, Text)>);
 
 impl Layers {
-    /// `text`, and what it is based on.
+    /// `text` with all its bases.
     fn of(text: Text) -> Result<Layers, TuningFileError> {
         let mut layers = Layers(Vec::new());
         let mut next = Some(text);
@@ -157,7 +156,7 @@ impl Layers {
         Ok(layers)
     }
 
-    /// What the last text is based on.
+    /// The base of the last text.
     fn base(&self) -> Result<Option<Text>, TuningFileError> {
         let (start, text) = &self.0[self.0.len() - 1];
         let table = self.parse(*start, text)?;
@@ -196,7 +195,7 @@ impl Layers {
             lay_under(&mut knobs, table);
         }
         let places = places_of_keys(&knobs);
-        // What is missing is missing in the profile itself.
+        // What is missing in all layers is reported as missing in the profile itself.
         let knobs = Deserializer::from(Spanned::new(0..self.0[0].1.text.len(), knobs));
         let tuning = Tuning::deserialize(knobs).map_err(|error| self.malformed_by(&error))?;
         tuning.check().map_err(|violation| self.limit(&places, violation.key, violation.rule))?;
@@ -213,7 +212,7 @@ impl Layers {
         Ok(limits)
     }
 
-    /// The file of `place`, its line there, counted from 1, and what that line says.
+    /// The file at `place`, the number of its line there, from 1, and the text of that line.
     fn line(&self, place: Place) -> (String, usize, &str) {
         let layer = self.0.partition_point(|(start, _)| *start <= place) - 1;
         let (start, Text { file, text, .. }) = &self.0[layer];
@@ -221,7 +220,7 @@ impl Layers {
         (file.clone(), line + 1, text.lines().nth(line).unwrap_or_default())
     }
 
-    /// A value outside its limits. A knob that no line sets is told of the first.
+    /// The error for a value outside its limits. If no line sets the knob, it names the first line.
     fn limit(&self, places: &Places, key: &'static str, rule: String) -> TuningFileError {
         let (file, line, _) = self.line(places.get(key).copied().unwrap_or(0));
         TuningFileError::Limit { file, line, key, rule }
@@ -231,7 +230,7 @@ impl Layers {
         self.malformed(error.span().map_or(0, |span| span.start), error.message())
     }
 
-    /// What is wrong where, with the key if the line has one that the message does not name.
+    /// The error at `place`, with the key of its line if the message does not name it.
     fn malformed(&self, place: Place, message: &str) -> TuningFileError {
         let rule = shorten_unknown_field(message.lines().next().unwrap_or("malformed"));
         let (file, line, said) = self.line(place);
@@ -242,14 +241,14 @@ impl Layers {
     }
 }
 
-/// Where each key of a table stands.
+/// The place of each key of a table.
 type Places = BTreeMap<String, Place>;
 
 fn places_of_keys(table: &DeTable) -> Places {
     table.keys().map(|key| (key.get_ref().to_string(), key.span().start)).collect()
 }
 
-/// Takes from `below` what `above` does not say.
+/// Copies from `below` what `above` does not set.
 fn lay_under<'t>(above: &mut DeTable<'t>, below: DeTable<'t>) {
     for (key, value) in below {
         if !above.contains_key(key.get_ref().as_ref()) {
@@ -258,14 +257,15 @@ fn lay_under<'t>(above: &mut DeTable<'t>, below: DeTable<'t>) {
     }
 }
 
-/// The same of limits. What is no table of them stands, and is refused later.
+/// The same for limits. A value that is not a table of limits stays, and is refused later.
 fn lay_limits_under<'t>(above: &mut Spanned<DeValue<'t>>, below: Spanned<DeValue<'t>>) {
     if let (DeValue::Table(above), DeValue::Table(below)) = (above.get_mut(), below.into_inner()) {
         lay_under(above, below);
     }
 }
 
-/// `table` with its spans moved by `by`, and those of tables in it; a profile has no deeper ones.
+/// `table` with its spans, and those of tables in it, moved by `by`. A profile has no deeper
+/// tables.
 fn moved_table(table: DeTable<'_>, by: Place) -> DeTable<'_> {
     let moved = |span: Range<usize>| span.start + by..span.end + by;
     let entries = table.into_iter().map(|(key, value)| {
@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(error, format!("mine.toml:2: {rule}"));
         let rule = "must be the name of a profile or a path, in quotes";
         assert_eq!(refused("base = 7"), format!("mine.toml:1: base: {rule}"));
-        // Its own line, though the base has lines before and behind.
+        // The error names its own line, though the base's lines are joined before and after.
         let error = refused("base = \"quiet\"\n\npipeline_window = 9999\n");
         assert_eq!(error, "mine.toml:3: pipeline_window must be 1 to 256, is 9999");
 

@@ -10,39 +10,39 @@ use crate::record::{Record, Sink, VERSION};
 
 const MAGIC: &[u8; 8] = b"LACONIC\n";
 
-/// What a record file says of itself.
+/// The header of a record file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileHeader {
-    /// Whose records: a replica's rank, or [`crate::record::SIMULATOR`].
+    /// The source of all records: a replica's rank, or [`crate::record::SIMULATOR`].
     pub source: Member,
-    /// What the source's time 0 is on a clock that all sources share, in microseconds: 0 in virtual
-    /// runs, the machine's monotonic clock in real ones.
+    /// Where the source's time 0 is on a clock that all sources share, in microseconds. It is 0 in
+    /// virtual runs, and on the machine's monotonic clock in real ones.
     pub clock_start_us: u64,
 }
 
 /// Why a record file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordFileError {
-    /// The file system said no.
+    /// The file system reported an error.
     #[error("{path}: {source}")]
     Io {
-        /// Which file.
+        /// The file's path.
         path: PathBuf,
-        /// What it said.
+        /// The error.
         source: io::Error,
     },
-    /// Not one of ours.
+    /// It is not a record file.
     #[error("{0}: no record file (it does not start with LACONIC)")]
     Foreign(PathBuf),
-    /// Of another version.
+    /// The file has another version.
     #[error("{path}: record file of version {found}, this program reads {VERSION}")]
     Version {
-        /// Which file.
+        /// The file's path.
         path: PathBuf,
-        /// Its version.
+        /// The file's version.
         found: u32,
     },
-    /// A folder without any.
+    /// The folder has no record files.
     #[error("{0}: holds no record files")]
     NoRecords(PathBuf),
 }
@@ -68,13 +68,15 @@ impl RecordFile {
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
         bytes[12] = header.source.0;
         bytes[16..24].copy_from_slice(&header.clock_start_us.to_le_bytes());
-        // At once: a source that is killed before its first full buffer leaves a file all the same.
+        // The header is written at once, so a source that is killed before its first full buffer
+        // leaves a file.
         file.write_all(&bytes).map_err(io)?;
         let out = BufWriter::with_capacity(1 << 16, file);
         Ok(RecordFile { out, path: path.to_owned(), failed: None })
     }
 
-    /// Whether a write has failed: no record is taken any more, and [`RecordFile::flush`] says why.
+    /// Whether a write has failed. No more records are taken then, and [`RecordFile::flush`] says
+    /// why.
     pub const fn has_failed(&self) -> bool {
         self.failed.is_some()
     }
@@ -97,7 +99,7 @@ impl Sink for RecordFile {
     }
 }
 
-/// A record file being read, frame by frame: up to its end or its first unsound frame.
+/// A record file being read frame by frame, up to its end or the first damaged frame.
 #[derive(Debug)]
 pub struct RecordReader {
     input: BufReader<File>,
@@ -112,7 +114,7 @@ impl RecordReader {
     /// Opens `path` and reads its header.
     ///
     /// # Errors
-    /// If the file cannot be read, is none of ours, or is of another version.
+    /// If the file cannot be read, is no record file, or is of another version.
     pub fn open(path: &Path) -> Result<RecordReader, RecordFileError> {
         let io = |source| RecordFileError::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(io)?;
@@ -148,17 +150,17 @@ impl RecordReader {
         self.header
     }
 
-    /// Which file.
+    /// The file's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Bytes that were not read: after the last record, those that are no whole, sound frame.
+    /// Bytes that were not read: those after the last record that are no whole, sound frame.
     pub const fn unread_bytes(&self) -> u64 {
         self.remaining_bytes
     }
 
-    /// What the file system said, if reading failed on the way.
+    /// The file system's error, if reading failed before the end.
     pub const fn failure(&self) -> Option<&io::Error> {
         self.failed.as_ref()
     }
@@ -186,28 +188,28 @@ impl Iterator for RecordReader {
         let record = self.read_frame();
         match record {
             Some(_) => self.remaining_bytes -= FRAME_BYTES as u64,
-            // What follows an unsound frame is not trusted.
+            // What follows a damaged frame is not trusted.
             None => self.ended = true,
         }
         record
     }
 }
 
-/// What a record file held.
+/// The content of a record file.
 #[derive(Debug)]
 pub struct ReadRecords {
-    /// Its header.
+    /// The file's header.
     pub header: FileHeader,
-    /// Its records, in order.
+    /// The file's records, in order.
     pub records: Vec<Record>,
-    /// Bytes at the end that are no whole, sound frame: a torn last write, or damage.
+    /// Bytes at the end that are no whole, sound frame: an interrupted last write, or damage.
     pub unread_bytes: u64,
 }
 
-/// Reads a record file up to its end or its first unsound frame.
+/// Reads a record file up to its end or the first damaged frame.
 ///
 /// # Errors
-/// If the file cannot be read, is none of ours, or is of another version.
+/// If the file cannot be read, is no record file, or is of another version.
 pub fn read_records(path: &Path) -> Result<ReadRecords, RecordFileError> {
     let mut reader = RecordReader::open(path)?;
     let records = reader.by_ref().collect();

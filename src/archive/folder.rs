@@ -1,5 +1,6 @@
-//! Which files of a run's folder are the run's own: `run.json` says how many replicas there were
-//! and whether they were real ones. What else lies there, from another run or by hand, is not read.
+//! Which files of a run's folder belong to the run. `run.json` says how many replicas there were
+//! and whether they were real processes. Other files in the folder, from another run or put there
+//! by hand, are not read.
 
 use std::path::{Path, PathBuf};
 
@@ -8,16 +9,16 @@ use serde::Deserialize;
 use crate::interface::Address;
 use crate::raft::Member;
 
-/// What `run.json` says of the files beside it.
+/// What `run.json` says about the files beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunFiles {
     /// How many replicas the run had.
     pub replicas: usize,
-    /// Whether it was a real run, which alone leaves black boxes and spans.
+    /// Whether it was a real run. Only a real run leaves black boxes and spans.
     pub real: bool,
 }
 
-/// `run.json`, as far as it is needed here.
+/// The keys of `run.json` that are needed here.
 #[derive(Deserialize)]
 struct RunFile {
     scenario: Scenario,
@@ -35,11 +36,12 @@ struct RunEngine {
 }
 
 impl RunFiles {
-    /// Of the run whose folder, or the part of it that holds records, boxes or spans, is `folder`.
-    /// `None`: there is no `run.json`, as where replicas were launched by another simulator.
+    /// The files of the run in `folder`, which is the run's folder or the part of it with records,
+    /// boxes or spans. `None`: there is no `run.json`, as where another simulator launched the
+    /// replicas.
     ///
     /// # Errors
-    /// If there is one that cannot be read; one line.
+    /// If `run.json` exists and cannot be read; one line.
     pub fn of(folder: &Path) -> Result<Option<RunFiles>, String> {
         let is_part = ["records", "boxes", "spans"].iter().any(|part| folder.ends_with(part));
         let beside = folder.parent().filter(|_| is_part);
@@ -55,12 +57,13 @@ impl RunFiles {
         Ok(Some(RunFiles { replicas, real: engine == "real" }))
     }
 
-    /// Whether a file called `path` is that of one of the run's replicas: ID and an ending.
+    /// Whether a file called `path` belongs to one of the run's replicas: its name is an ID and an
+    /// ending.
     pub fn has(&self, path: &Path) -> bool {
         replica_of(path).is_some_and(|member| member.rank() < self.replicas)
     }
 
-    /// Those of `paths` that are the run's; all of them if nobody knows.
+    /// Keeps those of `paths` that belong to the run; all of them if `of` is `None`.
     pub fn retain(of: Option<RunFiles>, paths: &mut Vec<PathBuf>) {
         if let Some(files) = of {
             paths.retain(|path| files.has(path));
@@ -68,7 +71,8 @@ impl RunFiles {
     }
 }
 
-/// The replica whose file `path` is: four hex digits and an ending. Only ranks are IDs of a run.
+/// The replica that the file `path` belongs to: its name is four hex digits and an ending. In a
+/// run, only ranks are IDs.
 fn replica_of(path: &Path) -> Option<Member> {
     let address: Address = path.file_stem()?.to_str()?.parse().ok()?;
     u8::try_from(address.0).ok().map(Member)

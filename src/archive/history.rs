@@ -1,4 +1,5 @@
-//! `history.jsonl`: what the clients of a kept run asked and were told, a line a request.
+//! `history.jsonl`: what the clients of a kept run asked and were answered, one line for each
+//! request.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -9,20 +10,20 @@ use crate::record::ClientRequest;
 /// Why a history cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// The file system said no.
+    /// The file system reported an error.
     #[error("{path}: {source}")]
     Io {
-        /// Which file.
+        /// The file's path.
         path: PathBuf,
-        /// What it said.
+        /// The error.
         source: io::Error,
     },
-    /// A line is none of a history.
+    /// A line is not a line of a history.
     #[error("{path}: line {line}: {reason}")]
     Malformed {
-        /// Which file.
+        /// The file's path.
         path: PathBuf,
-        /// Which line, from 1.
+        /// The line's number, from 1.
         line: usize,
         /// What is wrong with it.
         reason: String,
@@ -32,7 +33,7 @@ pub enum HistoryError {
 /// Reads `folder/history.jsonl`, in the order in which requests were sent.
 ///
 /// # Errors
-/// If the file cannot be read, or at the first line that is none of ours.
+/// If the file cannot be read, or at the first line that is no attempt.
 pub fn read_history(folder: &Path) -> Result<Vec<ClientRequest>, HistoryError> {
     let path = folder.join("history.jsonl");
     let io = |source| HistoryError::Io { path: path.clone(), source };

@@ -1,10 +1,10 @@
-//! Records on disk: what a run leaves in its folder, and how it is read again, however damaged.
+//! Records on disk: what a run leaves in its folder, and how it is read again, even if damaged.
 //!
-//! - `file`: one source's records, frame after frame; `run`: all of a run's as one stream of time;
-//! - `folder`: which files of a folder are the run's own;
+//! - `file`: one source's records, frame after frame; `run`: all records of a run in order of time;
+//! - `folder`: which files of a folder belong to the run;
 //! - `history`: what the clients saw.
 //!
-//! What a record says, and its frame, is the matter of [`crate::record`].
+//! What a record says, and how it is encoded, is defined in [`crate::record`].
 
 mod file;
 mod folder;

@@ -1,5 +1,5 @@
-//! All record files of a run as one stream, in the order of time. Nothing is kept: a run of any
-//! length is read in the memory of its buffers.
+//! All record files of a run as one stream in order of time. Records are not kept, so a run of any
+//! length needs only the memory of the buffers.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,13 +10,13 @@ use super::folder::RunFiles;
 use crate::raft::{Member, Micros};
 use crate::record::{Record, SIMULATOR};
 
-/// The records of a run. Time is the run's: 0 when the simulator's clock began, or, without its
-/// file, the earliest source's; what came before is at 0.
+/// The records of a run. Their times are the run's: 0 is when the simulator's clock began or,
+/// without the simulator's file, when the earliest source's clock began. Earlier records are at 0.
 #[derive(Debug)]
 pub struct RunRecords {
     readers: Vec<RecordReader>,
-    /// The next record of each reader, by the machine's time and the reader's place, so that what
-    /// is told at one time comes by rank, the simulator last.
+    /// The next record of each reader, by the machine's time and the reader's place. Records of the
+    /// same time come in order of rank, the simulator's last.
     heads: BinaryHeap<Reverse<(u64, usize)>>,
     next: Vec<Option<Record>>,
     start_us: u64,
@@ -24,9 +24,9 @@ pub struct RunRecords {
 }
 
 impl RunRecords {
-    /// Opens the record files of the run's folder `run`, or the one file that it is. Of a folder
-    /// with a `run.json` only the files of the run's own replicas count. A file that cannot be
-    /// read, is foreign or of another version is left out, and is a problem.
+    /// Opens the record files of the run's folder `run`, or the one file that `run` names. In a
+    /// folder with a `run.json`, only the files of the run's own replicas count. A file that cannot
+    /// be read, is no record file or is of another version is left out and reported as a problem.
     ///
     /// # Errors
     /// If there is no such folder, or it holds no record files.
@@ -52,7 +52,7 @@ impl RunRecords {
         Ok(records)
     }
 
-    /// Where the run's time 0 lies on the machine's monotonic clock, in microseconds; 0 of a run in
+    /// Where the run's time 0 is on the machine's monotonic clock, in microseconds; 0 for a run in
     /// virtual time.
     pub fn start_us(&self) -> u64 {
         self.start_us
@@ -63,13 +63,12 @@ impl RunRecords {
         self.readers.len()
     }
 
-    /// Who tells.
+    /// The sources of the records.
     pub fn sources(&self) -> impl Iterator<Item = Member> {
         self.readers.iter().map(|reader| reader.header().source)
     }
 
-    /// What could not be read, a line each, as far as it is known: complete once the stream has
-    /// ended.
+    /// What could not be read so far, one line each. It is complete once the stream has ended.
     pub fn problems(&self) -> &[String] {
         &self.problems
     }
@@ -110,7 +109,7 @@ impl Iterator for RunRecords {
 }
 
 /// The record files of a run's folder, replicas first, or the file itself. A `run.json` that cannot
-/// be read, and so does not say whose files count, is a problem.
+/// be read does not say which files count; that is a problem.
 fn files_of(run: &Path, problems: &mut Vec<String>) -> Result<Vec<PathBuf>, RecordFileError> {
     if run.is_file() {
         return Ok(vec![run.to_owned()]);

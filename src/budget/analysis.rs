@@ -1,4 +1,4 @@
-//! The analysis of a run: one fold over its records, and the report that comes of it.
+//! The analysis of a run: one fold over its records, and the report made from it.
 
 use super::bounds;
 use super::evidence::Evidence;
@@ -18,12 +18,48 @@ use super::space_time::space_time;
 use crate::raft::{Cause, Event, Member, MemberSet, Micros};
 use crate::record::{AnswerKind, ClientRequest, Fact, Fate, Record, SIMULATOR, Sink};
 
-/// Messages that are kept one by one, for the space-time diagram.
+/// Most messages that are kept one by one, for the space-time diagram.
 const MOST_MESSAGES_KEPT: usize = 40_000;
-/// Elections and faults that are kept to be told.
+/// Most elections and faults that are kept for the report.
 const MOST_EVENTS: usize = 1_000;
 
-/// The fold.
+/// The fold over a run's records, which ends in a report.
+///
+/// Here a scenario runs in virtual time, and its records stay in memory:
+///
+/// ```
+/// use laconic::budget::{Analysis, RunInfo};
+/// use laconic::sim::delays::Delays;
+/// use laconic::sim::folder::{Tuned, client_requests, run_json};
+/// use laconic::sim::outcome::{RunMeasurements, Setup, judge};
+/// use laconic::sim::scenario::Scenario;
+/// use laconic::sim::virtual_time::{Keep, VirtualOptions, run};
+///
+/// let scenario = Scenario::load("simple-1")?;
+/// let tuning = laconic::tuning_file::load("course")?.tuning;
+/// let options = VirtualOptions {
+///     seed: 1,
+///     tuning: tuning.clone(),
+///     precise: false,
+///     through_codec: false,
+///     delays: Delays::embedded(),
+///     records: Keep::Memory,
+/// };
+/// let (measured, records) = RunMeasurements::of_virtual(run(&scenario, &options)?);
+/// let setup =
+///     Setup { engine: "virtual", timing: "course", profile: "course".into(), foreign: false };
+/// let outcome = judge(&scenario, setup, measured);
+/// let tuned = Tuned { tuning: Some(&tuning), budget: &Default::default() };
+///
+/// let mut analysis = Analysis::new(RunInfo::from_json(&run_json(&scenario, tuned, &outcome))?);
+/// analysis.take_in(records);
+/// let report = analysis.finish(&client_requests(&outcome.conclusion.history), Vec::new());
+/// let figure = &report.figures[0];
+/// assert_eq!(figure.name, "messages_per_commit");
+/// assert!(figure.value >= figure.floor && figure.floor.is_some());
+/// println!("{}: {:?}, at least {:?}", figure.title, figure.value, figure.floor);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Analysis {
     info: RunInfo,
@@ -33,18 +69,18 @@ pub struct Analysis {
     requests: Requests,
     evidence: Evidence,
     events: Vec<EventRow>,
-    /// By index: whether a put there was answered `ok`.
+    /// For each index, whether a put there was answered `ok`.
     answered: Vec<bool>,
     puts: u64,
     reads: u64,
-    /// Seconds in which something was asked, or that were not steady.
+    /// For each second, whether something was asked in it or it was not steady.
     busy_seconds: Vec<bool>,
     newest: Micros,
     answers: Vec<(u64, u8, bool)>,
 }
 
 impl Analysis {
-    /// Of a run that was done like this.
+    /// An analysis of the run that `info` describes.
     pub fn new(info: RunInfo) -> Analysis {
         let replicas = info.replicas;
         let longer_us = bounds::longest_heartbeat_us(&info.tuning);
@@ -65,7 +101,7 @@ impl Analysis {
         }
     }
 
-    /// Whether a record speaks of none but this run's replicas.
+    /// Whether a record names only replicas of this run.
     fn is_of_run(&self, record: &Record) -> bool {
         let replicas = self.info.replicas;
         let known = |member: Member| member.rank() < replicas;
@@ -94,7 +130,7 @@ impl Analysis {
         self.puts += u64::from(!std::mem::replace(&mut self.answered[place], true));
     }
 
-    /// Marks the seconds from the last record to this one: not idle if not steady.
+    /// Marks the seconds from the last record to this one as busy if they were not steady.
     fn mark(&mut self, record: &Record, before: Phase) {
         let second = |at: Micros| (at.0 / 1_000_000) as usize;
         let (from, to) = (second(self.newest.min(record.at)), second(record.at));
@@ -150,13 +186,13 @@ impl Analysis {
         }
     }
 
-    /// Takes in all `records` of a run, which may come in the order in which they were told.
+    /// Takes in all `records` of a run. They may come in the order in which they were recorded.
     pub fn take_in(&mut self, mut records: Vec<Record>) {
         records.sort_by_key(|record| (record.at, record.source));
         records.into_iter().for_each(|record| self.record(&record));
     }
 
-    /// The report, with what the clients saw and what could not be read.
+    /// The report. `requests` is what the clients saw, `problems` what could not be read.
     pub fn finish(mut self, requests: &[ClientRequest], mut problems: Vec<String>) -> BudgetReport {
         let end = self.info.ended_at.max(self.newest);
         let (durations, leaderless) = self.phases.finish(end);
@@ -232,7 +268,7 @@ impl Sink for Analysis {
     }
 }
 
-/// What is told as it was gathered.
+/// What the report takes over unchanged.
 struct Parts {
     durations: [Micros; 5],
     leaderless: Micros,

@@ -1,13 +1,13 @@
-//! What messages must cost at the least, and what others would have spent: pure arithmetic, each
-//! bound with its proof (design §3 and §6, simulator interface §5).
+//! The least that messages must cost, and what other protocols would have spent: pure arithmetic.
+//! Each bound has its proof (design §3 and §6, simulator interface §5).
 
 use crate::raft::{Micros, Tuning};
 
-/// How often textbook Raft's leader tells everyone that it leads.
+/// Heartbeat interval of textbook Raft, in microseconds.
 const TEXTBOOK_HEARTBEAT_US: u64 = 150_000;
 
-/// The longest heartbeat interval that the other knobs allow, with two heartbeats a promise and
-/// three an election timeout, so that one or two may be lost.
+/// The longest heartbeat interval that the other knobs allow, in microseconds: two heartbeats for
+/// each promise and three for each election timeout, so that one or two may be lost.
 pub fn longest_heartbeat_us(tuning: &Tuning) -> u64 {
     let by_timeout = tuning.election_timeout_min_us / 3;
     let by_promise = match tuning.promise_us {
@@ -17,7 +17,7 @@ pub fn longest_heartbeat_us(tuning: &Tuning) -> u64 {
     by_timeout.min(by_promise).max(tuning.heartbeat_interval_us)
 }
 
-/// A lag in entries that the rotation makes good by itself: some rounds through all followers.
+/// A lag in entries that the rotation itself makes up for: some rounds through all followers.
 pub fn ample_lag(replicas: usize) -> u64 {
     64.max(replicas as u64)
 }
@@ -42,10 +42,10 @@ pub fn messages_per_batch(others_needed: u64, delays: u64) -> u64 {
     others_needed + others_needed.div_ceil(delays.max(2) - 1)
 }
 
-/// The batches of the greedy rule, each as (its first arrival's place, its size).
+/// The batches of the greedy rule: for each, the place of its first arrival, and its size.
 ///
-/// The first arrival that waits, a, closes its batch at a + `wait`; what has arrived by then goes
-/// with it, in order, `most_entries` at most.
+/// The first arrival that waits, a, closes its batch at a + `wait`. All that has arrived by then
+/// goes with it, in order, `most_entries` at most.
 fn greedy(
     arrivals: &[Micros],
     wait: Micros,
@@ -78,17 +78,17 @@ pub fn fewest_batches(arrivals: &[Micros], wait: Micros, most_entries: Option<u6
     greedy(arrivals, wait, most_entries).count() as u64
 }
 
-/// What a linger makes of arrivals.
+/// The effect of a linger on arrivals.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lingered {
-    /// How many batches.
+    /// Number of batches.
     pub batches: u64,
     /// Mean wait added to an arrival, in microseconds; 0 without arrivals.
     pub mean_wait_us: f64,
 }
 
-/// The batches of a leader that waits `linger` for company after the first arrival, and sends a
-/// batch of `most_entries` as soon as it is full. `arrivals` are in order of time.
+/// The batches of a leader that waits `linger` for more entries after the first arrival, and sends
+/// a batch as soon as it has `most_entries`. `arrivals` are in order of time.
 pub fn batches_by_linger(
     arrivals: &[Micros],
     linger: Micros,
@@ -110,24 +110,24 @@ pub fn batches_by_linger(
 /// A stretch of time in which one replica leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LedSpan {
-    /// Its begin.
+    /// Its beginning, in microseconds.
     pub from: Micros,
-    /// Its end, no longer part of it.
+    /// Its end, in microseconds, no longer part of it.
     pub to: Micros,
-    /// How many others live and can be reached: they must hear from the leader.
+    /// How many others live and can be reached. They must hear from the leader.
     pub listeners: u64,
 }
 
-/// What a run asked of its cluster.
+/// What a run demanded of its cluster.
 #[derive(Clone, Copy, Debug)]
 pub struct Demand<'a> {
-    /// How many replicas, dead ones included: they decide how many make a quorum.
+    /// Number of replicas, dead ones included. It decides how many make a quorum.
     pub replicas: u64,
-    /// When someone led. They do not overlap.
+    /// The times in which some replica led. They do not overlap.
     pub leaderships: &'a [LedSpan],
-    /// T: a failure shall be noticed within it.
+    /// T: the time within which a failure must be noticed.
     pub detection: Micros,
-    /// When the leader took in what it committed, in order of time.
+    /// When the leader took in each put that it committed, in order of time.
     pub arrivals: &'a [Micros],
     /// D: how long an arrival may wait before it is first sent.
     pub wait: Micros,
@@ -135,29 +135,30 @@ pub struct Demand<'a> {
     pub most_entries: Option<u64>,
 }
 
-/// A time of T in which a failure must be noticed.
+/// A window of length T, in which a failure must be noticed.
 struct Window {
     /// f.
     others_needed: u64,
-    /// Who must hear from the leader.
+    /// Number of replicas that must hear from the leader.
     listeners: u64,
 }
 
 impl Window {
-    /// Messages received in a window in which `batches` are sent: by others, at least f for each
-    /// batch, and one for each listener; by the leader, at least one for each batch, and one if
-    /// anyone is there to send it.
+    /// Messages received in a window in which `batches` are sent. Others receive at least f for
+    /// each batch, and each listener receives one. The leader receives at least one for each batch,
+    /// and one if there is any listener to send it.
     fn messages(&self, batches: u64) -> u64 {
         (batches * self.others_needed).max(self.listeners) + batches.max(self.listeners.min(1))
     }
 }
 
-/// floor(D): messages that no placement of the batches can undercut, with failures noticed within T
-/// (design §6). Its two premises: no put is held longer than D *anywhere*, at the leader or on its
-/// way, transit taken as nothing, so that [arrival, arrival + D] holds a moment in which it is both
-/// sent and acknowledged, and one acknowledgement serves only puts that share such a moment; and
-/// every *listener* is to notice a dead leader within T. Who listens is a choice, which the spans
-/// state: everyone who lives, or f watchers, who are enough.
+/// floor(D): the number of messages that no placement of the batches can undercut, with failures
+/// noticed within T (design §6). It has two premises. First, no put is held longer than D
+/// *anywhere*, at the leader or on its way, and transit takes no time. So [arrival, arrival + D]
+/// holds a moment in which the put is both sent and acknowledged, and one acknowledgement serves
+/// only puts that share such a moment. Second, every *listener* is to notice a dead leader within
+/// T. Who listens is a choice, which the spans state: everyone who lives, or f watchers, who are
+/// enough.
 ///
 /// Cut each leadership into windows of T. In each, every listener hears from the leader, and the
 /// leader hears from someone, or a failure in it could go unnoticed for longer than T. A batch is
@@ -166,16 +167,16 @@ impl Window {
 /// max(b·f, listeners) + max(b, 1), which for a whole cluster is max(b·f, n−1) + max(b, 1); a batch
 /// outside of all windows costs at least g = f + 1.
 ///
-/// How many batches a window holds is up to the clairvoyant, within two limits that hold for every
-/// plan: (1) arrivals a whose whole patience, from a to a + D, lies in a window are sent in it, so
-/// it holds at least [`fewest_batches`] of those; (2) all windows and the time between them hold
-/// together at least [`fewest_batches`] of all arrivals, B. As g rises, and rises by steps that do
-/// not shrink (it is a sum of two maxima of straight lines), the cheapest allowed division starts
-/// from (1) and adds what is missing to B where the next step costs least; f + 1 is the largest
-/// step there is. If W windows make up the whole span this is at least max(B·f, W·(n−1)) + max(B,
-/// W), the bound for the run as a whole.
+/// A plan that knows the future may choose how many batches a window holds, within two limits that
+/// hold for every plan. (1) An arrival a whose whole interval [a, a + D] lies in a window is sent
+/// in it, so the window holds at least [`fewest_batches`] of those arrivals. (2) All windows and
+/// the time between them hold together at least [`fewest_batches`] of all arrivals, B. g rises, by
+/// steps that do not shrink (it is a sum of two maxima of straight lines), and f + 1 is its largest
+/// step. So the cheapest allowed division starts from (1) and adds what is missing to B where the
+/// next step costs least. If W windows make up the whole span, this is at least max(B·f, W·(n−1)) +
+/// max(B, W), the bound for the run as a whole.
 ///
-/// Delays are taken as nothing against T: a batch counts where it is sent.
+/// Delays count as nothing against T: a batch counts where it is sent.
 pub fn fewest_messages(demand: &Demand) -> u64 {
     let others_needed = others_needed(demand.replicas);
     let mut missing = fewest_batches(demand.arrivals, demand.wait, demand.most_entries);
@@ -203,7 +204,7 @@ pub fn fewest_messages(demand: &Demand) -> u64 {
         + (missing - cheap as u64) * (others_needed + 1)
 }
 
-/// The fewest batches of the arrivals whose whole patience lies between `from` and `to`.
+/// The fewest batches of the arrivals whose whole interval [a, a + D] is between `from` and `to`.
 fn forced_batches(demand: &Demand, from: Micros, to: Micros) -> u64 {
     let first = demand.arrivals.partition_point(|arrival| *arrival < from);
     let inside = &demand.arrivals[first..];
@@ -224,7 +225,7 @@ pub fn idle_messages_per_second(watchers: u64, detection: Micros) -> f64 {
     (watchers + 1) as f64 / detection.as_seconds()
 }
 
-/// What the course's simulator demands of a run: less is too quiet and fails (interface §5).
+/// What the course's simulator demands of a run. A run with fewer messages fails (interface §5).
 pub fn simulator_floor(
     requests: u64,
     replicas: u64,
@@ -239,8 +240,8 @@ pub const fn thrifty_star(batches: u64, others_needed: u64) -> u64 {
     2 * others_needed * batches
 }
 
-/// What Raft by the book spends in `span`: each command to every other, each heartbeat, one every
-/// 150 ms, to every other, and an answer to each.
+/// What textbook Raft spends in `span`: each command to every other replica, a heartbeat to every
+/// other replica each 150 ms, and an answer to each of these.
 pub const fn textbook(commands: u64, span: Micros, replicas: u64) -> u64 {
     2 * replicas.saturating_sub(1) * (commands + span.0 / TEXTBOOK_HEARTBEAT_US)
 }
@@ -248,10 +249,10 @@ pub const fn textbook(commands: u64, span: Micros, replicas: u64) -> u64 {
 /// The fewest messages, on average, that bring `messages` to their receivers if each is lost with
 /// probability `loss`, independently.
 ///
-/// Whatever rule says when to send again and when to stop, it cannot foresee the fate of a message
-/// that is still to be sent. So by Wald's equation the mean number of arrivals is (1 − p) times the
-/// mean number of messages sent, and `messages` arrivals need messages/(1 − p) on average. If all
-/// are lost none suffices: infinity, unless none was needed.
+/// Whatever rule says when to send again and when to stop, it cannot know in advance what becomes
+/// of a message that is not sent yet. So by Wald's equation the mean number of arrivals is (1 − p)
+/// times the mean number of messages sent, and `messages` arrivals need messages/(1 − p) on
+/// average. If all are lost, no number is enough: infinity, unless none was needed.
 pub fn with_loss(messages: f64, loss: f64) -> f64 {
     if messages <= 0.0 {
         0.0
@@ -268,8 +269,8 @@ mod tests {
 
     use super::*;
 
-    /// Parents in every tree over `others` nodes below a leader (place 0): node i hangs below one
-    /// of the nodes before it.
+    /// The parents in every tree over `others` nodes below a leader (place 0): the parent of node i
+    /// is one of the nodes before it.
     fn trees(others: usize) -> Vec<Vec<usize>> {
         (1..=others).fold(vec![vec![]], |trees, node| {
             let longer = |tree: Vec<usize>| {
@@ -301,14 +302,15 @@ mod tests {
         assert_eq!(messages_per_batch(2, 0), 4);
     }
 
-    /// How many batches of each moment, at most two, on a time line of as many moments.
+    /// The numbers of batches at each moment, at most two, for a time line of that many moments.
     fn placements(moments: usize) -> impl Iterator<Item = Vec<u64>> {
         (0..3_u64.pow(moments as u32)).map(move |code| {
             (0..moments).map(|moment| code / 3_u64.pow(moment as u32) % 3).collect()
         })
     }
 
-    /// Whether each arrival finds room in a batch within its patience; each takes the first.
+    /// Whether each arrival finds room in a batch within `wait` of it. Each takes the first such
+    /// batch.
     fn serves(placement: &[u64], arrivals: &[Micros], wait: Micros, most: u64) -> bool {
         let mut room: Vec<u64> = placement.iter().map(|batches| batches * most).collect();
         arrivals.iter().all(|arrival| {
@@ -357,7 +359,7 @@ mod tests {
         }
     }
 
-    /// What a placement costs: windows by their own, batches outside of them f + 1.
+    /// What a placement costs: each window by its own cost, each batch outside of windows f + 1.
     fn cost(placement: &[u64], demand: &Demand) -> u64 {
         let others_needed = others_needed(demand.replicas);
         let mut outside: Vec<u64> = placement.to_vec();
@@ -429,7 +431,7 @@ mod tests {
         }
     }
 
-    /// Where every arrival's patience lies in one window the floor is met, not only kept.
+    /// Where every arrival's whole interval lies in one window, the floor is reached exactly.
     #[test]
     fn the_floor_is_what_a_clairvoyant_pays() {
         let second = Micros::from_seconds(1);

@@ -1,4 +1,4 @@
-//! What changed from one run to another, by cause, in words first.
+//! What changed from one run to another, by cause. Sentences come first.
 
 use serde::Serialize;
 
@@ -8,25 +8,25 @@ use super::report::{BudgetReport, SCHEMA};
 /// The difference between two runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
-    /// Version of this form: the report's.
+    /// Version of the schema, which is the report's.
     pub schema: u32,
-    /// In sentences, what weighs most first.
+    /// The changes in sentences, largest first.
     pub words: Vec<String>,
-    /// Messages by the cause they are charged to, those that changed most first; the last row is
-    /// all of them.
+    /// Messages by the cause that they are charged to, largest change first. The last row is the
+    /// sum.
     pub causes: Vec<DifferenceRow>,
-    /// The figures of both: messages per commit, a read, idle a second, and latency.
+    /// Messages per commit, messages per read, idle messages per second, and latency, of both runs.
     pub figures: Vec<DifferenceRow>,
 }
 
-/// A number in both runs.
+/// One number in both runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DifferenceRow {
-    /// What it is.
+    /// The number's name.
     pub name: String,
-    /// In the first run.
+    /// Its value in the first run.
     pub before: Option<f64>,
-    /// In the second.
+    /// Its value in the second run.
     pub after: Option<f64>,
 }
 
@@ -35,7 +35,7 @@ impl DifferenceRow {
         self.after.unwrap_or_default() - self.before.unwrap_or_default()
     }
 
-    /// `replicate -309 (-25.0 %)`.
+    /// The change as text: `replicate -309 (-25.0 %)`.
     fn words(&self) -> String {
         let change = self.change();
         let before = self.before.unwrap_or_default();

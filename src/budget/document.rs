@@ -1,5 +1,5 @@
-//! A report as headings, sentences, tables and lists, which terminal and Markdown then only dress:
-//! both carry the same words and numbers.
+//! A report as headings, sentences, tables and lists. Terminal and Markdown only format them, so
+//! both have the same words and numbers.
 
 use super::report::{
     BudgetReport, Change, Distribution, Figure, Finding, FindingVerdict, Recommendation, Reference,
@@ -16,20 +16,20 @@ pub enum Block {
     Paragraph(String),
     /// Items, one below the other.
     List(Vec<String>),
-    /// A table: its head, its rows, and which column's numbers are drawn as bars, if any.
+    /// A table.
     Table(Table),
 }
 
-/// A table. The columns `left` from the left are words, the others numbers.
+/// A table. Its first `left` columns are words, the others numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
-    /// What the columns hold.
+    /// The heading of each column.
     pub head: Vec<&'static str>,
-    /// The cells.
+    /// The cells, row by row.
     pub rows: Vec<Vec<String>>,
-    /// How many columns of words it begins with.
+    /// How many columns of words come first.
     pub left: usize,
-    /// What is drawn as a bar behind each row, if anything.
+    /// For each row, the number to draw as a bar behind it; `None`: no bars.
     pub bars: Option<Vec<f64>>,
 }
 
@@ -49,7 +49,7 @@ pub fn document(report: &BudgetReport) -> Vec<Block> {
     blocks
 }
 
-/// How the run was judged, and how it was run.
+/// How the run was judged, and how it was done.
 fn verdict(report: &BudgetReport) -> Vec<String> {
     let run = &report.run;
     let mut lines = vec![match &run.verdict {
@@ -78,7 +78,7 @@ fn judged(verdict: &RunVerdict) -> String {
     format!("{how}; {} unanswered.", counted(verdict.unanswered, "request", "requests"))
 }
 
-/// What a run prints by itself: the figures beside their floors, limits, and what could be saved.
+/// What a run prints at its end: the figures beside their floors, limits, and what could be saved.
 pub fn summary(report: &BudgetReport) -> Vec<Block> {
     let mut blocks = vec![heading("Message budget")];
     blocks.push(figures(report));
@@ -241,7 +241,7 @@ fn limits(report: &BudgetReport) -> Vec<Block> {
     vec![heading("Budget"), table(&head, 3, rows.collect())]
 }
 
-/// `fan_out thrifty -> chain`.
+/// Changes of knobs as text: `fan_out thrifty -> chain`.
 pub fn changes(changes: &[Change]) -> String {
     let one = |change: &Change| {
         format!("{} {} -> {}", change.knob, value(&change.from), value(&change.to))
@@ -294,7 +294,7 @@ fn findings(report: &BudgetReport) -> Vec<Block> {
     blocks
 }
 
-/// What reruns showed.
+/// The results of the reruns.
 fn verification(report: &BudgetReport) -> Vec<Block> {
     let Some(verification) = &report.verification else {
         return Vec::new();
@@ -333,7 +333,7 @@ fn verification(report: &BudgetReport) -> Vec<Block> {
     blocks
 }
 
-/// What to turn, in words: only what passes.
+/// Which knobs to turn, in words. Only changes with which the runs pass are named.
 fn recommendation(verification: &Verification, recommended: Option<&Recommendation>) -> String {
     let Some(Recommendation { row, .. }) = recommended else {
         return "Recommended: nothing. No change saves messages and passes as many runs."
@@ -352,7 +352,7 @@ fn recommendation(verification: &Verification, recommended: Option<&Recommendati
     )
 }
 
-/// Why a change is not to be recommended.
+/// Why a change is not recommended.
 fn failures(row: &VerifiedRow) -> Block {
     let checks = row.failed_checks.iter();
     let checks: Vec<String> = checks

@@ -1,5 +1,5 @@
-//! What the findings rest on beyond the ledger: which heartbeats were needless, which resends came
-//! too early, which answers told nothing. A fold over the same stream, by link.
+//! What the findings need beyond the ledger: which heartbeats were needless, which resends came too
+//! early, which answers said nothing new. A fold over the same records, by link.
 
 use std::rc::Rc;
 
@@ -13,12 +13,12 @@ use super::phases::{Phase, Phases};
 use crate::raft::{Cause, Deposed, Event, Index, Kind, Member, Micros, Term, Tuning, Why};
 use crate::record::{Fact, Record};
 
-/// A resend is settled after so long: whatever was under way has come.
+/// A resend counts as needed or early after this time: whatever was on its way has come by then.
 const SETTLED_AFTER: Micros = Micros::from_seconds(5);
-/// Samples of delays that are kept.
+/// Most samples of delays that are kept.
 const MOST_SAMPLES: usize = 1 << 17;
 
-/// A resend that is not settled.
+/// A resend of which it is not known yet whether it was needed.
 #[derive(Clone, Debug)]
 struct Resend {
     term: Term,
@@ -26,16 +26,16 @@ struct Resend {
     to: Member,
     through: Index,
     sent_at: Micros,
-    /// Messages it caused: itself and its answer.
+    /// Messages that the resend caused: itself and its answer.
     messages: u64,
-    /// The answer to what was sent before came after it had been sent.
+    /// Whether the answer to an earlier sending came after the resend.
     early: bool,
 }
 
-/// Heartbeats that some appends leave to be sent.
+/// How many heartbeats a run's appends leave to be sent: for the run, and with one knob changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NeededHeartbeats {
-    /// By the run's knobs.
+    /// With the run's knobs.
     pub as_run: u64,
     /// With the longest interval that the other knobs allow.
     pub longer_interval: u64,
@@ -47,7 +47,7 @@ pub struct NeededHeartbeats {
     pub rotation: u64,
 }
 
-/// The run and its alternatives.
+/// The models of the run and of its alternatives.
 #[derive(Debug)]
 struct HeartbeatModels([HeartbeatModel; 5]);
 
@@ -76,7 +76,7 @@ impl HeartbeatModels {
     }
 }
 
-/// What was seen.
+/// What was seen in the run's records.
 #[derive(Debug)]
 pub struct Evidence {
     heartbeat_interval: Micros,
@@ -84,46 +84,46 @@ pub struct Evidence {
     others_needed: usize,
     replicas: usize,
     models: HeartbeatModels,
-    /// Catch-ups for a small lag, not yet taken in.
+    /// Catch-up messages for a small lag that have not been received yet.
     needless: FxHashSet<(Member, u64, Member)>,
     resends: Vec<Resend>,
-    /// By leader and follower: when the newest message that it answered had begun its way.
+    /// By leader and follower: when the newest message that the follower answered was sent.
     answered: Vec<Vec<Micros>>,
-    /// Catch-ups for a lag that the rotation would have carried, and their answers.
+    /// Catch-up messages for a lag that the rotation would have made up for, and their answers.
     pub needless_catch_ups: u64,
-    /// Heartbeats that the run's appends, and those of alternatives, leave to be sent.
+    /// Heartbeats that the appends of the run, and of its alternatives, leave to be sent.
     pub needed_heartbeats: NeededHeartbeats,
     /// Heartbeats sent.
     pub heartbeats: u64,
-    /// Answers to them.
+    /// Answers to heartbeats.
     pub heartbeat_answers: u64,
     /// Answers to heartbeats that told the leader nothing it needed.
     pub surplus_answers: u64,
-    /// Resends whose first copy had arrived, and its answer came: how many.
+    /// Resends that were not needed: the first copy had arrived, and its answer came later.
     pub early_resends: u64,
-    /// Messages that they caused, themselves included.
+    /// Messages that early resends caused, themselves included.
     pub early_resend_messages: u64,
     /// Resends that were needed: the message or its answer was lost.
     pub needed_resends: u64,
-    /// From a message's sending to its acknowledgement's arrival.
+    /// Times from a message's sending to its acknowledgement's arrival, in microseconds.
     pub round_trips_us: Vec<u64>,
-    /// From a message's sending to its arrival.
+    /// Times from a message's sending to its arrival, in microseconds.
     pub one_ways_us: Vec<u64>,
-    /// Candidacies with pre-votes, and with votes.
+    /// Candidacies that asked for pre-votes.
     pub pre_candidacies: u64,
-    /// The latter.
+    /// Candidacies that asked for votes.
     pub candidacies: u64,
     /// Elections won.
     pub elections: u64,
     /// Leaders deposed by a higher term while nobody else led.
     pub disrupted: u64,
-    /// Entries sent to a receiver that had been sent them before, in the same term.
+    /// Entries sent again to a receiver that had been sent them before, in the same term.
     pub entries_sent_again: u64,
     sent_through: FxHashMap<(Term, Member), Index>,
 }
 
 impl Evidence {
-    /// Of a run with these knobs.
+    /// For a run with these knobs.
     pub fn new(replicas: usize, tuning: &Tuning, longer_interval_us: u64) -> Evidence {
         Evidence {
             heartbeat_interval: tuning.heartbeat_interval(),
@@ -232,7 +232,7 @@ impl Evidence {
         }
     }
 
-    /// An answer or a relay was sent for a message.
+    /// Notes that an answer or a relay was sent for a message.
     pub fn on_sent_for(&mut self, hop: &Hop) {
         let number = hop.sending.number;
         match hop.sending.why {
@@ -252,7 +252,7 @@ impl Evidence {
         }
     }
 
-    /// A message was taken in.
+    /// Notes that a message was received.
     pub fn on_delivery(&mut self, hop: &Rc<Hop>, leaderships: &Leaderships) {
         if self.one_ways_us.len() < MOST_SAMPLES {
             self.one_ways_us.push(hop.received_at.since(hop.sending.at).0);
@@ -290,7 +290,8 @@ impl Evidence {
         newest.sort_unstable_by(|one, other| other.cmp(one));
         let quorum_at = newest.get(self.others_needed - 1).copied().unwrap_or_default();
         let committed = leaderships.committed_through(hop.sending.term);
-        // Who is asked for answers by turns is not asked while the last ones are that fresh.
+        // With answers asked for in turn, nobody would be asked while a quorum's answers are that
+        // fresh.
         let fresh = began.at <= quorum_at + Micros(self.heartbeat_interval.0 / 2);
         if of == Cause::Heartbeat && quorum_at > Micros(0) && fresh && through <= committed {
             self.surplus_answers += 1;
@@ -318,7 +319,7 @@ impl Evidence {
         }
     }
 
-    /// All is over at `end`.
+    /// The run is over at `end`.
     pub fn finish(&mut self, end: Micros) {
         for resend in std::mem::take(&mut self.resends) {
             self.settle(&resend);
@@ -329,7 +330,7 @@ impl Evidence {
     }
 }
 
-/// An append, as its sender tells of it.
+/// An append, as its sender recorded it.
 struct Append {
     number: u64,
     why: Why,

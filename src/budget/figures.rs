@@ -1,4 +1,4 @@
-//! The figures and tables of a report, from what the fold gathered.
+//! The figures and tables of a report, made from the run's data.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::words::{time, why_words};
 use crate::raft::{Cause, Micros, Tuning, Why};
 use crate::record::Fate;
 
-/// Lingers that the curve shows, in microseconds.
+/// The lingers on the curve, in microseconds.
 pub const LINGERS_US: [u64; 9] = [0, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000];
 
 /// The three published figures.
@@ -115,7 +115,7 @@ fn idle(run: &RunData) -> Figure {
     figure.with(value, (floor, watched), shares)
 }
 
-/// What the same arrivals would have cost, from the provable least up.
+/// What the same arrivals would have cost, from the provable least upwards.
 pub fn references(run: &RunData) -> Vec<Reference> {
     let all = run.ledger.sum(|_| true).count as f64;
     let reference = |(name, title, messages, premise): Labelled| Reference {
@@ -244,7 +244,7 @@ pub fn table(run: &RunData) -> Vec<TableRow> {
     rows.into_iter().map(row).collect()
 }
 
-/// Messages and time by phase.
+/// Messages and time of each phase.
 pub fn phases(run: &RunData, durations: &[Micros; 5]) -> Vec<PhaseRow> {
     let row = |(phase, duration): (Phase, &Micros)| PhaseRow {
         phase: phase.name(),
@@ -255,7 +255,7 @@ pub fn phases(run: &RunData, durations: &[Micros; 5]) -> Vec<PhaseRow> {
     Phase::ALL.into_iter().zip(durations).map(row).collect()
 }
 
-/// Messages by what became of them.
+/// Messages by their fate.
 pub fn fates(run: &RunData) -> Vec<FateRow> {
     let row = |fate: Fate| {
         let sum = run.ledger.sum(|cell| cell.fate == fate);
@@ -269,7 +269,7 @@ pub fn fates(run: &RunData) -> Vec<FateRow> {
     Fate::ALL.into_iter().map(row).collect()
 }
 
-/// Messages of a batch against the hops to its commit, with the floor.
+/// Messages of a batch against the hops until its commit, with the floor.
 pub fn trade_off(run: &RunData) -> TradeOff {
     let others_needed = run.info.others_needed();
     let one_ways = &run.evidence.one_ways_us;
@@ -289,12 +289,12 @@ pub fn trade_off(run: &RunData) -> TradeOff {
     }
 }
 
-/// Messages that a batch cost, its resends not counted.
+/// Messages that a batch cost on average, without resends.
 pub fn messages_per_batch(ledger: &Closed, led: &PastLeaderships) -> f64 {
     ledger.charged(Cause::Replicate) as f64 / led.batches.len().max(1) as f64
 }
 
-/// What waiting longer for company would have merged, with so many messages `each` batch.
+/// How many batches a longer linger would have merged, if each batch costs `each` messages.
 pub fn linger(tuning: &Tuning, led: &PastLeaderships, each: f64) -> Vec<LingerPoint> {
     let arrivals: Vec<Micros> = led.arrivals.iter().map(|arrival| arrival.at).collect();
     let most = Some(tuning.batch_most_entries);

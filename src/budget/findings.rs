@@ -1,6 +1,6 @@
-//! What could be saved, and by which knob. Each finding is a small type: what it checks, what it
-//! rests on, which knob to turn to what, and what it expects to save; `laconic budget --verify`
-//! holds the expectation against a rerun.
+//! What could be saved, and by which knob. Each finding is a small type. It says what it checks,
+//! which numbers it depends on, which knob to turn to which value, and how many messages that is
+//! expected to save. `laconic budget --verify` compares the expectation with reruns.
 
 mod batching;
 mod check;
@@ -16,7 +16,7 @@ use super::words::{capital, limit as limit_in_words, limited};
 use crate::raft::Tuning;
 use check::make;
 
-/// All findings but the budget's: what saves most comes first, then what happened, then the rest in
+/// All findings except the budget's: the largest saving first, then what happened, then the rest in
 /// the order of the checks.
 pub fn findings(run: &RunData) -> Vec<Finding> {
     let mut findings = vec![
@@ -49,7 +49,7 @@ pub fn findings(run: &RunData) -> Vec<Finding> {
     findings
 }
 
-/// Whether limits were exceeded.
+/// The finding that limits were exceeded.
 pub fn exceeded(limits: &[LimitRow]) -> Finding {
     let over: Vec<&LimitRow> = limits.iter().filter(|limit| limit.exceeded).collect();
     let words = over.iter().map(|limit| {
@@ -81,7 +81,7 @@ pub fn exceeded(limits: &[LimitRow]) -> Finding {
 /// `tuning` with `changes`.
 ///
 /// # Errors
-/// If they break a limit; the rule.
+/// If the result breaks the rule of a knob; the error is that rule.
 pub fn apply(tuning: &Tuning, changes: &[Change]) -> Result<Tuning, String> {
     let mut knobs = json!(tuning);
     for change in changes {

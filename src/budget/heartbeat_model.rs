@@ -1,25 +1,26 @@
-//! How many heartbeats other knobs would have cost on the same appends: any append is a heartbeat
-//! of its receiver, so whoever sends fewer appends sends more heartbeats.
+//! How many heartbeats other knobs would have cost with the same appends. Any append is a heartbeat
+//! for its receiver, so a leader that sends fewer appends sends more heartbeats.
 
 use crate::raft::{Cause, Member, Micros, Term};
 
-/// What is different from the run.
+/// What the model changes in the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variation {
-    /// Nothing: what this counts, the run should have sent.
+    /// Nothing. The model then counts the heartbeats that the run should have sent.
     Nothing,
-    /// The interval.
+    /// The heartbeat interval.
     Interval(Micros),
     /// Messages of this cause are not sent.
     Without(Cause),
-    /// Batches, and rounds for reads, go to f others in rotation, not to all.
+    /// Batches and rounds for reads go to f others in rotation, not to all.
     Rotation,
 }
 
-/// A timer is good to a millisecond: what the leader does within one of the deadline comes first.
+/// A timer may be late by up to a millisecond, so what the leader does within that time of the
+/// deadline comes first.
 const TIMER_SLACK: Micros = Micros(1_000);
 
-/// Counts the heartbeats of one alternative.
+/// Counts the heartbeats of one variation.
 #[derive(Clone, Debug)]
 pub struct HeartbeatModel {
     different: Variation,
@@ -28,14 +29,14 @@ pub struct HeartbeatModel {
     term: Term,
     /// By receiver: when it was last addressed in this term.
     addressed: Vec<Option<Micros>>,
-    /// The step under way: several appends sent at once are one.
+    /// The time of the current step. Several appends of one step count as one.
     step: Option<Micros>,
     turned: bool,
     heartbeats: u64,
 }
 
 impl HeartbeatModel {
-    /// Of a run with heartbeats each `interval`, that is `different`.
+    /// For a run with a heartbeat each `interval`, changed as `different` says.
     pub fn new(replicas: usize, interval: Micros, different: Variation) -> HeartbeatModel {
         let interval = match different {
             Variation::Interval(other) => other,
@@ -53,7 +54,7 @@ impl HeartbeatModel {
         }
     }
 
-    /// The run sent an append of this cause, no heartbeat, from `from` to `to`.
+    /// Notes that the run sent an append of this cause, no heartbeat, from `from` to `to`.
     pub fn append(&mut self, at: Micros, (from, to): (Member, Member), term: Term, cause: Cause) {
         if term < self.term {
             return;
@@ -79,7 +80,7 @@ impl HeartbeatModel {
         }
     }
 
-    /// Batches, or a round, for the f that have gone longest without hearing.
+    /// Counts a batch, or a round, as sent to the f that have gone longest without hearing.
     fn turn(&mut self, at: Micros, leader: Member) {
         let others = (0..self.addressed.len() as u8).map(Member);
         let mut others: Vec<Member> = others.filter(|member| *member != leader).collect();
@@ -89,7 +90,7 @@ impl HeartbeatModel {
         }
     }
 
-    /// Whoever was due and was not addressed in the step gets its heartbeat in it.
+    /// Sends a heartbeat to each member that was due and was not addressed in this step.
     fn end_step(&mut self) {
         let Some(step) = self.step.take() else {
             return;
@@ -102,7 +103,7 @@ impl HeartbeatModel {
         }
     }
 
-    /// Nothing is sent until `at` but heartbeats.
+    /// Counts the heartbeats until `at`; nothing else is sent before.
     fn pass_until(&mut self, at: Micros) {
         for last in self.addressed.iter_mut().flatten() {
             let silence = at.since(*last + TIMER_SLACK);
@@ -112,7 +113,7 @@ impl HeartbeatModel {
         }
     }
 
-    /// The heartbeats until `end`.
+    /// The number of heartbeats until `end`.
     pub fn finish(&mut self, end: Micros) -> u64 {
         self.end_step();
         self.pass_until(end);
@@ -126,7 +127,8 @@ mod tests {
 
     const INTERVAL: Micros = Micros::from_millis(100);
 
-    /// Appends to members of five, of which member 0 leads: (milliseconds, receiver, cause).
+    /// The number of heartbeats for appends to the members of five, of which member 0 leads. An
+    /// append is (milliseconds, receiver, cause).
     fn heartbeats(different: Variation, appends: &[(u64, u8, Cause)], end_ms: u64) -> u64 {
         let mut model = HeartbeatModel::new(5, INTERVAL, different);
         for (at_ms, to, cause) in appends {
@@ -143,7 +145,7 @@ mod tests {
         assert_eq!(heartbeats(longer, &appends, 600), 2);
         let often: Vec<_> = (0..20).map(|turn| (turn * 90, 1, Cause::Replicate)).collect();
         assert_eq!(heartbeats(Variation::Nothing, &often, 1_750), 0);
-        // What the leader does within the timer's slack of the deadline is in time.
+        // What the leader does within the timer's slack of the deadline comes in time.
         let late = [(0, 1, Cause::Replicate), (100, 1, Cause::Replicate)];
         assert_eq!(heartbeats(Variation::Nothing, &late, 150), 0);
     }

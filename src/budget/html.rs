@@ -1,6 +1,6 @@
 //! The report as one HTML file that loads nothing: the reports as JSON, their charts as SVG, and
 //! the scripts that put text and tables around them. Every number on the page comes from that JSON
-//! or is drawn from the same report, and every text gets there as text.
+//! or is drawn from the same report. Every text is inserted as text, never as markup.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use super::report::BudgetReport;
 const PAGE: &str = include_str!("assets/page.html");
 const STYLE: &str = include_str!("assets/page.css");
 
-/// In the order in which they need each other.
+/// The scripts, each before those that use it.
 const SCRIPTS: [&str; 5] = [
     include_str!("assets/page.js"),
     include_str!("assets/sections.js"),
@@ -50,7 +50,7 @@ fn page(
         SCRIPTS.iter().map(|script| format!("<script>\n{script}\n</script>\n")).collect();
     let style = [charts::colours().as_str(), STYLE, charts::STYLE].concat();
     let page = PAGE.replace("{{style}}", &style).replace("{{scripts}}", &scripts);
-    // One slot after the other: the texts that fill one may hold what looks like the next.
+    // Slots are filled one after the other, because a filled-in text may itself look like a slot.
     let mut filled = String::new();
     let mut rest = page.as_str();
     for (slot, content) in
@@ -63,14 +63,14 @@ fn page(
     Ok(filled + rest)
 }
 
-/// A report's charts, to be taken out of the page's store one by one.
+/// A report's charts, as elements that the page's script takes out one by one.
 fn drawn(report: &BudgetReport) -> String {
     let drawn: String = charts(report).iter().map(|chart| chart.html() + "\n").collect();
     format!("<template class=\"charts\">\n{drawn}</template>\n")
 }
 
-/// JSON as it may stand in an element: a "<" stands only within strings, where it may be written
-/// so, and no text can end the element.
+/// JSON that is safe inside an element. A "<" occurs only within strings, where it is written as an
+/// escape, so no text can end the element.
 fn embedded(value: &impl Serialize) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string(value)?.replace('<', "\\u003c"))
 }

@@ -1,12 +1,14 @@
-//! Where the time of a request went: the stages of each one that was answered, which add up to its
-//! latency exactly, since each begins where the one before it ends.
+//! Where the time of each answered request went. Each stage begins where the one before it ends, so
+//! the stages add up to the latency exactly.
 //!
-//! `request`, from the client's sending to a replica's taking it in; `queued`, until it is in a
-//! leader's log (a read: until the round that proves it begins); `batched`, until its batch leaves;
-//! `hop 1` and so on, the way of the first acknowledgement that covers it, there and back;
-//! `quorum wait`, until enough others have acknowledged, resends included; `applied`, until it is
-//! answered, in the step of the commit, so 0 by that step's clock, unless answers are paced (rule
-//! R27); `answered`, until the client reads the answer.
+//! - `request`: from the client's sending until a replica receives it;
+//! - `queued`: until it is in a leader's log (for a read, until the round that proves it begins);
+//! - `batched`: until its batch is sent;
+//! - `hop 1` and so on: the way of the first acknowledgement that covers it, there and back;
+//! - `quorum wait`: until enough others have acknowledged, resends included;
+//! - `applied`: until it is answered. That happens in the step of the commit, so it takes 0 by that
+//!   step's clock, unless answers are paced (rule R27);
+//! - `answered`: until the client reads the answer.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,27 +31,27 @@ struct Trace {
     answered_at: Micros,
     answered_by: Member,
     outcome: AnswerKind,
-    /// Where a put stands in the log; (0, 0) of what is no put's `ok`.
+    /// Term and index of the put's entry; (0, 0) if it is no put that was answered `ok`.
     place: (Term, Index),
-    /// When it came into the log.
+    /// When the put came into the log.
     taken_at: Option<Micros>,
     batched_at: Option<Micros>,
-    /// The first acknowledgement of its batch; of a read that waited, what released it.
+    /// The first acknowledgement of its batch. For a read that waited, the answer that released it.
     answer: Option<Rc<Hop>>,
     committed_at: Option<Micros>,
 }
 
-/// Follows requests from record to record.
+/// Follows requests through the records.
 #[derive(Debug)]
 pub struct Requests {
     asked: FxHashMap<RequestId, (Micros, Member)>,
     traces: FxHashMap<RequestId, Vec<Trace>>,
-    /// By replica: the message that the step under way began with.
+    /// By replica: the message with which its current step began.
     handling: Vec<Option<Rc<Hop>>>,
 }
 
 impl Requests {
-    /// Asked of `replicas` replicas.
+    /// For a run of `replicas` replicas.
     pub fn new(replicas: usize) -> Requests {
         Requests {
             asked: FxHashMap::default(),
@@ -58,12 +60,12 @@ impl Requests {
         }
     }
 
-    /// A step of `by` begins.
+    /// Notes that a step of `by` begins.
     pub fn begin_step(&mut self, by: Member) {
         self.handling[by.rank()] = None;
     }
 
-    /// It began with this message.
+    /// Notes that the step began with this message.
     pub fn on_delivery(&mut self, hop: &Rc<Hop>) {
         self.handling[hop.to.rank()] = Some(hop.clone());
     }
@@ -95,7 +97,7 @@ impl Requests {
                     trace.answer.clone_from(&entry.first_answer);
                     trace.committed_at = entry.committed_at;
                 } else if index == 0 && outcome == AnswerKind::Ok {
-                    // A read that waited: released by the answer that this step handles.
+                    // A read that waited was released by the answer that this step handles.
                     let handling = self.handling[record.source.rank()].clone();
                     trace.answer = handling.filter(|hop| {
                         hop.sending.kind == Kind::AppendReply && hop.received_at > asked_at
@@ -107,8 +109,8 @@ impl Requests {
         }
     }
 
-    /// The stages of every request that was answered, and the story of the one at the 99th
-    /// percentile. Of those answered, how many have no records comes last.
+    /// The stages of every answered request, the story of the one at the 99th percentile, and how
+    /// many answered requests have no records.
     pub fn tell(&self, requests: &[ClientRequest]) -> (Vec<LatencyRow>, Option<RequestStory>, u64) {
         let mut told = Vec::new();
         let mut untraced = 0;
@@ -134,7 +136,7 @@ impl Requests {
         (rows, story, untraced)
     }
 
-    /// The answer that the client read: the latest that had been given by then.
+    /// The records of the answer that the client read: the latest answer given before that.
     fn trace(&self, request: &ClientRequest, by: Micros, answer: AnswerKind) -> Option<&Trace> {
         let traces = self.traces.get(&request.request)?;
         let fits = |trace: &&Trace| trace.outcome == answer && trace.answered_at <= by;
@@ -142,13 +144,13 @@ impl Requests {
     }
 }
 
-/// One part of a latency, in the order in which they follow each other.
+/// One stage of a latency, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Request,
     Queued,
     Batched,
-    /// From 1 on.
+    /// A hop of the acknowledgement's way, counted from 1.
     Hop(u64),
     QuorumWait,
     Applied,
@@ -169,7 +171,7 @@ impl fmt::Display for Stage {
     }
 }
 
-/// The parts of a latency, in microseconds.
+/// The time of each stage, in microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Stages {
     request: i64,
@@ -182,8 +184,8 @@ struct Stages {
 }
 
 impl Stages {
-    /// Each stage begins where the one before it ends; a milestone that is not known, or lies
-    /// before the one it follows, takes no time of its own.
+    /// Each stage begins where the one before it ends. A milestone that is not known, or is before
+    /// the one that it follows, takes no time.
     fn of(invoked_at: Micros, trace: &Trace, answered_at: Micros) -> Stages {
         let mut reached = invoked_at;
         let mut until = |milestone: Option<Micros>| {
@@ -209,7 +211,7 @@ impl Stages {
         stages
     }
 
-    /// Each with its time in microseconds, in order.
+    /// Each stage with its time in microseconds, in order.
     fn each(&self) -> impl Iterator<Item = (Stage, i64)> {
         let first = [
             (Stage::Request, self.request),
@@ -226,7 +228,7 @@ impl Stages {
     }
 }
 
-/// A request with all that is known of it.
+/// A request with all that is known about it.
 struct TracedRequest<'a> {
     request: &'a ClientRequest,
     trace: &'a Trace,
@@ -292,7 +294,7 @@ impl TracedRequest<'_> {
     }
 }
 
-/// Where the time of the requests of `kind` went; none if there are none.
+/// Where the time of the requests of `kind` went; `None` if there are none.
 fn row(kind: &'static str, told: &[TracedRequest<'_>]) -> Option<LatencyRow> {
     let of_kind: Vec<&TracedRequest<'_>> =
         told.iter().filter(|told| kind == "all" || told.kind() == kind).collect();
@@ -302,7 +304,7 @@ fn row(kind: &'static str, told: &[TracedRequest<'_>]) -> Option<LatencyRow> {
         by_stage.entry(stage).or_default().push(took as u64);
     }
     let stages = by_stage.into_iter().filter_map(|(stage, mut times)| {
-        // Who has no such hop has spent no time in it.
+        // Requests without this hop spent no time in it.
         times.resize(of_kind.len(), 0);
         Some(StageRow { stage: stage.to_string(), time: distribution(times)? })
     });
@@ -314,7 +316,8 @@ fn place_of(count: usize, q: f64) -> usize {
     ((count as f64 * q) as usize).min(count.saturating_sub(1))
 }
 
-/// The distribution of `times`; none of none. The median is the course's: the element `len / 2`.
+/// The distribution of `times`; `None` if there are none. As in the course, the median is the
+/// element `len / 2`.
 fn distribution(mut times: Vec<u64>) -> Option<Distribution> {
     times.sort_unstable();
     let at = |q| times.get(place_of(times.len(), q)).copied();
@@ -385,7 +388,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the order of the milestones, clocks that disagree included.
+        /// This holds for any order of the milestones, also with clocks that disagree.
         #[test]
         fn stages_add_up_to_the_latency(
             times in prop::array::uniform8(0..1_000u64),

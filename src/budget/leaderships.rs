@@ -1,6 +1,6 @@
 //! What leaders did with their entries, term by term: when each came into the log, with which batch
-//! it left, whose acknowledgement came first, when it was committed. A term has one leader (§5.2),
-//! so a term names a leadership.
+//! it was sent, whose acknowledgement came first, and when it was committed. A term has one leader
+//! (§5.2), so a term names a leadership.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -10,20 +10,20 @@ use super::message::{Hop, Sending, last_index};
 use crate::raft::{Cause, Event, Index, Member, MemberSet, Micros, Term, Why};
 use crate::record::{Fact, Record};
 
-/// Entries and batches of a leadership that are remembered behind its commit index: late answers
+/// How many entries and batches of a leadership are remembered below its commit index. Late answers
 /// still name them.
 const REMEMBERED: usize = 1 << 16;
 
 /// What is known of an entry.
 #[derive(Clone, Debug)]
 pub struct EntryTrack {
-    /// Its place among all arrivals.
+    /// Its place in the list of all arrivals.
     arrival: usize,
     /// When it came into the leader's log.
     pub appended_at: Micros,
-    /// When its batch left.
+    /// When its batch was sent.
     pub batched_at: Option<Micros>,
-    /// The first acknowledgement that covers it, with the way that led there.
+    /// The first acknowledgement that covers it, with the hops that led to it.
     pub first_answer: Option<Rc<Hop>>,
     /// When the leader committed it.
     pub committed_at: Option<Micros>,
@@ -36,9 +36,9 @@ struct BatchTrack {
     sent_at: Micros,
     /// Messages sent for it: its appends, relays, resends, and their answers.
     messages: u64,
-    /// One-way delays that its first acknowledgement took: the hops of its way.
+    /// Number of hops to its first acknowledgement.
     delays: Option<u64>,
-    /// The ways on which others acknowledged it, until f had, and who they are.
+    /// The ways on which others acknowledged it, until f had, and the members on them.
     ways: Vec<Rc<Hop>>,
     acknowledged_by: MemberSet,
     committed_at: Option<Micros>,
@@ -48,23 +48,23 @@ struct BatchTrack {
 /// What committed a batch: the ways on which f others acknowledged it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// Hops of the longest way, there and back.
+    /// Number of hops of the longest way, there and back.
     pub hops: u64,
-    /// Messages on the ways that are not counted as sent for the batch: those of other batches,
-    /// heartbeats, rounds for reads.
+    /// Messages on these ways that are not counted as sent for the batch: those of other batches,
+    /// heartbeats, and rounds for reads.
     pub others: u64,
 }
 
-/// A batch that is over.
+/// A batch that is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// When it left.
+    /// When it was sent.
     pub sent_at: Micros,
     /// Messages sent for it.
     pub messages: u64,
-    /// Hops of its first acknowledgement's way, there and back; none if there was none.
+    /// Number of hops of its first acknowledgement's way, there and back; `None` without one.
     pub delays: Option<u64>,
-    /// What committed it; none if it was not, or not all of that was recorded.
+    /// What committed it; `None` if it was not committed, or part of that was not recorded.
     pub proof: Option<Proof>,
 }
 
@@ -74,7 +74,7 @@ struct Leadership {
     leader: Member,
     since: Micros,
     until: Option<Micros>,
-    /// The first entry of `entries`.
+    /// Index of the first entry in `entries`.
     base: Index,
     entries: VecDeque<EntryTrack>,
     batches: VecDeque<BatchTrack>,
@@ -86,30 +86,31 @@ struct Leadership {
 /// All leaderships of a run.
 #[derive(Debug, Default)]
 pub struct Leaderships {
-    /// f: how many others make a quorum with the leader.
+    /// f: how many others make a quorum together with the leader.
     others_needed: usize,
     leaderships: BTreeMap<Term, Leadership>,
-    /// Of whom which term's leadership stands.
+    /// The term that each present leader leads.
     leading: BTreeMap<Member, Term>,
     arrivals: Vec<PutArrival>,
     batches: Vec<Batch>,
-    /// Who lives, and the majority side of the partition that stands (empty: none), from when on.
+    /// From each time on: the replicas that live, and the majority side of the partition (empty: no
+    /// partition).
     reach: Vec<(Micros, MemberSet, MemberSet)>,
 }
 
 /// A put that came into a leader's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PutArrival {
-    /// When.
+    /// When it came into the log.
     pub at: Micros,
-    /// How long it waited for its batch; none if that never left.
+    /// How long it waited for its batch; `None` if that was never sent.
     pub wait: Option<Micros>,
-    /// Whether that leader committed it.
+    /// Whether this leader committed it.
     pub committed: bool,
 }
 
 impl Leaderships {
-    /// Of `replicas` replicas that all live.
+    /// For `replicas` replicas that all live.
     pub fn new(replicas: usize) -> Leaderships {
         Leaderships {
             others_needed: replicas / 2,
@@ -141,12 +142,12 @@ impl Leaderships {
         }
     }
 
-    /// The term that `member` leads, if it does.
+    /// The term that `member` leads; `None` if it does not lead.
     pub fn led_by(&self, member: Member) -> Option<Term> {
         self.leading.get(&member).copied()
     }
 
-    /// How far `term`'s leader has committed.
+    /// The index up to which `term`'s leader has committed.
     pub fn committed_through(&self, term: Term) -> Index {
         self.leaderships.get(&term).map_or(0, |leadership| leadership.committed_through)
     }
@@ -157,7 +158,7 @@ impl Leaderships {
         leadership.entries.get(index.checked_sub(leadership.base)? as usize)
     }
 
-    /// A message was taken in: an acknowledgement may be the first for some entries.
+    /// Notes that a message was received. An acknowledgement may be the first for some entries.
     pub fn on_delivery(&mut self, hop: &Rc<Hop>) {
         let Why::Ack(_) = hop.sending.why else {
             return;
@@ -229,7 +230,7 @@ impl Leaderships {
             return;
         };
         if index != leadership.base + leadership.entries.len() as Index {
-            // Records are missing: what was known of entries before is of no use.
+            // Records are missing, so what was known about earlier entries is of no use.
             leadership.entries.clear();
             leadership.base = index;
         }
@@ -295,7 +296,7 @@ impl Leaderships {
         }
     }
 
-    /// A message sent for a batch is one whose range, or whose answered range, ends where the
+    /// A message was sent for a batch if its range, or the range that it answers, ends where the
     /// batch does.
     fn on_sent(&mut self, why: Why, term: Term, through: Index, receivers: u64) {
         if !is_for_batches(why) {
@@ -311,7 +312,7 @@ impl Leaderships {
         }
     }
 
-    /// All is over, at `end`.
+    /// The run is over at `end`.
     pub fn finish(mut self, end: Micros) -> PastLeaderships {
         for leadership in self.leaderships.values_mut() {
             self.batches.extend(leadership.batches.drain(..).map(BatchTrack::close));
@@ -320,9 +321,9 @@ impl Leaderships {
         PastLeaderships { spans: self.spans(end), arrivals: self.arrivals, batches: self.batches }
     }
 
-    /// The times in which one leader led and nobody died or was cut off: the leaderships, cut where
-    /// somebody died or was cut off, and where the next one begins: a leader that does not know yet
-    /// that it is deposed leads no more.
+    /// The times in which one leader led and nobody died or was cut off. A leadership is cut where
+    /// somebody died or was cut off, and ends where the next one begins, even if its leader does
+    /// not know yet that it is deposed.
     fn spans(&self, end: Micros) -> Vec<LedSpan> {
         let mut spans = Vec::new();
         let mut leaderships = self.leaderships.values().peekable();
@@ -342,12 +343,12 @@ impl Leaderships {
     }
 }
 
-/// Whether a message sent for this is one for a batch.
+/// Whether messages sent for this reason serve batches.
 fn is_for_batches(why: Why) -> bool {
     !matches!(why, Why::Reject(_)) && matches!(why.cause(), Cause::Replicate | Cause::Resend)
 }
 
-/// How many of `living` could hear `leader` while the partition with the majority `side` stood.
+/// How many of `living` could hear `leader` during the partition with the majority `side`.
 fn listeners(leader: Member, living: MemberSet, side: MemberSet) -> u64 {
     let hears = |member: &Member| {
         *member != leader && (side.is_empty() || side.contains(*member) == side.contains(leader))
@@ -355,10 +356,10 @@ fn listeners(leader: Member, living: MemberSet, side: MemberSet) -> u64 {
     living.iter().filter(hears).count() as u64
 }
 
-/// What the leaders did, in all.
+/// What all leaders did in the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PastLeaderships {
-    /// When somebody led, in order.
+    /// The times in which one replica led, in order.
     pub spans: Vec<LedSpan>,
     /// All puts that came into a leader's log, in order.
     pub arrivals: Vec<PutArrival>,
@@ -400,7 +401,7 @@ impl BatchTrack {
         }
     }
 
-    /// An acknowledgement that covers it came to the leader: all on its way vouch for the batch.
+    /// Notes an acknowledgement that covers the batch. All members on its way hold the batch.
     fn acknowledge(&mut self, last: &Rc<Hop>, others_needed: usize) {
         let way = last.way();
         let began_here = way.first().is_some_and(|first| first.from == last.to);
@@ -415,9 +416,9 @@ impl BatchTrack {
         }
     }
 
-    /// What committed it. Each of the f others was reached by a message of the ways, and each way
-    /// ends with one more: with those sent for the batch they are never fewer than the floor of
-    /// design §3 for the longest way.
+    /// What committed the batch. Each of the f others was reached by a message of the ways, and
+    /// each way ends with one more message. Together with those sent for the batch they are never
+    /// fewer than the floor of design §3 for the longest way.
     fn prove(&mut self, others_needed: usize) -> Option<Proof> {
         let ways = std::mem::take(&mut self.ways);
         if self.acknowledged_by.len() < others_needed {
@@ -430,7 +431,7 @@ impl BatchTrack {
         Some(Proof { hops, others: others.len() as u64 })
     }
 
-    /// Whether a message of its leadership is counted as sent for it.
+    /// Whether a message of its leadership is counted as sent for the batch.
     fn is_sent_for(&self, sending: &Sending) -> bool {
         is_for_batches(sending.why) && sending.through() == self.last
     }

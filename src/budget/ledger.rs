@@ -1,6 +1,6 @@
-//! The ledger: every message from its sending to its end, matched by (sender, number), and what it
-//! adds up to. A message is forgotten as soon as its fate is known, so the memory needed is that of
-//! the messages under way, however long the run.
+//! The ledger: every message from its sending to its end, matched by (sender, number), and the
+//! sums. A message is dropped as soon as its fate is known, so the memory needed is that of the
+//! messages on their way, however long the run.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -12,14 +12,14 @@ use super::phases::Phase;
 use crate::raft::{Cause, Disposition, Kind, Member, MemberSet, Micros, To, Why};
 use crate::record::{Ends, Fact, Fate, MessageEnd, MessageId, Record};
 
-/// A message whose fate is not known after so long has none: no network of ours holds one back for
-/// a minute and a half.
+/// A message whose fate is not known after this time never gets one: no network of ours holds a
+/// message back for a minute and a half.
 const FORGOTTEN_AFTER: Micros = Micros::from_seconds(90);
 
-/// What a record says of a message that its receiver took in.
+/// What a record says of a message that its receiver got.
 #[derive(Clone, Debug)]
 pub enum Delivery {
-    /// It was taken in; this is the way that led to it.
+    /// It was received. This is the hop, with the hops that led to it.
     TakenIn(Rc<Hop>),
     /// An answer or a relay was sent for it.
     SentFor(Rc<Hop>),
@@ -35,84 +35,84 @@ struct Leg {
 #[derive(Clone, Debug, Default)]
 struct Slot {
     sending: Option<Sending>,
-    /// Whom the sender names.
+    /// The receivers that the sender names.
     addressed: MemberSet,
     legs: Vec<Leg>,
     before: Option<Rc<Hop>>,
 }
 
-/// A sender's datagrams under way; the first slot is that of number `base`.
+/// A sender's datagrams on their way. The first slot is that of number `base`.
 #[derive(Clone, Debug)]
 struct Sender {
     base: u64,
     slots: VecDeque<Slot>,
-    /// The last number that its records name, and the highest that the simulator read.
+    /// The last number in the sender's records, and the highest that the simulator read.
     told: u64,
     read: u64,
-    /// The message that the step under way began with.
+    /// The message with which the current step began.
     handling: Option<Rc<Hop>>,
-    /// The newest append taken in whose acknowledgement has not been sent.
+    /// The newest append received whose acknowledgement has not been sent.
     unacknowledged: Option<Rc<Hop>>,
 }
 
-/// Where a count belongs.
+/// What messages are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cell {
-    /// What.
+    /// The message's kind.
     pub kind: Kind,
-    /// What for.
+    /// Why it was sent.
     pub why: Why,
     /// Sender.
     pub from: Member,
     /// Receiver.
     pub to: Member,
-    /// When, in the life of the cluster.
+    /// The cluster's phase when it was sent.
     pub phase: Phase,
     /// What became of it.
     pub fate: Fate,
 }
 
-/// Messages and their bytes.
+/// A number of messages and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MessageCount {
-    /// How many, one for each receiver.
+    /// Number of messages, one for each receiver.
     pub count: u64,
-    /// Their bytes.
+    /// Length of their datagrams, in bytes.
     pub bytes: u64,
 }
 
-/// A message that is over, for those who look at messages one by one.
+/// A message whose fate is known, where messages are shown one by one.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
-    /// Where it is counted.
+    /// What it is counted by.
     pub cell: Cell,
-    /// When it was last seen: taken in, routed or sent.
+    /// When it was last seen: received, or else routed, or else sent.
     pub last_seen_at: Micros,
-    /// What its sender says.
+    /// What its sender recorded.
     pub sending: Sending,
-    /// What it answers or passes on.
+    /// The message that it answers or passes on.
     pub before: Option<MessageId>,
 }
 
-/// The ledger.
+/// The ledger of a run.
 #[derive(Debug)]
 pub struct Ledger {
     senders: Vec<Sender>,
     cells: FxHashMap<Cell, MessageCount>,
-    /// By second and charged cause.
+    /// For each second, the messages by the cause that they are charged to.
     seconds: Vec<[u64; Cause::ALL.len()]>,
-    /// Where records contradict each other.
+    /// Contradictions between records, one line each.
     faults: Vec<String>,
     ended: Vec<Ended>,
     most_ended: usize,
     left_out: u64,
 }
 
-/// Contradictions that are told one by one.
+/// Most contradictions that are listed one by one.
 const FAULTS_TOLD: usize = 20;
 
 impl Ledger {
-    /// Of `replicas` replicas; the first `most_ended` messages are kept one by one.
+    /// For `replicas` replicas. The first `most_ended` messages are kept one by one.
     pub fn new(replicas: usize, most_ended: usize) -> Ledger {
         let sender = Sender {
             base: 1,
@@ -133,7 +133,7 @@ impl Ledger {
         }
     }
 
-    /// Takes in a record. What it says of a message that was taken in comes back.
+    /// Takes in a record. Returns what it says of a message that was received.
     pub fn record(&mut self, record: &Record, phase: Phase) -> Option<Delivery> {
         if record.fact.begins_step()
             && let Some(source) = self.senders.get_mut(record.source.rank())
@@ -190,8 +190,8 @@ impl Ledger {
         before.map(Delivery::SentFor)
     }
 
-    /// The simulator or the receiver tells of a message. The way to a message that was taken in
-    /// comes back.
+    /// The simulator or the receiver recorded something of a message. If that was the receipt,
+    /// returns the hop with the hops that led to it.
     fn on_end(&mut self, at: Micros, id: MessageId, end: MessageEnd) -> Option<Rc<Hop>> {
         let MessageId { from, number, to } = id;
         let sender = &mut self.senders[from.rank()];
@@ -199,7 +199,7 @@ impl Ledger {
         if !was_received {
             sender.read = sender.read.max(number);
         }
-        // No leg: a second copy of a message that is over.
+        // If there is no leg, this is a second copy of a message whose fate is known.
         let known = sender.leg(number, to).map(|leg| leg.ends.take_in(at, end));
         if was_received {
             known?;
@@ -213,13 +213,13 @@ impl Ledger {
         hop
     }
 
-    /// Messages of `from` that are over leave, from the oldest on.
+    /// Drops messages of `from` whose fate is known, from the oldest on.
     fn forget(&mut self, from: Member, now: Micros) {
         while let Some(slot) = self.senders[from.rank()].slots.front() {
             let sent_at = slot.sending.map(|sending| sending.at);
             let old = sent_at.is_some_and(|at| now.since(at) > FORGOTTEN_AFTER);
             let is_over = slot.sending.is_some() && slot.legs.iter().all(|leg| leg.ends.is_over());
-            // A broadcast takes up several numbers: all but the last stay empty.
+            // A broadcast uses several numbers. All but the last stay empty.
             let skipped = slot.sending.is_none() && slot.legs.is_empty();
             let passed = self.senders[from.rank()].base < self.senders[from.rank()].told;
             if !(old || is_over || (skipped && passed)) {
@@ -272,7 +272,7 @@ impl Ledger {
         }
     }
 
-    /// All messages are over: the account is closed.
+    /// All messages are over: closes the ledger.
     pub fn finish(mut self) -> Closed {
         for rank in 0..self.senders.len() {
             while !self.senders[rank].slots.is_empty() {
@@ -297,18 +297,18 @@ impl Ledger {
     }
 }
 
-/// A ledger that is closed.
+/// A ledger at the end of its run.
 #[derive(Debug)]
 pub struct Closed {
     /// All counts, in order.
     pub cells: Vec<(Cell, MessageCount)>,
-    /// Messages sent by second and charged cause.
+    /// For each second, the messages sent by the cause that they are charged to.
     pub seconds: Vec<[u64; Cause::ALL.len()]>,
-    /// Where records contradict each other, a line each.
+    /// Contradictions between records, one line each.
     pub faults: Vec<String>,
     /// The first messages one by one, by time of sending.
     pub ended: Vec<Ended>,
-    /// How many there are beyond those.
+    /// How many messages there are beyond those.
     pub left_out: u64,
 }
 
@@ -323,17 +323,17 @@ impl Closed {
         sum
     }
 
-    /// Messages that `which` picks.
+    /// The number of messages in the cells that `which` picks.
     pub fn count(&self, which: impl Fn(&Cell) -> bool) -> u64 {
         self.sum(which).count
     }
 
-    /// Messages that are charged to `cause`.
+    /// The number of messages that are charged to `cause`.
     pub fn charged(&self, cause: Cause) -> u64 {
         self.count(|cell| cell.why.cause() == cause)
     }
 
-    /// The same by cause, of those that `which` picks, in the order of [`Cause::ALL`].
+    /// The messages that `which` picks, by cause, in the order of [`Cause::ALL`].
     pub fn by_cause(&self, which: impl Fn(&Cell) -> bool) -> Vec<u64> {
         Cause::ALL
             .into_iter()
@@ -343,10 +343,10 @@ impl Closed {
 }
 
 impl Sender {
-    /// The slot of `number`; none if that message is over.
+    /// The slot of `number`; `None` if that message is over.
     fn slot(&mut self, number: u64) -> Option<&mut Slot> {
         let place = number.checked_sub(self.base)? as usize;
-        // Numbers come one after the other; a wild one is not worth the memory.
+        // Numbers come one after the other. A number far off is wrong, and gets no memory.
         if place > self.slots.len() + MOST_AHEAD {
             return None;
         }
@@ -366,7 +366,7 @@ impl Sender {
     }
 }
 
-/// How far ahead of what is known a number may be.
+/// How far above the known numbers a number may be.
 const MOST_AHEAD: usize = 1 << 20;
 
 #[cfg(test)]

@@ -1,27 +1,26 @@
-//! A budget as a contract: limits that a scenario or a profile states under `budget`, and what a
-//! run spent of them.
+//! The limits that a scenario or a profile states under `budget`, and what a run spent of them.
 
 use serde::{Deserialize, Serialize};
 
 use super::report::LimitRow;
 
-/// Limits; what is not named is not limited.
+/// Limits. What is not named has no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Messages between replicas for each put that took effect and was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages_per_commit: Option<f64>,
-    /// Messages for reads alone, for each read answered.
+    /// Messages that only serve reads, for each read answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages_per_read: Option<f64>,
-    /// Messages a second while nothing is asked.
+    /// Messages per second while nothing is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_messages_per_second: Option<f64>,
     /// Median latency of answered requests, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p50_latency_us: Option<f64>,
-    /// 99th percentile of the same.
+    /// 99th percentile of the latency of answered requests, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p99_latency_us: Option<f64>,
     /// Time in which nobody led, the start included, in microseconds.
@@ -29,16 +28,16 @@ pub struct Limits {
     pub leaderless_us: Option<f64>,
 }
 
-/// Who states a limit.
+/// Where a limit is stated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatedBy {
-    /// The scenario file.
+    /// In the scenario file.
     Scenario,
-    /// The tuning profile.
+    /// In the tuning profile.
     Profile,
 }
 
-/// What a run spent; none where there is too little to say.
+/// What a run spent; `None` where there is too little to say.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spent {
     /// As in [`Limits`].
@@ -56,15 +55,15 @@ pub struct Spent {
 }
 
 impl Limits {
-    /// Whether nothing is limited.
+    /// Whether there is no limit.
     pub fn is_empty(&self) -> bool {
         *self == Limits::default()
     }
 
-    /// Checks that each limit can be kept: a finite number, not below 0.
+    /// Checks that each limit is possible: a finite number, not below 0.
     ///
     /// # Errors
-    /// The first key that is not, and the rule.
+    /// The first key whose value is not, and the rule.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let wrong = |allowed: f64| !allowed.is_finite() || allowed < 0.0;
         for (name, allowed) in self.named() {
@@ -86,7 +85,7 @@ impl Limits {
         ]
     }
 
-    /// Each limit beside what was spent.
+    /// Each limit beside what the run spent.
     pub fn rows(&self, by: StatedBy, spent: &Spent) -> Vec<LimitRow> {
         let spent = [
             spent.messages_per_commit,

@@ -1,4 +1,4 @@
-//! A report as Markdown, as GitHub and others render it.
+//! A report as Markdown, as GitHub and others show it.
 
 use super::document::{Block, Table};
 
@@ -23,7 +23,7 @@ pub fn markdown(blocks: &[Block]) -> String {
     out
 }
 
-/// What Markdown would take for markup, as itself.
+/// Escapes what Markdown would read as markup.
 fn escape(words: &str) -> String {
     let mut escaped = String::with_capacity(words.len());
     for letter in words.chars() {

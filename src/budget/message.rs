@@ -1,4 +1,4 @@
-//! A message: what its sender says of it and the way that led to it.
+//! A message: what its sender recorded, and the hops that led to it.
 
 use std::rc::Rc;
 
@@ -7,8 +7,8 @@ use crate::record::MessageId;
 
 use super::phases::Phase;
 
-/// The last index that a message speaks of, of what its sender records: an append's last entry, and
-/// of an answer the index that it names.
+/// The last index that a message names, from what its sender recorded: an append's last entry, or
+/// the index that an answer names.
 pub const fn last_index(kind: Kind, first: Index, entries: u32) -> Index {
     match kind {
         Kind::Append => (first + entries as Index).saturating_sub(1),
@@ -16,58 +16,58 @@ pub const fn last_index(kind: Kind, first: Index, entries: u32) -> Index {
     }
 }
 
-/// What a sender says of a datagram.
+/// What a sender recorded of a datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Sending {
-    /// When it was decided.
+    /// When it was sent, in microseconds.
     pub at: Micros,
-    /// The sender's running count.
+    /// The sender's running count of messages.
     pub number: u64,
-    /// What it is.
+    /// The message's kind.
     pub kind: Kind,
-    /// What for.
+    /// Why it was sent.
     pub why: Why,
     /// The term it names.
     pub term: Term,
-    /// First index carried; of an answer, the last index of what it answers.
+    /// First index carried; for an answer, the last index of what it answers.
     pub first: Index,
-    /// Entries carried.
+    /// Number of entries carried.
     pub entries: u32,
-    /// Bytes of the datagram.
+    /// Length of the datagram, in bytes.
     pub bytes: u32,
-    /// The phase of the cluster.
+    /// The cluster's phase at that time.
     pub phase: Phase,
 }
 
 impl Sending {
-    /// The last index that it speaks of.
+    /// The last index that the message names.
     pub const fn through(&self) -> Index {
         last_index(self.kind, self.first, self.entries)
     }
 }
 
-/// One leg of the way that led to a message: whoever handled this one sent the next.
+/// One hop of the way that led to a message. Its receiver sent the next hop.
 #[derive(Clone, Debug)]
 pub struct Hop {
-    /// Sender.
+    /// The sender.
     pub from: Member,
-    /// Receiver.
+    /// The receiver.
     pub to: Member,
-    /// What the sender says.
+    /// What the sender recorded.
     pub sending: Sending,
-    /// When the receiver took it in.
+    /// When the receiver got it.
     pub received_at: Micros,
     /// The hop before.
     pub before: Option<Rc<Hop>>,
 }
 
 impl Hop {
-    /// Which message it is.
+    /// Which message this hop is.
     pub const fn id(&self) -> MessageId {
         MessageId { from: self.from, number: self.sending.number, to: self.to }
     }
 
-    /// The way from its beginning to here.
+    /// All hops of the way, from its beginning to this one.
     pub fn way(&self) -> Vec<&Hop> {
         let mut way = vec![self];
         while let Some(before) = way.last().and_then(|hop| hop.before.as_deref()) {

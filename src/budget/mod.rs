@@ -1,21 +1,29 @@
 //! The message budget: where every message went, what it should have cost, what to do (design §6).
 //!
-//! One fold over a run's records, `Analysis`, in the order of time; nothing else is looked at but
-//! what the run's folder says of the clients and of the simulator's own count (`facts`). It keeps
+//! # How to read it
 //!
-//! - the `ledger`: each message from its sending to its fate, matched by (sender, number), charged
-//!   to its cause, an answer to what it answers; and the books, which must balance;
-//! - the `phases` of the cluster's life;
-//! - the `leaderships`: what leaders did with their entries, batch by batch;
-//! - the requests, and where their time went (`latency`);
-//! - the `evidence` that findings rest on;
+//! `Analysis` is one fold over a run's records, in order of time. Besides them it needs only what
+//! the run's folder says about the clients and the simulator's own count. In reading order:
 //!
-//! all of it as `run_data`; and makes of that a [`report::BudgetReport`]: `figures` against their
-//! floors ([`bounds`], pure arithmetic), `findings` with the knob to turn, `limits` that a scenario
-//! or a profile states. Terminal, Markdown, HTML and JSON show that one report.
+//! - `run_info`: how the run was done, from `run.json`; `message`: a message and the hops that led
+//!   to it;
+//! - `analysis`: the fold, which hands each record to the folds below;
+//! - `phases`: the phases of the cluster's life;
+//! - `ledger`: each message from its sending to its fate, matched by (sender, number) and charged
+//!   to its cause (an answer to the cause of what it answers), and the books, which must balance;
+//! - `leaderships`: what leaders did with their entries, batch by batch;
+//! - `latency`: where the time of each request went;
+//! - `evidence`: what the findings need besides; `heartbeat_model`: heartbeats with other knobs;
+//! - `run_data`: the results of all these folds;
+//! - [`bounds`]: the floors, pure arithmetic, each with its proof;
+//! - `figures`: the published figures beside their floors, and the tables; `findings`: what could
+//!   be saved, and by which knob; `limits`: the limits that a scenario or a profile states;
+//!   `space_time`: messages one by one;
+//! - [`report`]: the report, as types and as JSON; `diff`: what changed between two reports;
+//! - `document`, `words`: a report as headings, sentences and tables, and its numbers in words;
+//!   `text`, `markdown`, `html`, `charts`: that document in each form.
 //!
-//! Messages, floors, and what they assume are design §3 and §6; the floors' proofs stand beside
-//! them.
+//! Design §3 and §6 say what messages and floors are, and what they assume.
 
 mod analysis;
 pub mod bounds;

@@ -1,50 +1,50 @@
-//! In which phase of its life the cluster is, and how long it was in each.
+//! The phases of a cluster's life, and how long each lasted.
 
 use strum::IntoStaticStr;
 
 use crate::raft::{Event, Index, Member, MemberSet, Micros};
 use crate::record::{Fact, Record, SIMULATOR};
 
-/// A phase. Where several apply, the first named wins.
+/// A phase. Where several apply, the first in this list counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Phase {
-    /// Before the first leader has committed the opening of its term.
+    /// Before the first leader has committed the entry that opens its term.
     Start = 0,
     /// No living replica leads.
     Election = 1,
     /// A partition stands.
     Partitioned = 2,
     /// After a kill, an election or the end of a partition, until every living replica has
-    /// committed what was committed, or opened the new term, then.
+    /// committed what was committed at that moment, or opened the new term.
     Recovering = 3,
-    /// All else.
+    /// At all other times.
     Steady = 4,
 }
 
 impl Phase {
-    /// Every phase, in the order of reports.
+    /// Every phase, in the order that reports use.
     pub const ALL: [Phase; 5] =
         [Phase::Start, Phase::Steady, Phase::Election, Phase::Partitioned, Phase::Recovering];
 
-    /// Its name.
+    /// The phase's name in reports.
     pub fn name(self) -> &'static str {
         self.into()
     }
 }
 
-/// Follows the cluster from record to record.
+/// Follows the cluster through the records.
 #[derive(Debug)]
 pub struct Phases {
     living: MemberSet,
     leaders: MemberSet,
     committed: Vec<Index>,
     partitioned: bool,
-    /// The first leader has been elected; it has committed the opening of its term.
+    /// Whether the first leader has committed the entry that opens its term.
     elected: bool,
     opened: bool,
-    /// What every living replica must have committed for the recovery to be over.
+    /// The index that every living replica must have committed for the recovery to end.
     target: Option<Index>,
     now: Phase,
     since: Micros,
@@ -54,7 +54,7 @@ pub struct Phases {
 }
 
 impl Phases {
-    /// Of a cluster of `replicas` that all live.
+    /// For a cluster of `replicas` replicas that all live.
     pub fn new(replicas: usize) -> Phases {
         Phases {
             living: MemberSet::all(replicas),
@@ -72,17 +72,17 @@ impl Phases {
         }
     }
 
-    /// The phase as of the last record.
+    /// The phase after the last record.
     pub const fn now(&self) -> Phase {
         self.now
     }
 
-    /// Whether any other than `member` leads.
+    /// Whether a replica other than `member` leads.
     pub fn has_other_leader(&self, member: Member) -> bool {
         self.leaders.iter().any(|leader| leader != member)
     }
 
-    /// Takes in a record; whether it could change the phase.
+    /// Takes in a record, which may change the phase.
     pub fn record(&mut self, record: &Record) {
         match record.fact {
             Fact::State(event) if record.source != SIMULATOR => {
@@ -104,8 +104,8 @@ impl Phases {
         self.turn(record.at);
     }
 
-    /// Ends the account at `end`: the durations in the order of [`Phase::ALL`], and the time
-    /// without a leader, the start included.
+    /// Ends the run at `end`: how long each phase lasted, in the order of [`Phase::ALL`], and the
+    /// time without a leader, the start included.
     pub fn finish(mut self, end: Micros) -> ([Micros; 5], Micros) {
         self.durations[self.now as usize] += end.since(self.since);
         if let Some(since) = self.leaderless_since {
@@ -131,7 +131,7 @@ impl Phases {
         true
     }
 
-    /// Something is to be recovered from: at least to what is committed now.
+    /// Starts a recovery: at least to what is committed now.
     fn recover(&mut self) {
         let most = self.committed.iter().copied().max();
         self.target = self.target.max(most);

@@ -1,6 +1,6 @@
-//! What the analysis of a run amounts to: the one set of numbers that terminal, Markdown, HTML and
-//! JSON all show. `laconic budget --format json` prints it as it stands here, so this page is the
-//! documentation of that schema. Times are microseconds on the run's clock, replicas are ranks.
+//! The result of a run's analysis: the one set of numbers that terminal, Markdown, HTML and JSON
+//! show. `laconic budget --format json` prints it with these fields, so this page documents that
+//! schema. Times are microseconds on the run's clock, replicas are ranks.
 
 mod change;
 mod rerun;
@@ -11,17 +11,17 @@ use serde_json::Value;
 pub use change::Change;
 pub use rerun::{FailedCheck, Recommendation, Spread, Verification, VerifiedRow};
 
-/// Version of the schema; it rises when a field changes its meaning or goes away.
+/// Version of the schema. It rises when a field changes its meaning or is removed.
 pub const SCHEMA: u32 = 4;
 
 /// The analysis of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct BudgetReport {
-    /// Version of this form.
+    /// Version of the schema.
     pub schema: u32,
     /// Version of the program that analysed.
     pub laconic_version: &'static str,
-    /// What was analysed.
+    /// The run that was analysed.
     pub run: RunSummary,
     /// The three figures, each beside its floor.
     pub figures: Vec<Figure>,
@@ -33,7 +33,7 @@ pub struct BudgetReport {
     pub books: Books,
     /// Messages and time by phase.
     pub phases: Vec<PhaseRow>,
-    /// Messages by what became of them.
+    /// Messages by their fate.
     pub fates: Vec<FateRow>,
     /// Names of the causes, in the order in which `seconds` counts them.
     pub causes: Vec<&'static str>,
@@ -43,25 +43,25 @@ pub struct BudgetReport {
     pub links: Vec<LinkRow>,
     /// Elections and faults.
     pub events: Vec<EventRow>,
-    /// Where the time of answered requests went, by kind of request.
+    /// Where the time of answered requests went, for each kind of request.
     pub latency: Vec<LatencyRow>,
     /// The request at the 99th percentile, told as a story; none if nothing was answered.
     pub story: Option<RequestStory>,
-    /// Messages against delay.
+    /// Messages of a batch against its delay.
     pub trade_off: TradeOff,
-    /// What waiting longer for company would have merged.
+    /// What a longer linger would have merged.
     pub linger: Vec<LingerPoint>,
     /// What could be saved, and by which knob.
     pub findings: Vec<Finding>,
-    /// Limits that the scenario or the profile states, and what was spent.
+    /// Limits that the scenario or the profile states, and what the run spent.
     pub limits: Vec<LimitRow>,
     /// Messages one by one, for the space-time diagram.
     pub space_time: SpaceTime,
-    /// What reruns showed of the findings' expectations, if they were asked for.
+    /// What reruns showed about the findings' expectations, if reruns were asked for.
     pub verification: Option<Verification>,
 }
 
-/// What was analysed.
+/// The run that was analysed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunSummary {
     /// The scenario's name.
@@ -74,7 +74,7 @@ pub struct RunSummary {
     pub timing: String,
     /// The tuning profile's name.
     pub profile: String,
-    /// How many replicas.
+    /// Number of replicas.
     pub replicas: usize,
     /// How long the run lasted.
     pub duration_us: u64,
@@ -82,37 +82,37 @@ pub struct RunSummary {
     pub drops: f64,
     /// All messages between replicas, one for each receiver.
     pub messages: u64,
-    /// Their bytes.
+    /// Length of their datagrams, in bytes.
     pub bytes: u64,
     /// Puts that took effect and were answered.
     pub puts: u64,
     /// Reads that were answered.
     pub reads: u64,
-    /// Batches that left a leader.
+    /// Batches that leaders sent.
     pub batches: u64,
     /// Elections won.
     pub elections: u64,
     /// Time in which no living replica led, the start included.
     pub leaderless_us: u64,
-    /// How it was judged; none of a run that was killed before it could be.
+    /// How the run was judged; none if it was killed before that.
     pub verdict: Option<RunVerdict>,
-    /// The command line that does it again, but for a scenario or a profile of one's own, which are
+    /// The command line that repeats the run. Scenario and profile files of the user's own are
     /// named without their folder.
     pub command: String,
     /// Version of the program that ran it.
     pub ran_by: String,
-    /// Its knobs, where they differ from those of the profile `course`.
+    /// The run's knobs that differ from those of the profile `course`.
     pub knobs: Vec<ChangedKnob>,
-    /// What could not be read, a line each; none if the analysis is of the whole run.
+    /// What could not be read, one line each; empty if the analysis covers the whole run.
     pub problems: Vec<String>,
 }
 
-/// A knob that is not as the profile `course` has it.
+/// A knob whose value differs from that in the profile `course`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ChangedKnob {
-    /// Its name in a profile.
+    /// The knob's name in a profile.
     pub knob: String,
-    /// Its value there.
+    /// Its value in the profile `course`.
     pub course: Value,
     /// Its value in the run.
     pub run: Value,
@@ -123,11 +123,11 @@ pub struct ChangedKnob {
 pub struct RunVerdict {
     /// Whether every check passed.
     pub passed: bool,
-    /// Whether it was interrupted, and judged by what it had shown.
+    /// Whether the run was interrupted and judged by what it had shown until then.
     pub interrupted: bool,
     /// The checks that it failed.
     pub failed_checks: Vec<String>,
-    /// The tier of each benchmark: 0 bonus, 1 full, 2 partial, 3 none; they count only if it
+    /// The tier of each benchmark: 0 bonus, 1 full, 2 partial, 3 none. Tiers count only if the run
     /// passed.
     pub tiers: Vec<(String, u8)>,
     /// Requests without an answer.
@@ -139,44 +139,47 @@ pub struct RunVerdict {
 pub struct Figure {
     /// `messages_per_commit`, `messages_per_read` or `idle_messages_per_second`.
     pub name: &'static str,
-    /// The same for people.
+    /// The figure's name for people.
     pub title: &'static str,
-    /// What was seen; none where there is too little to say.
+    /// The measured value; none where there is too little to say.
     pub value: Option<f64>,
-    /// The provable least, if everyone is to notice a dead leader in time; none where `value` is.
+    /// The provable least, if everyone is to notice a dead leader in time; none where `value` is
+    /// none.
     pub floor: Option<f64>,
-    /// The provable least, if f watchers are to, which is enough; none where `value` is.
+    /// The provable least, if f watchers are to, which is enough; none where `value` is
+    /// none.
     pub watched_floor: Option<f64>,
     /// `value` over `floor`; none where the floor is 0.
     pub ratio: Option<f64>,
-    /// What the floor assumes.
+    /// What the floor assumes, in words.
     pub floor_means: String,
-    /// What the value exceeds the floor by, split by the causes that the messages are charged to,
-    /// largest first, in the figure's own unit.
+    /// By how much the value exceeds the floor, split by the causes that the messages are charged
+    /// to, largest first, in the figure's own unit.
     pub excess: Vec<CauseShare>,
 }
 
 /// A share of a figure.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CauseShare {
-    /// The cause.
+    /// The cause's name.
     pub cause: &'static str,
-    /// How much.
+    /// The cause's share, in the figure's unit.
     pub value: f64,
 }
 
-/// What the same arrivals would have cost.
+/// What the same arrivals would have cost with another plan or protocol.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reference {
-    /// `floor_watchers`, `floor_wait`, `floor_delay`, `floor_loss`, `floor_simulator`, `thrifty_star` or `textbook`.
+    /// `floor_watchers`, `floor_wait`, `floor_delay`, `floor_loss`, `floor_simulator`,
+    /// `thrifty_star` or `textbook`.
     pub name: &'static str,
-    /// The same for people.
+    /// The reference's name for people.
     pub title: String,
     /// Messages in the whole run.
     pub messages: f64,
-    /// For each committed put; none without puts.
+    /// Messages for each committed put; none without puts.
     pub per_put: Option<f64>,
-    /// What the run spent, over this; none if this is 0.
+    /// The run's messages divided by these; none if these are 0.
     pub ratio: Option<f64>,
     /// What the number assumes, as a sentence.
     pub premise: String,
@@ -185,38 +188,38 @@ pub struct Reference {
 /// Messages of one kind and cause.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TableRow {
-    /// What they are.
+    /// The messages' kind.
     pub kind: &'static str,
     /// Why they were sent, as records have it: `replicate`, `relay`, `ack{of: replicate}`.
     pub why: String,
-    /// The same in words: `yes to replicate`.
+    /// The same in people's words: `yes to replicate`.
     pub words: String,
-    /// In what form they serve the cause: `own`, `relay`, `ack` or `reject`.
+    /// How they serve the cause: `own`, `relay`, `ack` or `reject`.
     pub form: &'static str,
-    /// The cause that they are charged to: an answer's is what it answers.
+    /// The cause that they are charged to. An answer is charged to the cause of what it answers.
     pub cause: &'static str,
-    /// How many.
+    /// Number of messages.
     pub count: u64,
-    /// Their bytes.
+    /// Length of their datagrams, in bytes.
     pub bytes: u64,
     /// Their share of all messages, 0 to 1.
     pub share: f64,
-    /// For each committed put; none without puts.
+    /// Messages for each committed put; none without puts.
     pub per_put: Option<f64>,
 }
 
 /// The balance: sent = counted + unread + lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Books {
-    /// What the replicas' records say they sent.
+    /// Messages that the replicas sent, by their own records.
     pub sent: u64,
-    /// What the simulator counted, by itself, from the datagrams that it read.
+    /// Messages that the simulator counted itself, from the datagrams that it read.
     pub counted: u64,
-    /// What lay unread in the simulator's sockets when they were closed.
+    /// Messages that lay unread in the simulator's sockets when they were closed.
     pub unread: u64,
-    /// What the kernel lost on the way to the simulator.
+    /// Messages that the kernel lost on the way to the simulator.
     pub lost: u64,
-    /// Where they do not balance, a line each.
+    /// Where the numbers do not balance, one line each.
     pub faults: Vec<String>,
 }
 
@@ -225,59 +228,59 @@ pub struct Books {
 pub struct PhaseRow {
     /// `start`, `steady`, `election`, `partitioned` or `recovering`.
     pub phase: &'static str,
-    /// How long the run was in it.
+    /// How long the phase lasted in all.
     pub duration_us: u64,
-    /// Messages sent in it.
+    /// Messages sent in the phase.
     pub messages: u64,
-    /// The same by cause, in the order of `causes`.
+    /// These messages by cause, in the order of `causes`.
     pub by_cause: Vec<u64>,
 }
 
-/// Messages that met one fate.
+/// Messages with the same fate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FateRow {
     /// `delivered`, `stale`, `duplicate`, `implausible`, `dropped`, `cut_off`, `dead`, `blocked`,
     /// `unread_by_receiver`, `unread_by_simulator` or `lost_in_socket`.
     pub fate: &'static str,
-    /// How many.
+    /// Number of messages.
     pub count: u64,
-    /// Their bytes.
+    /// Length of their datagrams, in bytes.
     pub bytes: u64,
-    /// The same by cause, in the order of `causes`.
+    /// These messages by cause, in the order of `causes`.
     pub by_cause: Vec<u64>,
 }
 
 /// Messages from one replica to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LinkRow {
-    /// Sender.
+    /// The sender's rank.
     pub from: u8,
-    /// Receiver.
+    /// The receiver's rank.
     pub to: u8,
-    /// What the sender says it sent.
+    /// Messages that the sender recorded.
     pub sent: u64,
-    /// Their bytes.
+    /// Length of their datagrams, in bytes.
     pub bytes: u64,
-    /// What the simulator says it routed.
+    /// Messages that the simulator routed.
     pub counted: u64,
-    /// What neither reached the simulator nor was lost on the way: unread in its socket.
+    /// Messages that lay unread in the simulator's socket at its close.
     pub unread: u64,
-    /// What the kernel lost.
+    /// Messages that the kernel lost on the way to the simulator.
     pub lost: u64,
-    /// What the receiver took in.
+    /// Messages that the receiver recorded.
     pub received: u64,
 }
 
 /// Something that happened to the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EventRow {
-    /// When.
+    /// When it happened.
     pub at_us: u64,
     /// `leader`, `stepped_down`, `killed`, `ended`, `partitioned` or `healed`.
     pub kind: &'static str,
     /// The replica, if it is about one.
     pub member: Option<u8>,
-    /// In words.
+    /// What happened, in words.
     pub text: String,
 }
 
@@ -288,9 +291,9 @@ pub struct LatencyRow {
     pub kind: &'static str,
     /// Requests answered.
     pub count: u64,
-    /// Of the whole latency, from the client's sending to its reading the answer.
+    /// The whole latency, from the client's sending until it reads the answer.
     pub total: Distribution,
-    /// Its parts, in order; their means add up to that of `total`.
+    /// The stages of the latency, in order. Their means add up to that of `total`.
     pub stages: Vec<StageRow>,
 }
 
@@ -299,7 +302,7 @@ pub struct LatencyRow {
 pub struct StageRow {
     /// `request`, `queued`, `batched`, `hop 1` and so on, `quorum wait`, `applied`, `answered`.
     pub stage: String,
-    /// Over all requests of the kind, 0 for those that skip it.
+    /// The stage's time over all requests of the kind; 0 for requests that skip the stage.
     pub time: Distribution,
 }
 
@@ -321,36 +324,36 @@ pub struct Distribution {
 /// A request's way through the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestStory {
-    /// Its name in the records.
+    /// The request's name in the records.
     pub request: String,
-    /// From the client's sending to its reading the answer.
+    /// Time from the client's sending until it reads the answer.
     pub latency_us: u64,
-    /// Its stages: name and duration; they add up to the latency.
+    /// Name and duration of each stage. They add up to the latency.
     pub stages: Vec<(String, i64)>,
-    /// In sentences.
+    /// The story in sentences.
     pub lines: Vec<String>,
 }
 
-/// Messages of a batch against one-way delays to its commit, counted as hops.
+/// Messages of a batch against one-way delays until its commit, counted as hops.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TradeOff {
-    /// f: how many others make a quorum.
+    /// f: how many others make a quorum together with the leader.
     pub others_needed: u64,
     /// The floor: `[d, f + ceil(f / (d - 1))]` for d from 2 to f + 1.
     pub floor: Vec<(u64, u64)>,
     /// The median one-way delay of the run; 0 if unknown.
     pub one_way_us: u64,
-    /// Batches: `[hops, messages, batches]`. The hops are those of the longest of the ways on which
-    /// f others acknowledged the batch before its commit. The messages are those sent for the batch
-    /// and those of these ways: one that served several batches counts for each. So no point lies
-    /// below the floor.
+    /// Batches: `[hops, messages, batches]`. The hops are those of the longest way on which the f
+    /// others acknowledged the batch before its commit. The messages are those sent for the batch
+    /// and those on these ways. A message that served several batches counts for each, so no point
+    /// is below the floor.
     pub points: Vec<(u64, u64, u64)>,
 }
 
 /// What a linger would have done to the batches.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LingerPoint {
-    /// The linger.
+    /// The linger, in microseconds.
     pub linger_us: u64,
     /// Batches that the same arrivals would have made.
     pub batches: u64,
@@ -360,11 +363,11 @@ pub struct LingerPoint {
     pub added_wait_us: f64,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingVerdict {
-    /// There is something to save, or to mend.
+    /// There is something to save, or to repair.
     Found,
     /// There is nothing to save.
     Nothing,
@@ -372,20 +375,21 @@ pub enum FindingVerdict {
     TooLittle,
 }
 
-/// A finding.
+/// The result of one check in words and numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
     /// Its name, as in `needless_heartbeats`.
     pub name: &'static str,
-    /// Its title for people.
+    /// The finding's name for people.
     pub title: &'static str,
-    /// What was found.
+    /// The result.
     pub verdict: FindingVerdict,
-    /// In whole sentences.
+    /// The result in whole sentences.
     pub summary: String,
-    /// What it rests on.
+    /// The numbers that it depends on.
     pub numbers: Vec<Number>,
-    /// What to turn, if a knob helps: one knob, and those that its limits drag along.
+    /// What to turn, if a knob helps: one knob, and others that must change with it because of
+    /// limits.
     pub changes: Vec<Change>,
     /// Messages that the change is expected to save in this run; 0 if nothing can be saved.
     pub expected_saving: f64,
@@ -394,58 +398,58 @@ pub struct Finding {
 /// A number behind a finding.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Number {
-    /// What it counts.
+    /// The number's name.
     pub name: &'static str,
-    /// How much.
+    /// The number's value.
     pub value: f64,
-    /// In what unit.
+    /// The number's unit.
     pub unit: &'static str,
     /// The value with its unit, in words.
     pub text: String,
 }
 
-/// A limit and what was spent.
+/// A limit, and what the run spent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LimitRow {
-    /// Its key under `budget`.
+    /// The limit's key under `budget`.
     pub name: &'static str,
-    /// Who states it: `scenario` or `profile`.
+    /// Where it is stated: `scenario` or `profile`.
     pub stated_by: &'static str,
-    /// What is allowed.
+    /// The limit's value.
     pub allowed: f64,
-    /// What was spent; none where there is too little to say, which exceeds nothing.
+    /// What the run spent; none where there is too little to say, and then it exceeds nothing.
     pub spent: Option<f64>,
     /// Whether more was spent than is allowed.
     pub exceeded: bool,
 }
 
-/// Messages one by one.
+/// Messages one by one, for the space-time diagram.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SpaceTime {
-    /// Kinds and purposes of messages: `[kind, purpose in words, form]`, the form `own`, `relay`,
+    /// The sorts of messages: `[kind, purpose in words, form]`, where the form is `own`, `relay`,
     /// `ack` or `reject`.
     pub sorts: Vec<(&'static str, String, &'static str)>,
-    /// By time of sending.
+    /// The messages, by time of sending.
     pub messages: Vec<Traveller>,
     /// Answers that clients got: `[at_us, replica, ok]`.
     pub answers: Vec<(u64, u8, bool)>,
-    /// How many messages the run has beyond those.
+    /// How many messages the run has beyond these.
     pub left_out: u64,
 }
 
-/// A message on its way. In JSON `[sent_at_us, from, to, ended_at_us, lost, cause, sort, fate,
-/// term, first, entries, before]`.
+/// A message from its sending to its end. In JSON it is `[sent_at_us, from, to, ended_at_us, lost,
+/// cause, sort, fate, term, first, entries, before]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traveller {
     /// When it was sent.
     pub sent_at_us: u64,
-    /// Sender.
+    /// The sender's rank.
     pub from: u8,
-    /// Receiver.
+    /// The receiver's rank.
     pub to: u8,
-    /// When the receiver took it in or, if `lost`, when it was last seen.
+    /// When the receiver got it or, if `lost`, when it was last seen.
     pub ended_at_us: u64,
-    /// Whether the receiver did not take it in; in JSON 1 or 0.
+    /// Whether the receiver did not get it; in JSON 1 or 0.
     pub lost: bool,
     /// Its place in `causes`.
     pub cause: u8,
@@ -455,11 +459,12 @@ pub struct Traveller {
     pub fate: u8,
     /// The term it names.
     pub term: u64,
-    /// First index carried; of an answer, the last index of what it answers.
+    /// First index carried; for an answer, the last index of what it answers.
     pub first: u64,
-    /// Entries carried.
+    /// Number of entries carried.
     pub entries: u32,
-    /// The place of the message that it answers or passes on; in JSON -1 if there is none, or it is
+    /// The place in `messages` of the message that it answers or passes on; in JSON -1 if there is
+    /// none, or if it is left out.
     /// left out.
     pub before: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! What the fold over a run gathered, for those who make figures and findings of it.
+//! The data of a run as the fold leaves it. Figures and findings are made from it.
 
 use super::bounds::{self, Demand, LedSpan};
 use super::evidence::Evidence;
@@ -8,32 +8,32 @@ use super::report::LingerPoint;
 use super::run_info::RunInfo;
 use crate::raft::Micros;
 
-/// What was gathered.
+/// The data of a run.
 pub struct RunData {
     /// How the run was done.
     pub info: RunInfo,
-    /// All messages.
+    /// The counts of all messages.
     pub ledger: Closed,
     /// What the leaders did.
     pub led: PastLeaderships,
-    /// The least that its puts could have cost.
+    /// The least that the run's puts could have cost.
     pub floor: OwnFloor,
-    /// What waiting longer for company would have merged.
+    /// What a longer linger would have merged.
     pub linger: Vec<LingerPoint>,
-    /// What else was seen.
+    /// What the findings need beyond the ledger.
     pub evidence: Evidence,
-    /// Puts answered, reads answered.
+    /// Puts answered `ok`.
     pub puts: u64,
-    /// The latter.
+    /// Reads answered `ok`.
     pub reads: u64,
-    /// Whole seconds in which nothing was asked and all was well, by number.
+    /// The numbers of the whole seconds in which nothing was asked and the cluster was steady.
     pub idle_seconds: Vec<usize>,
-    /// The share of the messages that the simulator counted which were lost at random.
+    /// Messages lost at random, as a share of those that the simulator counted.
     pub loss: f64,
 }
 
 impl RunData {
-    /// What a batch costs at least: f and one answer.
+    /// The least messages of a batch: f and one answer.
     pub fn least_a_batch(&self) -> u64 {
         let others_needed = self.info.others_needed();
         bounds::messages_per_batch(others_needed, others_needed + 1)
@@ -43,8 +43,8 @@ impl RunData {
 /// floor(D) at the run's own waiting time (design §6).
 #[derive(Clone, Copy, Debug)]
 pub struct OwnFloor {
-    /// D: how long 99 % of the puts that were committed waited for their batch at most. The others
-    /// are left out, so that the floor stays one.
+    /// D: the time within which the batches of 99 % of the committed puts were sent. The other puts
+    /// are left out, so that the floor stays a floor.
     pub wait: Micros,
     /// The fewest batches.
     pub batches: u64,
@@ -55,7 +55,7 @@ pub struct OwnFloor {
 }
 
 impl OwnFloor {
-    /// Of a run that was done like `info` says.
+    /// The floor of the run that `info` describes.
     pub fn of(info: &RunInfo, led: &PastLeaderships) -> OwnFloor {
         let committed = || led.arrivals.iter().filter(|arrival| arrival.committed);
         let mut waits: Vec<Micros> = committed().filter_map(|arrival| arrival.wait).collect();

@@ -1,4 +1,4 @@
-//! What a run's folder says besides its records and history: how the run was done, and what the
+//! What a run's folder says besides its records and its history: how the run was done, and what the
 //! simulator counted.
 
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use super::limits::{Limits, StatedBy};
 use super::report::{ChangedKnob, RunVerdict};
 use crate::raft::{Micros, Tuning};
 
-/// The profile that a run has where none is asked for.
+/// The profile of a run for which none was named.
 const COURSE: &str = include_str!("../../profiles/course.toml");
 
-/// How a run was done, and what the simulator says of it.
+/// How a run was done, and what the simulator counted.
 #[derive(Clone, Debug)]
 pub struct RunInfo {
     /// The scenario's name.
@@ -26,52 +26,52 @@ pub struct RunInfo {
     pub timing: String,
     /// The profile's name.
     pub profile: String,
-    /// How many replicas.
+    /// Number of replicas.
     pub replicas: usize,
-    /// When it ended.
+    /// When the run ended.
     pub ended_at: Micros,
-    /// Requests that the scenario asks for.
+    /// Number of requests that the scenario asks for.
     pub requests: u64,
-    /// The part of them that are gets.
+    /// Fraction of the requests that are gets.
     pub mix: f64,
     /// Probability that a delivery was lost.
     pub drops: f64,
-    /// How far below one message a replica and put the simulator lets the traffic lie.
+    /// By how much the messages may stay below one for each replica and put.
     pub maximum_appends_batched_fraction: f64,
-    /// The knobs.
+    /// The run's knobs.
     pub tuning: Tuning,
     /// Messages that the simulator counted, from the datagrams that it read.
     pub counted: u64,
-    /// Limits, and who states them.
+    /// Limits, and where each is stated.
     pub limits: Vec<(StatedBy, Limits)>,
-    /// How it was judged, if it was.
+    /// How the run was judged; `None` if it was not.
     pub verdict: Option<RunVerdict>,
     /// Version of the program that ran it.
     pub ran_by: String,
 }
 
-/// Why a run's folder cannot be analysed; one line each.
+/// Why a run's folder cannot be analysed. Each prints as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
     /// A file cannot be read.
     #[error("{path}: {source}")]
     Io {
-        /// Which.
+        /// The file's path.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A file does not say what it should.
     #[error("{path}: {reason}")]
     Malformed {
-        /// Which.
+        /// The file's path.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with it.
         reason: String,
     },
 }
 
-/// `run.json`, as far as the analysis needs it.
+/// The keys of `run.json` that the analysis needs.
 #[derive(Deserialize)]
 struct RunFile {
     #[serde(default)]
@@ -150,11 +150,11 @@ struct MessagesPart {
 }
 
 impl RunInfo {
-    /// From what `run.json` holds.
+    /// Reads the content of `run.json`.
     ///
     /// # Errors
-    /// If a key is missing or wrong, or the replicas are a foreign program, whose messages name no
-    /// causes.
+    /// If a key is missing or wrong, or if the replicas are a foreign program, whose messages have
+    /// no causes.
     pub fn from_json(run: &Value) -> Result<RunInfo, String> {
         let file = RunFile::deserialize(run).map_err(|error| error.to_string())?;
         let RunFile { laconic_version, scenario, tuning, budget, outcome } = file;
@@ -182,7 +182,7 @@ impl RunInfo {
         })
     }
 
-    /// The command line that does the run again, as far as names say.
+    /// The command line that repeats the run, as far as names can.
     pub fn command(&self) -> String {
         let mut command = format!("laconic sim {} --seed {}", self.scenario, self.seed);
         if self.engine == "real" {
@@ -211,7 +211,7 @@ impl RunInfo {
         changed.map(tell).collect()
     }
 
-    /// How many others make a quorum: f.
+    /// f: how many others make a quorum together with the leader.
     pub const fn others_needed(&self) -> u64 {
         self.replicas as u64 / 2
     }
@@ -220,7 +220,7 @@ impl RunInfo {
 /// The JSON document in `folder/run.json`.
 ///
 /// # Errors
-/// If there is none.
+/// If it cannot be read.
 pub fn read_run(folder: &Path) -> Result<Value, FactsError> {
     let path = folder.join("run.json");
     let text = read(&path)?;

@@ -1,4 +1,4 @@
-//! Messages one by one, as the space-time diagram tells of them.
+//! Messages one by one, for the space-time diagram.
 
 use std::collections::BTreeMap;
 

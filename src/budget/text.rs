@@ -1,13 +1,13 @@
-//! A report for the terminal: at most 80 columns, bars, styles that the printer may strip.
+//! A report for the terminal: at most 80 columns, with bars, and styles that the printer may strip.
 
 use anstyle::{AnsiColor, Style};
 
 use super::document::{Block, Table};
 use crate::columns::Columns;
 
-/// Columns of a terminal that everyone has.
+/// Columns that every terminal has.
 const WIDTH: usize = 80;
-/// Columns that bars may take.
+/// Most columns of a bar.
 const WIDEST_BAR: usize = 20;
 
 /// The blocks as text, with ANSI styles.
@@ -29,7 +29,7 @@ pub fn text(blocks: &[Block]) -> String {
     out
 }
 
-/// `words` in lines of at most [`WIDTH`] columns.
+/// Breaks `words` into lines of at most [`WIDTH`] columns.
 fn wrap(out: &mut String, words: &str, first: &str, rest: &str) {
     let mut line = first.to_owned();
     let mut is_empty = true;

@@ -1,12 +1,12 @@
-//! Numbers, times and names as people read them: one way for the terminal, Markdown, the page and
-//! its charts.
+//! Numbers, times and names for people, in the same form for the terminal, Markdown, the HTML page
+//! and its charts.
 
 use serde_json::Value;
 
 use crate::raft::Why;
 
-/// A number with groups of three digits and at most `decimals` decimals, none of them needless. One
-/// that is too small for them keeps one significant digit, so that only 0 is 0.
+/// A number with groups of three digits and at most `decimals` decimals, without trailing zeros. A
+/// number too small for that keeps one significant digit, so that only 0 is printed as 0.
 pub fn number(value: f64, decimals: usize) -> String {
     let tiny = value != 0.0 && value.abs() < 0.5 * 10f64.powi(-(decimals as i32));
     let decimals = if tiny { (-value.abs().log10().floor()) as usize } else { decimals };
@@ -29,12 +29,12 @@ pub fn count(value: u64) -> String {
     number(value as f64, 0)
 }
 
-/// `1 election`, `2,000 elections`.
+/// A count with its noun: `1 election`, `2,000 elections`.
 pub fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(value), if value == 1 { one } else { many })
 }
 
-/// Microseconds in the one unit that suits them: µs, ms or s.
+/// Microseconds in a fitting unit: µs, ms or s.
 pub fn time(us: f64) -> String {
     let size = us.abs();
     if size >= 1e6 {
@@ -46,8 +46,8 @@ pub fn time(us: f64) -> String {
     }
 }
 
-/// A number with its unit: `1 batch`, `311 batches`, and a time in the unit that suits it. Units
-/// are named in their plural, `µs` aside.
+/// A number with its unit: `1 batch`, `311 batches`. A time gets a fitting unit. Units are named in
+/// the plural, except `µs`.
 pub fn measured(value: f64, unit: &str) -> String {
     if unit == "µs" {
         return time(value);
@@ -62,23 +62,23 @@ pub fn measured(value: f64, unit: &str) -> String {
     format!("{} {}", number(value, 2), if value == 1.0 { &one } else { unit })
 }
 
-/// What is allowed or spent of the limit `name`: a time if the name says so.
+/// The value of the limit `name`, allowed or spent. It is a time if the name says so.
 pub fn limited(name: &str, value: f64) -> String {
     if name.ends_with("_us") { time(value) } else { number(value, 2) }
 }
 
-/// The name of a limit in words; its values carry their unit.
+/// The name of a limit in words, without its unit, which the value has.
 pub fn limit(name: &str) -> String {
     spaced(name.strip_suffix("_us").unwrap_or(name))
 }
 
-/// With a capital letter.
+/// The text with a capital first letter.
 pub fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// A moment of the run, to the millisecond.
+/// A moment of the run in seconds, to the millisecond.
 pub fn moment(us: u64) -> String {
     format!("{:.3} s", us as f64 / 1e6)
 }
@@ -88,7 +88,7 @@ pub fn percent(share: f64) -> String {
     format!("{} %", number(share * 100.0, if share < 0.1 { 1 } else { 0 }))
 }
 
-/// Bytes in the unit that suits them.
+/// Bytes in a fitting unit.
 pub fn bytes(count: u64) -> String {
     match count {
         1_000_000.. => format!("{} MB", number(count as f64 / 1e6, 2)),
@@ -107,7 +107,7 @@ pub fn spaced(name: &str) -> String {
     name.replace('_', " ")
 }
 
-/// What a message was sent for, as reports tell it: `yes to replicate`.
+/// Why a message was sent, as reports say it: `yes to replicate`.
 pub fn why_words(why: Why) -> String {
     let cause = spaced(why.cause().name());
     match why {
@@ -118,7 +118,7 @@ pub fn why_words(why: Why) -> String {
     }
 }
 
-/// A knob's value: text without quotes.
+/// A knob's value. Text has no quotes.
 pub fn value(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -54,13 +54,13 @@ pub struct BudgetArguments {
         value_parser = clap::value_parser!(u64).range(1..=10_000)
     )]
     seeds: u64,
-    /// How to tell it
+    /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// With --format svg: which chart of the one run; the names stand below
+    /// With --format svg: which chart of the one run; the names are listed below
     #[arg(long, value_name = "NAME")]
     chart: Option<String>,
-    /// Write it there instead of to standard output
+    /// Write to this file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Show that file in the program that you have for it
@@ -87,10 +87,10 @@ struct DiffArguments {
     before: PathBuf,
     /// The second run's folder
     after: PathBuf,
-    /// How to tell it; html: both runs side by side
+    /// Form of the output; html: both runs side by side
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     format: DiffFormat,
-    /// Write it there instead of to standard output
+    /// Write to this file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Show that file in the program that you have for it
@@ -98,7 +98,7 @@ struct DiffArguments {
     open: bool,
 }
 
-/// How a difference is told.
+/// The form in which a difference is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum DiffFormat {
     /// For the terminal, 80 columns
@@ -111,7 +111,7 @@ enum DiffFormat {
     Html,
 }
 
-/// How a report is told.
+/// The form in which a report is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For the terminal, 80 columns
@@ -133,7 +133,8 @@ pub fn run(arguments: &BudgetArguments) -> Result<ExitStatus, Failure> {
     }
     arguments.output.iter().try_for_each(|path| check_file(path))?;
     let chart = chart_of(arguments)?;
-    // The last of several is not to be found missing when the first has been verified.
+    // Checks all folders first: verifying the first run takes long, and a missing later one should
+    // not be noticed only then.
     arguments
         .runs
         .iter()
@@ -153,7 +154,7 @@ pub fn run(arguments: &BudgetArguments) -> Result<ExitStatus, Failure> {
     Ok(status(&reports))
 }
 
-/// The chart that is to be drawn; none unless the format is svg.
+/// The chart to draw; `None` unless the format is svg.
 fn chart_of(arguments: &BudgetArguments) -> Result<Option<&str>, Failure> {
     let is_picture = arguments.format == Format::Svg;
     let known = || chart_names().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
@@ -200,7 +201,7 @@ fn run_diff(arguments: &DiffArguments) -> Result<ExitStatus, Failure> {
     Ok(status(&reports))
 }
 
-/// Writes what is `told` into the file `output`, or prints it, with its styles if it `is_styled`.
+/// Writes `told` into the file `output`, or prints it, with its styles if it `is_styled`.
 fn put_out(told: &str, is_styled: bool, output: Option<&Path>) -> Result<(), Failure> {
     match output {
         Some(path) => {
@@ -212,14 +213,14 @@ fn put_out(told: &str, is_styled: bool, output: Option<&Path>) -> Result<(), Fai
     }
 }
 
-/// Does the run in `folder` again in virtual time, with what `report` found turned.
+/// Repeats the run in `folder` in virtual time, with the changes that `report` found.
 fn verify_by_rerun(
     folder: &Path,
     report: &BudgetReport,
     seeds: u64,
 ) -> Result<Verification, Failure> {
     let path = folder.join("run.json").display().to_string();
-    // That it was killed has been said by the analysis.
+    // The analysis has already reported if the run was killed.
     let (run, facts) = read_facts(folder, &mut Vec::new())?;
     let text = run["scenario"].to_string();
     let experiment = Experiment {
@@ -253,8 +254,8 @@ pub(super) fn analyse(folder: &Path) -> Result<BudgetReport, Failure> {
     Ok(analysis.finish(&requests, problems))
 }
 
-/// What `run.json` in `folder` says, completed from the records if the run was killed, which is a
-/// problem.
+/// The content of `run.json` in `folder`. If the run was killed, it is completed from the records,
+/// and that is reported as a problem.
 fn read_facts(folder: &Path, problems: &mut Vec<String>) -> Result<(Value, RunInfo), Failure> {
     let mut run = read_run(folder).map_err(Failure::input)?;
     let path = folder.join("run.json");
@@ -268,8 +269,8 @@ fn read_facts(folder: &Path, problems: &mut Vec<String>) -> Result<(Value, RunIn
     Ok((run, facts))
 }
 
-/// Adds to `outcome`, of a run in `folder` that could not say how it ended, what its records know
-/// of that: the last time, and how many messages the simulator has counted.
+/// Completes the `outcome` of a killed run in `folder` from its records: the last time, and how
+/// many messages the simulator has counted.
 fn complete(outcome: &mut Value, folder: &Path) -> Result<(), Failure> {
     let (mut ended_at, mut counted) = (Micros(0), 0);
     for record in RunRecords::open(folder).map_err(Failure::input)? {
@@ -298,7 +299,7 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
     Ok(serde_json::to_string(value).map_err(Failure::environment)? + "\n")
 }
 
-/// What the reports come to: the first present of 2, 1, 3.
+/// The exit status for the reports: the first of 2, 1 and 3 that applies.
 fn status(reports: &[BudgetReport]) -> ExitStatus {
     let any = |is: fn(&BudgetReport) -> bool| reports.iter().any(is);
     if any(|report| !report.run.problems.is_empty()) {

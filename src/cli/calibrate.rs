@@ -1,5 +1,5 @@
 //! `laconic calibrate`: measures, in real runs, how long things take on this machine, and writes
-//! the model that virtual runs draw their delays from.
+//! the model from which virtual runs draw their delays.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -16,11 +16,11 @@ use crate::sim::delays::Delays;
 use crate::sim::real::RealOptions;
 use crate::sim::scenario::Scenario;
 
-/// Runs that show every delay: appends under load, and replicas that are killed.
+/// Runs in which every delay occurs: appends under load, and replicas that are killed.
 const RUNS: [&str; 3] = ["simple-2", "unreliable-2", "crash-4"];
 
-/// Timers measured, and how long the shortest is; they spread over the next millisecond, since that
-/// is the grain of the clock that wakes them.
+/// How many timers are measured, and how long the shortest is. The others are up to a millisecond
+/// longer, since timers go off at whole milliseconds of a clock.
 const TIMERS: u64 = 300;
 const SHORTEST: Duration = Duration::from_millis(3);
 
@@ -57,7 +57,7 @@ pub fn run(arguments: &CalibrateArguments) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Good)
 }
 
-/// The model as JSON, a distribution a line.
+/// The model as JSON, one distribution on each line.
 fn lines(delays: &Delays) -> String {
     let value = serde_json::to_value(delays).unwrap_or_default();
     let keys = value.as_object().into_iter().flatten();
@@ -65,7 +65,7 @@ fn lines(delays: &Delays) -> String {
     format!("{{\n{}\n}}\n", lines.join(",\n"))
 }
 
-/// How late timers of the replica's kind are, in microseconds.
+/// How late timers like the replica's go off, in microseconds.
 fn timer_late() -> Result<Vec<u64>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -17,11 +17,13 @@ use crate::sim::scenario::Scenario;
 use crate::sim::virtual_time::{self, Keep, VirtualOptions};
 use crate::tuning_file;
 
-/// Fault-free and lossy ones: faults make single runs differ by more than an engine does.
+/// Scenarios without faults, and scenarios with losses. With faults, single runs differ by more
+/// than the engines do.
 const SCENARIOS: [&str; 5] =
     ["simple-1", "simple-2", "unreliable-1", "unreliable-2", "unreliable-3"];
 
-/// Differences that count as agreement: messages and median latency in percent, shares in points.
+/// Differences that count as agreement: messages and median latency in percent, shares in
+/// percentage points.
 const MOST_MESSAGES: f64 = 5.0;
 const MOST_MEDIAN: f64 = 25.0;
 const MOST_SHARE: f64 = 5.0;
@@ -53,7 +55,7 @@ pub struct CompareArguments {
     profile: String,
 }
 
-/// What is compared of a run.
+/// The numbers of a run that are compared.
 struct Figures {
     messages: f64,
     median_us: f64,
@@ -65,7 +67,7 @@ struct Figures {
 pub fn run(arguments: &CompareArguments) -> Result<ExitStatus, Failure> {
     let tuning = tuning_file::load(&arguments.profile).map_err(Failure::input)?.tuning;
     service::check_inherited().map_err(Failure::input)?;
-    // Each line takes minutes, so it is printed when it is known.
+    // Each line takes minutes, so it is printed as soon as it is known.
     let columns = Columns::of(&[12, 8, 7, 7, 9, 7, 7, 6], 1);
     let head = ["scenario", "messages", "virtual", "diff", "median us", "virtual", "diff", "share"];
     print(&format!("Virtual against real, on {}\n{}", machine(), columns.row(&head)))?;
@@ -137,7 +139,7 @@ fn virtual_run(scenario: &Scenario, seed: u64, tuning: &Tuning) -> Result<Run, F
     Ok((run.conclusion.counts.messages, median, run.fold.table))
 }
 
-/// The runs of one engine taken together: mean messages, the middle of the medians.
+/// The runs of one engine together: mean messages, and the middle of the medians.
 fn figures(runs: Vec<Run>) -> Figures {
     let messages = runs.iter().map(|run| run.0).sum::<u64>() as f64 / runs.len().max(1) as f64;
     let mut medians: Vec<Micros> = runs.iter().map(|run| run.1).collect();
@@ -169,7 +171,7 @@ fn percent(one: f64, other: f64) -> f64 {
     (one - other) * 100.0 / other.max(1.0)
 }
 
-/// What kind of machine this is: processor and cores.
+/// The kind of machine: processor and cores.
 pub fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! How a command ends, and what it says when it could not do its work.
+//! How a command ends, and what it says if it cannot do its work.
 
 /// Exit status: how every command ends (design §8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,20 +9,20 @@ pub enum ExitStatus {
     CheckFailed = 1,
     /// Bad input or usage.
     BadInput = 2,
-    /// Nothing but a budget was exceeded.
+    /// A budget was exceeded, and nothing else is wrong.
     BudgetExceeded = 3,
     /// The environment failed: a port, a child, the disk.
     Environment = 4,
-    /// Broken off by Ctrl-C.
+    /// Ended by Ctrl-C.
     Interrupted = 130,
 }
 
-/// A command that could not do its work, and the one line that says why.
+/// A command that cannot do its work, and the one line that says why.
 #[derive(Debug)]
 pub struct Failure {
-    /// How to exit.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What to say.
+    /// The line for stderr.
     pub message: String,
 }
 
@@ -32,12 +32,12 @@ impl Failure {
         Failure { status: ExitStatus::BadInput, message: message.to_string() }
     }
 
-    /// The user wants no more.
+    /// The user has interrupted the command.
     pub fn interrupted(message: impl ToString) -> Failure {
         Failure { status: ExitStatus::Interrupted, message: message.to_string() }
     }
 
-    /// The machine said no.
+    /// The environment failed.
     pub fn environment(message: impl ToString) -> Failure {
         Failure { status: ExitStatus::Environment, message: message.to_string() }
     }

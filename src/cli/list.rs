@@ -1,4 +1,4 @@
-//! `laconic list`: the scenarios and profiles that are built in.
+//! `laconic list`: the built-in scenarios and profiles.
 
 use clap::Args;
 use serde_json::json;
@@ -22,7 +22,7 @@ pub struct ListArguments {
     json: bool,
 }
 
-/// Lists them.
+/// Prints the list.
 pub fn run(arguments: &ListArguments) -> Result<ExitStatus, Failure> {
     let scenarios = names().into_iter().map(Scenario::load).collect::<Result<Vec<_>, _>>();
     let scenarios = scenarios.map_err(Failure::input)?;
@@ -79,7 +79,7 @@ fn as_json(scenarios: &[Scenario]) -> String {
     format!("{}\n", json!({"scenarios": scenarios, "profiles": profiles}))
 }
 
-/// The first words of a profile's file, up to where they pause: what it is for.
+/// What a profile is for: the first words of its file, up to the first punctuation mark.
 fn about(file: &str) -> &str {
     let first = file.lines().next().unwrap_or_default().trim_start_matches("# ");
     first.split([':', ',', '.']).next().unwrap_or(first)

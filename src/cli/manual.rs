@@ -1,4 +1,4 @@
-//! `laconic completions` and `laconic man`: what a shell and the reader of a manual are given, made
+//! `laconic completions` and `laconic man`: completions for a shell and pages of a manual, made
 //! from the same flags as the help.
 
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub struct CompletionsArguments {
     shell: Shell,
 }
 
-/// Write the manual, a page a command
+/// Write the manual, one page for each command
 #[derive(Args)]
 #[command(after_help = "\
 Example:
@@ -39,7 +39,7 @@ pub struct ManArguments {
     folder: PathBuf,
 }
 
-/// Prints what completes `command`.
+/// Prints the completions for `command`.
 pub fn complete(
     mut command: clap::Command,
     arguments: &CompletionsArguments,

@@ -1,4 +1,5 @@
-//! The command line: one `run` a subcommand; the flags' docs are the help.
+//! The command line: one `run` function for each subcommand. The doc comments of the flags are the
+//! help.
 
 mod budget;
 mod calibrate;
@@ -70,7 +71,7 @@ enum Command {
     Compare(compare::CompareArguments),
     /// Print what completes laconic's commands and flags in a shell
     Completions(manual::CompletionsArguments),
-    /// Write the manual, a page a command
+    /// Write the manual, one page for each command
     Man(manual::ManArguments),
     /// Be a replica, as the course's simulator launches one
     Replica(ReplicaArguments),
@@ -106,20 +107,21 @@ struct ReplicaArguments {
     arguments: Vec<OsString>,
 }
 
-/// Says what is wrong with the arguments: of a value that is none the one line that matters.
+/// Prints what is wrong with the arguments. For an invalid value it prints only the one line that
+/// matters.
 fn refuse(error: &clap::Error) -> ExitCode {
     let told = error.to_string();
     match (error.kind(), told.lines().next()) {
         (ErrorKind::ValueValidation, Some(line)) => {
             eprintln!("laconic: {}", line.strip_prefix("error: ").unwrap_or(line));
         }
-        // Help and version are no errors; a pipe that is closed is the reader's choice.
+        // Help and version are no errors. If the reader has closed the pipe, nothing is printed.
         _ => drop(error.print()),
     }
     ExitCode::from(error.exit_code() as u8)
 }
 
-/// Names under which the program is a replica at once (interface §1).
+/// If the program is started under one of these names, it is a replica (interface §1).
 const REPLICA_NAMES: [&str; 2] = ["4730kvstore", "3700kvstore"];
 
 /// Runs the program with `arguments`, the first of which is its name.

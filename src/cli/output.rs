@@ -1,5 +1,5 @@
-//! Standard output, which a reader may close at any time, and files, whose names are tried before
-//! the work whose result they are to hold.
+//! Standard output, which a reader may close at any time, and output files, which are checked
+//! before the work whose result goes into them.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,7 +9,7 @@ use rustix::fs::{Access, access};
 
 use super::failure::Failure;
 
-/// Prints `text`. A closed pipe ends the program quietly: whoever read has seen enough.
+/// Prints `text`. If the reader has closed the pipe, the program ends without an error.
 ///
 /// # Errors
 /// If standard output cannot be written for another reason.
@@ -22,8 +22,8 @@ pub fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Prints `text` with its ANSI styles if standard output is a terminal that wants them (NO_COLOR),
-/// else without.
+/// Prints `text`. It keeps its ANSI styles only if standard output is a terminal that wants them
+/// (NO_COLOR).
 ///
 /// # Errors
 /// As [`print`].
@@ -34,10 +34,10 @@ pub fn print_styled(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Sees to it that the file `path` can be written later, without touching it.
+/// Checks that the file `path` can be written later, without touching it.
 ///
 /// # Errors
-/// If it is a folder, or may not be written, or lies in no folder that may.
+/// If it is a folder, or may not be written, or its folder may not.
 pub fn check_file(path: &Path) -> Result<(), Failure> {
     let checked = match path.metadata() {
         Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
@@ -50,10 +50,10 @@ pub fn check_file(path: &Path) -> Result<(), Failure> {
     checked.map_err(|error| Failure::environment(format!("{}: {error}", path.display())))
 }
 
-/// Sees to it that the folder `path` can be written into, or made, without touching it.
+/// Checks that the folder `path` can be written into, or created, without touching it.
 ///
 /// # Errors
-/// If it is none, or may not be written, or lies in no folder that may.
+/// If it is not a folder, or may not be written, or cannot be created.
 pub fn check_folder(path: &Path) -> Result<(), Failure> {
     let here = Path::new(".");
     let there = path.ancestors().find(|place| place.exists()).unwrap_or(here);
@@ -62,7 +62,7 @@ pub fn check_folder(path: &Path) -> Result<(), Failure> {
         .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))
 }
 
-/// Whether files can be made in `folder`, which a file of that name cannot be.
+/// Whether files can be created in `folder`. In a file of that name they cannot.
 fn check_access(folder: &Path) -> io::Result<()> {
     access(folder.join("."), Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from)
 }
@@ -76,12 +76,12 @@ pub fn write(path: &Path, text: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))
 }
 
-/// Shows the file `path` in the program that the user has for it. That there is none costs a line
-/// on stderr: the file is there all the same.
+/// Shows the file `path` in the program that the user has for it. If there is none, one line on
+/// stderr says so; the file is there all the same.
 pub fn open(path: &Path) {
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let mut command = Command::new(program);
-    // A browser outlives this program, and its words are none of ours.
+    // A browser lives longer than this program, and its output is not ours.
     command.arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     if let Err(error) = command.spawn() {
         eprintln!("laconic: --open: {program}: {error}; the page is {}", path.display());

@@ -40,7 +40,7 @@ pub struct PostmortemArguments {
     json: bool,
 }
 
-/// Prints it.
+/// Prints the postmortem.
 pub fn run(arguments: &PostmortemArguments) -> Result<ExitStatus, Failure> {
     let mut evidence = BoxEvidence::collect(&arguments.folder)?;
     let simulator = evidence.simulator.take();
@@ -62,7 +62,7 @@ fn text_of(postmortem: &Postmortem, json: bool) -> String {
     }
 }
 
-/// What could be read.
+/// The boxes and records that could be read.
 struct BoxEvidence {
     boxes: Vec<(String, ReadBox)>,
     simulator: Option<(u64, Vec<crate::record::Record>)>,
@@ -125,7 +125,7 @@ impl BoxEvidence {
         }
     }
 
-    /// A cluster knows how many it is.
+    /// Notes which boxes are missing: each box says how many replicas its cluster has.
     fn note_missing(&mut self, folder: &Path) {
         let replicas = self.boxes.iter().map(|(_, read)| read.header.replicas).max();
         let has = |rank| self.boxes.iter().any(|(_, read)| read.header.source.0 == rank);

@@ -8,7 +8,7 @@ use super::failure::{ExitStatus, Failure};
 use super::output::print;
 use crate::archive::RunRecords;
 
-/// Lines are printed in pieces of about so many bytes.
+/// Lines are printed in pieces of about this many bytes.
 const CHUNK_BYTES: usize = 1 << 16;
 
 /// Print the records of a run as JSON lines, or as a story, in order of time
@@ -57,7 +57,7 @@ pub struct RecordsArguments {
     text: bool,
 }
 
-/// Prints them.
+/// Prints the records.
 pub fn run(arguments: &RecordsArguments) -> Result<ExitStatus, Failure> {
     let mut records = RunRecords::open(&arguments.run).map_err(Failure::input)?;
     let mut lines = String::new();
@@ -86,10 +86,10 @@ mod tests {
     use crate::record::Record;
     use crate::record::samples::one_of_each;
 
-    /// By fact, its keys.
+    /// For each fact, its keys.
     type Keys = BTreeMap<String, BTreeSet<String>>;
 
-    /// The keys that the help names, one fact a line.
+    /// The keys that the help names. Each line of it is one fact.
     fn told() -> Keys {
         let help = RecordsArguments::augment_args(clap::Command::new("records"));
         let help = help.get_after_help().unwrap().to_string();

@@ -23,7 +23,7 @@ use arguments::Job;
 use campaign::Campaign;
 use engines::{Done, Engine};
 
-/// Runs what was asked for.
+/// Runs what the arguments ask for.
 pub fn run(arguments: &SimArguments) -> Result<ExitStatus, Failure> {
     let mut jobs = jobs(arguments)?;
     let single = jobs.len() == 1;
@@ -64,7 +64,7 @@ pub fn run(arguments: &SimArguments) -> Result<ExitStatus, Failure> {
     Ok(status)
 }
 
-/// Sees to it before anything runs that a run can have the folder `out` for itself.
+/// Checks, before anything runs, that a run can have the folder `out` to itself.
 fn claim(out: &Path, force: bool) -> Result<(), Failure> {
     if !folder::files_of_a_run(out).map_err(Failure::environment)?.is_empty() && !force {
         let words = "holds a run: name another folder, or --force to have it replaced";
@@ -73,7 +73,7 @@ fn claim(out: &Path, force: bool) -> Result<(), Failure> {
     check_folder(out)
 }
 
-/// Does the one run, draws it if it is to be drawn, and tells of it.
+/// Does a single run, draws its trace if asked to, and reports it.
 fn run_one(
     arguments: &SimArguments,
     engine: &Engine,
@@ -82,7 +82,7 @@ fn run_one(
     let Some(output) = &arguments.trace else {
         return tell(arguments, &engine.run(job)?);
     };
-    // It is drawn from what it leaves in its folder.
+    // The trace is drawn from the files in the run's folder.
     let scratch = Scratch::unused();
     let folder = job.out.get_or_insert_with(|| scratch.path().to_owned()).clone();
     let done = engine.run(job)?;
@@ -93,7 +93,7 @@ fn run_one(
     tell(arguments, &done)
 }
 
-/// Tells of the one run.
+/// Reports a single run.
 fn tell(arguments: &SimArguments, done: &Done) -> Result<ExitStatus, Failure> {
     if let (Some(path), Some(report)) = (&arguments.report, &done.budget) {
         let page = budget::html(std::slice::from_ref(report)).map_err(Failure::environment)?;
@@ -122,7 +122,7 @@ fn tell(arguments: &SimArguments, done: &Done) -> Result<ExitStatus, Failure> {
     })
 }
 
-/// What the one run has left, in one line; nothing if that is nothing.
+/// The files that the single run has written, in one line; empty if there are none.
 fn written(arguments: &SimArguments) -> String {
     let show = |path: &PathBuf| path.display().to_string();
     let kept = |out: &PathBuf| format!("{} (next: laconic budget {0})", out.display());

@@ -35,7 +35,7 @@ pub struct TopArguments {
     interval_ms: u64,
 }
 
-/// Says how to get a program that can.
+/// Says how to get a program with this command.
 #[cfg(not(feature = "top"))]
 pub fn run(_: &TopArguments) -> Result<ExitStatus, Failure> {
     Err(Failure::input("built without the terminal view: cargo build --release --features top"))
@@ -57,10 +57,10 @@ mod with_terminal {
     use crate::interrupt;
     use crate::top::{Position, Target, View, draw, scrape, targets_of};
 
-    /// Between two looks at the keys: so long may a signal wait.
+    /// Time between two checks for keys, and so the longest delay of a signal.
     const KEYS: Duration = Duration::from_millis(50);
 
-    /// Watches until the user has seen enough.
+    /// Shows the cluster until the user quits.
     pub fn run(arguments: &TopArguments) -> Result<ExitStatus, Failure> {
         let targets = match &arguments.discovery {
             Some(path) => targets_of(path).map_err(Failure::input)?,
@@ -74,13 +74,13 @@ mod with_terminal {
             return Err(Failure::input("top draws on a terminal, and standard output is none"));
         }
         interrupt::watch().map_err(Failure::environment)?;
-        // A panic gives the terminal back before it speaks.
+        // After a panic the terminal is restored before the message is printed.
         let mut terminal = ratatui::try_init().map_err(Failure::environment)?;
         let watched = watch(&mut terminal, &targets, Duration::from_millis(arguments.interval_ms));
-        // Whatever happened, the terminal is given back as it was.
+        // In every case the terminal is restored.
         ratatui::restore();
         if interrupt::seen() {
-            // The terminal may be gone, and what failed for that is no news.
+            // The terminal may be gone. An error that comes from that is not reported.
             return Err(Failure::interrupted("interrupted"));
         }
         watched.map(|()| ExitStatus::Good).map_err(Failure::environment)
@@ -99,7 +99,7 @@ mod with_terminal {
             let scrapes = targets.par_iter().map(scrape).collect();
             view.update(began.elapsed().as_secs_f64(), scrapes);
             terminal.draw(|frame| draw(frame, &view, &position))?;
-            // A change of size is drawn at once, from what is known.
+            // After a change of size the screen is drawn at once, from the data that is there.
             while looked.elapsed() < interval {
                 if interrupt::seen() {
                     return Ok(());

@@ -61,7 +61,7 @@ pub struct TraceArguments {
     to: Option<Micros>,
 }
 
-/// A moment of the run, from seconds.
+/// Reads a moment of the run, given in seconds.
 fn parse_moment(text: &str) -> Result<Micros, String> {
     let seconds: Option<f64> = text.parse().ok();
     match seconds.filter(|seconds| (0.0..=MOST_SECONDS).contains(seconds)) {
@@ -73,7 +73,7 @@ fn parse_moment(text: &str) -> Result<Micros, String> {
 /// A year: no run lasts longer.
 const MOST_SECONDS: f64 = 366.0 * 86_400.0;
 
-/// What is to be drawn of a run, and how it is written.
+/// Which part of a run is drawn, and how it is written.
 #[derive(Clone, Copy)]
 pub(super) struct Drawing {
     window: Window,
@@ -81,7 +81,7 @@ pub(super) struct Drawing {
 }
 
 impl Drawing {
-    /// All of a run; compressed if the name of the file says so.
+    /// All of a run, compressed if the file's name says so.
     pub(super) fn whole(output: &Path) -> Drawing {
         Drawing { window: Window::ALL, gzip: is_gzip(output) }
     }
@@ -107,7 +107,7 @@ fn is_gzip(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "gz")
 }
 
-/// Draws it, and prints what is in it.
+/// Draws the trace, and prints what is in it.
 pub fn run(arguments: &TraceArguments) -> Result<ExitStatus, Failure> {
     let drawing = Drawing::of(arguments)?;
     let (arrows, problems) = draw_run(&arguments.run, &arguments.output, drawing)?;
@@ -119,8 +119,8 @@ pub fn run(arguments: &TraceArguments) -> Result<ExitStatus, Failure> {
     Ok(if problems.is_empty() { ExitStatus::Good } else { ExitStatus::BadInput })
 }
 
-/// Draws the kept run `run` into the file `output`: how its messages ended, and what could not be
-/// read, a line each.
+/// Draws the kept run `run` into the file `output`. Returns how its messages ended, and what could
+/// not be read, one line each.
 pub(super) fn draw_run(
     run: &Path,
     output: &Path,
@@ -156,15 +156,15 @@ pub(super) fn draw_run(
     Ok((arrows, problems))
 }
 
-/// The span files of the replicas of `run`, if there are any. A run in virtual time has none: what
-/// lies there is another run's.
+/// The span files of the replicas of `run`, if there are any. A run in virtual time has none, so
+/// files there belong to another run.
 fn open_spans(run: &Path, run_start_us: u64, problems: &mut Vec<String>) -> Vec<SpanFile> {
     let Some(listing) = fs::read_dir(run.join("spans")).ok().filter(|_| run_start_us > 0) else {
         return Vec::new();
     };
     let mut paths: Vec<PathBuf> = listing.flatten().map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "json"));
-    // A run.json that cannot be read is a problem that the records have named.
+    // If `run.json` cannot be read, reading the records has already reported it.
     RunFiles::retain(RunFiles::of(run).ok().flatten(), &mut paths);
     paths.sort();
     let mut files = Vec::new();

@@ -1,4 +1,4 @@
-//! What a leader makes of answers: matches, commits, leases (§5.3, §5.4.2, rules R9, R13).
+//! How a leader handles answers: matches, commits, leases (§5.3, §5.4.2, rules R9, R13).
 
 use super::core::{Context, Core};
 use super::event::{Disposition, Event};
@@ -8,8 +8,8 @@ use super::progress::SentRound;
 use super::types::{Index, MOST_MEMBERS, Member, Micros};
 
 impl Leader {
-    /// An answer of the current term. Rule R13: its round must be known, its members must be ones
-    /// that the round went to, and it cannot speak of entries that this log does not hold.
+    /// Handles an answer of the current term. Rule R13: its round must be known, its members must
+    /// be ones that the round went to, and it cannot speak of entries that this log does not hold.
     pub fn on_append_reply(
         &mut self,
         context: &mut Context<'_>,
@@ -45,7 +45,7 @@ impl Leader {
         }
     }
 
-    /// Notes what `reply.members` hold. Whether that was news.
+    /// Notes what `reply.members` hold. Returns whether that was news.
     fn accept(
         &mut self,
         context: &mut Context<'_>,
@@ -66,14 +66,14 @@ impl Leader {
             }
         }
         if moved {
-            // One message a member, and the answer.
+            // One message to each member, and the answer.
             self.loss.arrived(reply.members.len() + 1);
         }
         moved
     }
 
-    /// The log check failed at `from`: continue where the hint says that the logs agree, or look
-    /// further down. Whether it was news.
+    /// The log check failed at `from`. Goes on where the hint says that the logs agree, or looks
+    /// further down. Returns whether it was news.
     fn on_refusal(
         &mut self,
         context: &mut Context<'_>,
@@ -94,7 +94,7 @@ impl Leader {
             context.tell(Event::Trusted { member: from });
         }
         if progress.probing {
-            // Where the logs agree is not known yet: no entries.
+            // It is not known yet where the logs agree, so no entries are sent.
             self.probe(context, from, Cause::Probe);
         } else {
             self.ship_to(context, from, Cause::CatchUp, true);
@@ -102,7 +102,7 @@ impl Leader {
         true
     }
 
-    /// Commit index, lease and reads after an answer. Reads are released last (rule R2).
+    /// Updates commit index, lease and reads after an answer. Reads are released last (rule R2).
     fn advance_quorum(&mut self, context: &mut Context<'_>) {
         let core = &context.core;
         let needed = core.others_needed();
@@ -114,8 +114,8 @@ impl Leader {
         self.release_reads(context);
     }
 
-    /// Commits what a quorum holds, if it ends in an entry of the own term: older ones are never
-    /// committed by counting (§5.4.2, figure 8).
+    /// Commits what a quorum holds, if it ends in an entry of the leader's own term. Older entries
+    /// are never committed by counting alone (§5.4.2, figure 8).
     fn maybe_commit(&mut self, context: &mut Context<'_>, matched: Index) {
         let own_term = context.core.log.term_at(matched) == Some(context.core.term);
         if !own_term || !context.commit_through(matched) {
@@ -128,7 +128,7 @@ impl Leader {
     }
 }
 
-/// The k-th largest value among the others: what k of them have reached.
+/// The k-th largest value among the others: k of them have reached it.
 fn kth_largest(core: &Core, k: usize, value: impl Fn(Member) -> u64) -> u64 {
     let mut values = [0u64; MOST_MEMBERS];
     let mut count = 0;

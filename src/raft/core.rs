@@ -1,4 +1,4 @@
-//! What a replica holds whatever its role, and what a step of it works with.
+//! The state that every replica has whatever its role, and the context of a step.
 
 use super::estimate::RoundTrip;
 use super::event::{Event, Output, To};
@@ -11,27 +11,29 @@ use super::types::{Index, Member, MemberSet, Micros, Round, Term};
 /// State that outlives a change of role.
 #[derive(Debug)]
 pub(super) struct Core {
-    /// This replica.
+    /// This replica's rank.
     pub me: Member,
-    /// How many members, this one included.
+    /// Number of members, this one included.
     pub count: usize,
-    /// The knobs.
+    /// The tuning in force.
     pub tuning: Tuning,
     /// Random numbers for election timeouts.
     pub random: Random,
     /// Latest term seen (§5.1).
     pub term: Term,
-    /// Who got this replica's vote in `term`.
+    /// The member that got this replica's vote in `term`.
     pub voted_for: Option<Member>,
-    /// Who leads in `term`, as far as heard. A pre-candidate goes on naming it (rule R18).
+    /// The leader of `term`, as far as heard. A pre-candidate goes on naming it (rule R18).
     pub leader: Option<Member>,
-    /// When `leader` was last heard.
+    /// When `leader` was last heard, in microseconds.
     pub heard_at: Micros,
-    /// Counts news from leaders: tells whether any was heard since (rule R5).
+    /// Counts the appends of leaders that brought news; it tells whether a leader was heard since
+    /// (rule R5).
     pub times_heard: u64,
     /// Newest round heard in `term`: only a newer one is news (rule R21).
     pub heard_round: Round,
-    /// Newest round accepted in `term`: its promise, and that of all before, has been given.
+    /// Newest round accepted in `term`: the promises of this round and of all earlier ones are
+    /// given.
     pub promised_round: Round,
     /// The log.
     pub log: Log,
@@ -43,19 +45,19 @@ pub(super) struct Core {
     pub promise_until: Micros,
     /// When to campaign, unless a leader is heard before.
     pub election_at: Micros,
-    /// When to campaign before that, because a member whose log is shorter has tried (rule R18),
-    /// unless another is heard to stand first.
+    /// An earlier time to campaign, because a member whose log is shorter has tried (rule R18). It
+    /// is dropped if another member is heard to campaign first.
     pub early_candidacy_at: Option<Micros>,
-    /// No candidacy before this time.
+    /// No candidacy before this time: the silence after the start.
     pub silent_until: Micros,
-    /// The acknowledgement of what has been accepted in the drain under way.
+    /// The acknowledgement of what has been accepted in the current drain, not sent yet.
     pub owed: Option<AppendReply>,
-    /// How long the others take to answer, by rank, whoever leads.
+    /// Round trip to each other member, by rank, measured in every role.
     pub round_trips: Vec<RoundTrip>,
 }
 
 impl Core {
-    /// Others that a commit needs: f.
+    /// Number of others that a commit needs: f.
     pub const fn others_needed(&self) -> usize {
         self.count / 2
     }
@@ -65,8 +67,9 @@ impl Core {
         MemberSet(((1u64 << self.count) - 1) as u32 & !MemberSet::only(self.me).0)
     }
 
-    /// How long to wait for an answer of `member` to what visits `hops` members in a row: by its
-    /// own round trip, so that neither a long way nor a slow network is taken for silence.
+    /// How long to wait for an answer of `member` to a message that visits `hops` members in a row.
+    /// It follows the member's own measured round trip, so that a long way or a slow network is not
+    /// taken for silence.
     pub fn resend_timeout(&self, member: Member, hops: usize) -> Micros {
         let fixed = self.tuning.resend_timeout();
         let trip = &self.round_trips[member.rank()];
@@ -79,7 +82,7 @@ impl Core {
         };
         let interval = self.tuning.heartbeat_interval();
         let most = if trip.is_sure() { interval } else { interval.min(Micros(fixed.0 * 8)) };
-        // Two messages a round trip, one more for each further hop.
+        // A round trip is two messages; each further hop adds one.
         Micros((measured.0 * (hops as u64 + 1)).div_ceil(2)).clamp(fixed, most)
     }
 
@@ -91,14 +94,13 @@ impl Core {
         self.election_at = now + Micros(self.random.between(low, high));
     }
 
-    /// Leaves others the time for an election before an own one (rule R25).
+    /// Gives others the time for an election before this replica campaigns (rule R25).
     pub fn defer_election(&mut self, now: Micros) {
         self.early_candidacy_at = None;
         self.election_at = self.election_at.max(now + Micros(self.tuning.resend_timeout_us * 2));
     }
 
-    /// When a member that does not lead has something to do by itself: at once, if it owes an
-    /// acknowledgement.
+    /// When a member that does not lead has to be woken: at once, if it owes an acknowledgement.
     pub fn deadline(&self) -> Micros {
         if self.owed.is_some() { Micros(0) } else { self.candidacy_at() }
     }
@@ -113,19 +115,19 @@ impl Core {
         now < self.promise_until
     }
 
-    /// Extends the promise; a shorter one changes nothing (rule R7).
+    /// Extends the promise. A promise that would end earlier changes nothing (rule R7).
     pub fn promise(&mut self, now: Micros, length: Micros) {
         self.promise_until = self.promise_until.max(now + length);
     }
 }
 
-/// What a step works with: the state, the time, and what is to be done.
+/// What a step works with: the state, the time, and the list of outputs.
 pub(super) struct Context<'a> {
-    /// State that outlives a change of role.
+    /// The state that outlives a change of role.
     pub core: &'a mut Core,
-    /// When the step happens.
+    /// The time of the step, in microseconds.
     pub now: Micros,
-    /// What is to be done, in this order.
+    /// What is to be done, in order.
     pub out: &'a mut Vec<Output>,
 }
 
@@ -135,7 +137,7 @@ impl Context<'_> {
         self.out.push(Output::Send { to: To::Member(to), message, why });
     }
 
-    /// Tells of a change of state.
+    /// Reports a change of state.
     pub fn tell(&mut self, event: Event) {
         self.out.push(Output::Event(event));
     }
@@ -150,7 +152,7 @@ impl Context<'_> {
         self.tell(Event::TermStarted { term });
     }
 
-    /// Raises the commit index; the caller applies. Whether it rose.
+    /// Raises the commit index; the caller applies the entries. Returns whether it rose.
     pub fn commit_through(&mut self, through: Index) -> bool {
         if through <= self.core.commit {
             return false;

@@ -7,17 +7,17 @@ use super::message::{Cause, Message, Position, PreVote, PreVoteReply, Vote, Vote
 use super::role::{Campaign, Role};
 use super::types::{Member, MemberSet, Micros};
 
-/// How often those are asked again who have not answered, as long as nobody has: nobody may be
-/// there.
+/// How often those who have not answered are asked again while nobody has answered at all. Perhaps
+/// nobody is there.
 const MOST_RETRIES_IN_SILENCE: u8 = 3;
-/// How often if somebody has: then loss may be what keeps the others silent.
+/// How often once somebody has answered: loss may be what keeps the others silent.
 const MOST_RETRIES: u8 = 4;
-/// Those who stand because a shorter log has tried begin this part of a resend timeout apart: two
-/// or three round trips, so that the first is heard before the second begins.
+/// Those who campaign because a shorter log has tried begin a resend timeout divided by this apart.
+/// That is two or three round trips, so that the first is heard before the second begins.
 const STAND_APART: u64 = 4;
 
-/// The election timeout has run out: asks for pre-votes, or for votes. The own candidacy is tested
-/// against the promise like everyone else's (rule R7).
+/// The election timeout has run out: asks for pre-votes, or for votes. This replica's own promise
+/// can forbid its candidacy too (rule R7).
 pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
     let Context { core, now, .. } = context;
     core.early_candidacy_at = None;
@@ -38,9 +38,10 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
     }
 }
 
-/// Who is asked first. Where batches go to everyone, so do campaigns, as in the paper; where they
-/// go to a quorum, f are asked, and the others only if these do not answer: 2f messages instead of
-/// 2(n-1). They are the next in rank, without the leader just given up.
+/// The members that are asked first. Where batches go to everyone, so do campaigns, as in the
+/// paper. Where batches go to a quorum, f members are asked, and the others only if these do not
+/// answer: 2f messages instead of 2(n-1). They are the next in rank, without the leader just given
+/// up.
 fn first_asked(core: &Core) -> MemberSet {
     if !core.tuning.fan_out.is_to_a_quorum() {
         return core.others();
@@ -50,7 +51,7 @@ fn first_asked(core: &Core) -> MemberSet {
     let given_up = core.leader;
     let alive = after.filter(|member| Some(*member) != given_up);
     let asked: MemberSet = alive.take(core.others_needed()).collect();
-    // Of two members the only other one is asked, whatever is thought of it.
+    // With two members there is only one other to ask, so it is asked in any case.
     if asked.len() < core.others_needed() { core.others() } else { asked }
 }
 
@@ -65,7 +66,7 @@ fn new_campaign(core: &Core, now: Micros, asked: MemberSet) -> Campaign {
     }
 }
 
-/// A new term, with the own vote (§5.2); `asked` are asked for theirs.
+/// Enters a new term, votes for itself (§5.2) and asks `asked` for their votes.
 fn stand(role: &mut Role, context: &mut Context<'_>, asked: MemberSet) {
     let term = context.core.term + 1;
     *role = Role::Candidate(new_campaign(context.core, context.now, asked));
@@ -95,7 +96,7 @@ fn ask(role: &Role, context: &mut Context<'_>, asked: MemberSet, cause: Cause) {
 /// Asks all who have not answered: an election must not fail for one lost datagram.
 pub(super) fn ask_again(role: &mut Role, context: &mut Context<'_>) {
     let Context { core, now, .. } = &context;
-    // After pre-votes a quorum surely is there.
+    // If pre-votes are on, a quorum has just answered one and is there.
     let was_answered = matches!(role, Role::Candidate(_)) && core.tuning.pre_vote;
     let (Role::PreCandidate(campaign) | Role::Candidate(campaign)) = role else {
         return;
@@ -109,8 +110,8 @@ pub(super) fn ask_again(role: &mut Role, context: &mut Context<'_>) {
     ask(role, context, silent, Cause::Retry);
 }
 
-/// Would this replica vote for the sender? Nothing changes here by answering, but for who stands
-/// when (rules R18 and R25).
+/// Answers whether this replica would vote for the sender. Answering changes nothing here except
+/// when this replica itself campaigns (rules R18 and R25).
 pub(super) fn on_pre_vote(
     role: &mut Role,
     context: &mut Context<'_>,
@@ -137,8 +138,8 @@ pub(super) fn on_pre_vote(
     Disposition::Rejected
 }
 
-/// Of two that ask at the same time one must go on (rule R25): the one with the longer log, then
-/// the one of the lower rank. It refuses the other while it is asking itself.
+/// Of two members that ask at the same time only one must go on (rule R25): the one with the longer
+/// log, then the one of the lower rank. While it is asking, it refuses the other.
 fn stands_before(role: &Role, core: &Core, other: Member, last: Position) -> bool {
     match role {
         Role::PreCandidate(campaign) => {
@@ -148,7 +149,7 @@ fn stands_before(role: &Role, core: &Core, other: Member, last: Position) -> boo
     }
 }
 
-/// Has said yes to another's pre-vote, and lets it try first (rule R25).
+/// This replica has said yes to another's pre-vote, and lets it try first (rule R25).
 fn yield_to_another(role: &mut Role, context: &mut Context<'_>) {
     if matches!(role, Role::PreCandidate(_)) {
         *role = Role::Follower;
@@ -156,8 +157,8 @@ fn yield_to_another(role: &mut Role, context: &mut Context<'_>) {
     context.core.defer_election(context.now);
 }
 
-/// Rule R18: `from` cannot win, and no leader holds a promise: who holds more stands, the next in
-/// rank first, so that one of them is heard before the others have begun (rule R25).
+/// Rule R18: `from` cannot win, and no leader holds a promise, so members with longer logs
+/// campaign. The next in rank goes first and is heard before the others have begun (rule R25).
 fn stand_soon(role: &mut Role, context: &mut Context<'_>, from: Member) {
     if !matches!(role, Role::Follower) {
         return;
@@ -183,7 +184,7 @@ pub(super) fn on_vote(context: &mut Context<'_>, from: Member, request: Vote) ->
     let (term, heard_commit) = (core.term, core.heard_commit);
     if core.voted_for.is_none() {
         core.voted_for = Some(from);
-        // The same request again is no news of the candidate (rule R21).
+        // A repeated request shows nothing new about the candidate (rule R21).
         core.reset_election(context.now);
         context.tell(Event::Voted { candidate: from, term });
     }
@@ -192,7 +193,7 @@ pub(super) fn on_vote(context: &mut Context<'_>, from: Member, request: Vote) ->
     Disposition::Accepted
 }
 
-/// Answers no to a request for a vote.
+/// Refuses a vote.
 pub(super) fn refuse_vote(context: &mut Context<'_>, from: Member, cause: Cause) -> Disposition {
     let (term, heard_commit) = (context.core.term, context.core.heard_commit);
     let reply = VoteReply { term, granted: false, heard_commit, cause };
@@ -200,7 +201,7 @@ pub(super) fn refuse_vote(context: &mut Context<'_>, from: Member, cause: Cause)
     Disposition::Rejected
 }
 
-/// An answer to a pre-vote. With a quorum of yeses a campaign begins; who would vote is asked to,
+/// An answer to a pre-vote. With a quorum of yeses a campaign begins. It asks those who said yes,
 /// and the others only if these do not answer.
 pub(super) fn on_pre_vote_reply(
     role: &mut Role,
@@ -216,7 +217,8 @@ pub(super) fn on_pre_vote_reply(
     }
     note_answer(context, campaign, from, reply.granted, reply.cause);
     if !reply.granted && campaign.retries == 0 {
-        // A leader lives, or a longer log stands next: the others are asked only if neither shows.
+        // A leader lives, or a member with a longer log campaigns next. The others are asked only
+        // if neither is heard.
         let patience = Micros(context.core.tuning.resend_timeout_us * 4);
         campaign.retry_at = Some(context.now + patience);
     }
@@ -250,13 +252,13 @@ pub(super) fn on_vote_reply(
     } else if core.count - 1 - refused < core.others_needed() && core.tuning.pre_vote {
         give_up(role, context);
     } else if !reply.granted && campaign.retries == 0 {
-        // The others have not been asked yet.
+        // The others have not been asked yet, so they are asked now.
         campaign.retry_at = Some(context.now);
     }
     Disposition::Accepted
 }
 
-/// Notes an answer, and how long it took if it is surely to the first request.
+/// Notes an answer, and its round trip if it certainly answers the first request.
 fn note_answer(
     context: &mut Context<'_>,
     campaign: &mut Campaign,
@@ -273,7 +275,7 @@ fn note_answer(
     }
 }
 
-/// The votes are split: this candidate cannot win any more, and need not wait for an election
+/// The votes are split: this candidate cannot win any more. It need not wait for an election
 /// timeout to try again, since a quorum had no leader a moment ago (rule R25).
 fn give_up(role: &mut Role, context: &mut Context<'_>) {
     let core = &mut context.core;

@@ -1,29 +1,30 @@
-//! What is measured of one link: its round trip and its loss. Tiny types whose verbs take samples.
+//! What is measured of one link: its round trip and its loss.
 
 use super::types::Micros;
 
-/// Samples that the median is taken of.
+/// How many of the latest samples the median is taken of.
 const WINDOW: usize = 3;
 
 /// Smoothed round trip and its deviation (RFC 6298). Each append is a round with a number, so an
-/// answer always tells which send it answers, and Karn's rule holds by itself.
+/// answer always tells which send it answers, and Karn's rule needs no code of its own.
 ///
-/// Two things keep a pause of the network from passing for a long way: samples do not overlap, so
-/// that all answers held up by one pause are one sample, and what is smoothed is the median of the
-/// latest three. That median is so sure that a shift by a factor of two is followed at once.
+/// Two things prevent that a pause of the network is taken for a long way. Samples do not overlap,
+/// so all answers held up by one pause are one sample. And the smoothed value is the median of the
+/// latest three samples. That median is reliable, so a shift by a factor of two is followed at
+/// once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RoundTrip {
     recent: [Micros; WINDOW],
     samples: usize,
-    /// When the latest sample came: the next one must begin later.
+    /// When the latest sample came. The next sample must begin later.
     sampled_at: Micros,
     smoothed: Micros,
     deviation: Micros,
 }
 
 impl RoundTrip {
-    /// What was sent at `began` was answered at `now`, `hops` messages there and back; a direct
-    /// answer takes two.
+    /// Takes the sample of a message sent at `began` and answered at `now`, over `hops` messages
+    /// there and back. A direct answer has two.
     pub fn sample(&mut self, began: Micros, now: Micros, hops: usize) {
         if self.samples > 0 && began < self.sampled_at {
             return;
@@ -44,7 +45,7 @@ impl RoundTrip {
         }
     }
 
-    /// The median of the latest samples; of the first two, the smaller one.
+    /// The median of the latest samples. With only two of them, the smaller one.
     fn typical(&self) -> Micros {
         let mut recent = self.recent;
         let known = &mut recent[..self.samples.min(WINDOW)];
@@ -57,7 +58,7 @@ impl RoundTrip {
         (self.samples > 0).then_some(self.smoothed)
     }
 
-    /// Whether there are enough samples to be sure: one alone may be an answer that was held up.
+    /// Whether there are enough samples to trust: one alone may be an answer that was held up.
     pub const fn is_sure(&self) -> bool {
         self.samples >= WINDOW
     }
@@ -77,19 +78,19 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// So many messages arrived.
+    /// Notes that so many messages arrived.
     pub fn arrived(&mut self, messages: usize) {
         for _ in 0..messages {
             self.parts_per_million -= self.parts_per_million / 64;
         }
     }
 
-    /// A message was lost.
+    /// Notes that a message was lost.
     pub fn lost(&mut self) {
         self.parts_per_million += (1_000_000 - self.parts_per_million.min(1_000_000)) / 64;
     }
 
-    /// The estimate.
+    /// The estimated loss, in parts per million.
     pub const fn parts_per_million(&self) -> u64 {
         self.parts_per_million
     }
@@ -119,7 +120,7 @@ mod tests {
         paused[11..13].fill(100_000);
         assert_eq!(sampled(&paused[..12]).smoothed(), Some(Micros(100_000)), "two in three");
         assert_eq!(sampled(&paused[..15]).smoothed(), Some(Micros(500)), "and back");
-        // Not even a pause at the very beginning is believed for long.
+        // A pause at the very beginning is outvoted soon, too.
         assert_eq!(sampled(&[100_000, 500]).smoothed(), Some(Micros(500)));
     }
 

@@ -9,38 +9,38 @@ use super::message::{Message, Why};
 use super::tuning::Tuning;
 use super::types::{Index, Member, MemberSet, Term};
 
-/// The caller's name for a proposal or a read.
+/// The caller's number for a proposal or a read.
 pub type Ticket = u64;
 
 /// What the caller tells the core.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// The deadline has come. An early one does nothing.
+    /// The deadline has come. A wake before the deadline does nothing.
     Wake,
     /// A message has arrived.
     Message {
-        /// Who sent it, by the datagram.
+        /// The sender named in the datagram.
         from: Member,
-        /// What it says.
+        /// The message.
         message: Message,
     },
     /// A command to replicate.
     Propose {
-        /// Named again in [`Output::Taken`] or [`Output::Refused`].
+        /// Comes back in [`Output::Taken`] or [`Output::Refused`].
         ticket: Ticket,
         /// The command, not empty.
         command: Arc<[u8]>,
     },
-    /// A read that wants to know whether this replica still leads.
+    /// A read; the core makes sure that this replica still leads.
     Read {
-        /// Named again in [`Output::ReadReady`] or [`Output::Refused`].
+        /// Comes back in [`Output::ReadReady`] or [`Output::Refused`].
         ticket: Ticket,
     },
-    /// New tuning, from now on.
+    /// Replaces the tuning from now on.
     Retune(Tuning),
 }
 
-/// Whom a message goes to.
+/// The receiver of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum To {
     /// One member.
@@ -60,8 +60,8 @@ impl Serialize for To {
 }
 
 impl To {
-    /// Whom a message of `sender` reaches, in a cluster of `count`: one message each, as the
-    /// simulator counts (interface §4).
+    /// The members that a message of `sender` reaches in a cluster of `count`. Each counts as one
+    /// message, as the simulator counts (interface §4).
     pub fn receivers(self, sender: Member, count: usize) -> MemberSet {
         match self {
             To::Member(member) => MemberSet::only(member),
@@ -74,16 +74,16 @@ impl To {
     }
 }
 
-/// What the core tells the caller, in the order in which it is to be done.
+/// What the core tells the caller to do, in this order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// Send a message.
     Send {
-        /// To whom.
+        /// The receivers.
         to: To,
-        /// What.
+        /// The message.
         message: Message,
-        /// What for.
+        /// Why it is sent.
         why: Why,
     },
     /// The log is committed up to here; apply it.
@@ -91,41 +91,41 @@ pub enum Output {
         /// The new commit index.
         through: Index,
     },
-    /// The proposal stands in the leader's log; whether it takes effect, commits will tell.
+    /// The put is in the leader's log now. Whether it takes effect, later commits tell.
     Taken {
-        /// Which.
+        /// The proposal's number.
         ticket: Ticket,
-        /// Where.
+        /// Where its entry is in the log.
         index: Index,
     },
-    /// This replica leads, as of now: the read may be answered from all that is committed.
+    /// This replica leads as of now, so the read may be answered from all that is committed.
     ReadReady(Ticket),
-    /// Not taken, and never in any log; the leader, if known.
+    /// Not taken, and never in any log. Names the leader, if it is known.
     Refused(Ticket, Option<Member>),
     /// A change of state, for the records.
     Event(Event),
 }
 
-/// What came of a message.
+/// What a received message led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, VariantArray, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Disposition {
-    /// It did what it asks for.
+    /// It was accepted and did what it asks for.
     Accepted = 0,
-    /// It was answered no.
+    /// It was answered with a no.
     Rejected = 1,
-    /// Of an older term, round or campaign: without effect.
+    /// It is of an older term, round or campaign, and has no effect.
     Stale = 2,
     /// It said nothing new.
     Duplicate = 3,
-    /// No correct replica sends this here and now: dropped.
+    /// No correct replica sends this to this one now, so it is dropped.
     Implausible = 4,
 }
 
 impl Disposition {
-    /// Its name in records.
+    /// The disposition's name in records.
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -144,7 +144,7 @@ pub enum Deposed {
 }
 
 impl Deposed {
-    /// Its name in records.
+    /// The reason's name in records.
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -162,89 +162,89 @@ pub enum Event {
     },
     /// An append of this leader was heard for the first time in its term.
     LeaderHeard {
-        /// Who leads.
+        /// The leader's rank.
         leader: Member,
-        /// Its term.
+        /// The leader's term.
         term: Term,
     },
-    /// Asks for pre-votes.
+    /// This replica asks for pre-votes.
     BecamePreCandidate {
         /// The term it would campaign in.
         term: Term,
     },
-    /// Asks for votes.
+    /// This replica asks for votes.
     BecameCandidate {
-        /// Its term.
+        /// The term of the candidacy.
         term: Term,
     },
-    /// Won an election.
+    /// This replica won an election.
     BecameLeader {
-        /// Its term.
+        /// The term of the leadership.
         term: Term,
-        /// Highest commit index heard of before: what lies above is this leader's to answer (R3).
+        /// Highest commit index heard of before. This leader answers only puts above it (R3).
         heard_commit: Index,
         /// Index of the empty entry that opens the term (§8).
         opened: Index,
     },
-    /// Ceased to lead.
+    /// This replica stopped leading.
     SteppedDown {
         /// The term it led.
         term: Term,
-        /// Why.
+        /// Why it stopped.
         reason: Deposed,
     },
-    /// Gave its vote.
+    /// This replica gave its vote.
     Voted {
-        /// To whom.
+        /// The candidate that got the vote.
         candidate: Member,
-        /// In which term.
+        /// The term of the vote.
         term: Term,
     },
-    /// Entries of one term now stand in the own log.
+    /// Entries of one term were added to this replica's log.
     Appended {
-        /// First index.
+        /// First index added.
         first: Index,
-        /// Last index.
+        /// Last index added.
         last: Index,
         /// Their term.
         term: Term,
     },
-    /// Entries from here on were dropped at a conflict of terms.
+    /// The end of this replica's log was dropped at a conflict of terms.
     Truncated {
         /// First index dropped.
         first: Index,
-        /// The last there was.
+        /// Last index dropped: the end of the log before.
         last: Index,
     },
     /// The commit index rose.
     Committed {
-        /// To here.
+        /// The new commit index.
         through: Index,
     },
     /// A batch went out to its quorum.
     BatchSent {
         /// First entry that no batch had carried before.
         first: Index,
-        /// Its last entry.
+        /// Last entry of the batch.
         last: Index,
     },
-    /// No answer within the resend timeout.
+    /// A member gave no answer within the resend timeout.
     ResendTimeout {
-        /// Whose.
+        /// The member that did not answer.
         member: Member,
-        /// How often in a row, from 1.
+        /// How many timeouts in a row, from 1.
         attempt: u8,
-        /// Whether a batch was waiting for it.
+        /// Whether a batch was waiting for this answer.
         batch_waits: bool,
     },
-    /// Silent to a direct message: left out of quorums until it answers.
+    /// A member did not answer a direct message: it is left out of quorums until it answers.
     Suspected {
-        /// Who.
+        /// The suspected member.
         member: Member,
     },
     /// A suspect has answered.
     Trusted {
-        /// Who.
+        /// The member that answered.
         member: Member,
     },
 }

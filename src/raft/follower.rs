@@ -10,7 +10,7 @@ pub(super) fn on_append(context: &mut Context<'_>, mut append: Append) -> Dispos
     hear(context, &append);
     let core = &mut context.core;
     let before = (core.log.last(), core.commit);
-    // At or below the commit index logs agree (§5.4.3), so nothing there needs to be checked.
+    // Logs agree up to the commit index (§5.4.3), so nothing there needs to be checked.
     let fits = append.previous.index <= core.commit || core.log.holds(append.previous);
     if !fits {
         refuse(context, &append);
@@ -33,9 +33,9 @@ pub(super) fn on_append(context: &mut Context<'_>, mut append: Append) -> Dispos
     if is_duplicate { Disposition::Duplicate } else { Disposition::Accepted }
 }
 
-/// A leader lives: name it, wait for it, note how far it has committed. A round that is no newer
-/// than one heard before shows nothing of that: the network repeats what dead leaders once said
-/// (rule R21).
+/// A leader lives: notes who leads, until when to wait for it, and how far it has committed. A
+/// round that is no newer than one heard before proves nothing, because the network may repeat
+/// messages of a dead leader (rule R21).
 fn hear(context: &mut Context<'_>, append: &Append) {
     if context.core.leader != Some(append.leader) {
         context.core.leader = Some(append.leader);
@@ -51,9 +51,9 @@ fn hear(context: &mut Context<'_>, append: &Append) {
     }
 }
 
-/// Puts the entries that are new into the log. An entry that is there already stays; only a real
-/// conflict of terms truncates, and never below the commit index (rule R12). False if the append
-/// contradicts what is committed, which no leader does.
+/// Puts the new entries into the log. An entry that is there already stays. Only a real conflict of
+/// terms truncates, and never below the commit index (rule R12). False if the append contradicts
+/// what is committed, which no correct leader does.
 fn store(context: &mut Context<'_>, append: &Append) -> bool {
     let core = &mut context.core;
     let first = append.previous.index + 1;
@@ -84,7 +84,7 @@ fn store(context: &mut Context<'_>, append: &Append) -> bool {
     true
 }
 
-/// Relays to the next hop, verbatim (rule R14), or answers if this was the last.
+/// Relays the append to the next hop (rule R14), or answers if this was the last.
 fn pass_on(context: &mut Context<'_>, append: Append) {
     let rest = append.route.rest();
     if let Some(next) = rest.first() {
@@ -104,9 +104,9 @@ fn pass_on(context: &mut Context<'_>, append: Append) {
     }
 }
 
-/// The acknowledgement waits for the end of the drain, and is one with that of the other appends in
-/// it: for the newest round, of all that any of them has checked. Appends of one term agree with
-/// one log, the leader's, so what they have checked adds up (rule R13).
+/// Keeps the acknowledgement until the end of the drain and merges it with those of the drain's
+/// other appends: it names the newest round, and all that any of the appends has checked. Appends
+/// of one term agree with one log, the leader's, so what they have checked adds up (rule R13).
 fn owe(context: &mut Context<'_>, reply: AppendReply) {
     let owed = context.core.owed.get_or_insert(reply);
     let through = owed.through.max(reply.through);
@@ -116,7 +116,7 @@ fn owe(context: &mut Context<'_>, reply: AppendReply) {
     owed.through = through;
 }
 
-/// The drain is over: what was accepted in it is acknowledged.
+/// The drain is over: acknowledges what was accepted in it.
 pub(super) fn acknowledge(context: &mut Context<'_>) {
     if let Some(reply) = context.core.owed.take()
         && let Some(leader) = context.core.leader
@@ -125,7 +125,8 @@ pub(super) fn acknowledge(context: &mut Context<'_>) {
     }
 }
 
-/// Answers no, to the leader, with where to look and who had accepted before (rules R13, R14).
+/// Refuses an append. The refusal goes to the leader and says where to look, and which hops have
+/// accepted before (rules R13, R14).
 pub(super) fn refuse(context: &mut Context<'_>, append: &Append) {
     let refused = append.previous.index;
     let hint = context.core.log.hint_below(refused);

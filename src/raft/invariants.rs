@@ -1,6 +1,6 @@
-//! What must hold in every state of a cluster (Raft paper, figure 3), checked as the cluster runs:
-//! only what a step touched, so that every virtual step can be checked. [`check_all`] looks at
-//! everything, from scratch; a test holds the two equal.
+//! What must hold in every state of a cluster (Raft paper, figure 3), checked as the cluster runs.
+//! Only what a step touched is checked, so that every virtual step can be. [`check_all`] checks
+//! everything from scratch, and a test makes sure that the two agree.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,76 +16,76 @@ pub enum Broken {
     /// Election Safety (§5.2).
     #[error("Election Safety: {one:?} and {other:?} both lead in term {term}")]
     TwoLeaders {
-        /// In which term.
+        /// The term with two leaders.
         term: Term,
-        /// Who was first.
+        /// The member that led first.
         one: Member,
-        /// Who else.
+        /// The other leader.
         other: Member,
     },
     /// Log Matching (§5.3).
     #[error("Log Matching: two entries of term {term} at index {index}")]
     LogMatching {
-        /// Where.
+        /// Index of the two entries.
         index: Index,
-        /// Of which term.
+        /// Term of the two entries.
         term: Term,
     },
     /// Leader Completeness (§5.4).
     #[error("Leader Completeness: {leader:?} leads term {term} without committed entry {index}")]
     LeaderCompleteness {
-        /// Who.
+        /// The leader that lacks the entry.
         leader: Member,
-        /// In which term.
+        /// The leader's term.
         term: Term,
-        /// What it lacks.
+        /// Index of the missing entry.
         index: Index,
     },
     /// State Machine Safety (§5.4.3).
     #[error("State Machine Safety: {member:?} committed another entry at index {index}")]
     StateMachineSafety {
-        /// Who.
+        /// The member that committed another entry.
         member: Member,
-        /// Where.
+        /// Index of the entry.
         index: Index,
     },
     /// Rule R12: nothing committed is ever truncated.
     #[error("{member:?} truncated from index {first}, below its commit index")]
     TruncatedCommitted {
-        /// Who.
+        /// The member that truncated its log.
         member: Member,
-        /// From where.
+        /// First index truncated.
         first: Index,
     },
 }
 
-/// An entry as it was first seen: its term, the term before it, and its command.
+/// An entry when it was first seen: its term, the term before it, and its command.
 type Seen = (Term, Term, Arc<[u8]>);
 
-/// The cluster's past, as far as the invariants need it.
+/// What the invariants need to remember of the cluster's past.
 #[derive(Debug, Default)]
 pub struct Invariants {
     leaders: BTreeMap<Term, Member>,
-    /// By index: every entry that ever stood there, mostly one.
+    /// By index: every entry that was ever there, usually one.
     seen: Vec<Vec<Seen>>,
-    /// What is committed, by index.
+    /// The committed entries, by index.
     committed: Vec<Entry>,
-    /// In which term each of them was: that of the leader who committed it, who is first.
+    /// The term in which each of them was committed: that of the leader, which commits first.
     committed_in: Vec<Term>,
     /// Commit index of each member.
     commits: Vec<Index>,
 }
 
 impl Invariants {
-    /// A cluster of `count` members that has done nothing.
+    /// For a cluster of `count` members that has done nothing yet.
     pub fn new(count: usize) -> Invariants {
         Invariants { commits: vec![0; count], ..Invariants::default() }
     }
 
-    /// Checks what `event`, which `raft` has just told, touched.
+    /// Checks what `event`, just reported by `raft`, touched.
     ///
     /// # Errors
-    /// The invariant that is broken.
+    /// The broken invariant.
     pub fn observe(&mut self, raft: &Raft, event: &Event) -> Result<(), Broken> {
         let member = raft.member();
         match *event {
@@ -106,7 +106,8 @@ impl Invariants {
         if one != leader {
             return Err(Broken::TwoLeaders { term, one, other: leader });
         }
-        // Only what was committed in an earlier term: a leader can learn late that it was elected.
+        // Only entries that were committed in an earlier term: a leader can learn late that it was
+        // elected.
         let lacks = |entry: &Entry, index| log.term_at(index) != Some(entry.term);
         let earlier = self.committed_in.iter().map(|committed_in| *committed_in < term);
         let committed = self.committed.iter().zip(earlier).zip(1..);
@@ -167,11 +168,11 @@ fn same(one: &Arc<[u8]>, other: &Arc<[u8]>) -> bool {
     Arc::ptr_eq(one, other) || one == other
 }
 
-/// Checks a state of a cluster as a whole: leaders of one term, logs in pairs, committed prefixes,
-/// and that leaders of the newest term hold what is committed.
+/// Checks one state of a whole cluster: the leaders of each term, the logs in pairs, the committed
+/// prefixes, and that the leaders of the newest term hold what is committed.
 ///
 /// # Errors
-/// The invariant that is broken.
+/// The broken invariant.
 pub fn check_all(rafts: &[&Raft]) -> Result<(), Broken> {
     let leading = || rafts.iter().filter(|raft| raft.is_leader());
     for (place, one) in rafts.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! A leader: what it knows of its followers and of what is under way, and what follows from that.
-//! Nothing here sends; `sending` does, when `waking` or `answers` says so.
+//! A leader's state: what it knows of its followers and of its sends, and the questions that others
+//! ask of it. Nothing here sends; `sending` does, when `waking` or `answers` says so.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,36 +19,36 @@ const STEADY_ATTEMPTS: u8 = 8;
 /// State of a leader for one term.
 #[derive(Debug)]
 pub(super) struct Leader {
-    /// By rank; the own one is never used.
+    /// One for each member, by rank. The leader's own is never used.
     pub progress: Vec<Progress>,
     /// Rounds begun (rule R9).
     pub rounds: Rounds,
-    /// What the quorum has answered, and owes.
+    /// The quorum's latest answer, and when it owes one.
     pub lease: Lease,
-    /// The empty entry that opens the term (§8): nothing is read before it is committed.
+    /// Index of the empty entry that opens the term (§8). Nothing is read before it is committed.
     pub opened: Index,
     /// Entries up to here have gone out in a batch.
     pub batched_through: Index,
     /// Last index of each batch that is not committed.
     pub batches: VecDeque<Index>,
-    /// When the next batch goes out, if it is full or not; `None`: nothing waits, or it is blocked
-    /// until an answer comes.
+    /// When the next batch goes out, even if it is not full. `None`: nothing waits, or it is
+    /// blocked until an answer comes.
     pub flush_at: Option<Micros>,
     /// Reads, each with the first round that proves leadership for it.
     pub reads: VecDeque<(Ticket, Round)>,
-    /// A read waits for a round that has not begun.
+    /// Whether a read waits for a round that has not begun.
     pub confirm_wanted: bool,
-    /// Loss of messages between this leader and the living (rule R16).
+    /// Loss of messages between this leader and the members that live (rule R16).
     pub loss: Loss,
-    /// Next tick of `heartbeat_always`.
+    /// Time of the next tick of `heartbeat_always`.
     pub tick_at: Micros,
-    /// The commit index is news that no message carried (only with `eager_commit`).
+    /// Whether no message has carried the newest commit index yet (only with `eager_commit`).
     pub commit_untold: bool,
 }
 
 impl Leader {
-    /// A leader whose term opens with an empty entry, which is in the log already and has been sent
-    /// to nobody.
+    /// The leader of a term whose empty first entry is in the log already and has been sent to
+    /// nobody.
     pub fn new(core: &Core, now: Micros) -> Leader {
         let opened = core.log.last_index();
         Leader {
@@ -67,7 +67,7 @@ impl Leader {
         }
     }
 
-    /// Takes a command into the log; it goes out with the next batch.
+    /// Takes a command into the log. It goes out with the next batch.
     pub fn propose(&mut self, context: &mut Context<'_>, command: Arc<[u8]>) -> Index {
         let index = append(context, command);
         if self.flush_at.is_none() && !self.is_window_full(context.core) {
@@ -76,7 +76,8 @@ impl Leader {
         index
     }
 
-    /// Answers a read under the lease, or keeps it for a round that begins after it came (rule R9).
+    /// Answers a read under the lease, or keeps it for a round that begins after the read came
+    /// (rule R9).
     pub fn read(&mut self, context: &mut Context<'_>, ticket: Ticket) {
         let core = &context.core;
         if core.commit >= self.opened && self.has_lease(core, context.now) {
@@ -86,7 +87,7 @@ impl Leader {
         self.confirm_wanted = true;
     }
 
-    /// Releases the reads that a lease or a round has proved, as of now (rule R10).
+    /// Releases the reads for which a lease or a round proves leadership now (rule R10).
     pub fn release_reads(&mut self, context: &mut Context<'_>) {
         if context.core.commit < self.opened {
             return;
@@ -102,18 +103,18 @@ impl Leader {
         self.confirm_wanted = false;
     }
 
-    /// Whether reads wait for nothing but a round. While the term is not opened they wait for that,
-    /// and its answers mostly bring the lease that makes the round needless.
+    /// Whether reads wait only for a round. Until the term's first entry is committed they wait for
+    /// that, and its answers usually bring a lease, so that no round is needed.
     pub fn is_confirm_due(&self, core: &Core) -> bool {
         self.confirm_wanted && core.commit >= self.opened
     }
 
-    /// Reads that were never proved.
+    /// Reads for which leadership was never proved.
     pub fn waiting_reads(&self) -> impl Iterator<Item = Ticket> + '_ {
         self.reads.iter().map(|(ticket, _)| *ticket)
     }
 
-    /// Until when reads need no round, less the margin (rules R7 to R9).
+    /// Until when reads need no round, with the margin taken off (rules R7 to R9).
     pub fn lease_until(&self, core: &Core) -> Option<Micros> {
         self.lease.until(core.tuning.lease())
     }
@@ -122,14 +123,15 @@ impl Leader {
         self.lease_until(core).is_some_and(|until| now < until)
     }
 
-    /// Whether a quorum answered within two resend timeouts, or was not asked (rule R6).
+    /// Whether a quorum answered within two resend timeouts, or was not asked to (rule R6).
     pub fn is_in_touch(&self, core: &Core, now: Micros) -> bool {
         let timeouts = self.prompt(core).iter().map(|member| core.resend_timeout(member, 1).0);
         let timeout = timeouts.max().unwrap_or(core.tuning.resend_timeout_us);
         self.lease.is_in_touch(now, Micros(timeout * 2))
     }
 
-    /// Check-quorum (§6.2 of the dissertation).
+    /// Whether no quorum has answered for an election timeout (check-quorum, §6.2 of the
+    /// dissertation).
     pub fn has_lost_its_quorum(&self, core: &Core, now: Micros) -> bool {
         core.tuning.check_quorum && now >= self.quorum_lost_at(core)
     }
@@ -143,20 +145,20 @@ impl Leader {
         self.batches.len() as u64 >= core.tuning.pipeline_window
     }
 
-    /// Whether something here cannot go on without an answer: silent members are asked again.
+    /// Whether something here cannot go on without an answer. Then silent members are asked again.
     pub fn needs_answers(&self, core: &Core, now: Micros) -> bool {
         let stale = self.lease.renewed_at() + core.tuning.heartbeat_interval();
         core.commit < core.log.last_index() || !self.reads.is_empty() || now > stale
     }
 
-    /// Whether messages are lost so often that silence is taken for loss, not for death.
+    /// Whether messages are lost so often that silence more likely means loss than death.
     pub fn is_lossy(&self, core: &Core) -> bool {
         self.loss.parts_per_million() > core.tuning.silence_is_loss_above_per_mille * 1_000
     }
 
-    /// When the answer that `member` owes is overdue: later after each timeout in a row, at most
-    /// by a heartbeat interval. While the leader `is_starved` the first ones all come one timeout
-    /// apart: a short row of them is loss, and only a long one is a cut.
+    /// When the answer that `member` owes is overdue: later after each timeout in a row, at most by
+    /// a heartbeat interval. While the leader `is_starved`, the first resends all go out one
+    /// timeout apart: a few timeouts in a row mean loss, and only many mean a partition.
     pub fn overdue_at(&self, core: &Core, member: Member, is_starved: bool) -> Option<Micros> {
         let awaiting = self.progress[member.rank()].awaiting?;
         let timeout = core.resend_timeout(member, awaiting.hops).0;
@@ -166,8 +168,8 @@ impl Leader {
         Some(awaiting.since + Micros(backoff))
     }
 
-    /// Whether something waits for an answer and fewer followers than a quorum needs can be counted
-    /// on: whoever answers first is needed.
+    /// Whether something waits for an answer and fewer followers can be counted on than a quorum
+    /// needs. Then any answer helps.
     pub fn is_starved(&self, core: &Core) -> bool {
         let waits = core.commit < core.log.last_index() || !self.reads.is_empty();
         waits && self.healthy(core).len() < core.others_needed()
@@ -204,9 +206,9 @@ impl Leader {
         core.others().iter().filter(|member| self.progress[member.rank()].is_healthy()).collect()
     }
 
-    /// Those of them who answer in time (rule R26): within twice the round trip of the f-th
-    /// fastest, and half of what a round trip usually takes. There are always f, if f can be
-    /// counted on.
+    /// The healthy followers that answer in time (rule R26): within twice the round trip of the
+    /// f-th fastest plus half a usual round trip. If f followers can be counted on, there are
+    /// always at least f of these.
     pub fn prompt(&self, core: &Core) -> MemberSet {
         let healthy = self.healthy(core);
         let trip = |member: Member| core.round_trips[member.rank()].smoothed();
@@ -225,15 +227,16 @@ impl Leader {
         healthy.iter().filter(|member| trip(*member).is_none_or(|trip| trip <= most)).collect()
     }
 
-    /// Orders followers by whose turn it is to be sent something: the prompt before the slow, then
-    /// who has gone longest without hearing.
+    /// Orders followers by who is sent to next: prompt ones before slow ones, then the one that has
+    /// gone longest without hearing.
     pub fn turn(&self, prompt: MemberSet, member: Member) -> (bool, Micros, Member) {
         (!prompt.contains(member), self.progress[member.rank()].addressed_at, member)
     }
 
-    /// Whom the batch up to `end` goes to: by the rotation (rule R17) the f that have gone longest
-    /// without hearing, of those that answer in time (rule R26); by `star` and `broadcast` everyone
-    /// who can be counted on. Who lacks more than an append carries is left to catch up.
+    /// The members that the batch up to `end` goes to. By rotation (rule R17) these are the f that
+    /// have gone longest without hearing, of those that answer in time (rule R26). With `star` and
+    /// `broadcast` it is everyone who can be counted on. A follower that lacks more than an append
+    /// carries is left out and catches up.
     pub fn choose_quorum(&self, core: &Core, end: Index) -> Vec<Member> {
         let fits = |member: &Member| {
             let next = self.progress[member.rank()].next;
@@ -249,8 +252,8 @@ impl Leader {
         quorum
     }
 
-    /// How many followers a chain has: one, if messages are lost so often that a long one would
-    /// seldom get through (rule R16).
+    /// How many followers a chain has. Only one, if messages are lost so often that a long chain
+    /// would seldom get through (rule R16).
     pub fn chain_length(&self, core: &Core) -> usize {
         if core.tuning.fan_out != FanOut::Chain || self.is_lossy(core) {
             return 1;
@@ -261,7 +264,7 @@ impl Leader {
         }
     }
 
-    /// Whether `member`, outside the quorums, lags so far that it is sent what it lacks.
+    /// Whether `member`, outside the quorums, lags so far behind that it is sent what it lacks.
     pub fn lags(&self, core: &Core, member: Member) -> bool {
         let next = self.progress[member.rank()].next;
         let lag = (self.batched_through + 1).saturating_sub(next);

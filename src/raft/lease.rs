@@ -1,36 +1,38 @@
 //! What a leader knows of its quorum as a whole: whether it is in touch with it, and how long it
-//! may read without asking (rules R6, R7 to R9, R23).
+//! may answer reads without asking (rules R6, R7 to R9, R23).
 
 use super::types::{Micros, Round};
 
-/// The quorum's latest answer, and what it owes.
+/// The quorum's latest answer, and since when it owes one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lease {
     /// Newest round that a quorum accepted; 0 before the first.
     round: Round,
-    /// When that round began; when the election was won, before the first.
+    /// When that round began; before the first, when the election was won.
     began_at: Micros,
-    /// First round whose promises are of the tuning in force.
+    /// First round that asked for promises under the tuning in force.
     valid_from: Round,
-    /// The first round of the latest that a quorum was asked to answer.
+    /// First of the rounds that the latest request for a quorum's answers covers.
     asked_round: Round,
-    /// Since when a quorum owes an answer.
+    /// Since when a quorum owes an answer; `None`: it owes none.
     owed_since: Option<Micros>,
 }
 
 impl Lease {
-    /// Of a leader elected at `now`, which has asked nobody yet.
+    /// For a leader elected at `now` that has asked nobody yet.
     pub const fn new(now: Micros) -> Lease {
         Lease { round: 0, began_at: now, valid_from: 1, asked_round: 0, owed_since: None }
     }
 
-    /// A quorum that can be counted on was asked to answer rounds from `first` on (rule R23).
+    /// Notes that a quorum that can be counted on was asked to answer rounds from `first` on (rule
+    /// R23).
     pub fn ask(&mut self, first: Round, now: Micros) {
         self.asked_round = first;
         self.owed_since.get_or_insert(now);
     }
 
-    /// A quorum has accepted `round`, which began at `began_at` by the leader's clock (rule R9).
+    /// Notes that a quorum accepted `round`, which began at `began_at` by the leader's clock (rule
+    /// R9).
     pub fn renew(&mut self, round: Round, began_at: Micros, now: Micros) {
         if round > self.round {
             (self.round, self.began_at) = (round, began_at);
@@ -38,14 +40,14 @@ impl Lease {
         }
     }
 
-    /// Promises asked for before `next` may be shorter than those of a new tuning: no lease before
-    /// a quorum has answered that round or a later one.
+    /// Ends the lease until a quorum has answered round `next` or a later one: promises asked for
+    /// before may be shorter than those of a new tuning.
     pub fn suspend(&mut self, next: Round) {
         self.valid_from = next;
     }
 
-    /// Until when reads need no round, if a quorum's promises last `length`: they count from when
-    /// the round began (rules R7 to R9).
+    /// Until when reads need no round, if a quorum's promises last `length`. Promises count from
+    /// when the round began (rules R7 to R9).
     pub fn until(&self, length: Micros) -> Option<Micros> {
         (self.round >= self.valid_from).then(|| self.began_at + length)
     }
@@ -60,13 +62,13 @@ impl Lease {
         self.asked_round > newest
     }
 
-    /// Whether a quorum answered lately, or was not asked (rule R6).
+    /// Whether a quorum answered within `patience`, or owes no answer (rule R6).
     pub fn is_in_touch(&self, now: Micros, patience: Micros) -> bool {
         self.owed_since.is_none_or(|since| now < since + patience)
     }
 
-    /// When the newest round began that a quorum has answered; when the election was won, before
-    /// the first.
+    /// When the newest round that a quorum has answered began; before the first, when the election
+    /// was won.
     pub const fn renewed_at(&self) -> Micros {
         self.began_at
     }

@@ -9,11 +9,11 @@ use super::types::{Entry, Index, Term};
 /// commas, and a word for the empty command.
 pub const ENTRY_FRAMING_BYTES: usize = 28;
 
-/// The log: entries from index 1 on, none ever discarded (no compaction).
+/// The log: entries from index 1 on. None is ever discarded (no compaction).
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     entries: Vec<Entry>,
-    /// Encoded bytes of the entries up to and including each one, for cuts by size (rule R19).
+    /// Encoded bytes of all entries up to this one, for each entry; for cuts by size (rule R19).
     bytes_through: Vec<u64>,
 }
 
@@ -23,7 +23,7 @@ impl Log {
         self.entries.len() as Index
     }
 
-    /// Position of the last entry: what votes compare (§5.4.1).
+    /// Position of the last entry. Votes compare it (§5.4.1).
     pub fn last(&self) -> Position {
         let index = self.last_index();
         Position { term: self.term_at(index).unwrap_or(0), index }
@@ -52,7 +52,7 @@ impl Log {
         self.term_at(position.index) == Some(position.term)
     }
 
-    /// Entries `first..=last`, shared by all who send or keep them.
+    /// Entries `first..=last`. Messages share them without copying.
     pub fn range(&self, first: Index, last: Index) -> Arc<[Entry]> {
         if first > last {
             return Arc::default();
@@ -60,7 +60,7 @@ impl Log {
         Arc::from(&self.entries[first as usize - 1..last as usize])
     }
 
-    /// Encoded bytes of entries `first..=last`, at most.
+    /// Upper bound of the encoded bytes of entries `first..=last`.
     pub fn encoded_bytes(&self, first: Index, last: Index) -> u64 {
         self.through(last) - self.through(first - 1)
     }
@@ -69,8 +69,8 @@ impl Log {
         index.checked_sub(1).map_or(0, |place| self.bytes_through[place as usize])
     }
 
-    /// The largest index up to `last` such that entries from `first` to it fit in `most_bytes`; at
-    /// least `first`, so that one large entry passes.
+    /// The largest index up to `last` such that the entries from `first` to it fit in `most_bytes`.
+    /// It is at least `first`, so that a single large entry passes.
     pub fn cut(&self, first: Index, last: Index, most_bytes: u64) -> Index {
         if self.encoded_bytes(first, last) <= most_bytes {
             return last;
@@ -87,13 +87,13 @@ impl Log {
         self.entries.push(entry);
     }
 
-    /// Drops the entries from `first` on (only at a conflict of terms, rule R12).
+    /// Drops the entries from `first` on; only at a conflict of terms (rule R12).
     pub fn truncate_from(&mut self, first: Index) {
         self.entries.truncate(first as usize - 1);
         self.bytes_through.truncate(first as usize - 1);
     }
 
-    /// What to tell a leader whose append at `refused` does not fit (§5.3).
+    /// The hint for a leader whose append after index `refused` does not fit (§5.3).
     pub fn hint_below(&self, refused: Index) -> Hint {
         let last = refused.min(self.last_index());
         let Some(term) = self.term_at(last).filter(|_| last > 0) else {
@@ -103,8 +103,8 @@ impl Log {
         Hint { term, first: first as Index + 1, last }
     }
 
-    /// The largest index at which this log surely agrees with the one that gave `hint`, if the
-    /// hint shows one: both hold an entry of the same term there (Log Matching).
+    /// The largest index at which this log certainly agrees with the log that gave `hint`: both
+    /// hold an entry of the same term there (Log Matching). `None` if the hint shows no such index.
     pub fn agreement(&self, hint: Hint) -> Option<Index> {
         let last = hint.last.min(self.last_index());
         let upto = self.entries[..last as usize].partition_point(|entry| entry.term <= hint.term);

@@ -1,5 +1,5 @@
-//! What replicas say to each other: the glossary of the protocol. One variant a kind, each field
-//! with what it is there for and what empty means.
+//! What replicas say to each other: the glossary of the protocol. There is one variant for each
+//! kind. Each field says what it is for and what an empty value means.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::types::{Entry, Index, MOST_MEMBERS, Member, MemberSet, Micros, Round, Term};
 
-/// Why a message that nobody asked for was sent: one for each reason the code has.
+/// Why a message was sent that is no answer and no relay. One variant for each reason in the code.
 #[derive(
     Clone,
     Copy,
@@ -28,50 +28,50 @@ use super::types::{Entry, Index, MOST_MEMBERS, Member, MemberSet, Micros, Round,
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Cause {
-    /// A batch for its quorum: the first time that its newest entries go to this receiver.
+    /// A batch for its quorum: its newest entries go to this receiver for the first time.
     Replicate = 0,
-    /// Sent before, unacknowledged past the resend timeout.
+    /// Entries that were sent before and not acknowledged within the resend timeout.
     Resend = 1,
     /// Entries for a receiver known to be behind.
     CatchUp = 2,
-    /// Looking for where a receiver's log agrees, or whether it lives.
+    /// A question where a receiver's log agrees, or whether the receiver lives.
     Probe = 3,
-    /// Nothing but "I lead".
+    /// An append that says nothing but "I lead".
     Heartbeat = 4,
-    /// Leadership asked for a read (ReadIndex, §6.4 of the dissertation).
+    /// A proof of leadership for reads (ReadIndex, §6.4 of the dissertation).
     Confirm = 5,
-    /// Nothing but a new commit index (only with `eager_commit`).
+    /// An append that brings nothing but a new commit index (only with `eager_commit`).
     Commit = 6,
-    /// An election, first try.
+    /// An election's first requests.
     Campaign = 7,
-    /// The same election again, to all who have not answered.
+    /// The same election's requests again, to all who have not answered.
     Retry = 8,
 }
 
 impl Cause {
-    /// Every cause, in the order of reports.
+    /// Every cause, in the order that reports use.
     pub const ALL: [Cause; Cause::VARIANTS.len()] = *Cause::VARIANTS.first_chunk().unwrap();
 
-    /// Its name in records, reports and datagrams.
+    /// The cause's name in records, reports and datagrams.
     pub fn name(self) -> &'static str {
         self.into()
     }
 }
 
-/// What a message was for. An answer names what it answers, so that its cost is charged there.
+/// What a message was for. An answer names the cause of what it answers and is charged to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Why {
-    /// Sent on the sender's own account.
+    /// Sent by its sender for this cause; neither an answer nor a relay.
     Own(Cause),
-    /// Passed on along a chain, for a batch sent for this cause.
+    /// Passed on along a chain; the append was sent for this cause.
     Relay(Cause),
     /// An answer that says yes to a message sent for this cause.
     Ack(Cause),
-    /// An answer that says no.
+    /// An answer that says no to a message sent for this cause.
     Reject(Cause),
 }
 
-/// In what form a message serves its cause.
+/// How a message serves its cause.
 #[derive(
     Clone,
     Copy,
@@ -101,17 +101,17 @@ pub enum Form {
 }
 
 impl Form {
-    /// How many there are.
+    /// How many forms there are.
     pub const COUNT: usize = Form::VARIANTS.len();
 
-    /// Its name.
+    /// The form's name in records.
     pub fn name(self) -> &'static str {
         self.into()
     }
 }
 
 impl fmt::Display for Why {
-    /// As records have it: `replicate`, `relay`, `ack{of: replicate}`.
+    /// The text that records have: `replicate`, `relay`, `ack{of: replicate}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::Own(cause) => f.write_str(cause.name()),
@@ -130,14 +130,15 @@ impl Serialize for Why {
 }
 
 impl Why {
-    /// The cause that the message is charged to: an answer's is what it answers.
+    /// The cause that the message is charged to. An answer is charged to the cause of what it
+    /// answers.
     pub const fn cause(self) -> Cause {
         match self {
             Why::Own(cause) | Why::Relay(cause) | Why::Ack(cause) | Why::Reject(cause) => cause,
         }
     }
 
-    /// In what form it serves that cause.
+    /// The form in which the message serves that cause.
     pub const fn form(self) -> Form {
         match self {
             Why::Own(_) => Form::Own,
@@ -148,7 +149,7 @@ impl Why {
     }
 }
 
-/// What a message is.
+/// The kind of a message.
 #[derive(
     Clone,
     Copy,
@@ -169,43 +170,44 @@ impl Why {
 pub enum Kind {
     /// AppendEntries (§5.3), the heartbeat included.
     Append = 0,
-    /// Its answer.
+    /// The answer to an append.
     AppendReply = 1,
     /// Asks whether a vote would be granted (§9.6 of the dissertation).
     PreVote = 2,
-    /// Its answer.
+    /// The answer to a pre-vote.
     PreVoteReply = 3,
     /// RequestVote (§5.2).
     Vote = 4,
-    /// Its answer.
+    /// The answer to a vote request.
     VoteReply = 5,
 }
 
 impl Kind {
-    /// Every kind, in the order of reports.
+    /// Every kind, in the order that reports use.
     pub const ALL: [Kind; Kind::VARIANTS.len()] = *Kind::VARIANTS.first_chunk().unwrap();
 
-    /// Its name in records, reports and datagrams.
+    /// The kind's name in records, reports and datagrams.
     pub fn name(self) -> &'static str {
         self.into()
     }
 }
 
-/// The place of an entry in a log, and its term: two logs that hold the same position agree up to
-/// there (§5.3, Log Matching).
+/// The index of a log entry and its term. Two logs that hold the same position agree up to there
+/// (§5.3, Log Matching).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
-    /// Term of the entry; 0 for index 0. First, so that positions compare as logs do (§5.4.1).
+    /// Term of the entry; 0 for index 0. It stands first, so that positions compare as logs do
+    /// (§5.4.1).
     pub term: Term,
-    /// Its index.
+    /// Index of the entry, from 1.
     pub index: Index,
 }
 
 /// Most hops of a route: the others of a quorum of 21 replicas.
 pub const MOST_HOPS: usize = 10;
 
-/// The members that an append still has to visit, its receiver first (rule R14). Empty only in a
-/// datagram to everyone.
+/// The members that an append still has to visit, its receiver first (rule R14). It is empty only
+/// in a datagram to everyone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Route {
     hops: [u8; MOST_HOPS],
@@ -221,7 +223,7 @@ impl Route {
         Route::through(&[member]).unwrap_or(Route::EVERYONE)
     }
 
-    /// Through `members` in this order; `None` if they are too many or one occurs twice.
+    /// Through `members` in this order; `None` if there are too many or one occurs twice.
     pub fn through(members: &[Member]) -> Option<Route> {
         if members.len() > MOST_HOPS {
             return None;
@@ -242,7 +244,7 @@ impl Route {
         self.hops[..self.length as usize].iter().map(|hop| Member(*hop))
     }
 
-    /// Whom it visits first.
+    /// The member that it visits first.
     pub fn first(&self) -> Option<Member> {
         self.iter().next()
     }
@@ -252,12 +254,12 @@ impl Route {
         self.length as usize
     }
 
-    /// Whether there is none: a datagram to everyone.
+    /// Whether it has no hops, as in a datagram to everyone.
     pub const fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// What is left behind the first hop.
+    /// The route without its first hop.
     pub fn rest(&self) -> Route {
         let mut route = Route::EVERYONE;
         for hop in self.iter().skip(1) {
@@ -273,36 +275,37 @@ impl Route {
     }
 }
 
-/// AppendEntries (§5.3): entries, commit index, heartbeat and lease request in one.
+/// AppendEntries (§5.3): carries entries, commit index, heartbeat and lease request at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
     /// The leader's term.
     pub term: Term,
-    /// Who leads; a hop of a chain is not the sender (rule R14).
+    /// The leader. In a chain the sender can be another member (rule R14).
     pub leader: Member,
-    /// The leader's round, echoed by answers, which it dates by its own clock (rule R9).
+    /// The leader's round. Answers repeat it, and the leader knows when it began by its own clock
+    /// (rule R9).
     pub round: Round,
-    /// Why the leader sent it; answers are charged to it.
+    /// Why the leader sent it. Answers are charged to this cause.
     pub cause: Cause,
-    /// The entry before `entries`: the log check (§5.3).
+    /// Position of the entry before `entries`, for the log check (§5.3).
     pub previous: Position,
     /// The leader's commit index.
     pub commit: Index,
     /// Entries from `previous.index + 1` on. Empty: a heartbeat, a confirmation or a probe.
     pub entries: Arc<[Entry]>,
-    /// For how long whoever accepts this will neither vote nor campaign (rule R8). Zero: not at
-    /// all.
+    /// For how long a member that accepts this neither votes nor campaigns (rule R8), in
+    /// microseconds. Zero: no promise.
     pub promise: Micros,
-    /// Whether the last hop shall answer; refusals are answered always (rule R15).
+    /// Whether the last hop answers. Refusals are always answered (rule R15).
     pub wants_answer: bool,
-    /// Receiver and further hops; empty in a datagram to everyone.
+    /// The receiver and the hops after it; empty in a datagram to everyone.
     pub route: Route,
-    /// Hops that have accepted it before (rule R14). Empty at the first.
+    /// Hops that have accepted it before this receiver (rule R14). Empty at the first hop.
     pub accepted: MemberSet,
 }
 
 impl Append {
-    /// Index of the last entry that it carries or, with none, of `previous`.
+    /// Index of its last entry; without entries, that of `previous`.
     pub fn through(&self) -> Index {
         self.previous.index + self.entries.len() as Index
     }
@@ -320,7 +323,7 @@ pub struct Hint {
     pub last: Index,
 }
 
-/// A no to an append.
+/// The refusal of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// `previous.index` of the append refused.
@@ -329,16 +332,17 @@ pub struct Refusal {
     pub hint: Hint,
 }
 
-/// Answer to an append (rule R13).
+/// The answer to an append (rule R13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendReply {
     /// The answerer's term.
     pub term: Term,
     /// Round of the append answered.
     pub round: Round,
-    /// Its cause.
+    /// Cause of the append answered.
     pub cause: Cause,
-    /// Its last index: `previous` + entries, never the answerer's own last index.
+    /// Last index of the append answered: `previous` + entries, never the answerer's own last
+    /// index.
     pub through: Index,
     /// Members that accepted it.
     pub members: MemberSet,
@@ -346,14 +350,14 @@ pub struct AppendReply {
     pub refusal: Option<Refusal>,
 }
 
-/// PreVote: would you vote for me? Raises no term (rule R7).
+/// PreVote asks: would you vote for me? It raises no term (rule R7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PreVote {
-    /// The term the sender would campaign in: its own plus one.
+    /// The term that the sender would campaign in: its own plus one.
     pub term: Term,
-    /// The end of its log (§5.4.1).
+    /// The end of the sender's log (§5.4.1).
     pub last: Position,
-    /// Campaign or retry.
+    /// [`Cause::Campaign`] or [`Cause::Retry`].
     pub cause: Cause,
 }
 
@@ -364,7 +368,7 @@ pub struct PreVoteReply {
     pub term: Term,
     /// The term asked for.
     pub campaign_term: Term,
-    /// Whether it would vote so.
+    /// Whether the answerer would vote for the sender in that term.
     pub granted: bool,
     /// Cause of the request.
     pub cause: Cause,
@@ -375,9 +379,9 @@ pub struct PreVoteReply {
 pub struct Vote {
     /// The candidate's term.
     pub term: Term,
-    /// The end of its log (§5.4.1).
+    /// The end of the candidate's log (§5.4.1).
     pub last: Position,
-    /// Campaign or retry.
+    /// [`Cause::Campaign`] or [`Cause::Retry`].
     pub cause: Cause,
 }
 
@@ -388,8 +392,8 @@ pub struct VoteReply {
     pub term: Term,
     /// Whether the vote was given.
     pub granted: bool,
-    /// Highest commit index that the answerer has heard of: what lies at or below it has been
-    /// answered, so the new leader does not answer it again (rule R3).
+    /// Highest commit index that the answerer has heard of. Puts up to it have been answered, so
+    /// the new leader does not answer them again (rule R3).
     pub heard_commit: Index,
     /// Cause of the request.
     pub cause: Cause,
@@ -400,20 +404,20 @@ pub struct VoteReply {
 pub enum Message {
     /// AppendEntries.
     Append(Append),
-    /// Its answer.
+    /// The answer to an append.
     AppendReply(AppendReply),
     /// PreVote.
     PreVote(PreVote),
-    /// Its answer.
+    /// The answer to a pre-vote.
     PreVoteReply(PreVoteReply),
     /// RequestVote.
     Vote(Vote),
-    /// Its answer.
+    /// The answer to a vote request.
     VoteReply(VoteReply),
 }
 
 impl Message {
-    /// What it is.
+    /// The message's kind.
     pub const fn kind(&self) -> Kind {
         match self {
             Message::Append(_) => Kind::Append,
@@ -425,8 +429,8 @@ impl Message {
         }
     }
 
-    /// What it was sent for, as its sender recorded it: an append that hops have accepted before is
-    /// passed on, and an answer says yes or no to what it answers.
+    /// What it was sent for, as its sender recorded it. An append that hops have accepted before is
+    /// a relay, and an answer says yes or no.
     pub fn why(&self) -> Why {
         let answer = |yes, cause| if yes { Why::Ack(cause) } else { Why::Reject(cause) };
         match self {
@@ -440,8 +444,8 @@ impl Message {
         }
     }
 
-    /// What it says of a log: the first index that it carries or names (of an answer, the last
-    /// index of what it answers), and how many entries it carries.
+    /// The first index that it carries or names (for an answer, the last index of what it answers),
+    /// and how many entries it carries.
     pub fn first_and_entries(&self) -> (Index, usize) {
         match self {
             Message::Append(append) => (append.previous.index + 1, append.entries.len()),

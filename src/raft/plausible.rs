@@ -1,15 +1,15 @@
-//! What no correct member ever sends. Raft's fault model has no liars, but a stray or broken
-//! datagram must not take a replica down, nor move its term out of reach.
+//! What no correct member ever sends. In Raft's fault model nobody lies, but a stray or broken
+//! datagram must not stop a replica, or raise its term to a value it never leaves.
 
 use super::core::Core;
 use super::message::{Append, AppendReply, Message};
 use super::types::{Index, Member, MemberSet, Micros, Term};
 
-/// Farthest that a believable term lies above the own.
+/// A term farther than this above the replica's own is not believed.
 const MOST_TERMS_AHEAD: Term = 1 << 20;
-/// Farthest that a believable index lies beyond the own log.
+/// An index farther than this beyond the replica's own log is not believed.
 const MOST_ENTRIES_AHEAD: Index = 1 << 24;
-/// Longest believable promise.
+/// A longer promise than this is not believed.
 const LONGEST_PROMISE: Micros = Micros::from_seconds(120);
 
 /// Whether a correct member could have sent `message` to this one.
@@ -18,7 +18,7 @@ pub(super) fn is_plausible(core: &Core, from: Member, message: &Message) -> bool
         return false;
     }
     if message.term() > core.term.saturating_add(MOST_TERMS_AHEAD) || message.term() == 0 {
-        // Term 0 has neither leaders nor candidates; only answers may still carry it.
+        // Term 0 has no leaders and no candidates. Only answers may still carry it.
         let answer = matches!(message, Message::PreVoteReply(_) | Message::VoteReply(_));
         return answer && message.term() == 0;
     }
@@ -49,7 +49,7 @@ fn is_plausible_append(core: &Core, from: Member, append: &Append, reachable: In
         && !route.contains(append.leader)
         && route.0 & append.accepted.0 == 0
         && !append.accepted.contains(core.me)
-        // The first hop hears from the leader, later ones from a hop before them.
+        // The first hop hears from the leader, a later one from a hop before it.
         && (from == append.leader || append.accepted.contains(from));
     let previous = append.previous;
     let terms = append.entries.iter().map(|entry| entry.term);

@@ -1,61 +1,63 @@
-//! What a leader knows of one follower: tiny state, verbs that say whether anything moved.
+//! What a leader knows of one follower. The state is small, and its methods say whether it changed.
 
 use super::estimate::Loss;
 use super::types::{Index, MemberSet, Micros, Round};
 
-/// An answer that is being waited for.
+/// An answer that the leader waits for.
 #[derive(Clone, Copy, Debug)]
 pub struct Awaiting {
-    /// Newest round that wants an answer; it settles all before.
+    /// Newest round that wants an answer. Its answer settles all earlier rounds too.
     pub round: Round,
-    /// How many members that round visits, one after the other; the last of them answers.
+    /// How many members that round visits one after the other. The last of them answers.
     pub hops: usize,
-    /// When the wait began, or began anew.
+    /// When the wait began, or was started again.
     pub since: Micros,
-    /// How many timeouts in a row. Only an answer to the latest resend, or to what came after it,
-    /// ends the row: an answer to an earlier round says that the member lives, not that it answers
-    /// in time (rule R26, and Karn's for round trips).
+    /// How many timeouts in a row. Only an answer to the latest resend, or to a later round, ends
+    /// the count. An answer to an earlier round says that the member lives, not that it answers in
+    /// time (rule R26, and Karn's rule for round trips).
     pub attempts: u8,
     /// The round of the latest resend; 0 before the first.
     pub resent: Round,
-    /// First entry sent since the last answer: a resend starts there.
+    /// First entry sent since the last answer. A resend starts there.
     pub first: Index,
 }
 
 /// A follower as its leader sees it.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    /// Its log agrees with the leader's up to here. Only rises (rule R13).
+    /// The follower's log agrees with the leader's up to this index. It only rises (rule R13).
     pub matched: Index,
-    /// First entry not sent to it yet.
+    /// First entry not sent to the follower yet.
     pub next: Index,
-    /// It has answered in this term, and may join quorums (rule R15).
+    /// Whether the follower has answered in this term, and so may join quorums (rule R15).
     pub answered: bool,
-    /// Newest round that it answered, yes or no. An answer to an older one says nothing new.
+    /// Newest round that the follower answered, yes or no. An answer to an older one says nothing
+    /// new.
     pub heard_round: Round,
-    /// Newest round that it accepted.
+    /// Newest round that the follower accepted.
     pub answered_round: Round,
     /// When that round began, by the leader's clock (rule R9).
     pub answered_at: Micros,
-    /// When the newest append that it should hear of was sent: orders the rotation (rule R17) and
-    /// dates its next heartbeat.
+    /// When the newest append that the follower should have got was sent. The rotation (rule R17)
+    /// is ordered by it, and the next heartbeat follows from it.
     pub addressed_at: Micros,
-    /// Silent to a direct message: out of quorums until it answers (rule R16).
+    /// Whether the follower did not answer a direct message. It is out of quorums until it answers
+    /// (rule R16).
     pub suspect: bool,
-    /// Where its log agrees is not known: it gets no entries.
+    /// Whether it is unknown where the follower's log agrees. It gets no entries then.
     pub probing: bool,
-    /// Refusals of rounds before this one are settled by what was sent in it.
+    /// Refusals of earlier rounds than this one are answered by what was sent in it.
     pub settled_round: Round,
-    /// Commit index of the newest append that it should hear of.
+    /// Commit index of the newest append that the follower should have got.
     pub told_commit: Index,
-    /// The answer waited for, if any.
+    /// The answer that the leader waits for, if any.
     pub awaiting: Option<Awaiting>,
-    /// Loss on the way there and back, for observers.
+    /// Estimated loss on the way there and back, for status and metrics.
     pub loss: Loss,
 }
 
 impl Progress {
-    /// Of a follower about which a new leader knows nothing; `next` is a guess.
+    /// For a follower that a new leader knows nothing about; `next` is a guess.
     pub fn new(next: Index, now: Micros) -> Progress {
         Progress {
             matched: 0,
@@ -74,12 +76,13 @@ impl Progress {
         }
     }
 
-    /// Whether it can be counted on for a quorum.
+    /// Whether the follower can be counted on for a quorum.
     pub const fn is_healthy(&self) -> bool {
         self.answered && !self.suspect && !self.probing
     }
 
-    /// It accepted `round` and holds all up to `through`. Whether `matched` rose.
+    /// Notes that the follower accepted `round` and holds all entries up to `through`. Returns
+    /// whether `matched` rose.
     pub fn accept(&mut self, round: &SentRound, through: Index, now: Micros) -> bool {
         self.answered = true;
         if round.number > self.answered_round {
@@ -91,15 +94,15 @@ impl Progress {
         self.matched = self.matched.max(through);
         let awaited = self.awaiting.is_some();
         self.settle(round.number, now);
-        // The newest append that was waited for has come, and all before with it. What it did not
-        // carry, cut to the most bytes, is under way no longer.
+        // The newest append that was waited for is answered, and all earlier ones with it. Entries
+        // that it left out, because an append has a most number of bytes, are no longer under way.
         let all_settled = awaited && self.awaiting.is_none();
         self.next = if all_settled { 0 } else { self.next }.max(self.matched + 1);
         rose
     }
 
-    /// It refused `round` and agrees up to `agreement`, or at most up to `guess`. The next append
-    /// goes from there.
+    /// Notes that the follower refused `round` and agrees up to `agreement`, or at most up to
+    /// `guess`. The next append starts there.
     pub fn refuse(&mut self, round: Round, agreement: Option<Index>, guess: Index, now: Micros) {
         self.answered = true;
         self.settle(round, now);
@@ -110,8 +113,8 @@ impl Progress {
         }
     }
 
-    /// An answer to `round` came: it lives, and nothing before is waited for. A copy of an old
-    /// answer shows neither.
+    /// Notes an answer to `round`: the follower lives, and nothing earlier is waited for. A copy of
+    /// an old answer shows neither.
     fn settle(&mut self, round: Round, now: Micros) {
         if round <= self.heard_round {
             return;
@@ -130,8 +133,8 @@ impl Progress {
         }
     }
 
-    /// An append of `round` that it should hear of has been sent over `hops` members, it among
-    /// them. `first` is its first entry.
+    /// Notes that an append of `round` was sent over `hops` members, the follower among them.
+    /// `first` is its first entry.
     pub fn sent(
         &mut self,
         (round, hops): (Round, usize),
@@ -160,13 +163,13 @@ impl Progress {
 /// What a leader remembers of a round.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SentRound {
-    /// Its number; 0 in an unused place.
+    /// The round's number; 0 in an unused place.
     pub number: Round,
     /// When it began, by the leader's clock (rule R9).
     pub at: Micros,
-    /// Whom it was sent to (rule R13).
+    /// The members it was sent to (rule R13).
     pub members: MemberSet,
-    /// How many of them it visits one after the other: 1 if it goes to each directly.
+    /// How many of them it visits one after the other; 1 if it goes to each directly.
     pub hops: usize,
 }
 
@@ -178,7 +181,7 @@ pub struct Rounds {
     pub newest: Round,
 }
 
-/// How many rounds are remembered: answers to older ones are stale.
+/// How many rounds are remembered. Answers to older ones are stale.
 const ROUNDS_KEPT: usize = 1024;
 
 impl Rounds {

@@ -1,6 +1,6 @@
-//! The core's own random numbers: one draw an election timeout, from the seed the caller gave.
+//! The core's own random numbers: one draw for each election timeout, from the caller's seed.
 
-/// SplitMix64 (Steele, Lea, Flood 2014): tiny, and the same on every platform.
+/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every platform.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 

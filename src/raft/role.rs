@@ -6,24 +6,24 @@ use super::types::{MemberSet, Micros};
 /// An election under way at this replica.
 #[derive(Debug)]
 pub(super) struct Campaign {
-    /// Who said yes, this replica included.
+    /// Members that said yes, this replica included.
     pub granted: MemberSet,
-    /// Who said anything.
+    /// Members that answered yes or no.
     pub heard: MemberSet,
-    /// When it began: an answer that comes before anyone is asked again tells a round trip.
+    /// When the election began. An answer before anyone is asked again tells a round trip.
     pub began_at: Micros,
-    /// When to ask those who have not answered again; `None`: not any more.
+    /// When to ask again those who have not answered; `None`: not any more.
     pub retry_at: Option<Micros>,
-    /// How often they were.
+    /// How often those were asked again.
     pub retries: u8,
 }
 
-/// What a replica is, with what only that role has.
+/// A replica's role, with the state that only this role has.
 #[derive(Debug)]
 pub(super) enum Role {
-    /// Listens.
+    /// Follows a leader, or waits for one.
     Follower,
-    /// Asks whether it would be voted for (§9.6 of the dissertation).
+    /// Asks whether it would get votes (§9.6 of the dissertation).
     PreCandidate(Campaign),
     /// Asks for votes (§5.2).
     Candidate(Campaign),

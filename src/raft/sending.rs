@@ -1,4 +1,5 @@
-//! How a leader sends: every append leaves here, in a round of its own (§5.3, rules R9, R14, R15).
+//! How a leader sends. Every append is sent from here, in a round of its own (§5.3, rules R9, R14,
+//! R15).
 
 use std::sync::Arc;
 
@@ -9,17 +10,17 @@ use super::message::{Append, Cause, Message, Route, Why};
 use super::tuning::FanOut;
 use super::types::{Index, Member, MemberSet, Micros, Round};
 
-/// What goes to whom.
+/// What one append carries, and where it goes.
 pub(super) struct Shipment {
-    /// The hops; empty: everyone.
+    /// The members it visits; empty: everyone.
     pub route: Route,
-    /// First entry; one more than `last` for none.
+    /// First entry; `last` + 1 if it carries none.
     pub first: Index,
-    /// Last entry wanted; the most bytes may cut it short.
+    /// Last entry wanted. The limit of bytes may cut it short.
     pub last: Index,
-    /// What for.
+    /// Why it is sent.
     pub cause: Cause,
-    /// Whether the last hop shall answer.
+    /// Whether the last hop answers.
     pub wants_answer: bool,
 }
 
@@ -43,7 +44,7 @@ impl Leader {
         leader
     }
 
-    /// Sends one append, in a round of its own (rule R9), and notes what each hop will have got.
+    /// Sends one append, in a round of its own (rule R9), and notes what each hop was sent.
     pub fn ship(&mut self, context: &mut Context<'_>, what: Shipment) {
         let Shipment { route, first, last, cause, wants_answer } = what;
         let Context { core, now, out } = context;
@@ -57,7 +58,7 @@ impl Leader {
         let round = self.rounds.begin(*now, members, hops);
         for member in members.iter() {
             let progress = &mut self.progress[member.rank()];
-            // What a suspect is sent with entries in it, with all others, is not waited for.
+            // Nobody waits for a suspect's answer to entries that went to it along with all others.
             let awaited = wants_answer && (first > last || !progress.suspect);
             progress.sent((round, hops), first, awaited, *now);
             progress.told_commit = core.commit;
@@ -84,7 +85,8 @@ impl Leader {
         out.push(Output::Send { to, message: Message::Append(append), why: Why::Own(cause) });
     }
 
-    /// Sends `member` the entries it lacks of those that have been batched; none: a heartbeat.
+    /// Sends `member` those of the batched entries that it lacks. If it lacks none, this is a
+    /// heartbeat.
     pub fn ship_to(
         &mut self,
         context: &mut Context<'_>,
@@ -97,8 +99,8 @@ impl Leader {
         self.ship(context, Shipment { route, first, last, cause, wants_answer });
     }
 
-    /// An empty append at the end of what `member` has been sent: its answer tells both that it
-    /// lives and how much arrived, whatever the backlog (rule R19).
+    /// Sends an empty append at the end of what `member` has been sent. Its answer tells both that
+    /// the member lives and how much has arrived, however much was sent (rule R19).
     pub fn probe(&mut self, context: &mut Context<'_>, member: Member, cause: Cause) {
         let first = self.progress[member.rank()].next;
         let (route, last) = (Route::direct(member), first - 1);
@@ -134,9 +136,9 @@ impl Leader {
         self.expect_answers(context.core, context.now, round, asked);
     }
 
-    /// `asked` were asked to answer rounds from `first` on. A quorum owes an answer from then on
-    /// only if f of them can be counted on to give it in time (rule R23): what is sent to the dead
-    /// starts nothing.
+    /// Notes that `asked` were asked to answer rounds from `first` on. A quorum owes an answer from
+    /// then on only if f of them can be counted on to give it in time (rule R23): asking dead
+    /// members proves nothing.
     pub fn expect_answers(&mut self, core: &Core, now: Micros, first: Round, asked: MemberSet) {
         if MemberSet(asked.0 & self.prompt(core).0).len() >= core.others_needed() {
             self.lease.ask(first, now);

@@ -1,17 +1,17 @@
-//! A look at the core from outside.
+//! The core's state as seen from outside.
 
 use strum::IntoStaticStr;
 
 use super::message::Position;
 use super::types::{Index, Member, Micros, Term};
 
-/// A role, without its state.
+/// The name of a role, without the role's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum RoleName {
-    /// Listens to a leader.
+    /// Follows a leader, or waits for one.
     Follower,
-    /// Asks whether it would be voted for.
+    /// Asks whether it would get votes.
     PreCandidate,
     /// Asks for votes.
     Candidate,
@@ -20,7 +20,7 @@ pub enum RoleName {
 }
 
 impl RoleName {
-    /// Its name in records and listings.
+    /// The role's name in records and listings.
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -29,13 +29,13 @@ impl RoleName {
 /// The state of a member at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Who.
+    /// The member's rank.
     pub member: Member,
     /// Its role.
     pub role: RoleName,
     /// Its term.
     pub term: Term,
-    /// The leader it names.
+    /// The leader that it names.
     pub leader: Option<Member>,
     /// Highest committed index that it holds.
     pub commit: Index,
@@ -43,9 +43,9 @@ pub struct Status {
     pub heard_commit: Index,
     /// The end of its log.
     pub last: Position,
-    /// It neither votes nor campaigns before.
+    /// No vote, pre-vote or candidacy before this time.
     pub promise_until: Micros,
-    /// A leader with a lease reads without asking until then.
+    /// Until when a leader answers reads under its lease; `None` without one.
     pub lease_until: Option<Micros>,
     /// When it wants to be woken.
     pub deadline: Micros,
@@ -54,16 +54,17 @@ pub struct Status {
 /// A follower as its leader sees it at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FollowerStatus {
-    /// Who.
+    /// The follower's rank.
     pub member: Member,
-    /// Its log agrees with the leader's up to here.
+    /// The follower's log agrees with the leader's up to this index.
     pub matched: Index,
-    /// Smoothed time from the beginning of a round to its answer; that of a whole chain, if it was
-    /// asked in one. None before the first.
+    /// Smoothed time from the beginning of a round to the follower's answer; in a chain, to the
+    /// chain's answer. `None` before the first answer.
     pub round_trip: Option<Micros>,
-    /// Estimated loss on the way there and back, in parts per million: answers that did not come
-    /// in time against those that came.
+    /// Estimated loss on the way there and back, in parts per million: late or missing answers
+    /// against answers in time.
     pub loss_ppm: u64,
-    /// Silent to a direct message: out of quorums until it answers (rule R16).
+    /// Whether the follower did not answer a direct message. It is out of quorums until it answers
+    /// (rule R16).
     pub suspect: bool,
 }

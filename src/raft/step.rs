@@ -1,4 +1,4 @@
-//! The one place that branches: what comes in, and who handles it.
+//! The one place that branches: it hands each input to the code that handles it.
 
 use super::core::{Context, Core};
 use super::estimate::RoundTrip;
@@ -82,7 +82,8 @@ impl Raft {
     }
 
     /// Handles one input at `now`, which never runs backwards. Outputs are appended to `out` in the
-    /// order in which they are to be done. What came of a message is returned.
+    /// order in which they are to be done. Returns the disposition of a message; `None` for other
+    /// inputs.
     pub fn step(
         &mut self,
         now: Micros,
@@ -128,7 +129,8 @@ impl Raft {
         }
     }
 
-    /// Whether a put would be taken now (rule R6): this replica leads and is in touch.
+    /// Whether a put would be taken now (rule R6): this replica leads and is in touch with a
+    /// quorum.
     pub fn accepts_proposals(&self, now: Micros) -> bool {
         match &self.role {
             Role::Leader(leader) => leader.is_in_touch(&self.core, now),
@@ -141,7 +143,7 @@ impl Raft {
         matches!(self.role, Role::Leader(_))
     }
 
-    /// Who leads, as far as this replica knows; what it writes into `leader`.
+    /// The leader as far as this replica knows; it goes into the `leader` key of datagrams.
     pub fn leader(&self) -> Option<Member> {
         self.core.leader
     }
@@ -152,7 +154,7 @@ impl Raft {
         self.core.leader.filter(|leader| *leader == self.core.me || fresh)
     }
 
-    /// Counts appends heard from leaders: it moves when one is heard (rule R5).
+    /// Counts appends heard from leaders, so a change means that one was heard (rule R5).
     pub fn times_heard(&self) -> u64 {
         self.core.times_heard
     }
@@ -162,7 +164,7 @@ impl Raft {
         &self.core.log
     }
 
-    /// Who this is.
+    /// This replica's rank.
     pub fn member(&self) -> Member {
         self.core.me
     }
@@ -177,12 +179,12 @@ impl Raft {
         self.core.commit
     }
 
-    /// The knobs in force.
+    /// The tuning in force.
     pub fn tuning(&self) -> &Tuning {
         &self.core.tuning
     }
 
-    /// What tests, status pages and dashboards read.
+    /// The state that tests, status pages and dashboards read.
     pub fn status(&self) -> Status {
         let (role, lease_until) = match &self.role {
             Role::Follower => (RoleName::Follower, None),
@@ -245,8 +247,8 @@ fn on_wake(role: &mut Role, context: &mut Context<'_>) {
     }
 }
 
-/// The term check stands here, once (§5.1), behind the promise (rule R7): a vote request that is
-/// refused for a promise raises no term, and a pre-vote request never does.
+/// Terms are compared here and nowhere else (§5.1), and only after the promise (rule R7). A vote
+/// request that is refused for a promise raises no term, and a pre-vote request never does.
 fn on_message(
     role: &mut Role,
     context: &mut Context<'_>,
@@ -261,7 +263,7 @@ fn on_message(
         Message::Vote(request) if context.core.is_promised(context.now) => {
             return election::refuse_vote(context, from, request.cause);
         }
-        // The answerer has taken on no term, so a yes comes from any below.
+        // Whoever answers a pre-vote stays in its own term, so a yes may come from any lower term.
         Message::PreVoteReply(reply) if reply.term <= context.core.term => {
             return election::on_pre_vote_reply(role, context, from, *reply);
         }
@@ -280,12 +282,12 @@ fn on_message(
         },
         Message::Vote(request) => election::on_vote(context, from, request),
         Message::VoteReply(reply) => election::on_vote_reply(role, context, from, reply),
-        // A pre-vote was handled above, and an answer that raises the term ends the campaign.
+        // Pre-votes are handled above. An answer of a higher term has ended the campaign.
         Message::PreVote(_) | Message::PreVoteReply(_) => Disposition::Stale,
     }
 }
 
-/// A sender that is behind learns of the term, or it would stay stuck (rule R7).
+/// Answers a sender that is behind with the current term, or it would stay stuck (rule R7).
 fn on_lower_term(context: &mut Context<'_>, from: Member, message: &Message) -> Disposition {
     match message {
         Message::Append(append) => {
@@ -315,7 +317,7 @@ fn become_follower(role: &mut Role, context: &mut Context<'_>, term: Term) {
     context.start_term(term);
 }
 
-/// If it leads, ceases to; reads that waited are released at once (rule R2).
+/// Ends a leadership, if there is one. Reads that waited are released at once (rule R2).
 fn step_down(role: &mut Role, context: &mut Context<'_>, reason: Deposed) {
     let Role::Leader(leader) = role else {
         return;

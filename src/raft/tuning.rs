@@ -1,4 +1,4 @@
-//! The knobs of the core, each with its unit in its name and its limits.
+//! The knobs of the core. Each has its unit in its name, and its limits.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,18 +8,19 @@ use super::types::Micros;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FanOut {
-    /// One datagram to everyone: 2(n-1) messages a batch.
+    /// One datagram to everyone: 2(n-1) messages for a batch.
     Broadcast,
-    /// One datagram to each: 2(n-1).
+    /// One datagram to each member: 2(n-1) messages for a batch.
     Star,
-    /// To f followers, rotating (rule R17): 2f.
+    /// One datagram to each of f followers, rotating (rule R17): 2f messages for a batch.
     Thrifty,
-    /// Along f followers in a row, rotating, the last acknowledges for all: f+1.
+    /// Along f followers in a row, rotating; the last acknowledges for all: f+1 messages for a
+    /// batch.
     Chain,
 }
 
 impl FanOut {
-    /// Whether a batch goes to a quorum first, not to everyone; campaigns then do too.
+    /// Whether a batch goes to a quorum first and not to everyone. Campaigns then do the same.
     pub const fn is_to_a_quorum(self) -> bool {
         matches!(self, FanOut::Thrifty | FanOut::Chain)
     }
@@ -29,9 +30,9 @@ impl FanOut {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reads {
-    /// By the lease while there is one, else by a round (rules R7 to R10).
+    /// By the lease while there is one, otherwise by a round (rules R7 to R10).
     Lease,
-    /// By a round of their own, always (ReadIndex).
+    /// Always by a round (ReadIndex).
     Confirm,
 }
 
@@ -41,7 +42,7 @@ pub enum Reads {
 pub enum HeartbeatAnswers {
     /// Everyone: silence is noticed at once.
     Everyone,
-    /// As many as renew lease and check-quorum, in turn, and suspects.
+    /// As many as renew the lease and check-quorum, in turn, and suspects as well.
     Quorum,
 }
 
@@ -49,14 +50,14 @@ pub enum HeartbeatAnswers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResendFrom {
-    /// `resend_timeout_us`, always.
+    /// Always `resend_timeout_us`.
     Fixed,
-    /// Each follower's own measured round trip and four deviations (RFC 6298), at least
+    /// Each follower's own measured round trip plus four deviations (RFC 6298), at least
     /// `resend_timeout_us` and at most a heartbeat interval.
     RoundTrip,
 }
 
-/// The knobs. All times in microseconds.
+/// The knobs. All times are in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tuning {
@@ -64,59 +65,59 @@ pub struct Tuning {
     pub heartbeat_interval_us: u64,
     /// Send heartbeats at this interval even to those who got entries within it, as the paper does.
     pub heartbeat_always: bool,
-    /// Who answers heartbeats.
+    /// Who is asked to answer heartbeats.
     pub heartbeat_answers: HeartbeatAnswers,
-    /// Shortest silence of a leader after which a follower campaigns; also how long a leader
-    /// stays one without hearing from a quorum.
+    /// Shortest silence of a leader after which a follower campaigns. A leader that hears from no
+    /// quorum for this long steps down.
     pub election_timeout_min_us: u64,
     /// Longest such silence; each wait is drawn between the two.
     pub election_timeout_max_us: u64,
-    /// No candidacy before this time after start: others may not be ready to receive.
+    /// No candidacy for this long after the start: others may not be ready to receive.
     pub startup_silence_us: u64,
-    /// Ask for pre-votes before a campaign.
+    /// Whether to ask for pre-votes before a campaign.
     pub pre_vote: bool,
-    /// Step down when no quorum answers for `election_timeout_min_us`.
+    /// Whether to step down when no quorum answers for `election_timeout_min_us`.
     pub check_quorum: bool,
-    /// For how long whoever accepts an append neither votes nor campaigns. 0: no promises.
+    /// For how long a member that accepts an append neither votes nor campaigns. 0: no promises.
     pub promise_us: u64,
     /// How reads are made safe.
     pub reads: Reads,
-    /// How much shorter than the promise the lease is: drift of clocks over a promise, and the
-    /// longest step.
+    /// How much shorter than the promise the lease is. It must cover the drift of clocks during a
+    /// promise, and the longest step.
     pub lease_margin_us: u64,
-    /// How long the first entry of a batch waits for company. 0: only for what one drain of the
-    /// socket holds.
+    /// How long a batch's first entry waits for more entries. 0: only until the socket is drained.
     pub linger_us: u64,
-    /// Most new entries a batch.
+    /// Most new entries in a batch.
     pub batch_most_entries: u64,
-    /// Most encoded bytes of entries an append.
+    /// Most encoded bytes of entries in an append.
     pub batch_most_bytes: u64,
-    /// Most batches under way.
+    /// Most batches that may be sent and not yet committed.
     pub pipeline_window: u64,
     /// How long to wait for an answer before sending again.
     pub resend_timeout_us: u64,
-    /// Whether that is fixed.
+    /// Whether that time is fixed or follows the measured round trip.
     pub resend_from: ResendFrom,
     /// How batches reach their quorum.
     pub fan_out: FanOut,
-    /// Most followers in one chain; more chains run side by side. 0: all f in one.
+    /// Most followers in one chain; several chains run side by side. 0: all f in one chain.
     pub chain_length: u64,
-    /// Above this estimated loss (per thousand messages) silence is taken for loss, not for death:
-    /// chains fall apart into direct sends (R16), and a first timeout brings in no substitute.
+    /// Above this estimated loss (in thousandths of all messages) silence is taken for loss, not
+    /// for death: chains become direct sends (R16), and a first timeout brings in no substitute.
     pub silence_is_loss_above_per_mille: u64,
-    /// Acknowledge all appends of one drain of the socket with one message (rule R13).
+    /// Whether one message acknowledges all appends that one drain of the socket brought (rule
+    /// R13).
     pub shared_acknowledgements: bool,
-    /// How many entries a follower outside the quorums may lag before it is sent them.
+    /// How many entries a follower outside the quorums may lack before it is sent them.
     pub lag_most_entries: u64,
-    /// Spread each new commit index at once, by messages of their own (what etcd does).
+    /// Whether each new commit index is spread at once, by messages of its own (as etcd does).
     pub eager_commit: bool,
     /// How long a replica keeps a request while it knows no leader.
     pub hold_time_us: u64,
-    /// Most small datagrams, or what takes as much room, that may lie unread in the simulator's
-    /// socket for this replica when one more client is answered (rule R27). A number beyond all
-    /// that clients ever ask switches pacing off.
+    /// Most small datagrams (or longer ones that take as much room) that may lie unread in this
+    /// replica's socket at the simulator when one more client is answered (rule R27). A value above
+    /// the number of all requests switches pacing off.
     pub answer_window: u64,
-    /// How long the simulator takes at most, when busy, to read one more of them.
+    /// How long a busy simulator takes at most to read one more datagram from that socket.
     pub answer_interval_us: u64,
 }
 
@@ -124,9 +125,9 @@ pub struct Tuning {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {rule}")]
 pub struct Violation {
-    /// The knob.
+    /// The knob's name.
     pub key: &'static str,
-    /// What must hold.
+    /// The rule that the value breaks.
     pub rule: String,
 }
 
@@ -173,8 +174,8 @@ impl Tuning {
         self.check_promises()
     }
 
-    /// Rule R18: a candidate's first pre-votes must not be refused for a promise to the leader it
-    /// has just given up; and what leases and pre-votes rest on must be there.
+    /// Rule R18: a candidate's first pre-votes must not be refused because of promises to the
+    /// leader that it has just given up. Also checks what leases and pre-votes depend on.
     fn check_promises(&self) -> Result<(), Violation> {
         let fail = |key, rule: String| Err(Violation { key, rule });
         let most = self.election_timeout_min_us - self.heartbeat_interval_us;
@@ -189,8 +190,8 @@ impl Tuning {
             );
         }
         if self.promise_us > 0 && !self.check_quorum {
-            // Rule R24: a leader that reaches some and no quorum would forbid them to elect for
-            // ever.
+            // Rule R24: a leader that reaches some members but no quorum would keep them from
+            // electing another for ever.
             return fail("promise_us", "must be 0 without check_quorum".into());
         }
         if self.pre_vote && self.promise_us < self.heartbeat_interval_us {
@@ -209,27 +210,27 @@ impl Tuning {
         Ok(())
     }
 
-    /// `heartbeat_interval_us` as a span.
+    /// `heartbeat_interval_us` as [`Micros`].
     pub const fn heartbeat_interval(&self) -> Micros {
         Micros(self.heartbeat_interval_us)
     }
 
-    /// `election_timeout_min_us` as a span.
+    /// `election_timeout_min_us` as [`Micros`].
     pub const fn election_timeout_min(&self) -> Micros {
         Micros(self.election_timeout_min_us)
     }
 
-    /// `resend_timeout_us` as a span: ten round trips, so that a tenth of it is about one.
+    /// `resend_timeout_us` as [`Micros`]. It is about ten round trips long.
     pub const fn resend_timeout(&self) -> Micros {
         Micros(self.resend_timeout_us)
     }
 
-    /// `promise_us` as a span.
+    /// `promise_us` as [`Micros`].
     pub const fn promise(&self) -> Micros {
         Micros(self.promise_us)
     }
 
-    /// How long the lease of a round lasts from the moment it began; zero if reads use none.
+    /// How long a round's lease lasts from the round's beginning; zero if reads use no lease.
     pub fn lease(&self) -> Micros {
         match self.reads {
             Reads::Lease => Micros(self.promise_us.saturating_sub(self.lease_margin_us)),

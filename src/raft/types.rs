@@ -1,4 +1,4 @@
-//! The small types every part of the core speaks in.
+//! The small types that every part of the core uses.
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-/// A point in time, or a span of it, in microseconds. As a point it counts from the start of the
-/// run (virtual engine) or of the process (service): only differences are ever used by the core.
+/// A point in time, or a span of time, in microseconds. A point counts from the start of the run
+/// (virtual engine) or of the process (service). The core only uses differences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Micros(pub u64);
 
 impl Micros {
-    /// The end of time: a deadline that never comes.
+    /// A deadline that never comes.
     pub const NEVER: Micros = Micros(u64::MAX);
 
     /// `seconds` as microseconds.
@@ -25,12 +25,12 @@ impl Micros {
         Micros(milliseconds * 1_000)
     }
 
-    /// What has passed since `earlier`; zero if `earlier` is later.
+    /// The time since `earlier`; zero if `earlier` is later.
     pub const fn since(self, earlier: Micros) -> Micros {
         Micros(self.0.saturating_sub(earlier.0))
     }
 
-    /// In seconds, for people.
+    /// The time in seconds, for people.
     pub fn as_seconds(self) -> f64 {
         self.0 as f64 / 1e6
     }
@@ -64,24 +64,24 @@ impl fmt::Display for Micros {
 
 /// Term number (§5.1). 0 is before the first election.
 pub type Term = u64;
-/// Position in the log, from 1; 0 is "before the first entry".
+/// Index of an entry in the log, from 1; 0 is "before the first entry".
 pub type Index = u64;
 /// Number of a leader's round of appends within its term (rule R9), from 1.
 pub type Round = u64;
 
-/// A replica, by its rank in the sorted list of all member IDs: the same number at every member,
-/// and small enough to index arrays with.
+/// A replica, by its rank in the sorted list of all member IDs. The rank is the same at every
+/// member, and small enough to index arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Member(pub u8);
 
 impl Member {
-    /// For indexing.
+    /// The rank as an array index.
     pub const fn rank(self) -> usize {
         self.0 as usize
     }
 }
 
-/// The most members that a cluster can have: a [`MemberSet`] has a bit for each.
+/// Most members that a cluster can have: a [`MemberSet`] has one bit for each.
 pub const MOST_MEMBERS: usize = 32;
 
 /// A set of members, one bit each.
@@ -89,7 +89,7 @@ pub const MOST_MEMBERS: usize = 32;
 pub struct MemberSet(pub u32);
 
 impl MemberSet {
-    /// No one.
+    /// The empty set.
     pub const EMPTY: MemberSet = MemberSet(0);
 
     /// The set of `member` alone.
@@ -97,7 +97,7 @@ impl MemberSet {
         MemberSet(1 << member.0)
     }
 
-    /// All of a cluster of `count`.
+    /// All members of a cluster of `count`.
     pub fn all(count: usize) -> MemberSet {
         (0..count as u8).map(Member).collect()
     }
@@ -107,7 +107,7 @@ impl MemberSet {
         self.0 |= 1 << member.0;
     }
 
-    /// Takes `member` out.
+    /// Removes `member`.
     pub fn remove(&mut self, member: Member) {
         self.0 &= !(1 << member.0);
     }
@@ -117,12 +117,12 @@ impl MemberSet {
         self.0 & (1 << member.0) != 0
     }
 
-    /// Whether all of this set is in `other`.
+    /// Whether every member of this set is in `other`.
     pub const fn is_subset_of(self, other: MemberSet) -> bool {
         self.0 & !other.0 == 0
     }
 
-    /// How many members.
+    /// Number of members in the set.
     pub const fn len(self) -> usize {
         self.0.count_ones() as usize
     }
@@ -137,7 +137,7 @@ impl MemberSet {
         let mut left = self.0;
         std::iter::from_fn(move || {
             let rank = left.trailing_zeros();
-            // Clears the lowest bit; of none, nothing.
+            // Clears the lowest bit. With no bit left, nothing changes.
             left &= left.wrapping_sub(1);
             (rank < MOST_MEMBERS as u32).then_some(Member(rank as u8))
         })
@@ -162,8 +162,9 @@ impl FromIterator<Member> for MemberSet {
 /// An entry of the replicated log (§5.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Term in which a leader took the command in.
+    /// Term of the leader that took the command in.
     pub term: Term,
-    /// The command, opaque to the core. Empty: the entry with which a leader opens its term (§8).
+    /// The command; the core does not look into it. Empty: the entry with which a leader opens its
+    /// term (§8).
     pub command: Arc<[u8]>,
 }

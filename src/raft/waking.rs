@@ -1,5 +1,5 @@
-//! What a leader does because time has passed or a drain is over. Each `maybe_` looks whether there
-//! is something to do (rules R15 to R19).
+//! What a leader does because time has passed or a drain is over. Each `maybe_` method checks
+//! whether there is something to do (rules R15 to R19).
 
 use super::core::{Context, Core};
 use super::event::Event;
@@ -11,7 +11,7 @@ use super::tuning::HeartbeatAnswers;
 use super::types::{Member, MemberSet, Micros, Round};
 
 impl Leader {
-    /// The deadline has come, or the socket is drained.
+    /// The deadline has come, or the drain of the socket is over.
     pub fn on_wake(&mut self, context: &mut Context<'_>) {
         self.resend_overdue(context);
         let newest = self.rounds.newest;
@@ -22,10 +22,10 @@ impl Leader {
         self.maybe_catch_up(context);
     }
 
-    /// Asks those again whose answers are overdue: directly, since it is not known which hop of a
-    /// chain has failed; who stays silent to that is a suspect (rule R16). If a batch waits for
-    /// them, one more follower gets it at once, so that a single death costs one timeout; unless
-    /// losses explain the silence better.
+    /// Asks again where answers are overdue: directly, since it is not known which hop of a chain
+    /// has failed. A member that does not answer that either is a suspect (rule R16). If a batch
+    /// waits for the answer, one more follower gets it at once, so that a single death costs one
+    /// timeout. That is not done where loss explains the silence better.
     fn resend_overdue(&mut self, context: &mut Context<'_>) {
         let mut substitute_wanted = false;
         let is_starved = self.is_starved(context.core);
@@ -41,7 +41,7 @@ impl Leader {
         self.maybe_widen(context);
     }
 
-    /// One timeout of one member. Whether a substitute is wanted.
+    /// Handles one timeout of one member. Returns whether a substitute is wanted.
     fn on_overdue(&mut self, context: &mut Context<'_>, member: Member) -> bool {
         let needed = self.needs_answers(context.core, context.now);
         let oldest = context.core.commit + 1;
@@ -64,14 +64,14 @@ impl Leader {
             let last = progress.next - 1;
             let (route, cause) = (Route::direct(member), Cause::Resend);
             self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
-            // Where messages are often lost, silence is no sign of death.
+            // Where messages are often lost, silence does not show that a member is dead.
             return (waits || needed) && !self.is_lossy(context.core);
         }
         if !std::mem::replace(&mut progress.suspect, true) {
             context.tell(Event::Suspected { member });
         }
         if !needed {
-            // Nothing hangs on it: its next heartbeat asks again.
+            // Nothing waits for this answer. The next heartbeat asks again.
             progress.awaiting = None;
         } else if !progress.probing && self.is_starved(context.core) {
             self.resend_oldest(context, member);
@@ -81,8 +81,8 @@ impl Leader {
         false
     }
 
-    /// The batch that waits longest, to a silent member whose answer would commit it. It is one
-    /// batch at most, not the backlog (rule R19), and a probe would cost another round trip.
+    /// Sends the batch that waits longest to a silent member whose answer would commit it. It is
+    /// one batch at most and not the backlog (rule R19). A probe would cost another round trip.
     fn resend_oldest(&mut self, context: &mut Context<'_>, member: Member) {
         let progress = &self.progress[member.rank()];
         let oldest = self.batches.front().copied().unwrap_or(progress.matched);
@@ -92,7 +92,7 @@ impl Leader {
         self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
     }
 
-    /// One follower more, of those that nothing is awaited from.
+    /// Sends the batch to one more follower, of those that owe no answer.
     fn maybe_substitute(&mut self, context: &mut Context<'_>) {
         let prompt = self.prompt(context.core);
         let spare = self
@@ -107,8 +107,8 @@ impl Leader {
         }
     }
 
-    /// A batch whose quorum has shrunk goes to others who can be counted on, so that it does not
-    /// wait for the silent ones.
+    /// If a batch's quorum has shrunk, sends the batch to other healthy followers, so that it does
+    /// not wait for the silent ones.
     pub fn maybe_widen(&mut self, context: &mut Context<'_>) {
         let core = &context.core;
         let oldest = core.commit + 1;
@@ -133,7 +133,7 @@ impl Leader {
         }
     }
 
-    /// Sends what waits, once its linger is over or the batch is full, as far as the window allows.
+    /// Sends what waits, once the linger is over or the batch is full, as far as the window allows.
     fn maybe_send_batches(&mut self, context: &mut Context<'_>) {
         let last = context.core.log.last_index();
         while self.batched_through < last && !self.is_window_full(context.core) {
@@ -145,11 +145,11 @@ impl Leader {
                 break;
             }
         }
-        // Blocked or done: an answer, or the next proposal, arms it again.
+        // Blocked or done. An answer, or the next proposal, sets the time again.
         self.flush_at = None;
     }
 
-    /// Sends the next batch to a quorum; false if there is none to be had now.
+    /// Sends the next batch to a quorum; false if no quorum can be reached now.
     fn maybe_send_batch(&mut self, context: &mut Context<'_>) -> bool {
         let core = &context.core;
         let most = self.batched_through + core.tuning.batch_most_entries;
@@ -165,8 +165,8 @@ impl Leader {
         is_quorum
     }
 
-    /// Followers that can be counted on but whose backlog leaves no room for the batch: the backlog
-    /// goes first, by itself.
+    /// Sends their backlog to healthy followers that lack so much that the batch does not fit. The
+    /// backlog goes first, without the batch.
     fn make_room(&mut self, context: &mut Context<'_>, fitting: &[Member]) {
         let healthy = self.healthy(context.core);
         for member in healthy.iter().filter(|member| !fitting.contains(member)) {
@@ -177,8 +177,7 @@ impl Leader {
         }
     }
 
-    /// Starts a round for the reads that wait for one, unless what was just sent is one: rounds
-    /// after `newest` are.
+    /// Starts a round for the reads that wait for one, unless a round after `newest` was just sent.
     fn maybe_confirm(&mut self, context: &mut Context<'_>, newest: Round) {
         if !self.is_confirm_due(context.core) {
             return;
@@ -202,7 +201,7 @@ impl Leader {
         self.expect_answers(context.core, context.now, round, asked);
     }
 
-    /// With `eager_commit`, what etcd does: a message to each for a commit index alone.
+    /// With `eager_commit`, sends each member a message for the commit index alone, as etcd does.
     fn maybe_tell_commit(&mut self, context: &mut Context<'_>) {
         if !std::mem::take(&mut self.commit_untold) {
             return;
@@ -214,7 +213,7 @@ impl Leader {
         }
     }
 
-    /// Entries for those outside the quorums that lag too far, one append at a time.
+    /// Sends entries to those outside the quorums that lag too far, one append at a time.
     pub fn maybe_catch_up(&mut self, context: &mut Context<'_>) {
         for member in self.healthy(context.core).iter() {
             let progress = &self.progress[member.rank()];
@@ -224,8 +223,8 @@ impl Leader {
         }
     }
 
-    /// Every follower that has not been addressed for an interval is, and a quorum is asked to
-    /// answer while the lease needs it (rule R15).
+    /// Sends a heartbeat to every follower that was not addressed for an interval. While the lease
+    /// needs it, a quorum is asked to answer (rule R15).
     fn maybe_heartbeat(&mut self, context: &mut Context<'_>) {
         let (core, now) = (&context.core, context.now);
         let is_due = |member: &Member| now >= self.heartbeat_at(core, *member);
@@ -249,8 +248,9 @@ impl Leader {
         self.expect_answers(context.core, now, round, answering);
     }
 
-    /// Who of those due is asked to answer: as many as renew the lease, in turn, the prompt first;
-    /// and who has not answered yet, or was slow, to show how it is now.
+    /// Which of the followers that are due are asked to answer: as many as renew the lease, in
+    /// turn, prompt ones first. Also those that have not answered yet or were slow, to learn how
+    /// they are now.
     fn choose_answering(&self, core: &Core, now: Micros, due: MemberSet) -> MemberSet {
         let progress = |member: &Member| &self.progress[member.rank()];
         let half = Micros(core.tuning.heartbeat_interval_us / 2);

@@ -1,10 +1,10 @@
-//! The ends of a message: its sender tells of its sending, the simulator of its routing, its
-//! receiver of its receipt, in any order. What they tell together is its fate.
+//! What is recorded about one message: its sender records the sending, the simulator the routing,
+//! its receiver the receipt, in any order. Together they tell its fate.
 
 use super::fact::{Fact, Fate, Record, SIMULATOR};
 use crate::raft::{Disposition, Member, Micros};
 
-/// Which message, of one receiver: a message to many counts once for each of them.
+/// One message to one receiver. A message to several receivers counts once for each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId {
     /// Sender.
@@ -15,7 +15,7 @@ pub struct MessageId {
     pub to: Member,
 }
 
-/// What one record tells of a message after its sending.
+/// What one record says of a message after its sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageEnd {
     /// The simulator read it, and this became of it there.
@@ -25,8 +25,8 @@ pub enum MessageEnd {
 }
 
 impl MessageEnd {
-    /// Which message `record` tells of, and what. None if it tells of no message's routing or
-    /// receipt, or if its source is not the one to know.
+    /// The message that `record` is about, and what it says. `None` if the record is about no
+    /// routing or receipt, or if its source cannot know.
     pub fn of(record: &Record) -> Option<(MessageId, MessageEnd)> {
         let by_simulator = record.source == SIMULATOR;
         match record.fact {
@@ -42,7 +42,7 @@ impl MessageEnd {
     }
 }
 
-/// All that has been told of a message after its sending.
+/// All that was recorded of a message after its sending.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ends {
     routed: Option<(Micros, Fate)>,
@@ -50,7 +50,8 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// Takes in what a record of the time `at` tells. Of several copies the first receipt counts.
+    /// Takes in what a record of time `at` says. If several copies arrive, the first receipt
+    /// counts.
     pub fn take_in(&mut self, at: Micros, end: MessageEnd) {
         match end {
             MessageEnd::Routed(fate) => self.routed = Some((at, fate)),
@@ -60,7 +61,7 @@ impl Ends {
         }
     }
 
-    /// Whether nothing more is to come: it was lost, or both ends have spoken.
+    /// Whether nothing more can come: it was lost, or both ends have been recorded.
     pub fn is_over(&self) -> bool {
         match self.routed {
             Some((_, Fate::Delivered)) => self.received.is_some(),
@@ -69,8 +70,8 @@ impl Ends {
         }
     }
 
-    /// Its fate, if nothing more comes. None: nobody has told of it. The receiver's word goes
-    /// before the simulator's.
+    /// Its fate, if nothing more comes. `None`: nobody recorded it. The receiver's record counts
+    /// more than the simulator's.
     pub fn fate(&self) -> Option<Fate> {
         match (self.received, self.routed) {
             (Some((_, disposition)), _) => Some(Fate::of(disposition)),
@@ -79,7 +80,7 @@ impl Ends {
         }
     }
 
-    /// When it was last seen after its sending: taken in, else routed.
+    /// When it was last seen after its sending: received, or else routed.
     pub fn last_seen_at(&self) -> Option<Micros> {
         self.received.map(|(at, _)| at).or(self.routed.map(|(at, _)| at))
     }

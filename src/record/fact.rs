@@ -11,53 +11,54 @@ use crate::wire::Garbage;
 /// Something that happened, when and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Record {
-    /// When, by the clock of the one who tells.
+    /// When it happened, in microseconds on its source's clock.
     #[serde(rename = "at_us")]
     pub at: Micros,
-    /// Who tells: a replica, or [`SIMULATOR`].
+    /// The source: a replica, or [`SIMULATOR`].
     #[serde(serialize_with = "source_json")]
     pub source: Member,
-    /// What.
+    /// The fact.
     #[serde(flatten)]
     pub fact: Fact,
 }
 
-/// The simulator, as a source.
+/// The simulator as the source of a record.
 pub const SIMULATOR: Member = Member(255);
 
-/// What became of a message, one for each receiver. A simulator tells the first five of them, of
-/// what it read ([`Fate::ROUTED`]); the others are known when both ends have spoken.
+/// What became of a message, for each receiver. The simulator records the first five, about what it
+/// read ([`Fate::ROUTED`]). The others are known when both ends were recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Fate {
-    /// Taken in, and it said something new; a no is an answer too. Of the simulator: it forwarded
+    /// Received, and it said something new; a no is an answer too. From the simulator: it forwarded
     /// it.
     Delivered,
     /// Lost at random (`drops`).
     Dropped,
-    /// A partition stood between.
+    /// A partition cut its way.
     CutOff,
     /// Its receiver was dead.
     Dead,
     /// The machine's full socket refused it.
     Blocked,
-    /// Taken in too late to say anything.
+    /// Received too late to have an effect.
     Stale,
-    /// Taken in, and it said nothing new.
+    /// Received, and it said nothing new.
     Duplicate,
-    /// Taken in and dropped as impossible.
+    /// Received and dropped as impossible.
     Implausible,
-    /// Forwarded, but its receiver ended before it read it, or the kernel lost it on this last way.
+    /// Forwarded, but its receiver ended before it read it, or the kernel lost it on that way.
     UnreadByReceiver,
-    /// It lay in the simulator's socket when that was closed.
+    /// It was in the simulator's socket, unread, when that was closed.
     UnreadBySimulator,
-    /// The kernel lost it on the way to the simulator, which has read later ones.
+    /// The kernel lost it on the way to the simulator, which has read later messages of this
+    /// sender.
     LostInSocket,
 }
 
 impl Fate {
-    /// Every fate, in the order of reports.
+    /// Every fate, in the order that reports use.
     pub const ALL: [Fate; 11] = [
         Fate::Delivered,
         Fate::Stale,
@@ -72,12 +73,11 @@ impl Fate {
         Fate::LostInSocket,
     ];
 
-    /// What a simulator tells of a delivery of what it read, each at the place of its code in a
-    /// frame.
+    /// What a simulator records of each delivery. A fate's code in a frame is its place here.
     pub const ROUTED: [Fate; 5] =
         [Fate::Delivered, Fate::Dropped, Fate::CutOff, Fate::Dead, Fate::Blocked];
 
-    /// That of a message that its receiver took in.
+    /// The fate of a message that its receiver took in.
     pub const fn of(disposition: Disposition) -> Fate {
         match disposition {
             Disposition::Accepted | Disposition::Rejected => Fate::Delivered,
@@ -87,7 +87,7 @@ impl Fate {
         }
     }
 
-    /// Its name.
+    /// The fate's name in records and reports.
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -103,111 +103,112 @@ impl Fate {
     }
 }
 
-/// A fact.
+/// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, VariantNames)]
 #[serde(tag = "fact", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Fact {
     /// A replica decided to send a message to others.
     Sent {
-        /// To whom.
+        /// The receivers.
         to: To,
         /// The sender's running count of messages, this one included.
         #[serde(rename = "n")]
         number: u64,
-        /// What it is.
+        /// The message's kind.
         kind: Kind,
-        /// What for.
+        /// Why it was sent.
         why: Why,
         /// The term it names.
         term: Term,
         /// First entry carried, or the index after `previous`; of an answer, the last index of the
         /// append answered.
         first: Index,
-        /// How many entries.
+        /// How many entries it carries.
         entries: u32,
-        /// Bytes of the datagram.
+        /// Length of the datagram, in bytes.
         bytes: u32,
     },
     /// A replica took in a message: a step begins.
     Received {
-        /// From whom.
+        /// The sender.
         from: Member,
-        /// The sender's count.
+        /// The sender's running count of messages.
         #[serde(rename = "n")]
         number: u64,
-        /// What it is.
+        /// The message's kind.
         kind: Kind,
-        /// What its sender sent it for.
+        /// Why its sender sent it.
         why: Why,
         /// The term it names.
         term: Term,
         /// What came of it.
         disposition: Disposition,
     },
-    /// A replica's time had come: a step begins, if anything is to be told of it.
+    /// A replica's deadline had come: a step begins. Recorded only if the step records something
+    /// else.
     Woken,
-    /// A replica dropped a datagram that it cannot use: a step, and all there is to it.
+    /// A replica dropped a datagram that it cannot use. This is the whole step.
     Garbage {
-        /// Why.
+        /// Why it cannot be used.
         reason: Garbage,
-        /// Its length.
+        /// Length of the datagram, in bytes.
         bytes: u32,
     },
     /// A client's request came in: a step begins.
     Asked {
-        /// Whose.
+        /// The client's ID.
         client: Address,
-        /// Which.
+        /// The request's name in records.
         #[serde(serialize_with = "hexadecimal::serialize")]
         request: RequestId,
-        /// What.
+        /// What the request asks for.
         operation: OperationKind,
     },
     /// The request is kept until a leader is known, or until it may be answered (rule R27).
     Held {
-        /// Whose.
+        /// The client's ID.
         client: Address,
-        /// Which.
+        /// The request's name in records.
         #[serde(serialize_with = "hexadecimal::serialize")]
         request: RequestId,
     },
-    /// The put stands in the leader's log now; whether it takes effect, commits will tell.
+    /// The put is in the leader's log now. Whether it takes effect, later commits tell.
     Taken {
-        /// Whose.
+        /// The client's ID.
         client: Address,
-        /// Which.
+        /// The request's name in records.
         #[serde(serialize_with = "hexadecimal::serialize")]
         request: RequestId,
-        /// Where it stands.
+        /// The put's index in the log.
         index: Index,
-        /// In which term it was taken.
+        /// The term of the put's entry.
         term: Term,
     },
     /// The request cannot be served as it is, and is answered `fail`.
     Refused {
-        /// Whose.
+        /// The client's ID.
         client: Address,
-        /// Which.
+        /// The request's name in records.
         #[serde(serialize_with = "hexadecimal::serialize")]
         request: RequestId,
-        /// Why.
+        /// Why it cannot be served.
         reason: Garbage,
-        /// Bytes of what is too long, or of the datagram.
+        /// Length of the part that is too long, or else of the datagram, in bytes.
         bytes: u32,
     },
     /// The request was answered.
     Answered {
-        /// Whose.
+        /// The client's ID.
         client: Address,
-        /// Which.
+        /// The request's name in records.
         #[serde(serialize_with = "hexadecimal::serialize")]
         request: RequestId,
-        /// How.
+        /// The kind of answer.
         outcome: AnswerKind,
-        /// For a put's `ok`, where it stands in the log; else 0.
+        /// Index of the put's entry, for a put answered `ok`; otherwise 0.
         index: Index,
-        /// For a put's `ok`, the term of its entry; else 0.
+        /// Term of the put's entry, for a put answered `ok`; otherwise 0.
         term: Term,
     },
     /// The simulator routed one delivery of a datagram between replicas.
@@ -219,21 +220,21 @@ pub enum Fact {
         /// The sender's count in the datagram; 0 if it carries none.
         #[serde(rename = "n")]
         number: u64,
-        /// What became of it: one of [`Fate::ROUTED`].
+        /// What became of it there: one of [`Fate::ROUTED`].
         fate: Fate,
-        /// Bytes of the datagram.
+        /// Length of the datagram, in bytes.
         bytes: u32,
     },
     /// The simulator killed a replica, or saw it end.
     Killed {
-        /// Which.
+        /// The replica that ended.
         member: Member,
-        /// Whether it ended by itself.
+        /// Whether the replica ended without being killed.
         by_itself: bool,
     },
-    /// A partition stands from now on; no one in it: it ended.
+    /// A partition begins. With an empty side, the partition ends.
     Partitioned {
-        /// Its majority side.
+        /// The replicas on its majority side.
         majority: MemberSet,
     },
     /// The state of the core changed.
@@ -242,10 +243,10 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// Whether a step of its source begins with it. All that a replica tells until the next such
-    /// fact belongs to that step: an answer or a relay is sent for the message that its step began
-    /// with, and an acknowledgement in another step for the appends taken in since the last one
-    /// (rule R13).
+    /// Whether a step of the source begins with this fact. All that a replica records until the
+    /// next such fact belongs to that step. An answer or a relay is sent for the message with which
+    /// its step began; an acknowledgement in another step is sent for the appends received since
+    /// the last one (rule R13).
     pub const fn begins_step(&self) -> bool {
         matches!(
             self,
@@ -254,41 +255,41 @@ impl Fact {
     }
 }
 
-/// Work within a step of a replica that may be worth timing. It is not a fact and is recorded
-/// nowhere: whoever times a process may listen, and nobody else needs to.
+/// A piece of work within a replica's step that may be worth timing. It is not a fact and is not
+/// recorded. Only a sink that times a process uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work<'a> {
     /// A committed entry takes effect.
     Apply {
-        /// Where it stands in the log.
+        /// The entry's index in the log.
         index: Index,
-        /// Its term.
+        /// The entry's term.
         term: Term,
-        /// The MID of its put; empty if it is none.
+        /// The MID of the put; empty if the entry holds none.
         mid: &'a str,
     },
-    /// A client is answered, which has just been recorded.
+    /// A client is sent its answer, which has just been recorded.
     Answer {
-        /// For a put's `ok`, where it stands in the log; else 0.
+        /// Index of the put's entry, for a put answered `ok`; otherwise 0.
         index: Index,
-        /// For a put's `ok`, the term of its entry; else 0.
+        /// Term of the put's entry, for a put answered `ok`; otherwise 0.
         term: Term,
         /// The request's MID.
         mid: &'a str,
-        /// How.
+        /// The kind of answer.
         outcome: AnswerKind,
     },
 }
 
-/// Where records go.
+/// Takes records as they are made.
 pub trait Sink {
-    /// Takes one.
+    /// Takes one record.
     fn record(&mut self, record: &Record);
 
-    /// Some work of a step begins; one may contain another.
+    /// Some work of a step begins. It may contain other work.
     fn begin(&mut self, _: Work<'_>) {}
 
-    /// The work begun last, of what is not done, is done.
+    /// The work that began last and has not ended ends.
     fn end(&mut self) {}
 }
 
@@ -298,7 +299,7 @@ impl Sink for Vec<Record> {
     }
 }
 
-/// Nobody listens.
+/// Drops all records.
 impl Sink for () {
     fn record(&mut self, _: &Record) {}
 }

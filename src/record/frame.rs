@@ -1,6 +1,6 @@
 //! A record as 64 bytes on disk: time, four words of its fact, a number, one half word, tag,
 //! source, six small numbers and 32 bits of an XXH3 of all that, little-endian throughout. The
-//! number is that of a frame in a ring, where places do not tell the order; in files it is 0.
+//! number orders frames in a ring, where places do not tell the order. In files it is 0.
 
 use std::ops::Range;
 
@@ -17,25 +17,25 @@ pub const VERSION: u32 = 4;
 /// Bytes of a frame.
 pub const FRAME_BYTES: usize = 64;
 
-/// Stands for "everyone" where a receiver's rank would.
+/// Stands for "everyone" in place of a receiver's rank.
 const EVERYONE: u8 = 255;
 
-/// Where in a frame its number stands.
+/// The bytes of a frame that hold its number.
 const NUMBER: Range<usize> = 40..48;
-/// Where its checksum stands.
+/// The bytes of a frame that hold its checksum.
 const CHECKSUM: Range<usize> = 60..64;
 
-/// A fact, laid out. Small numbers are packed where they are known: what is stored byte by byte and
-/// read as a word at once has the processor wait.
+/// The parts of a fact. Small numbers are packed into one word where they are known: the processor
+/// would have to wait if bytes were stored one by one and then read as a word.
 struct Cells {
     tag: u8,
-    /// Six bytes, the first lowest.
+    /// Six bytes, the first one lowest.
     small: u64,
     half: u32,
     words: [u64; 4],
 }
 
-/// Small numbers as one word.
+/// Packs small numbers into one word.
 const fn pack<const COUNT: usize>(small: [u8; COUNT]) -> u64 {
     let mut packed = 0;
     let mut place = COUNT;
@@ -51,14 +51,15 @@ pub fn encode(record: &Record) -> [u8; FRAME_BYTES] {
     encode_numbered(record, 0)
 }
 
-/// The frame of `record` as number `number` of its source's.
+/// The frame of `record` with the number `number` of its source.
 pub fn encode_numbered(record: &Record, number: u64) -> [u8; FRAME_BYTES] {
     let mut frame = [0; FRAME_BYTES];
     encode_into(&mut frame, record, number);
     frame
 }
 
-/// As [`encode_numbered`], to where the frame belongs. Inlined where it is known what fact it is.
+/// As [`encode_numbered`], but writes to where the frame belongs. Inlined, since callers know which
+/// fact it is.
 #[inline(always)]
 pub fn encode_into(frame: &mut [u8; FRAME_BYTES], record: &Record, number: u64) {
     let Cells { tag, small, half, words } = lay_out(&record.fact);
@@ -73,19 +74,19 @@ pub fn encode_into(frame: &mut [u8; FRAME_BYTES], record: &Record, number: u64) 
     frame[CHECKSUM].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// Of a frame whose own checksum is still 0. Half of XXH3 will do: what it has to tell from a whole
-/// frame is a write that was broken off. It reads all 64 bytes, since a word that was stored as one
-/// is read at once, and the last 60 bytes would be read in other words than they were stored.
+/// The checksum of a frame whose own checksum is still 0. Half of XXH3 is enough, as it must only
+/// detect an interrupted write. It covers all 64 bytes: that way words are read just as they were
+/// stored, which is fast. The last 60 bytes would be read in other words.
 fn checksum(frame: &[u8; FRAME_BYTES]) -> u32 {
     xxh3_64(frame) as u32
 }
 
-/// What [`encode_into`] numbered `frame` with.
+/// The number that [`encode_into`] gave `frame`.
 pub fn number(frame: &[u8; FRAME_BYTES]) -> u64 {
     frame[NUMBER].iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
-/// The record in `frame`; `None` if its checksum is wrong or it makes no sense.
+/// The record in `frame`; `None` if the checksum is wrong or the content makes no sense.
 pub fn decode(frame: &[u8; FRAME_BYTES]) -> Option<Record> {
     let word = |at: usize| frame[at..at + 8].try_into().map(u64::from_le_bytes).ok();
     let half = |at: usize| frame[at..at + 4].try_into().map(u32::from_le_bytes).ok();
@@ -155,7 +156,7 @@ fn lay_out(fact: &Fact) -> Cells {
     }
 }
 
-/// Tags of events start here.
+/// The tags of events start here.
 const FIRST_STATE: u8 = 32;
 
 #[inline(always)]

@@ -1,4 +1,5 @@
-//! What clients asked and were told: `history.jsonl` in a run's folder, a line for each attempt.
+//! What clients asked and were answered: `history.jsonl` in a run's folder, one line for each
+//! attempt.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,27 +7,27 @@ use super::request::{AnswerKind, RequestId, hexadecimal};
 use crate::interface::{Address, OperationKind, Text};
 use crate::raft::Micros;
 
-/// One attempt of a client, as the client saw it; times are the run's.
+/// One attempt of a client, as the client saw it. Times are on the run's clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientRequest {
-    /// Who asked.
+    /// The client's ID.
     pub client: Address,
     /// The attempt's MID.
     pub mid: Text,
-    /// Its name in the records, in hexadecimal.
+    /// The request's name in records, in hexadecimal.
     #[serde(with = "hexadecimal")]
     pub request: RequestId,
-    /// What was asked.
+    /// What the request asks for.
     pub operation: OperationKind,
-    /// Of which key.
+    /// The key that it reads or writes.
     pub key: Text,
-    /// The value written or, if an `ok` brought one, read.
+    /// The value written or, for a get answered `ok`, the value read.
     pub value: Option<Text>,
     /// When the request was created, in microseconds.
     pub invoked_at_us: u64,
-    /// When its first answer was read, in microseconds; `None`: it is unanswered.
+    /// When its first answer was read, in microseconds; `None`: it was not answered.
     pub answered_at_us: Option<u64>,
-    /// What that said.
+    /// The kind of the first answer.
     pub answer: Option<AnswerKind>,
 }
 
@@ -41,12 +42,12 @@ impl ClientRequest {
         self.answered_at_us.map(Micros)
     }
 
-    /// When its first answer was read, and what that said.
+    /// When its first answer was read, and the kind of that answer.
     pub fn answered(&self) -> Option<(Micros, AnswerKind)> {
         self.answered_at().zip(self.answer)
     }
 
-    /// As a line of `history.jsonl`, without its end.
+    /// The attempt as a line of `history.jsonl`, without the line end.
     pub fn json_line(&self) -> String {
         match serde_json::to_string(self) {
             Ok(line) => line,

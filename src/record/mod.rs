@@ -1,11 +1,11 @@
-//! Records: the one schema of facts (design §5). Replica and simulator emit each fact once; tables,
-//! traces, metrics and checks are folds over the stream. Nothing here touches a disk: that is
-//! [`crate::archive`]'s matter.
+//! Records: the one schema of facts (design §5). Replica and simulator emit each fact once. Tables,
+//! traces, metrics and checks are folds over the stream of records. Nothing here touches a disk;
+//! [`crate::archive`] does that.
 //!
-//! - `fact`: what can be told, and who takes it in; `ends`: both ends of one message;
+//! - `fact`: what can be recorded, and where it goes; `ends`: what is recorded about one message;
 //! - `frame`: a record in 64 bytes with a checksum; `text`: as a sentence, and as a line of JSON;
-//! - `request`: a client's request, as facts name it; `history`: what its client saw of it, which
-//!   no replica knows.
+//! - `request`: a client's request, as facts name it; `history`: what its client saw, which no
+//!   replica knows.
 
 mod ends;
 mod fact;

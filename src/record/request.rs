@@ -1,4 +1,4 @@
-//! A client's request in records: its name, what it asks, how it is answered.
+//! A client's request in records: its name, what it asks for, and the kind of its answer.
 
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
@@ -15,7 +15,7 @@ pub fn request_id(mid: &str) -> RequestId {
     })
 }
 
-/// How a client was answered.
+/// The kind of an answer to a client.
 #[derive(
     Clone,
     Copy,
@@ -34,16 +34,16 @@ pub fn request_id(mid: &str) -> RequestId {
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum AnswerKind {
-    /// It took effect.
+    /// The request took effect.
     Ok = 0,
-    /// It will not; try again.
+    /// The request never takes effect; the client tries again.
     Fail = 1,
-    /// It will not; try there.
+    /// The request never takes effect; the client tries again at the leader named.
     Redirect = 2,
 }
 
 impl AnswerKind {
-    /// That of an answer that says `outcome`.
+    /// The kind of an answer that says `outcome`.
     pub const fn of(outcome: &Outcome) -> AnswerKind {
         match outcome {
             Outcome::Ok(_) => AnswerKind::Ok,
@@ -52,13 +52,13 @@ impl AnswerKind {
         }
     }
 
-    /// Its name.
+    /// The kind's name in datagrams and records.
     pub fn name(self) -> &'static str {
         self.into()
     }
 }
 
-/// The name of a request as JSON: 16 hexadecimal digits.
+/// Writes a request's name as JSON: 16 hexadecimal digits.
 pub(super) mod hexadecimal {
     use serde::{Deserialize, Deserializer, Serializer, de};
 

@@ -5,7 +5,7 @@ use crate::interface::{Address, OperationKind};
 use crate::raft::{Cause, Deposed, Disposition, Event, Kind, Member, MemberSet, To, Why};
 use crate::wire::Garbage;
 
-/// One of each fact, with every field away from its default.
+/// One of each fact. Every field has a value that is not its default.
 pub fn one_of_each() -> Vec<Fact> {
     let (member, term, last) = (Member(3), 7, 9);
     let sent = |to, why| Fact::Sent {

@@ -5,14 +5,14 @@ use std::fmt;
 use super::{AnswerKind, Fact, Record, SIMULATOR};
 use crate::raft::{Event, Member, MemberSet, To};
 
-/// A replica by its ID: its rank, as four hex digits.
+/// A replica's ID: its rank, as four hex digits.
 fn id(member: Member) -> String {
     format!("{:04X}", member.0)
 }
 
 impl Record {
-    /// As one line of JSON, without a line end: `at_us`, `source` (a rank or `"simulator"`),
-    /// `fact`, and the fact's own keys.
+    /// The record as one line of JSON, without a line end: `at_us`, `source` (a rank or
+    /// `"simulator"`), `fact`, and the fact's own keys.
     pub fn json_line(&self) -> String {
         match serde_json::to_string(self) {
             Ok(line) => line,
@@ -24,7 +24,7 @@ impl Record {
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = if self.source == SIMULATOR { "simulator".into() } else { id(self.source) };
-        // What follows the fact that begins a step is set in.
+        // The facts of a step are indented below the fact that begins it.
         let indent = if self.fact.begins_step() || self.source == SIMULATOR { "" } else { "  " };
         write!(f, "{} {source} {indent}{}", self.at, self.fact)
     }

@@ -1,4 +1,4 @@
-//! The box itself: written by a replica as it lives, read when it is dead.
+//! The black box: a replica writes it while it lives, and others read it after its death.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
@@ -14,43 +14,43 @@ use crate::record::{Record, Sink, VERSION};
 
 const MAGIC: &[u8; 8] = b"LACOBOX\n";
 
-/// How many records a box keeps.
+/// How many records a box holds.
 pub const SLOTS: u64 = 1 << 16;
 
-/// The header takes the place of a frame.
+/// The header takes the room of one frame.
 const FIRST_SLOT: usize = 1;
 
-/// What a box says of itself.
+/// The header of a box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoxHeader {
-    /// Whose records: a replica's rank.
+    /// The replica whose records the box holds, by rank.
     pub source: Member,
-    /// How many replicas its cluster has.
+    /// Number of replicas in its cluster.
     pub replicas: u8,
-    /// What the source's time 0 is on the machine's monotonic clock, in microseconds.
+    /// Where the replica's time 0 is on the machine's monotonic clock, in microseconds.
     pub clock_start_us: u64,
 }
 
-/// Why a black box cannot be had or read.
+/// Why a black box cannot be created or read.
 #[derive(Debug, thiserror::Error)]
 pub enum BlackBoxError {
-    /// The file system said no.
+    /// The file system reported an error.
     #[error("{path}: {source}")]
     Io {
-        /// Which file or folder.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// What it said.
+        /// The error.
         source: io::Error,
     },
-    /// Not one of ours.
+    /// It is not a black box.
     #[error("{0}: no black box (it does not start with LACOBOX)")]
     Foreign(PathBuf),
-    /// Of another version.
+    /// The box has another version.
     #[error("{path}: black box of version {found}, this program reads {VERSION}")]
     Version {
-        /// Which file.
+        /// The file's path.
         path: PathBuf,
-        /// Its version.
+        /// The file's version.
         found: u32,
     },
 }
@@ -59,14 +59,14 @@ pub enum BlackBoxError {
 #[derive(Debug)]
 pub struct BlackBox {
     map: MmapMut,
-    /// Number of the next record, and where its frame goes.
+    /// Number of the next record. It also says where the record's frame goes.
     next: u64,
     slot: usize,
 }
 
 impl BlackBox {
-    /// Creates the box `path`, with the folders above it. A box of an earlier life there is
-    /// removed, not written over: whoever still maps it keeps it.
+    /// Creates the box `path`, with the folders above it. A box that an earlier process left there
+    /// is removed and not overwritten, so a process that still maps it keeps it.
     ///
     /// # Errors
     /// If the file cannot be created, allocated in full or mapped; no file is left behind.
@@ -91,7 +91,8 @@ impl BlackBox {
         match prepare(mapped, header, slots) {
             Ok(map) => Ok(BlackBox { map, next: 1, slot: FIRST_SLOT }),
             Err(source) => {
-                // Half a box is of no use; that it stays is not worth a second complaint.
+                // Half a box is of no use. If it cannot be removed either, one error message is
+                // enough.
                 let _ = fs::remove_file(path);
                 Err(failed(path)(source))
             }
@@ -99,8 +100,8 @@ impl BlackBox {
     }
 }
 
-/// Allocates the whole file, maps it, and writes all of it once: the first write to a page of a
-/// mapped file is a fault that the file system answers, and no record shall wait for that.
+/// Allocates the whole file, maps it, and writes all of it once. The first write to a page of a
+/// mapped file is a page fault that the file system handles, and no record should wait for that.
 fn prepare(file: File, header: BoxHeader, slots: u64) -> io::Result<MmapMut> {
     let bytes = (FRAME_BYTES as u64).saturating_mul(slots.saturating_add(1));
     fallocate(&file, FallocateFlags::empty(), 0, bytes)?;
@@ -131,27 +132,26 @@ impl Sink for BlackBox {
     }
 }
 
-/// What a box held.
+/// The content of a box.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReadBox {
     /// Its header.
     pub header: BoxHeader,
-    /// Number of the first record that is still there, from 1; what came before has been written
-    /// over.
+    /// Number of the first record that is still there, from 1. Earlier ones have been overwritten.
     pub first_number: u64,
-    /// Its records, in the order of telling.
+    /// Its records, in the order in which they were recorded.
     pub records: Vec<Record>,
-    /// Whether the process ended while it wrote the record after the last of these.
+    /// Whether the process ended while it wrote the record after these.
     pub torn: bool,
-    /// Slots besides that one which hold no sound record and are not blank, or lie behind the end
-    /// of the file: 0 unless something else has written to it.
+    /// Other slots that hold no sound record and are not blank, or are beyond the end of the file.
+    /// It is 0 unless another program has changed the file.
     pub damaged_slots: u64,
 }
 
-/// Reads the box `path`, also that of a replica that lives on.
+/// Reads the box `path`, which may also be that of a living replica.
 ///
 /// # Errors
-/// If the file cannot be read, is no box, or is of another version.
+/// If the file cannot be read, is no black box, or is of another version.
 pub fn read_box(path: &Path) -> Result<ReadBox, BlackBoxError> {
     let mut bytes = Vec::new();
     File::open(path)
@@ -185,7 +185,7 @@ fn read_slots(header: BoxHeader, frames: &[[u8; FRAME_BYTES]], slots: u64) -> Re
     }
     sound.sort_unstable_by_key(|(number, _)| *number);
     let newest = sound.last().map_or(0, |(number, _)| *number);
-    // What is older than the ring is long cannot have been left there.
+    // A record that is older than the ring is long cannot have stayed in the ring.
     let left = sound.partition_point(|(number, _)| number + slots <= newest);
     let torn = slots > 0 && unsound.contains(&(newest % slots));
     let missing = slots.saturating_sub(frames.len() as u64);

@@ -1,50 +1,51 @@
-//! Messages on their way: sent, and not taken in yet.
+//! Messages on their way: sent, and not received yet.
 
 use std::collections::BTreeMap;
 
 use crate::raft::{Kind, Member, Why};
 use crate::record::{Ends, Fact, Fate, MessageEnd, MessageId, Record};
 
-/// What was sent longer before is not on its way any more: no datagram takes a second.
+/// A message sent longer ago than this is no longer on its way: no datagram takes a second.
 const LONGEST_FLIGHT_US: u64 = 1_000_000;
 
-/// Its flight.
+/// A message on its way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flight {
-    /// What it is.
+    /// The message's kind.
     pub kind: Kind,
-    /// What for.
+    /// Why it was sent.
     pub why: Why,
-    /// When it was sent, on the shared clock.
+    /// When it was sent, on the shared clock, in microseconds.
     pub sent_us: u64,
     ends: Ends,
 }
 
-/// All flights; closed at the failure, after which it only notes what became of them.
+/// All messages on their way. After the failure this is closed, and only notes their fates.
 pub(super) struct Flights {
     replicas: u8,
     open: BTreeMap<MessageId, Flight>,
-    /// The highest number that a receiver has taken in of a sender, while not closed.
+    /// For each sender and receiver, the highest number received, until closed.
     newest: BTreeMap<(Member, Member), u64>,
     closed: bool,
-    /// The fate of a message of which nothing is told: a simulator tells of all that it read.
+    /// The fate of a message about which nothing was recorded. A simulator records all that it
+    /// read.
     untold: Option<Fate>,
 }
 
 impl Flights {
-    /// Of a cluster of `replicas`, with or without the word of a simulator.
+    /// For a cluster of `replicas`; `simulated` says whether there are a simulator's records.
     pub fn new(replicas: u8, simulated: bool) -> Flights {
         let untold = simulated.then_some(Fate::UnreadBySimulator);
         let (open, newest) = (BTreeMap::new(), BTreeMap::new());
         Flights { replicas, open, newest, closed: false, untold }
     }
 
-    /// From now on nothing is sent that matters here.
+    /// From now on, new messages are ignored.
     pub fn close(&mut self) {
         self.closed = true;
     }
 
-    /// Takes in the next record of all.
+    /// Takes in the next record, of any source.
     pub fn take_in(&mut self, at_us: u64, record: &Record) {
         if let Fact::Sent { to, number, kind, why, .. } = record.fact
             && !self.closed
@@ -70,7 +71,7 @@ impl Flights {
         }
     }
 
-    /// What became of `flight`; for people and for JSON.
+    /// The name of the fate of `flight`, for people and for JSON.
     pub fn fate_name(&self, flight: &Flight) -> &'static str {
         match flight.ends.fate().or(self.untold) {
             None => "never taken in",
@@ -86,8 +87,8 @@ impl Flights {
         }
     }
 
-    /// Those that were open at the failure, by sender and number. One that its receiver has
-    /// overtaken with later ones of the same sender was lost before.
+    /// The messages that were on their way at the failure, by sender and number. A message is left
+    /// out as lost if its receiver had got later ones of the same sender.
     pub fn at_failure(&self, at_us: u64) -> impl Iterator<Item = (&MessageId, &Flight)> {
         self.open.iter().filter(move |(key, flight)| {
             let newest = self.newest.get(&(key.from, key.to)).copied().unwrap_or(0);

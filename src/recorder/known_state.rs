@@ -1,4 +1,4 @@
-//! One replica, as far as its records tell: a fold.
+//! A replica's state as far as its records show it: a fold.
 
 use std::collections::BTreeMap;
 
@@ -7,46 +7,47 @@ use crate::interface::OperationKind;
 use crate::raft::{Disposition, Event, Index, Kind, Member, Micros, RoleName, Term, Why};
 use crate::record::{AnswerKind, Fact, Record, RequestId};
 
-/// A term that nobody has told of: the ring had gone round since.
+/// A term that is not known, because its record was overwritten in the ring.
 const UNKNOWN: Term = 0;
 
-/// A request, as a replica knows it.
+/// A request as a replica knows it: client and name.
 pub(super) type RequestKey = (Address, RequestId);
 
 /// A request that the replica has not answered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Open {
-    /// When it came in, by the replica's clock.
+    /// When the replica received it, by the replica's clock.
     pub at: Micros,
-    /// What was asked.
+    /// What it asks for.
     pub operation: OperationKind,
-    /// Whether it waits for a leader to be known.
+    /// Whether it is kept until a leader is known.
     pub held: bool,
-    /// Of a put in the log: its place.
+    /// For a put in the log, index and term of its entry.
     pub place: Option<(Index, Term)>,
 }
 
-/// What is known of a replica.
+/// What the records show of a replica.
 #[derive(Clone, Debug)]
 pub(super) struct KnownState {
-    /// Its term.
+    /// The current term, if known.
     pub term: Option<Term>,
-    /// Its role.
+    /// The role, if known.
     pub role: Option<RoleName>,
-    /// Its commit index.
+    /// The commit index, if known.
     pub commit: Option<Index>,
-    /// Whom it follows, or itself.
+    /// The leader that it follows, or the replica itself.
     pub leader: Option<Member>,
-    /// Last entry that a batch of its own has carried in this term.
+    /// Last entry that a batch of this leader has carried in this term.
     pub batched: Index,
-    /// Requests without an answer.
+    /// Requests without an answer yet.
     pub open: BTreeMap<RequestKey, Open>,
-    /// The terms of its log, by index.
+    /// The terms of its log's entries, by index.
     log: Vec<Term>,
 }
 
 impl KnownState {
-    /// At the start of its life, of which nothing is known if the ring has gone round.
+    /// At the start of the replica's life or, if older records were overwritten, at a time of which
+    /// nothing is known.
     pub fn new(from_the_start: bool) -> KnownState {
         let known = |value| from_the_start.then_some(value);
         KnownState {
@@ -60,7 +61,7 @@ impl KnownState {
         }
     }
 
-    /// The end of its log, if it has one.
+    /// Index and term of the last entry, if the log has one.
     pub fn last(&self) -> Option<(Index, Term)> {
         let index = self.log.len() as Index;
         self.log.last().map(|term| (index, *term)).filter(|(_, term)| *term != UNKNOWN)
@@ -72,12 +73,12 @@ impl KnownState {
         self.log.get(place).copied().filter(|term| *term != UNKNOWN)
     }
 
-    /// Whether it knows the entry at `index` to be committed.
+    /// Whether the replica knows that the entry at `index` is committed.
     pub fn has_committed(&self, index: Index) -> bool {
         self.commit.is_some_and(|commit| commit >= index)
     }
 
-    /// Takes in its next record.
+    /// Takes in the replica's next record.
     pub fn take_in(&mut self, record: &Record) {
         match record.fact {
             Fact::State(event) => self.on_event(event, record.source),
@@ -150,18 +151,18 @@ impl KnownState {
     }
 }
 
-/// How many entries stand before `first`.
+/// Number of entries before `first`.
 fn before(first: Index) -> usize {
     first.saturating_sub(1) as usize
 }
 
-/// How a request was answered after all.
+/// The answer that a request got after the failure.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LaterAnswer {
-    /// By whom.
+    /// The replica that gave it.
     pub by: Member,
-    /// How.
+    /// The kind of answer.
     pub outcome: AnswerKind,
-    /// When, on the shared clock, in microseconds.
+    /// When it was given, on the shared clock, in microseconds.
     pub at_us: u64,
 }

@@ -1,15 +1,15 @@
-//! The black box: the last records of a replica in a ring in a mapped file, readable after SIGKILL,
-//! and what the boxes of a cluster tell of its last failure.
+//! The black box: the last records of a replica, in a ring in a mapped file that can be read after
+//! SIGKILL; and what the boxes of a cluster show about its last failure.
 //!
-//! A record is one store of 64 bytes into memory that the kernel writes back when it likes: what
-//! the process has stored is in the file, however the process ended (a crash of the machine is
-//! another matter). The file is allocated in full before it is mapped, since a hole in it on a full
-//! disk would be SIGBUS.
+//! A record is one store of 64 bytes into memory that the kernel writes back later. What the
+//! process has stored is in the file, however the process ended (but not after a crash of the
+//! machine). The file is allocated in full before it is mapped: otherwise a full disk would mean
+//! SIGBUS.
 //!
 //! The file is a header of 64 bytes, then the slots of the ring. Frames are those of record files
-//! and bear a number, from 1: number n stands in slot (n − 1) modulo the slots. The newest is the
-//! highest number whose checksum is right; a slot behind it that is neither blank nor sound was
-//! being written when the process ended.
+//! and have a number, from 1: number n is in slot (n − 1) modulo the number of slots. The newest
+//! record is the one with the highest number and a correct checksum. If the slot after it is
+//! neither blank nor sound, it was being written when the process ended.
 
 mod black_box;
 mod flights;

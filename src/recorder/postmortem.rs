@@ -1,5 +1,5 @@
-//! What the boxes of a cluster tell of its last failure: a fold over their records, merged on the
-//! clock that the machine's processes share. (Boxes of several machines would first need their
+//! What the boxes of a cluster show about its last failure: a fold over their records, merged on
+//! the clock that the machine's processes share. (Boxes of several machines would first need their
 //! clocks compared.)
 
 use std::collections::BTreeMap;
@@ -13,107 +13,107 @@ use crate::interface::OperationKind;
 use crate::raft::{Event, Index, Member, RoleName, Term};
 use crate::record::{Fact, Record, SIMULATOR};
 
-/// What happened.
+/// The failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// The replica that failed.
     pub replica: String,
-    /// When, in microseconds since the run began.
+    /// When it failed, in microseconds since the run began.
     pub at_us: u64,
-    /// Whose word it is that it failed: `killed` and `ended` are the simulator's, `silent` means
-    /// that nobody tells and this box ends first.
+    /// How the failure is known. `killed` and `ended` come from the simulator. `silent` means that
+    /// nobody recorded it and this box ends first.
     pub kind: &'static str,
-    /// How long before that its last record was made.
+    /// The time between its last record and the failure, in microseconds.
     pub silent_for_us: u64,
 }
 
-/// Who led.
+/// A replica that led.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Leader {
-    /// Who.
+    /// The replica's ID.
     pub replica: String,
-    /// In which term.
+    /// The term that it led.
     pub term: Term,
-    /// Since when, relative to the failure; `None`: since before its box begins.
+    /// Since when, in microseconds relative to the failure; `None`: since before its box begins.
     pub since_us: Option<i64>,
 }
 
-/// An entry's place.
+/// Index and term of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Registered {
-    /// Its index.
+    /// The entry's index.
     pub index: Index,
-    /// Its term.
+    /// The entry's term.
     pub term: Term,
 }
 
-/// A replica at the moment of the failure. `None` is what its box no longer knows.
+/// A replica at the moment of the failure. `None` is what its box no longer shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReplicaState {
-    /// Which.
+    /// The replica's ID.
     pub replica: String,
     /// Its role.
     pub role: Option<&'static str>,
     /// Its term.
     pub term: Option<Term>,
-    /// The end of its log.
+    /// Its log's last entry.
     pub last: Option<Registered>,
     /// Its commit index.
     pub commit: Option<Index>,
-    /// Number of its last message by then.
+    /// Number of its last message before the failure.
     pub last_sent: Option<u64>,
-    /// When the last record of all in its box was made, relative to the failure.
+    /// When the last record in its box was made, in microseconds relative to the failure.
     pub box_ends_us: i64,
     /// How many records its box holds.
     pub records: usize,
-    /// Whether the process ended while it wrote one more.
+    /// Whether the process ended while it wrote another record.
     pub torn: bool,
 }
 
-/// A message that had been sent and not taken in when the failure happened.
+/// A message that had been sent and not received when the failure happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InFlight {
-    /// Sender.
+    /// The sender's ID.
     pub from: String,
-    /// Receiver.
+    /// The receiver's ID.
     pub to: String,
-    /// The sender's count.
+    /// The sender's running count of messages.
     pub n: u64,
-    /// What it was.
+    /// The message's kind.
     pub kind: &'static str,
-    /// What for.
+    /// Why it was sent.
     pub why: String,
-    /// When it was sent, relative to the failure.
+    /// When it was sent, in microseconds relative to the failure.
     pub sent_us: i64,
     /// What became of it.
     pub fate: &'static str,
 }
 
-/// How far a request had come.
+/// How far a request had come at the failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Where {
-    /// Kept until a leader is known.
+    /// It was kept until a leader is known.
     Held,
-    /// A get that waited for the write before it, or for word that its replica still leads.
+    /// A get that waited for an earlier write, or for proof that its replica still leads.
     Reading,
-    /// Taken in, and then nothing that the box tells.
+    /// It had been received, and the box shows no more.
     Asked,
-    /// In the log, and in no batch yet.
+    /// It was in the log, and in no batch yet.
     Appended {
-        /// Where in the log.
+        /// Its entry in the log.
         entry: Registered,
     },
-    /// On its way to a quorum.
+    /// It was on its way to a quorum.
     Replicating {
-        /// Where in the log.
+        /// Its entry in the log.
         entry: Registered,
-        /// The others that held it.
+        /// The other replicas that held it.
         holders: Vec<String>,
     },
-    /// Committed, and the answer not written.
+    /// It was committed, and its answer was not recorded.
     Committed {
-        /// Where in the log.
+        /// Its entry in the log.
         entry: Registered,
     },
 }
@@ -124,69 +124,69 @@ pub enum Where {
 pub enum Later {
     /// It was answered.
     Answered {
-        /// By whom.
+        /// The replica that answered.
         by: String,
-        /// How.
+        /// The kind of answer.
         outcome: &'static str,
-        /// When, relative to the failure.
+        /// When it was answered, in microseconds relative to the failure.
         after_us: i64,
     },
-    /// It took effect, and no answer is known of.
+    /// It took effect, and no answer is known.
     Committed {
-        /// Who knows it to be committed.
+        /// A replica that knows it to be committed.
         by: String,
     },
     /// Another entry was committed in its place.
     Overwritten {
-        /// The term of that entry.
+        /// The term of the other entry.
         by_term: Term,
     },
     /// It was lost with the replica that had it.
     Lost,
-    /// Others held it, and the boxes end before its fate.
+    /// Other replicas held it, and the boxes end before it was committed or overwritten.
     Undecided,
-    /// The replica that had it lived on, and the boxes end before its answer.
+    /// The replica that had it lived on, and its box ends before an answer.
     Waiting,
 }
 
-/// A request that had been asked and not answered when the failure happened.
+/// A request that was received and not answered when the failure happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OpenRequest {
-    /// Its name in the records.
+    /// The request's name in the records.
     pub request: String,
-    /// Whose.
+    /// The client's ID.
     pub client: String,
     /// `put` or `get`.
     pub operation: &'static str,
-    /// Which replica had it.
+    /// The replica that had it.
     pub replica: String,
-    /// When it came in, relative to the failure.
+    /// When it was received, in microseconds relative to the failure.
     pub asked_us: i64,
-    /// How far it had come.
+    /// How far it had come at the failure.
     #[serde(flatten)]
     pub at_failure: Where,
-    /// What became of it.
+    /// What became of it after the failure.
     pub later: Later,
 }
 
 /// A cluster at its last failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Postmortem {
-    /// What happened.
+    /// The failure.
     pub failure: Failure,
-    /// Who believed to lead, the highest term first.
+    /// The replicas that believed they led, the highest term first.
     pub leaders: Vec<Leader>,
     /// The replicas whose boxes could be read.
     pub replicas: Vec<ReplicaState>,
-    /// Messages in flight.
+    /// Messages on their way.
     pub in_flight: Vec<InFlight>,
-    /// Requests in flight.
+    /// Requests without an answer.
     pub requests: Vec<OpenRequest>,
-    /// Who led first after that in a new term.
+    /// The first replica that led in a new term after the failure.
     pub next_leader: Option<Leader>,
 }
 
-/// Looks at `boxes`, each with its replica's ID, and at the simulator's records, with its clock's
+/// Examines `boxes`, each with its replica's ID, and the simulator's records with its clock's
 /// start, if there are any. `None`: the boxes hold no records.
 pub fn examine(
     boxes: &[(String, ReadBox)],
@@ -196,7 +196,7 @@ pub fn examine(
     let (member, at_us, kind) = cluster.last_failure()?;
     let mut context = FailureContext::new(cluster, member, at_us);
     let mut merged = cluster.merged();
-    // A replica's own records are all of its life, however late it ended.
+    // A replica's own records all belong to its life, however late it ended.
     merged.sort_by_key(|(at_us, _)| *at_us);
     let is_before = |record: &(u64, Record)| record.0 <= at_us;
     let split = merged.partition_point(is_before);
@@ -214,7 +214,7 @@ pub fn examine(
     Some(postmortem)
 }
 
-/// All that is to be looked at.
+/// All boxes and records that are examined.
 #[derive(Clone, Copy)]
 struct Cluster<'a> {
     boxes: &'a [(String, ReadBox)],
@@ -222,19 +222,19 @@ struct Cluster<'a> {
 }
 
 impl Cluster<'_> {
-    /// The ID of `member`, by its box's name.
+    /// The ID of `member`, from its box's name.
     fn name(&self, member: Member) -> String {
         let own = self.boxes.iter().find(|(_, read)| read.header.source == member);
         own.map_or_else(|| format!("rank {}", member.0), |(id, _)| id.clone())
     }
 
-    /// When `member`'s last record was made.
+    /// When the last record of `member` was made, on the shared clock.
     fn end_us(&self, member: Member) -> Option<u64> {
         let (_, read) = self.boxes.iter().find(|(_, read)| read.header.source == member)?;
         Some(read.header.clock_start_us + read.records.last()?.at.0)
     }
 
-    /// Who failed, when on the shared clock, and whose word that is.
+    /// The replica that failed last, when on the shared clock, and how that is known.
     fn last_failure(&self) -> Option<(Member, u64, &'static str)> {
         let (start_us, records) = self.simulator.unwrap_or((0, &[]));
         let killed = records.iter().rev().find_map(|record| match record.fact {
@@ -252,7 +252,8 @@ impl Cluster<'_> {
         ends.min().map(|(at_us, member)| (member, at_us, "silent"))
     }
 
-    /// When the run began: with the simulator's clock, else with the first replica's.
+    /// When the run began, on the shared clock: with the simulator's clock, or else with the first
+    /// replica's.
     fn start_us(&self) -> u64 {
         let first = self.boxes.iter().map(|(_, read)| read.header.clock_start_us).min();
         self.simulator.map(|(start_us, _)| start_us).or(first).unwrap_or(0)
@@ -269,15 +270,16 @@ impl Cluster<'_> {
     }
 }
 
-/// The cluster as the records unfold it.
+/// The cluster as the records show it, one after the other.
 struct FailureContext<'a> {
     cluster: Cluster<'a>,
     failed: Member,
     failed_at_us: u64,
-    /// By rank; of those whose boxes were read.
+    /// The state of each replica whose box was read.
     states: BTreeMap<Member, KnownState>,
-    /// When a replica became leader of which term, and its last message's number.
+    /// For each leader: the time of its election, and its term.
     elected: BTreeMap<Member, (u64, Term)>,
+    /// Number of the last message of each replica.
     last_sent: BTreeMap<Member, u64>,
     flights: Flights,
     answers: BTreeMap<RequestKey, LaterAnswer>,
@@ -320,12 +322,12 @@ impl<'a> FailureContext<'a> {
         }
     }
 
-    /// Relative to the failure.
+    /// A time relative to the failure, in microseconds.
     fn relative(&self, at_us: u64) -> i64 {
         at_us as i64 - self.failed_at_us as i64
     }
 
-    /// The cluster as it is now, which is at the failure.
+    /// Describes the cluster as it is now, at the failure.
     fn describe(&self, kind: &'static str) -> Postmortem {
         let end_us = self.cluster.end_us(self.failed).unwrap_or(self.failed_at_us);
         let failure = Failure {
@@ -347,7 +349,7 @@ impl<'a> FailureContext<'a> {
         Postmortem { failure, leaders, replicas, in_flight, requests, next_leader }
     }
 
-    /// Whether its box goes on past the failure: else it had failed before.
+    /// Whether its box goes on after the failure. If not, it had failed before.
     fn is_heard_from(&self, member: Member) -> bool {
         self.cluster.end_us(member).is_some_and(|end_us| end_us > self.failed_at_us)
     }
@@ -375,7 +377,7 @@ impl<'a> FailureContext<'a> {
         }
     }
 
-    /// Notes what a record made after the failure says of what happened before.
+    /// Notes what a record made after the failure says about what was open at the failure.
     fn note_later(&mut self, at_us: u64, record: &Record, postmortem: &mut Postmortem) {
         match record.fact {
             Fact::Answered { client, request, outcome, .. } => {
@@ -403,11 +405,11 @@ impl<'a> FailureContext<'a> {
         in_flight.collect()
     }
 
-    /// The requests that were open `then`, in the order of their coming.
+    /// The requests that were open `then`, in the order in which they were received.
     fn requests(&self, then: &BTreeMap<Member, KnownState>) -> Vec<OpenRequest> {
         let mut requests = Vec::new();
         for (member, state) in then {
-            // What another replica took with it when it failed belongs to that failure.
+            // Requests of a replica that had failed earlier belong to that earlier failure.
             if *member != self.failed && !self.is_heard_from(*member) {
                 continue;
             }
@@ -463,7 +465,7 @@ impl<'a> FailureContext<'a> {
         Where::Replicating { entry, holders }
     }
 
-    /// What became of it, by the end of the boxes.
+    /// What became of a request, up to the end of the boxes.
     fn later(&self, member: Member, key: &RequestKey, open: &Open, at_failure: &Where) -> Later {
         if let Some(LaterAnswer { by, outcome, at_us }) = self.answers.get(key) {
             let (by, after_us) = (self.cluster.name(*by), self.relative(*at_us));

@@ -1,4 +1,4 @@
-//! A postmortem in plain words.
+//! A postmortem as text.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -106,7 +106,7 @@ fn messages(count: usize) -> String {
 }
 
 impl ReplicaState {
-    /// Its line of the table.
+    /// The replica's line of the table.
     fn cells(&self) -> [String; 7] {
         fn known<T: Display>(value: Option<T>) -> String {
             value.map_or("?".to_owned(), |value| value.to_string())
@@ -199,7 +199,7 @@ impl Display for Relative {
     }
 }
 
-/// A span of microseconds, in the unit that fits.
+/// A span of microseconds, in a fitting unit.
 struct TimeSpan(u64);
 
 impl Display for TimeSpan {

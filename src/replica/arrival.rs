@@ -1,4 +1,4 @@
-//! From a datagram's bytes to what they are for a replica.
+//! From a datagram's bytes to a typed arrival.
 
 use super::Arrival;
 use crate::interface::{Address, Request};
@@ -6,8 +6,8 @@ use crate::wire::{Datagram, Garbage, Membership, Payload, decode, decode_bad_req
 
 impl Arrival {
     /// What `bytes` are for the replica `members.me()`: a message of another member, a client's
-    /// request, a request that can only be refused, or garbage (what only the simulator takes is
-    /// garbage here).
+    /// request, a request that can only be refused, or garbage. Datagrams that only the simulator
+    /// takes are garbage here.
     pub fn of(members: &Membership, bytes: &[u8]) -> Arrival {
         let garbage = |reason| Arrival::Garbage { reason, bytes: bytes.len() };
         match decode(members, bytes) {
@@ -38,7 +38,8 @@ impl Arrival {
     }
 }
 
-/// Whether a client can have this ID: an answer to a member, or to everyone, would reach none.
+/// Whether a client can have this ID. An answer to a member's ID, or to everyone, would reach no
+/// client.
 fn may_be_client(members: &Membership, address: Address) -> bool {
     address != Address::EVERYONE && members.member(address).is_none()
 }

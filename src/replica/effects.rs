@@ -1,4 +1,5 @@
-//! How committed entries take effect, and who is answered then (rules R1 to R3, R10, R22, R27).
+//! How committed entries take effect, and which clients are answered then (rules R1 to R3, R10,
+//! R22, R27).
 
 use super::held::Pending;
 use super::{Replica, StepContext};
@@ -23,9 +24,9 @@ impl Replica {
         }
     }
 
-    /// A leader has told that the log is committed up to `told`, and this replica's agrees with it
-    /// so far: all up to there has been answered, by that leader or one before it. A replica that
-    /// was deposed with committed puts unanswered goes on from where it stopped only so.
+    /// A leader has said that the log is committed up to `told`, and this replica's log agrees with
+    /// it that far. All puts up to there have been answered, by that leader or an earlier one. Only
+    /// this lets a deposed leader apply puts that it had committed and not answered.
     pub(super) fn follow_commit(&mut self, told: Index, context: &mut StepContext<'_, impl Sink>) {
         let through = told.min(self.raft.commit());
         if self.applied < through && !self.raft.is_leader() {
@@ -56,8 +57,8 @@ impl Replica {
         unapplied || !self.dead.is_empty() || !self.ready_reads.is_empty()
     }
 
-    /// As far as the pacer allows: tells clients of dead puts, answers reads whose time has come,
-    /// and, as the leader, applies what is committed up to `through`.
+    /// Works as far as the pacer allows: answers the clients of dead puts and the reads whose time
+    /// has come and, as the leader, applies what is committed up to `through`.
     pub(super) fn advance(
         &mut self,
         through: Index,
@@ -77,7 +78,7 @@ impl Replica {
         }
     }
 
-    /// What a follower applies it does not answer, but for the redirects that it owes.
+    /// Applies entries without answering their clients, except with the redirects that are due.
     fn apply_through(
         &mut self,
         through: Index,
@@ -90,7 +91,7 @@ impl Replica {
         }
     }
 
-    /// Applies the next committed entry, and settles who waits for it.
+    /// Applies the next committed entry, and settles the requests that wait for it.
     fn apply_next(&mut self, outputs: &mut Vec<Output>, context: &mut StepContext<'_, impl Sink>) {
         self.applied += 1;
         let index = self.applied;
@@ -114,7 +115,8 @@ impl Replica {
         context.sink.end();
     }
 
-    /// An entry of `term` takes effect at `index`: whoever is owed an answer gets it (rule R2).
+    /// An entry of `term` takes effect at `index`: a client that is owed an answer gets it (rule
+    /// R2).
     fn settle(
         &mut self,
         index: Index,
@@ -137,7 +139,7 @@ impl Replica {
             if place.1 == term {
                 accepted_here = Some(pending);
             } else {
-                // Rule R1: an entry of another term is committed in its place.
+                // Rule R1: an entry of another term is committed in the put's place.
                 self.dead.push_back(pending);
             }
         }
@@ -149,7 +151,7 @@ impl Replica {
             (Some(pending), _) if own_term => {
                 self.answer(pending.client, pending.mid, Outcome::Ok(None), place, context);
             }
-            // Rule R3: what an earlier leader took in and nobody is known to have answered.
+            // Rule R3: an earlier leader took this put in, and nobody is known to have answered it.
             (_, Some(command)) if !own_term && index > self.answer_above => {
                 if let Some(client) = command.client() {
                     self.answer(client, command.mid().into(), Outcome::Ok(None), place, context);
@@ -159,8 +161,8 @@ impl Replica {
         }
     }
 
-    /// Rule R22: terms do not fall along a log, so no log that holds an entry of `term` at `index`
-    /// holds one of a lower term from there on. Puts that stood there never take effect.
+    /// Rule R22: terms never decrease along a log. A log that holds an entry of `term` at `index`
+    /// holds no lower term from there on, so puts of lower terms there never take effect.
     fn bury(&mut self, index: Index, term: Term) {
         let beyond = self.pending.range((index, 0)..).map(|(place, _)| *place);
         let dead: Vec<(Index, Term)> = beyond.filter(|place| place.1 < term).collect();

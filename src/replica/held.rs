@@ -1,4 +1,4 @@
-//! Requests that wait: puts for their commit, and what nobody could serve when it came.
+//! Requests that wait: puts for their commit, and requests that nobody could serve when they came.
 
 use std::collections::VecDeque;
 
@@ -7,16 +7,16 @@ use rustc_hash::FxHashMap;
 use crate::interface::{Address, Operation, Request, Text};
 use crate::raft::{Member, Micros};
 
-/// The same request so soon after it was redirected may have been under way already: a way through
-/// the simulator and back takes some 0.4 ms (interface §6).
+/// A request that comes again so soon after its redirect may have been sent before the client read
+/// the redirect: the way through the simulator and back takes some 0.4 ms (interface §6).
 const UNDER_WAY: Micros = Micros::from_millis(1);
 
-/// A put in the log, and who waits for it.
+/// A put in the log, and the client that waits for it.
 #[derive(Debug)]
 pub(super) struct Pending {
-    /// Who asked.
+    /// The client's ID.
     pub client: Address,
-    /// Under which name.
+    /// The request's MID.
     pub mid: Text,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Pending {
 #[derive(Debug)]
 pub(super) struct Held {
     pub since: Micros,
-    /// The count of appends heard then.
+    /// How many appends had been heard from leaders when the request came.
     pub heard: u64,
     pub request: Request,
 }
@@ -34,8 +34,8 @@ pub(super) struct Held {
 pub(super) struct HeldRequests {
     pub queue: VecDeque<Held>,
     pub hold_time: Micros,
-    /// What was known of leaders when the queue was last looked at: it is looked at again when
-    /// that changes. None: the pacer did not let the looking come to its end.
+    /// What was known of leaders when the queue was last served. It is served again when that
+    /// changes. `None`: the pacer stopped the last pass before its end.
     pub known: Option<Knowledge>,
     pub redirected: Redirected,
 }
@@ -48,15 +48,15 @@ impl HeldRequests {
         self.known.is_none() && !self.queue.is_empty()
     }
 
-    /// When the oldest has been kept long enough.
+    /// When the oldest request has been kept for the hold time.
     pub fn expiry(&self) -> Micros {
         self.queue.front().map_or(Micros::NEVER, |held| held.since + self.hold_time)
     }
 }
 
-/// What was redirected since a leader was last heard, and when first: who comes back with the same
-/// is not redirected again before the leader is heard (rule R5). A client that was sent to a dead
-/// leader comes back with the same operation under a new MID, and names no leader.
+/// The requests that were redirected since a leader was last heard, and when first. A request that
+/// comes again is not redirected again before the leader is heard (rule R5). A client that was sent
+/// to a dead leader repeats the operation under a new MID, and names no leader.
 #[derive(Debug, Default)]
 pub(super) struct Redirected {
     pub heard: u64,
@@ -73,9 +73,10 @@ impl Redirected {
         self.first_at.entry(what).or_insert(now);
     }
 
-    /// Whether `request`, which comes at `now`, is the same again.
+    /// Whether `request`, which comes at `now`, repeats a redirected one.
     pub fn comes_back(&self, heard: u64, now: Micros, request: &Request) -> bool {
-        // Where nothing was redirected nothing is looked up: that spares the copy.
+        // With nothing redirected there is nothing to look up. This saves the copy of the
+        // operation.
         if self.heard != heard || self.first_at.is_empty() {
             return false;
         }

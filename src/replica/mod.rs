@@ -1,9 +1,9 @@
-//! A replica: the consensus core, the store, and the clients that wait. Still pure: what comes in
-//! is handed in with the time, what goes out is handed back, facts go to a sink.
+//! A replica: the consensus core, the store, and the clients that wait. It is pure: arrivals come
+//! in with the time, datagrams are handed back, and facts go to a sink.
 //!
-//! No request is forgotten (design §4): it is answered, or kept until a leader is known, or, past
-//! the hold time, sent on. Which answer is owed when is the matter of rules R1 to R6; how fast
-//! answers may go out is that of rule R27: what makes an answer waits while too many are unread.
+//! No request is forgotten (design §4). It is answered, or kept until a leader is known, or sent on
+//! after the hold time. Rules R1 to R6 say which answer a request gets. Rule R27 says how fast
+//! answers may go out: work that leads to an answer waits while too many datagrams are unread.
 
 mod arrival;
 mod effects;
@@ -29,40 +29,41 @@ use pacer::Pacer;
 /// What comes to a replica.
 #[derive(Clone, Debug)]
 pub enum Arrival {
-    /// Its deadline.
+    /// Its deadline has come.
     Wake,
     /// A datagram from another replica.
     Peer {
-        /// Who sent it.
+        /// The sending replica.
         from: Member,
-        /// The sender's count.
+        /// The sender's running count of messages.
         number: u64,
-        /// What it says.
+        /// The message.
         message: Message,
     },
     /// A client's request.
     Request(Request),
-    /// A client's request that cannot be served: `fail` says so, so that none goes unanswered.
+    /// A client's request that cannot be served. It is answered `fail`, so that no request goes
+    /// unanswered.
     BadRequest {
         /// All that is known of it.
         request: BadRequest,
         /// What is wrong with it.
         reason: Garbage,
-        /// How many bytes it has.
+        /// Length of the datagram, in bytes.
         bytes: usize,
     },
-    /// Bytes that are no datagram for it.
+    /// Bytes that are no datagram this replica can use.
     Garbage {
-        /// Why.
+        /// Why they cannot be used.
         reason: Garbage,
-        /// How many.
+        /// Length of the datagram, in bytes.
         bytes: usize,
     },
 }
 
 /// A replica of the store.
 ///
-/// Nobody leads yet, so a request is kept until a leader is known, or sent on in the end:
+/// Nobody leads yet, so a request is kept until a leader is known, or sent on after the hold time:
 ///
 /// ```
 /// use laconic::interface::{Address, Operation, Outcome, Request};
@@ -91,30 +92,32 @@ pub struct Replica {
     raft: Raft,
     store: Store,
     applied: Index,
-    /// Messages sent to replicas so far, as the simulator counts them.
+    /// Messages sent to replicas so far, counted as the simulator counts them.
     number: u64,
-    /// Puts in the own log whose fate is not known, by place; a place can be taken twice, in
-    /// different terms.
+    /// Puts in this replica's log whose outcome is not known, by index and term. One index can
+    /// occur with several terms.
     pending: BTreeMap<(Index, Term), Pending>,
-    /// Where the latest accepted write of a key stands, while it is not applied.
+    /// Index of the latest accepted write of a key, while it is not applied.
     writes: FxHashMap<Text, Index>,
-    /// Reads that wait behind such a write.
+    /// Reads that wait for such a write, by the write's index.
     blocked_reads: BTreeMap<Index, Vec<Request>>,
-    /// Reads that the core has been asked about.
+    /// Reads for which the core was asked whether this replica still leads.
     reads: FxHashMap<Ticket, Request>,
-    /// Reads that are proved, oldest first, each with the index that must be applied before.
+    /// Reads whose leadership is proved, oldest first, each with the index that must be applied
+    /// before.
     ready_reads: VecDeque<(Index, Request)>,
-    /// Puts that never take effect, and whose clients have not been told.
+    /// Puts that never take effect and whose clients have not been told yet.
     dead: VecDeque<Pending>,
-    /// A put on its way into the log.
+    /// A put that the core has been given and has not answered for yet.
     proposed: Option<Request>,
     next_ticket: Ticket,
     held: HeldRequests,
-    /// As a leader, answers what commits above this index (rule R3).
+    /// As a leader, this replica answers what commits above this index (rule R3).
     answer_above: Index,
     /// Term of the latest entry that has taken effect.
     applied_term: Term,
-    /// What was committed by this replica as a leader ends here: answered only as far as applied.
+    /// The end of what this replica committed as a leader. Of this, only what is applied has been
+    /// answered.
     committed_as_leader: Index,
     pacer: Pacer,
     scratch: Vec<Output>,
@@ -158,7 +161,7 @@ impl Replica {
         }
     }
 
-    /// Handles what arrived at `now`; datagrams to send are appended to `out` in order.
+    /// Handles what arrived at `now`. Datagrams to send are appended to `out` in order.
     pub fn step(
         &mut self,
         now: Micros,
@@ -207,17 +210,17 @@ impl Replica {
         self.raft.deadline().min(self.held.expiry().max(free_at)).min(paced)
     }
 
-    /// Entries up to here have taken effect in the store.
+    /// Index of the last entry that has taken effect in the store.
     pub fn applied(&self) -> Index {
         self.applied
     }
 
-    /// The core, for tests, invariants and status.
+    /// The core, for tests, invariants and status pages.
     pub fn raft(&self) -> &Raft {
         &self.raft
     }
 
-    /// A look at the core.
+    /// The state of the core.
     pub fn status(&self) -> Status {
         self.raft.status()
     }
@@ -255,7 +258,7 @@ impl Replica {
         }
     }
 
-    /// Hands `input`, which is no message, to the core and does what it says.
+    /// Hands `input`, which is no message, to the core and does what the core's outputs say.
     fn drive(&mut self, input: Input, context: &mut StepContext<'_, impl Sink>) {
         let mut outputs = std::mem::take(&mut self.scratch);
         self.raft.step(context.now, input, &mut outputs);
@@ -263,7 +266,7 @@ impl Replica {
         self.scratch = outputs;
     }
 
-    /// Does all of `outputs`, and what is appended to them meanwhile; they are empty then.
+    /// Does all of `outputs`, also those that are appended meanwhile, and leaves the list empty.
     fn perform_all(&mut self, outputs: &mut Vec<Output>, context: &mut StepContext<'_, impl Sink>) {
         let mut next = 0;
         while next < outputs.len() {
@@ -274,7 +277,7 @@ impl Replica {
         outputs.clear();
     }
 
-    /// Does one thing that the core says; further steps of the core append to `outputs`.
+    /// Does one output of the core. Further steps of the core append to `outputs`.
     fn perform(
         &mut self,
         output: Output,
@@ -294,7 +297,7 @@ impl Replica {
     fn on_event(&mut self, event: Event, context: &mut StepContext<'_, impl Sink>) {
         context.record(Fact::State(event));
         match event {
-            // Rule R3. What this replica committed itself it has answered as far as applied.
+            // Rule R3. What this replica committed itself is answered only as far as it is applied.
             Event::BecameLeader { heard_commit, .. } => {
                 let heard = heard_commit > self.committed_as_leader;
                 self.answer_above = if heard { heard_commit } else { self.applied };
@@ -307,7 +310,7 @@ impl Replica {
         }
     }
 
-    /// Sends to replicas, numbered (design §5).
+    /// Sends a message to replicas, with its number (design §5).
     fn send(
         &mut self,
         to: To,
@@ -366,7 +369,7 @@ impl Replica {
         context.sink.begin(Work::Answer { index, term, mid: &mid, outcome: kind });
         let mut datagram = self.datagram(client, Payload::Answer { mid, outcome });
         if kind == AnswerKind::Redirect {
-            // A client must not be sent where nobody is, nor back to here.
+            // A client must not be sent to a silent leader, nor back to this replica.
             let leader = self.raft.live_leader(context.now).filter(|leader| *leader != context.me);
             datagram.leader = self.members.leader_address(leader);
         }
@@ -376,29 +379,29 @@ impl Replica {
     }
 }
 
-/// What a step works with.
+/// What one step works with.
 struct StepContext<'a, S: Sink> {
     now: Micros,
     me: Member,
-    /// Whether the fact that begins the step has been told.
+    /// Whether the fact that begins the step has been recorded.
     has_begun: bool,
     out: &'a mut Vec<Datagram>,
     sink: &'a mut S,
 }
 
 impl<S: Sink> StepContext<'_, S> {
-    /// The step begins with `fact`.
+    /// Records `fact`, with which the step begins.
     #[inline(always)]
     fn begin(&mut self, fact: Fact) {
         self.has_begun = true;
         self.sink.record(&Record { at: self.now, source: self.me, fact });
     }
 
-    /// Inlined, and the sinks with it: here it is known what fact it is.
+    /// Inlined, and the sinks with it, because the caller knows which fact it is.
     #[inline(always)]
     fn record(&mut self, fact: Fact) {
         if !self.has_begun {
-            // Nothing came in: the replica's time had come.
+            // Nothing arrived: the replica was woken by its deadline.
             self.begin(Fact::Woken);
         }
         self.sink.record(&Record { at: self.now, source: self.me, fact });

@@ -1,35 +1,38 @@
 //! How fast answers may go out (rule R27).
 //!
-//! All that a replica sends waits in one socket of the simulator, which holds some 250 small
-//! datagrams, or three of the longest, and loses what comes then (interface §2); the simulator
-//! reads one datagram from it a turn (interface §4). An answer that is lost is never given. So
-//! answers go out only while little enough can be unread there; what makes them waits.
+//! All that a replica sends waits in one socket of the simulator. It holds some 250 small
+//! datagrams, or three of the longest, and loses what comes when it is full (interface §2). The
+//! simulator reads one datagram from it a turn (interface §4). A lost answer is never sent again.
+//! So answers go out only while little enough can be unread there, and the work that leads to them
+//! waits.
 //!
-//! What has been read is known by two signs. A socket is read in order, so an answer to an append
-//! of ours proves that all we sent up to that append has been read. And time: a simulator at work
-//! takes no longer than `answer_interval_us` for a turn. Where it has been proved to read faster,
-//! it is taken to go on so while no proof is under way: a leader that only reads sends few appends.
+//! Two signs tell what has been read. The first is proof: a socket is read in order, so an answer
+//! to an append of ours proves that all we sent up to that append has been read. The second is
+//! time: a busy simulator takes at most `answer_interval_us` for a turn. If it was proved to read
+//! faster, that rate is used while no proof is on its way, since a leader that only reads sends few
+//! appends.
 //!
-//! Where messages to other replicas alone keep the socket full, clients must not wait for ever: one
-//! answer an interval goes all the same, or one in 50 while proofs are under way.
+//! If messages to other replicas alone keep the socket full, clients must not wait for ever. One
+//! answer goes out every interval all the same, or every 50 intervals while proofs are on their
+//! way.
 
 use std::collections::VecDeque;
 
 use crate::raft::{Micros, Round, Term, Tuning};
 use crate::wire::{SMALL_CHARGE, SOCKET_BYTES, socket_charge};
 
-/// How many of the latest appends are remembered: answers to older ones prove little.
+/// How many of the latest appends are remembered. Answers to older ones prove little.
 const MOST_MARKS: usize = 256;
-/// So long the answer to an append is waited for, as a better sign than time.
+/// How long the answer to an append is waited for, as a better sign than time.
 const PROOF_COMES_WITHIN: Micros = Micros::from_millis(20);
-/// So many intervals an answer waits at most while answers to appends are under way.
+/// How many intervals an answer waits at most while answers to appends are on their way.
 const MOST_INTERVALS: u64 = 50;
-/// The rate of reading is measured over so long at least: answers come in clumps.
+/// The shortest time over which the rate of reading is measured: answers come in bursts.
 const RATE_TAKES: Micros = Micros::from_millis(100);
-/// So long what was measured is believed: it outlasts some heartbeats.
+/// How long a measured rate is used. It is longer than some heartbeat intervals.
 const RATE_LASTS: Micros = Micros::from_seconds(2);
 
-/// An append of ours, and how many datagrams had been sent with it.
+/// An append of ours, and how many datagrams had been sent up to it.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     term: Term,
@@ -38,39 +41,40 @@ struct Mark {
     sent: u64,
 }
 
-/// How fast the simulator has been proved to read.
+/// How fast the simulator was proved to read.
 #[derive(Clone, Copy, Debug)]
 struct Rate {
-    /// From one datagram to the next.
+    /// The time from one datagram to the next.
     interval: Micros,
-    /// Measured up to here: time, and datagrams read by then.
+    /// The end of the measurement: its time, and how many datagrams were read by then.
     at: Micros,
     read: u64,
 }
 
-/// Keeps account of what may be unread.
+/// Counts what may be unread in the simulator's socket.
 #[derive(Debug)]
 pub(super) struct Pacer {
-    /// What may be charged for all that is unread, an answer that goes out included.
+    /// The most that may be charged for all unread datagrams, the next answer included, in bytes.
     window: u64,
     interval: Micros,
-    /// Datagrams sent so far, of all kinds: they share one socket.
+    /// Datagrams sent so far, of all kinds, since they share one socket.
     sent: u64,
-    /// What is charged for each of those that are not taken as read.
+    /// The charge of each datagram that is not taken as read, in bytes.
     unread: VecDeque<u64>,
-    /// Their sum.
+    /// The sum of these charges, in bytes.
     charged: u64,
-    /// When the latest one was read, or else could be: the next is an interval later.
+    /// When the latest datagram was read, or could be read first. The next is read an interval
+    /// later.
     since: Micros,
-    /// When the latest answer went out, or the window became full after it.
+    /// When the latest answer went out, or when the window became full after it.
     waiting_since: Micros,
-    /// Appends whose answers are under way, by rising rounds.
+    /// Appends whose answers are on their way, by rising rounds.
     marks: VecDeque<Mark>,
     rate: Rate,
 }
 
 impl Pacer {
-    /// With the knobs `answer_window` and `answer_interval_us` of `tuning`.
+    /// Takes the knobs `answer_window` and `answer_interval_us` from `tuning`.
     pub fn new(tuning: &Tuning, now: Micros) -> Pacer {
         let interval = Micros(tuning.answer_interval_us);
         Pacer {
@@ -86,7 +90,7 @@ impl Pacer {
         }
     }
 
-    /// A datagram of `bytes` to other replicas goes out at `now`.
+    /// Notes that a datagram of `bytes` to other replicas goes out at `now`.
     pub fn on_sent(&mut self, now: Micros, bytes: usize) {
         self.pass(now);
         if self.unread.is_empty() {
@@ -97,7 +101,7 @@ impl Pacer {
         let charge = socket_charge(bytes);
         self.unread.push_back(charge);
         self.charged += charge;
-        // Of more than a socket holds the oldest is read or lost.
+        // The socket cannot hold more, so the oldest has been read or lost.
         while self.charged > SOCKET_BYTES.max(self.window) {
             self.read_one();
         }
@@ -106,13 +110,13 @@ impl Pacer {
         }
     }
 
-    /// An answer of `bytes` to a client goes out at `now`.
+    /// Notes that an answer of `bytes` to a client goes out at `now`.
     pub fn on_answer(&mut self, now: Micros, bytes: usize) {
         self.on_sent(now, bytes);
         self.waiting_since = now;
     }
 
-    /// What went out last, at `now`, is an append of ours that wants an answer.
+    /// Notes that the datagram sent last, at `now`, is an append of ours that wants an answer.
     pub fn on_append(&mut self, now: Micros, term: Term, round: Round) {
         if self.marks.len() == MOST_MARKS {
             self.marks.pop_front();
@@ -120,7 +124,7 @@ impl Pacer {
         self.marks.push_back(Mark { term, round, at: now, sent: self.sent });
     }
 
-    /// An append of ours is answered at `now`.
+    /// Notes that an append of ours was answered at `now`.
     pub fn on_append_reply(&mut self, now: Micros, term: Term, round: Round) {
         let answered = |mark: &Mark| (mark.term, mark.round) == (term, round);
         let Some(place) = self.marks.iter().position(answered) else {
@@ -142,7 +146,7 @@ impl Pacer {
         }
     }
 
-    /// This replica leads no more: answers to its appends prove nothing that would still come.
+    /// This replica leads no more. Answers to its appends may not come any more.
     pub fn on_stepped_down(&mut self) {
         self.marks.clear();
     }
@@ -157,7 +161,8 @@ impl Pacer {
         if self.has_room() {
             return Micros(0);
         }
-        // Sure to come, a proof is worth a longer wait: what goes out before may be lost.
+        // A proof that is on its way is worth a longer wait: an answer that goes out before may be
+        // lost.
         let intervals = if self.marks.is_empty() { 1 } else { MOST_INTERVALS };
         let at_latest = self.waiting_since + Micros(self.interval.0 * intervals);
         let (mut free_at, mut charged) = (self.since, self.charged);
@@ -187,7 +192,7 @@ impl Pacer {
         self.charged -= self.unread.pop_front().unwrap_or(0);
     }
 
-    /// Time passes: one datagram more is read each interval.
+    /// Time passes: each interval one more datagram is taken as read.
     fn pass(&mut self, now: Micros) {
         while !self.unread.is_empty() && self.next_read(self.since) <= now {
             self.since = self.next_read(self.since);
@@ -195,7 +200,7 @@ impl Pacer {
         }
     }
 
-    /// When one more is taken as read, after one that was at `at`.
+    /// When the next datagram is taken as read, after one at `at`.
     fn next_read(&self, at: Micros) -> Micros {
         let proof_comes = self.marks.back().is_some_and(|mark| at < mark.at + PROOF_COMES_WITHIN);
         let believed = !proof_comes && at < self.rate.at + RATE_LASTS;
@@ -223,7 +228,7 @@ mod tests {
         }
     }
 
-    /// Sends answers as long as it may; how many.
+    /// Sends answers as long as the pacer allows it. Returns how many.
     fn answer_all(pacer: &mut Pacer, now: Micros) -> u64 {
         let mut answers = 0;
         while answers < 1_000 && pacer.allows(now) {
@@ -244,7 +249,7 @@ mod tests {
             assert_eq!(answer_all(&mut pacer, due - Micros(1)), 0);
             assert_eq!(answer_all(&mut pacer, due), 1);
         }
-        // What was not used is not saved up: the socket holds no more than it holds.
+        // Unused time is not saved up: the socket holds no more than it holds.
         assert_eq!(answer_all(&mut pacer, start + Micros::from_seconds(60)), 128);
     }
 
@@ -267,7 +272,7 @@ mod tests {
         pacer.on_append_reply(now, 3, 2);
         pacer.on_append_reply(now, 3, 1);
         assert_eq!(answer_all(&mut pacer, now), 5, "and five again; what is old says nothing");
-        // An interval counts from the proof, not from the time before it.
+        // The interval starts at the proof, not before it.
         assert_eq!(pacer.free_at(), now + INTERVAL);
     }
 
@@ -303,7 +308,7 @@ mod tests {
         assert_eq!(pacer.free_at(), Micros(800 + INTERVAL.0), "there is nothing to wait for");
     }
 
-    /// What the socket holds is measured in bytes: three appends of the longest kind fill it.
+    /// The socket's room is measured in bytes: three of the longest appends fill it.
     #[test]
     fn r27_long_messages_take_the_room_that_they_take() {
         for (bytes, room) in [(100, 118), (500, 113), (8_000, 0), (16_000, 0), (60_000, 0)] {
@@ -336,8 +341,8 @@ mod tests {
         pacer.on_append_reply(Micros(0), 1, 1_000);
         assert_eq!((pacer.marks.len(), pacer.read()), (0, 1_000));
     }
-    /// A leader that only reads has its heartbeats as proofs: so fast as the latest ones have
-    /// shown, and a window more each.
+    /// For a leader that only reads, heartbeats are the proofs. It may answer at the rate that the
+    /// latest ones have shown, and a window more for each heartbeat.
     #[test]
     fn r27_what_was_read_fast_is_taken_to_be_read_fast() {
         let mut pacer = pacer(100);
@@ -359,13 +364,13 @@ mod tests {
         assert!((290..=301).contains(&rates[0]), "{rates:?}");
         let rises = rates[1..].windows(2).all(|pair| pair[1] >= pair[0] + 80);
         assert!(rises, "{rates:?}");
-        // Nothing is proved for long: an old rate is no rate.
+        // A proof is used for a limited time: an old rate no longer counts.
         let now = Micros::from_seconds(60);
         assert_eq!(answer_all(&mut pacer, now), 100);
         assert_eq!(pacer.free_at(), now + INTERVAL);
     }
 
-    /// While the answer to an append is under way, time is not taken for more than it says surely.
+    /// While the answer to an append is on its way, time alone proves only the slow rate.
     #[test]
     fn r27_a_proof_under_way_is_waited_for() {
         let mut pacer = pacer(100);

@@ -30,8 +30,8 @@ impl Replica {
         self.held.queue.push_back(Held { since: context.now, heard, request });
     }
 
-    /// Serves or redirects the request, or gives it back if it must be kept. It came when appends
-    /// had been heard `heard_then` times.
+    /// Serves or redirects the request, or gives it back if it must be kept. `heard_then` is how
+    /// many appends had been heard when it came.
     fn try_serve(
         &mut self,
         request: Request,
@@ -45,7 +45,7 @@ impl Replica {
                     self.read(&key, request, context);
                     None
                 }
-                // Rule R6: out of touch with its quorum, a leader takes in nothing.
+                // Rule R6: a leader that is out of touch with its quorum takes in no put.
                 Operation::Put { .. } if !self.raft.accepts_proposals(context.now) => Some(request),
                 Operation::Put { key, value } => {
                     let (key, value) = (key.clone(), value.clone());
@@ -67,9 +67,9 @@ impl Replica {
         }
     }
 
-    /// Whether `leader` sent the request back, as far as can be told: the leader is dead then, or
-    /// cut off, and the request is held until it is heard again (rule R5). It names that leader, so
-    /// it was there; or it is the same again.
+    /// Whether `leader` sent the request back, as far as can be told. Then that leader is dead or
+    /// cut off, and the request is held until it is heard again (rule R5). The sign is that the
+    /// request names that leader, so it was there, or that it repeats a redirected request.
     fn has_come_back(
         &self,
         request: &Request,
@@ -87,7 +87,7 @@ impl Replica {
         self.answer(request.client, request.mid, Outcome::Redirect, None, context);
     }
 
-    /// A read waits behind writes of its key that this leader has accepted, then asks the core.
+    /// A read waits for the writes of its key that this leader has accepted, then asks the core.
     fn read(&mut self, key: &str, request: Request, context: &mut StepContext<'_, impl Sink>) {
         if let Some(index) = self.writes.get(key) {
             self.blocked_reads.entry(*index).or_default().push(request);
@@ -97,7 +97,7 @@ impl Replica {
         self.drive(Input::Read { ticket }, context);
     }
 
-    /// The same while outputs of the core are being done.
+    /// Asks the core, while outputs of an earlier step of the core are being done.
     pub(super) fn ask_core(&mut self, request: Request, outputs: &mut Vec<Output>, now: Micros) {
         let ticket = self.ticket_for(request);
         self.raft.step(now, Input::Read { ticket }, outputs);
@@ -135,7 +135,8 @@ impl Replica {
         }
     }
 
-    /// A read is answered when all that is committed now has taken effect, in its turn.
+    /// Queues a proved read. It is answered in turn, once all that is committed now has taken
+    /// effect.
     pub(super) fn on_read_ready(
         &mut self,
         ticket: Ticket,
@@ -148,7 +149,7 @@ impl Replica {
         }
     }
 
-    /// Rule R10: the value is that of the moment of the answer.
+    /// Rule R10: the answer has the value of the moment in which it is given.
     pub(super) fn answer_ready_read(&mut self, context: &mut StepContext<'_, impl Sink>) {
         let Some((_, request)) = self.ready_reads.pop_front() else {
             return;
@@ -168,9 +169,9 @@ impl Replica {
         }
     }
 
-    /// How many bytes the answer to a get would have, if that is more than a datagram carries.
+    /// Length of the answer to a get in bytes, if that is more than a datagram carries.
     fn length_if_too_long(&self, request: &Request, value: &Text) -> Option<usize> {
-        // A byte takes six at most, and the rest of an answer is short.
+        // An escaped byte takes at most six bytes, and the rest of an answer is short.
         if (request.mid.len() + value.len()) * 6 < MOST_DATAGRAM_BYTES - 1_000 {
             return None;
         }
@@ -180,7 +181,7 @@ impl Replica {
         (bytes > MOST_DATAGRAM_BYTES).then_some(bytes)
     }
 
-    /// Answers `fail`, and tells what is wrong: the reason, and how many bytes are concerned.
+    /// Answers `fail` and records the reason and the number of bytes concerned.
     pub(super) fn refuse(
         &mut self,
         client: Address,
@@ -193,7 +194,7 @@ impl Replica {
         self.answer(client, mid, Outcome::Fail, None, context);
     }
 
-    /// The core took it into no log: keep it until a leader is known.
+    /// The core refused the request and has put it into no log: keeps it until a leader is known.
     pub(super) fn on_refused(&mut self, ticket: Ticket, context: &mut StepContext<'_, impl Sink>) {
         let request = self.reads.remove(&ticket).or_else(|| self.proposed.take());
         if let Some(request) = request {
@@ -201,7 +202,7 @@ impl Replica {
         }
     }
 
-    /// Rule R2: reads do not outlive the leadership they were asked in.
+    /// Rule R2: reads end with the leadership in which they were asked.
     pub(super) fn release_reads(&mut self, context: &mut StepContext<'_, impl Sink>) {
         self.writes.clear();
         for (_, request) in std::mem::take(&mut self.ready_reads) {
@@ -232,8 +233,8 @@ impl Replica {
         }
     }
 
-    /// Past the hold time a request is sent on, to whoever the client finds: it may sit on the
-    /// minority side of a partition here.
+    /// Sends on a request that was kept past the hold time, since this replica may be on the
+    /// minority side of a partition. The client then finds another replica.
     pub(super) fn send_on_expired(&mut self, context: &mut StepContext<'_, impl Sink>) {
         while self.held.expiry() <= context.now && self.pacer.allows(context.now) {
             let Some(held) = self.held.queue.pop_front() else {

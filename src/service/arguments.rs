@@ -5,28 +5,28 @@ use std::ffi::OsString;
 use crate::interface::{Address, BadAddress};
 use crate::wire::{BadMembership, Membership};
 
-/// What the command line says: the simulator's port for this replica, and the cluster.
+/// The content of the command line: the simulator's port for this replica, and the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arguments {
-    /// UDP port on 127.0.0.1 that everything goes to and comes from.
+    /// UDP port on 127.0.0.1. All datagrams go to it and come from it.
     pub port: u16,
     /// This replica and the others.
     pub members: Membership,
 }
 
-/// Why a command line is none of a replica.
+/// Why the command line is not that of a replica.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadArguments {
-    /// Too few.
+    /// There are too few arguments.
     #[error("usage: PORT ID OTHER_ID [OTHER_ID ...]")]
     Usage,
-    /// The first is no port.
+    /// The first argument is not a port.
     #[error("PORT must be 1 to 65535, not {0:?}")]
     Port(String),
-    /// One of the rest is no ID.
+    /// One of the other arguments is not an ID.
     #[error(transparent)]
     Id(#[from] BadAddress),
-    /// The IDs are no cluster.
+    /// The IDs do not make a cluster.
     #[error(transparent)]
     Membership(#[from] BadMembership),
 }

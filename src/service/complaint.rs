@@ -1,9 +1,9 @@
-//! What a replica says of an instrument that fails.
+//! What a replica prints when one of its instruments fails.
 
 use std::io::{self, Write};
 
-/// Says in one line what an instrument lacks; the replica serves on.
+/// Prints one line about an instrument that failed. The replica goes on without it.
 pub(super) fn complain(words: &str) {
-    // With stderr closed there is nobody to tell.
+    // If stderr is closed, the line is lost.
     let _ = writeln!(io::stderr(), "laconic replica: {words}; serving on without it");
 }

@@ -3,56 +3,57 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// The variables, each absent or set.
+/// The environment variables, each set or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
-    /// `LACONIC_PROFILE`: an embedded profile's name, or the path of one; absent: `course`.
+    /// `LACONIC_PROFILE`: an embedded profile's name, or the path of a profile; not set: `course`.
     pub profile: Option<String>,
-    /// `LACONIC_LOG`: a filter of log lines, as in `info` or `laconic=debug`; absent: `warn`.
+    /// `LACONIC_LOG`: a filter of log lines, as in `info` or `laconic=debug`; not set: `warn`.
     pub log: Option<String>,
-    /// `LACONIC_OUT`: the folder for `records/ID.bin`, `ID.prom` and `ID.address`; absent: no file
-    /// is written.
+    /// `LACONIC_OUT`: the folder for `records/ID.bin`, `ID.prom` and `ID.address`; not set: these
+    /// files are not written.
     pub out: Option<PathBuf>,
-    /// `LACONIC_BLACK_BOX`: the folder for `ID.box`, the replica's last records in a mapped file; a
-    /// folder, since all replicas of a launcher share its environment. Absent: there is none.
+    /// `LACONIC_BLACK_BOX`: the folder for `ID.box`, the replica's last records in a mapped file.
+    /// It is a folder because all replicas of a launcher share its environment. Not set: there is
+    /// no black box.
     pub black_box: Option<PathBuf>,
-    /// `LACONIC_SPANS`: one step in how many is spanned, `1` or `1/N`, in the file `spans/ID.json`
-    /// of `LACONIC_OUT`. Absent: none.
+    /// `LACONIC_SPANS`: `1` or `1/N`: one of how many steps gets spans, in the file `spans/ID.json`
+    /// of `LACONIC_OUT`. Not set: there are no spans.
     pub spans: Option<String>,
-    /// `LACONIC_METRICS_ADDRESS`: where `/metrics`, `/status` and `/healthz` are served, as a port
-    /// on 127.0.0.1, as IP:PORT or as HOST:PORT, 0 for any free port; absent: nowhere. Whether
-    /// there is such a host shows when the port is opened.
+    /// `LACONIC_METRICS_ADDRESS`: where `/metrics`, `/status` and `/healthz` are served: a port on
+    /// 127.0.0.1, IP:PORT or HOST:PORT, with port 0 for any free port. Not set: nowhere. Whether
+    /// the host exists is known only when the port is opened.
     pub metrics_address: Option<String>,
 }
 
-/// A variable that cannot be used.
+/// An environment variable that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BadEnvironment {
-    /// `LACONIC_LOG` is no filter.
+    /// `LACONIC_LOG` is not a filter.
     #[error("LACONIC_LOG: {filter:?} is no log filter: {reason}")]
     Log {
-        /// Its value.
+        /// The variable's value.
         filter: String,
-        /// What is wrong with it.
+        /// What is wrong with the value.
         reason: String,
     },
-    /// `LACONIC_SPANS` is no sampling.
+    /// `LACONIC_SPANS` is not `1` or `1/N`.
     #[error("LACONIC_SPANS: {0:?} is neither 1 nor 1/N, N from 1 to 1000000")]
     Spans(String),
-    /// `LACONIC_SPANS` without a folder.
+    /// `LACONIC_SPANS` is set, but not the folder.
     #[error("LACONIC_SPANS: spans are written below LACONIC_OUT, which is not set")]
     SpansWithoutOut,
-    /// `LACONIC_METRICS_ADDRESS` is no address.
+    /// `LACONIC_METRICS_ADDRESS` is not an address.
     #[error("LACONIC_METRICS_ADDRESS: must be PORT, IP:PORT or HOST:PORT, not {0:?}")]
     MetricsAddress(String),
 }
 
 impl Environment {
-    /// That of this process. A variable that is set to nothing counts as absent; one that is not
-    /// UTF-8 keeps replacement characters, and is then refused as the name that it is not.
+    /// The environment of this process. A variable with an empty value counts as not set. A value
+    /// that is not UTF-8 keeps replacement characters, so it is refused as a wrong name later.
     ///
     /// # Errors
-    /// The first that cannot be used, of those that are read here.
+    /// The first variable that cannot be used, of those that are checked here.
     pub fn of_process() -> Result<Environment, BadEnvironment> {
         let value = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let text = |name| value(name).map(|value| value.to_string_lossy().into_owned());
@@ -68,7 +69,7 @@ impl Environment {
     }
 }
 
-/// A port alone is one on loopback.
+/// A port alone means that port on 127.0.0.1.
 fn parse_address(text: &str) -> Result<String, BadEnvironment> {
     if let Ok(port) = text.parse::<u16>() {
         return Ok(format!("{}:{port}", Ipv4Addr::LOCALHOST));

@@ -1,5 +1,5 @@
-//! Where a replica's records go: to a file, to the black box, to the log and into metrics, all
-//! folds over the one stream.
+//! Where a replica's records go: to a file, to the black box, to the log and into metrics. All are
+//! folds over the same stream of records.
 
 use std::fmt::Display;
 use std::io;
@@ -24,8 +24,8 @@ use crate::replica::Replica;
 use crate::tuning_file::Profile;
 use crate::wire::{Garbage, Membership};
 
-/// Sends log lines that pass `filter` to stderr, without colours, and spans to `spans`. Neither
-/// sees what is the other's.
+/// Sends log lines that pass `filter` to stderr, without colours, and spans to `spans`. Log lines
+/// and spans are kept apart.
 pub(super) fn log_to_stderr(
     filter: Option<&str>,
     spans: Option<SpanLayer>,
@@ -33,19 +33,19 @@ pub(super) fn log_to_stderr(
     let parsed = log_filter(filter)?;
     let lines = fmt::layer()
         .with_writer(io::stderr)
-        // Lines go to files and through the simulator, where colours are noise.
+        // Lines go into files and through the simulator, where colour codes are only in the way.
         .with_ansi(false)
-        // A closed stderr must not end the replica.
+        // If stderr is closed, the replica must go on.
         .log_internal_errors(false);
     tracing_subscriber::registry().with(spans).with(lines.with_filter(parsed)).init();
     Ok(())
 }
 
-/// The filter of log lines that `filter` is.
+/// Parses the filter of log lines.
 pub(super) fn log_filter(filter: Option<&str>) -> Result<Targets, BadEnvironment> {
     let filter = filter.unwrap_or("warn");
     let bad = |reason: String| BadEnvironment::Log { filter: filter.to_owned(), reason };
-    // The library takes any word for the name of a module, of which it then shows nothing.
+    // The library takes any word as a module's name, and then shows nothing of it.
     let is_ours = |word: &str| word.parse::<LevelFilter>().is_ok() || word.starts_with("laconic");
     let mut words = filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '[']));
     if let Some(word) = words.find(|word| !is_ours(word)) {
@@ -55,19 +55,20 @@ pub(super) fn log_filter(filter: Option<&str>) -> Result<Targets, BadEnvironment
     Ok(targets.with_target(TARGET, LevelFilter::OFF))
 }
 
-/// All that listens to a replica's records.
+/// All instruments that get a replica's records.
 pub(super) struct Instruments {
     records: Records,
     black_box: Option<BlackBox>,
     garbage: GarbageLog,
-    /// Where the time goes; the loop has its part in them.
+    /// The spans. The loop also uses them.
     pub spans: Spans,
     telemetry: Option<Telemetry>,
 }
 
 impl Instruments {
-    /// Opens the record file, the black box and the metrics, if the environment asks for them. What
-    /// cannot be had is a line on stderr: instruments are there for a bad day, not to make one.
+    /// Opens the record file, the black box and the metrics, if the environment asks for them. For
+    /// each that fails there is one line on stderr, and the replica starts without it: a broken
+    /// instrument must not stop a replica.
     pub fn open(
         environment: &Environment,
         members: &Membership,
@@ -77,7 +78,7 @@ impl Instruments {
     ) -> Instruments {
         let out = environment.out.as_deref();
         let records = Records::open(out, members, clock);
-        // A folder that is none is said once.
+        // If the folder is none, one line is enough.
         let out = out.filter(|out| out.is_dir());
         let folder = environment.black_box.as_deref();
         let black_box = folder.and_then(|folder| {
@@ -88,7 +89,7 @@ impl Instruments {
         Instruments { records, black_box, garbage: GarbageLog::default(), spans, telemetry }
     }
 
-    /// Waits until somebody asks for fresh figures; without metrics nobody ever does.
+    /// Waits until somebody asks for fresh figures. Without metrics it waits for ever.
     pub async fn wanted(&self) {
         match &self.telemetry {
             Some(telemetry) => telemetry.wanted().await,
@@ -96,7 +97,7 @@ impl Instruments {
         }
     }
 
-    /// Publishes the state of `replica` at `now`.
+    /// Publishes the state of `replica` at `now` for the metrics.
     pub fn publish(&mut self, now: Micros, replica: &Replica) {
         if let Some(telemetry) = &mut self.telemetry {
             telemetry.publish(now, replica);
@@ -104,7 +105,7 @@ impl Instruments {
     }
 
     /// Writes out what is buffered, the last figures, and the spans that can be written in time.
-    /// Whether all records that were asked for are in their file.
+    /// Returns whether all records that were asked for are in their file.
     pub fn close(&mut self) -> bool {
         if let Some(telemetry) = &self.telemetry {
             telemetry.write();
@@ -175,7 +176,7 @@ fn open_black_box(
     BlackBox::create(&path, header)
 }
 
-/// What came of opening or writing what `variable` asks for.
+/// The result of opening or writing what `variable` asks for, or `None` and a line on stderr.
 fn or_complain<T>(variable: &str, done: Result<T, impl Display>) -> Option<T> {
     done.map_err(|error| complain(&format!("{variable}: {error}"))).ok()
 }
@@ -183,19 +184,19 @@ fn or_complain<T>(variable: &str, done: Result<T, impl Display>) -> Option<T> {
 /// The record file, as long as it can be written.
 struct Records {
     file: Option<RecordFile>,
-    /// Records that were asked for are in no file.
+    /// Whether records that were asked for are missing from the file.
     missing: bool,
 }
 
 impl Records {
-    /// Below `out`, if it is asked for.
+    /// Opens the file below `out`, if it is set.
     fn open(out: Option<&Path>, members: &Membership, clock: &MonotonicClock) -> Records {
         let open = |out| or_complain("LACONIC_OUT", open_records(out, members, clock));
         let file = out.and_then(open);
         Records { missing: out.is_some() && file.is_none(), file }
     }
 
-    /// Gives the file up if it cannot be written; what has been written stays.
+    /// Writes out what is buffered. If that fails, the file is closed; what was written stays.
     fn flush(&mut self) {
         let flushed = self.file.as_mut().map(RecordFile::flush);
         if flushed.is_some_and(|flushed| or_complain("LACONIC_OUT", flushed).is_none()) {
@@ -213,7 +214,7 @@ impl Sink for Records {
     }
 }
 
-/// Who leads is worth a line at `info`; everything is one at `debug`.
+/// Logs a record: a change of leader at `info`, everything at `debug`.
 fn log(record: &Record, fact: Fact) {
     use crate::raft::Event::{BecameLeader, LeaderHeard, SteppedDown};
     match fact {
@@ -228,8 +229,7 @@ fn log(record: &Record, fact: Fact) {
     }
 }
 
-/// Warns of datagrams that were dropped, at most once a second: a flood of them must not become a
-/// flood of lines.
+/// Warns of dropped datagrams at most once a second, so that many of them do not cause many lines.
 #[derive(Default)]
 struct GarbageLog {
     dropped: u64,

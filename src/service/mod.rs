@@ -1,18 +1,21 @@
 //! A replica as a process: one thread, one UDP socket, and the pure [`crate::replica`] between
 //! them.
 //!
+//! # How to read it
+//!
 //! - [`Arguments`]: `PORT ID OTHERS...` (interface §1), nothing else;
 //! - [`Environment`]: what the launcher's environment asks for (design §8);
-//! - `serve`: the loop, which takes all that is ready, lets the replica decide, and sends;
-//! - `instruments`: where records go: a file, the black box, the log, metrics;
-//! - `telemetry`, `endpoint`: metrics, and the thread that serves them over HTTP, in the form that
-//!   was asked for (`negotiation`);
-//! - `spans`: where the time goes, on request; `scan`: which datagrams are worth timing.
+//! - `serve`: the loop, which takes in all that is ready, lets the replica decide, and sends;
+//! - `instruments`: where records go: a file, the black box, the log, metrics; `complaint`: the
+//!   line that says that one of these has failed;
+//! - `telemetry`: the metrics; `endpoint`: the thread that serves them over HTTP; `negotiation`: in
+//!   which format;
+//! - `spans`: where the time goes, if asked for; `scan`: which datagrams are timed.
 //!
-//! The seed of the replica's election timeouts comes from the operating system's randomness: no
-//! two replicas may draw alike, and a replica knows nothing else that tells runs apart. A real run
-//! cannot be repeated to the bit anyway, since the machine's scheduling takes part in it. Runs that
-//! are to be repeated belong to the virtual engine.
+//! The seed of the replica's election timeouts comes from the operating system's random numbers. No
+//! two replicas may draw the same timeouts, and nothing else that a replica knows differs from run
+//! to run. A real run cannot be repeated exactly anyway, since the machine's scheduling influences
+//! it. The virtual engine is for runs that must be repeatable.
 
 mod arguments;
 mod complaint;
@@ -39,7 +42,7 @@ pub use environment::{BadEnvironment, Environment};
 use instruments::{Instruments, log_filter, log_to_stderr};
 use spans::Spans;
 
-/// Why a replica did not start, or did not end well; each prints as one line.
+/// Why a replica did not start, or did not end well. Each prints as one line.
 #[derive(Debug, thiserror::Error)]
 enum ServiceError {
     #[error(transparent)]
@@ -55,7 +58,7 @@ enum ServiceError {
 }
 
 impl ServiceError {
-    /// The exit status of design §8.
+    /// The exit status according to design §8.
     fn exit_status(&self) -> u8 {
         match self {
             ServiceError::Arguments(_)
@@ -66,34 +69,35 @@ impl ServiceError {
     }
 }
 
-/// Is a replica until it is told to stop: `arguments` are those of interface §1, without the
-/// program's name; the rest is taken from the process's [`Environment`]. The exit status is 0 after
-/// SIGTERM or SIGINT; 2 for bad arguments or a bad environment; 4 for a port that fails, and after
-/// SIGTERM or SIGINT if `LACONIC_OUT` took not all records, each with one line on stderr.
+/// Runs a replica until it is told to stop. `arguments` are those of interface §1, without the
+/// program's name; the rest comes from the process's [`Environment`]. The exit status is 0 after
+/// SIGTERM or SIGINT. It is 2 for bad arguments or a bad environment. It is 4 if the port fails or,
+/// after SIGTERM or SIGINT, if not all records are in `LACONIC_OUT`. For 2 and 4 there is one line
+/// on stderr.
 pub fn run(arguments: &[OsString]) -> ExitCode {
     match try_run(arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(4),
         Err(error) => {
-            // With stderr closed there is nobody to tell.
+            // If stderr is closed, the line is lost.
             let _ = writeln!(io::stderr(), "laconic replica: {error}");
             ExitCode::from(error.exit_status())
         }
     }
 }
 
-/// Sees to it that replicas launched from here, which inherit this process's environment, can use
-/// what a launcher does not set itself: the log's filter, and how many spans.
+/// Checks the variables that replicas launched from this process inherit and that a launcher does
+/// not set itself: the log's filter, and the sampling of spans.
 ///
 /// # Errors
-/// The first that cannot be used; one line that names the variable.
+/// The first variable that cannot be used, in one line that names it.
 pub fn check_inherited() -> Result<(), BadEnvironment> {
     let environment = Environment::of_process()?;
     log_filter(environment.log.as_deref())?;
     Spans::sampling(&environment).map(drop)
 }
 
-/// Whether all records that were asked for are in their file.
+/// Runs a replica. Returns whether all records that were asked for are in their file.
 fn try_run(arguments: &[OsString]) -> Result<bool, ServiceError> {
     let Arguments { port, members } = Arguments::parse(arguments)?;
     let environment = Environment::of_process()?;

@@ -1,12 +1,12 @@
-//! In which form somebody who asks for metrics wants them (RFC 9110, section 12.5).
+//! The format in which a client wants the metrics (RFC 9110, section 12.5).
 
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING};
 
 use crate::metrics::exposition::Format;
 
-/// OpenMetrics if it is named and nothing that fits the text format is liked better; else the text
-/// format, whatever else was asked for: a scrape is never refused for its headers.
+/// OpenMetrics if the client names it and prefers nothing that fits the text format; otherwise the
+/// text format, whatever else was asked for. A scrape is never refused because of its headers.
 pub(super) fn wanted_format(headers: &HeaderMap) -> Format {
     let mut liked = [0.0_f64; 2];
     for item in items(headers, ACCEPT.as_str()) {
@@ -22,7 +22,7 @@ pub(super) fn wanted_format(headers: &HeaderMap) -> Format {
     if open_metrics > 0.0 && open_metrics >= text { Format::OpenMetrics } else { Format::Text }
 }
 
-/// Whether gzip is taken, by name or as one of any.
+/// Whether the client accepts gzip, by name or by a wildcard.
 pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
     let of = |name: &str| {
         let mut items = items(headers, ACCEPT_ENCODING.as_str());
@@ -31,7 +31,7 @@ pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
     of("gzip").or_else(|| of("*")).is_some_and(|quality| quality > 0.0)
 }
 
-/// One of what a header lists.
+/// One item of a header's list.
 struct Item<'a> {
     name: &'a str,
     parameters: &'a str,
@@ -44,13 +44,13 @@ impl<'a> Item<'a> {
         named.next().map(|(_, value)| value.trim().trim_matches('"'))
     }
 
-    /// How much it is liked, from 0, not at all, to 1.
+    /// How much the client prefers it, from 0 (not at all) to 1.
     fn quality(&self) -> f64 {
         self.parameter("q").map_or(1.0, |quality| quality.parse().unwrap_or(0.0))
     }
 }
 
-/// What the header `name` lists; one that is no text lists nothing.
+/// The items of the header `name`. A header that is not text has none.
 fn items<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Item<'a>> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(|item| {

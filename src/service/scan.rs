@@ -1,32 +1,32 @@
-//! A scan of a datagram's bytes: its type and the MIDs that it carries, without decoding it. That
-//! is how it is known in time whether decoding it is to be timed. It looks at strings alone, as
-//! they stand: a MID with escapes in it is another one here, and what is no JSON yields nonsense;
-//! both cost no more than a span too many or too few.
+//! A scan of a datagram's bytes for its type and its MIDs, without decoding it. So it is known in
+//! time whether the decoding should be timed. It only finds strings and does not decode their
+//! escapes. A MID with escapes therefore looks like another one, and bytes that are not JSON give
+//! nonsense. Either costs only a span too many or too few.
 
 use memchr::{memchr, memchr2, memmem};
 
 use crate::raft::Kind;
 
-/// What the strings of a datagram tell.
+/// What the strings of a datagram say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scan<'a> {
-    /// Its `type`; empty if it has none.
+    /// The datagram's `type`; empty if it has none.
     pub kind: &'a str,
     mids: Mids<'a>,
 }
 
-/// Where the MIDs are.
+/// Where the MIDs are in the datagram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Mids<'a> {
     #[default]
     None,
     One(&'a str),
-    /// In the commands of the entries that begin here.
+    /// In the commands of the entries, which begin here.
     Entries(&'a [u8]),
 }
 
 impl<'a> Scan<'a> {
-    /// At `bytes`.
+    /// Scans the datagram `bytes`.
     pub fn at(bytes: &'a [u8]) -> Scan<'a> {
         let behind = |name: &str, from: &'a [u8]| {
             memmem::find(from, name.as_bytes()).map(|at| &from[at + name.len()..])
@@ -38,30 +38,30 @@ impl<'a> Scan<'a> {
         let mids = match kind.parse() {
             Ok(Kind::Append) => behind("\"entries\"", rest.0).map(Mids::Entries),
             Ok(_) => None,
-            // A client may name its keys in any order.
+            // A client may write its keys in any order.
             Err(_) => behind("\"MID\"", bytes).and_then(|rest| Strings(rest).next()).map(Mids::One),
         };
         Scan { kind, mids: mids.unwrap_or_default() }
     }
 
-    /// The MIDs that it carries.
+    /// The MIDs in the datagram.
     pub fn mids(self) -> impl Iterator<Item = &'a str> {
         let (one, entries) = match self.mids {
             Mids::None => (None, &[][..]),
             Mids::One(mid) => (Some(mid), &[][..]),
             Mids::Entries(entries) => (None, entries),
         };
-        // A command is four strings, the second of which is its MID (see `kv`).
+        // A command is four strings, and the second one is its MID (see `kv`).
         one.into_iter().chain(Strings(entries).skip(1).step_by(4))
     }
 }
 
-/// The MID in an entry's command, if it is a put's.
+/// The MID in an entry's command, if the entry is a put.
 pub(super) fn mid_of(command: &[u8]) -> Option<&str> {
     Strings(command).nth(1)
 }
 
-/// The strings of a JSON text, in order, their escapes as they stand.
+/// The strings of a JSON text, in order, with their escapes not decoded.
 struct Strings<'a>(&'a [u8]);
 
 impl<'a> Iterator for Strings<'a> {

@@ -14,24 +14,24 @@ use crate::raft::Micros;
 use crate::replica::{Arrival, Replica};
 use crate::wire::{Datagram, encode};
 
-/// Most datagrams taken in before those that follow from them are sent and signals are looked at.
+/// Most datagrams taken in before the answers to them are sent and signals are checked.
 const MOST_PER_TURN: usize = 256;
-/// More than any datagram has.
+/// Size of the receive buffer: larger than any datagram.
 const BUFFER_BYTES: usize = 1 << 16;
-/// Between two looks at whether the launcher lives.
+/// How often it is checked whether the launcher lives.
 const ORPHAN_INTERVAL: Duration = Duration::from_millis(250);
-/// Between two times that spans are written out.
+/// How often spans are written out.
 const SPANS_INTERVAL: Duration = Duration::from_millis(500);
-/// The longest sleep; waking early is harmless.
+/// The longest sleep. Waking early does no harm.
 const LONGEST_SLEEP: Micros = Micros::from_seconds(60);
 
 /// Serves at the simulator's `port` until SIGTERM or SIGINT. When the simulator has closed its
-/// socket, nothing that the replica says can reach anyone: it steps no more, and only its last
-/// figures can still be asked for. When the launcher is gone as well, as after its SIGKILL, nobody
-/// is left who would end this process, and it ends by itself within a second.
+/// socket, no datagram can reach anyone any more. The replica then makes no more steps, but still
+/// serves its last figures. If the launcher is gone as well, for example after SIGKILL, nobody is
+/// left to end this process, and it ends itself within a second.
 ///
 /// # Errors
-/// If the socket or the signal handlers cannot be had. Nothing that is received or sent ends it.
+/// If the socket or the signal handlers cannot be had. No received or sent datagram ends it.
 pub(super) async fn serve(
     port: u16,
     replica: &mut Replica,
@@ -41,7 +41,7 @@ pub(super) async fn serve(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    // The kernel then shows this socket nothing from anyone else.
+    // The kernel then gives this socket only datagrams from that port.
     socket.connect((Ipv4Addr::LOCALHOST, port)).await?;
     let outgoing = vec![replica.hello()];
     let bytes = vec![0; BUFFER_BYTES];
@@ -71,20 +71,20 @@ pub(super) async fn serve(
     }
 }
 
-/// Who started this process. It may end and leave the simulator running, as a shell does that
-/// starts a replica in the background; so that it is gone means nothing unless the simulator's
-/// socket is closed as well. That shows when something is sent: a hello, which does no harm to one
-/// that lives.
+/// The process that started this one. It may end while the simulator still runs, for example a
+/// shell that starts a replica in the background. So its end means something only if the
+/// simulator's socket is closed as well. To find out, the replica sends a hello, which does no harm
+/// to a simulator that lives.
 struct Launcher {
     parent: Option<Pid>,
     has_gone: bool,
 }
 
-/// That the launcher has gone.
+/// When the launcher was found to be gone.
 enum Gone {
-    /// Since the last look.
+    /// At this check.
     Just,
-    /// Before.
+    /// At an earlier check.
     Before,
 }
 
@@ -93,7 +93,7 @@ impl Launcher {
         Launcher { parent: getppid(), has_gone: false }
     }
 
-    /// `None`: it is there.
+    /// When the launcher was found to be gone; `None`: it still lives.
     fn has_gone(&mut self) -> Option<Gone> {
         if self.has_gone {
             return Some(Gone::Before);
@@ -110,20 +110,19 @@ struct Service<'a> {
     instruments: &'a mut Instruments,
     outgoing: Vec<Datagram>,
     bytes: Vec<u8>,
-    /// The simulator has closed its socket: SIGTERM will follow.
+    /// Whether the simulator has closed its socket. SIGTERM will follow.
     cut_off: bool,
 }
 
 impl Service<'_> {
-    /// Waits for a datagram or the replica's deadline. Whatever is wrong with the socket shows when
-    /// it is read.
+    /// Waits for a datagram or the replica's deadline. Errors of the socket show when it is read.
     async fn ready(&self) {
         if self.cut_off {
             return std::future::pending().await;
         }
         let wait = self.replica.deadline().since(self.clock.now()).min(LONGEST_SLEEP);
         if wait == Micros(0) {
-            // Signals and the socket's state are only seen by a runtime that gets its turn.
+            // The runtime must get a turn to see signals and the socket's state.
             return tokio::task::yield_now().await;
         }
         tokio::select! {
@@ -133,15 +132,16 @@ impl Service<'_> {
         }
     }
 
-    /// Whether what was sent has been refused. The runtime wakes nobody for that alone, and it
-    /// would else show when something else is sent or comes in, as late as at the next campaign.
+    /// Checks whether a sent datagram was refused. The runtime does not wake for that alone.
+    /// Without this check the refusal would show only when something else is sent or received,
+    /// which can be as late as the next campaign.
     fn look_for_refusal(&mut self) {
         let error = self.socket.take_error().ok().flatten();
         self.cut_off |= error.is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused);
     }
 
-    /// Takes in what is ready, then wakes the replica if its time has come: what one drain of the
-    /// socket holds can go into one batch.
+    /// Takes in what is ready, then wakes the replica if its deadline has come. All that one drain
+    /// of the socket brings can go into one batch.
     fn take_in(&mut self) {
         for _ in 0..MOST_PER_TURN {
             match self.socket.try_recv(&mut self.bytes) {
@@ -176,14 +176,15 @@ impl Service<'_> {
         self.instruments.spans.mark(before, self.outgoing.len());
     }
 
-    /// Sends in order. A datagram that cannot be sent is lost, as any datagram may be.
+    /// Sends all outgoing datagrams in order. One that cannot be sent is lost, as any datagram may
+    /// be.
     async fn send_all(&mut self) {
         for (place, datagram) in self.outgoing.drain(..).enumerate() {
             let span = self.instruments.spans.encode(place, &datagram);
             encode(self.replica.members(), &datagram, &mut self.bytes);
             drop(span);
-            // Held while the socket is full: this is the thread's only task, and waiting is
-            // sending.
+            // The span lasts while the socket is full: the thread has no other task, and waiting is
+            // part of sending.
             let _send = self.instruments.spans.send(self.bytes.len());
             if let Err(error) = self.socket.send(&self.bytes).await {
                 tracing::debug!(%error, bytes = self.bytes.len(), "a datagram was not sent");

@@ -1,17 +1,19 @@
-//! Spans: where the time of a replica's process goes, on request (`LACONIC_SPANS`), as a Chrome
-//! trace file of its own, `spans/ID.json` below `LACONIC_OUT`.
+//! Spans: where the time of a replica's process goes, if `LACONIC_SPANS` asks for it. They are
+//! written as a Chrome trace file of their own, `spans/ID.json` below `LACONIC_OUT`.
 //!
-//! `receive` is a datagram's way from the socket through `decode` and `step`; within the step of a
-//! replica `apply` is an entry's, `answer` a request's; `encode` and `send` are a datagram's that
-//! leaves. A span costs microseconds, so it is a sample that is spanned: `1/100` takes one request
-//! in 100, by a hash of its MID, so that every replica takes the same ones, and spans all that
-//! carries it; of what carries no MID it takes the first of each kind and then one in 100. All that
-//! a spanned step does is spanned, and what it makes the replica send, if that is nobody else's.
-//! That is decided here, before any span is made: what is not in the sample costs a scan of its
-//! bytes, and with spans off not even that.
+//! `receive` is a datagram's way from the socket through `decode` and `step`. Within a step of the
+//! replica, `apply` is the work for one entry and `answer` the work for one request. `encode` and
+//! `send` belong to a datagram that is sent.
 //!
-//! The replica itself stays pure: it tells its sink when an entry's or an answer's work begins and
-//! ends ([`Work`]), as it tells all else, and times nothing.
+//! A span costs microseconds, so only a sample is timed. `1/100` takes one request in 100, by a
+//! hash of its MID, so that every replica takes the same ones, and times every datagram that
+//! carries it. Of datagrams without a MID it takes the first of each kind and then one in 100. If a
+//! step is in the sample, all its work is timed, and so are the datagrams that it sends, except
+//! those that carry only MIDs outside the sample. This is decided before any span is created: a
+//! datagram outside the sample costs a scan of its bytes, and with spans off not even that.
+//!
+//! The replica itself stays pure: it tells its sink when the work for an entry or an answer begins
+//! and ends ([`Work`]), and measures no time.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -36,24 +38,24 @@ use crate::record::{Work, request_id};
 use crate::replica::Arrival;
 use crate::wire::{Datagram, Membership, Payload};
 
-/// What tells our spans from log lines, which share the library with them.
+/// Distinguishes our spans from log lines, which use the same library.
 pub(super) const TARGET: &str = "laconic::spans";
-/// How long the end of a replica may wait for its spans to be written: they are not worth its
-/// 200 ms. A file that is not complete can be read all the same.
+/// How long the end of a replica may wait until its spans are written. The 200 ms that a replica
+/// has to end must not all go to spans. An incomplete file can be read all the same.
 const PATIENCE: Duration = Duration::from_millis(120);
-/// The clock is told so often: what interrupts one telling spares another.
+/// How many anchors are written. If one is disturbed by an interruption, others are not.
 const ANCHORS: usize = 5;
-/// Most rare a sample.
+/// The largest N of a sampling `1/N`.
 const MOST_EVERY: u64 = 1_000_000;
 
-/// One in how many is spanned.
+/// A sampling `1/N`: one step in N gets spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sampling(u64);
 
 impl FromStr for Sampling {
     type Err = ();
 
-    /// `1`, or `1/N`.
+    /// Parses `1` or `1/N`.
     fn from_str(text: &str) -> Result<Sampling, ()> {
         let every = match text.strip_prefix("1/") {
             Some(every) => every.parse().map_err(|_| ())?,
@@ -70,47 +72,47 @@ impl Sampling {
     }
 }
 
-/// What writes spans, as part of the process's subscriber.
+/// The layer that writes spans, as part of the process's subscriber.
 pub(super) type SpanLayer = Filtered<ChromeLayer<Registry>, Targets, Registry>;
-/// A span that lasts as long as this is held; none if it is not in the sample.
+/// A span that lasts as long as this is held; `None` outside the sample.
 pub(super) type Guard = Option<EnteredSpan>;
 
 /// The spans of this process, on or off.
 #[derive(Default)]
 pub(super) struct Spans(Option<Box<Sample>>);
 
-/// Those in the sample.
+/// The state of the sampling.
 struct Sample {
     sampling: Sampling,
     flush: FlushGuard,
     members: Membership,
-    /// How many steps without a MID there were of each kind.
+    /// Number of steps without a MID so far, for each kind.
     seen: [u64; KINDS],
-    /// The sampled MIDs that the step at hand carries.
+    /// The MIDs of the current step that are in the sample.
     mids: String,
-    /// Whether the step at hand is spanned.
+    /// Whether the current step is in the sample.
     spanned: bool,
-    /// The replica's work under way, and what of it is spanned.
+    /// The replica's work in progress, with a span for each part that is in the sample.
     work: Vec<Guard>,
-    /// Of the datagrams that wait to be sent, whether their step was spanned.
+    /// For each datagram that waits to be sent, whether its step was in the sample.
     marks: Vec<bool>,
-    /// The datagram that is being sent, if it is spanned.
+    /// The datagram that is being sent, if it is in the sample.
     leaving: Option<Leaving>,
 }
 
-/// Kinds of steps: those of messages, a wake-up, and all else.
+/// Number of kinds of steps: those of messages, a wake-up, and all others.
 const KINDS: usize = Kind::ALL.len() + 2;
 const WAKE: usize = Kind::ALL.len();
 const OTHER: usize = WAKE + 1;
 
-/// What is known of a datagram that leaves.
+/// What is known of a datagram that is being sent.
 struct Leaving {
     seen: Seen,
     mids: String,
     to: crate::interface::Address,
 }
 
-/// What spans tell of a step or a datagram; 0 where it has no such thing.
+/// What spans record of a step or a datagram; 0 where it has no such number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seen {
     kind: &'static str,
@@ -154,11 +156,11 @@ impl Seen {
 }
 
 impl Spans {
-    /// As the environment asks for; the layer belongs into the process's subscriber. A file that
-    /// cannot be had is a line on stderr, and there are no spans.
+    /// Spans as the environment asks for them. The layer belongs into the process's subscriber. If
+    /// the file cannot be opened, there is one line on stderr and no spans.
     ///
     /// # Errors
-    /// If `LACONIC_SPANS` is no sampling, or there is no folder to write to.
+    /// If `LACONIC_SPANS` is not a sampling, or there is no folder to write to.
     pub fn open(
         environment: &Environment,
         members: &Membership,
@@ -187,17 +189,18 @@ impl Spans {
         Ok((Some(layer), Spans(Some(Box::new(sample)))))
     }
 
-    /// One step in how many is spanned, if any is.
+    /// The sampling that the environment asks for, if any.
     ///
     /// # Errors
-    /// If `LACONIC_SPANS` is no sampling.
+    /// If `LACONIC_SPANS` is not a sampling.
     pub fn sampling(environment: &Environment) -> Result<Option<Sampling>, BadEnvironment> {
         let parse = |text: &String| text.parse().map_err(|()| BadEnvironment::Spans(text.clone()));
         environment.spans.as_ref().map(parse).transpose()
     }
 
-    /// Tells the file, whose times count from its own beginning, where the machine's clock stands,
-    /// and whose it is. The clock is read before: of several tellings the closest counts.
+    /// Writes an anchor into the file: what the machine's clock shows, and which replica's file it
+    /// is. Times in the file count from its own beginning. The clock is read before the anchor is
+    /// written, so of several anchors the one with the smallest difference counts.
     pub fn anchor(&self, clock: &MonotonicClock) {
         let Some(Sample { members, .. }) = self.0.as_deref() else {
             return;
@@ -209,7 +212,7 @@ impl Spans {
         }
     }
 
-    /// A datagram has come: until it is dealt with.
+    /// A datagram has arrived. The span lasts until it is handled.
     pub fn receive(&mut self, bytes: &[u8]) -> Guard {
         let sample = self.0.as_mut()?;
         sample.look_at(bytes);
@@ -217,7 +220,7 @@ impl Spans {
         sample.spanned.then(|| info_span!(target: TARGET, "receive", bytes, %mid).entered())
     }
 
-    /// It is decoded.
+    /// The datagram is decoded.
     pub fn decode(&self) -> Guard {
         let sample = self.0.as_ref().filter(|sample| sample.spanned)?;
         let mid = &sample.mids;
@@ -238,7 +241,7 @@ impl Spans {
         Some(info_span!(target: TARGET, "step", %kind, term, index, %mid).entered())
     }
 
-    /// The step is over, and has made the datagrams from place `before` to `after`.
+    /// The step is over. It has made the datagrams from place `before` to `after`.
     pub fn mark(&mut self, before: usize, after: usize) {
         if let Some(sample) = &mut self.0 {
             sample.marks.truncate(before);
@@ -265,14 +268,14 @@ impl Spans {
         sample.work.push(wanted.then(|| span().entered()));
     }
 
-    /// The work begun last is done.
+    /// The work that began last ends.
     pub fn end(&mut self) {
         if let Some(sample) = &mut self.0 {
             sample.work.pop();
         }
     }
 
-    /// The datagram at `place` of those that wait to be sent is encoded.
+    /// The datagram at `place`, of those that wait to be sent, is encoded.
     pub fn encode(&mut self, place: usize, datagram: &Datagram) -> Guard {
         let sample = self.0.as_mut()?;
         sample.leaving = sample.leaving(place, datagram);
@@ -281,22 +284,22 @@ impl Spans {
         Some(info_span!(target: TARGET, "encode", %kind, term, index, %mid).entered())
     }
 
-    /// The datagram last encoded, of so many bytes, is handed to the socket.
+    /// The datagram encoded last, of this many bytes, is handed to the socket.
     pub fn send(&self, bytes: usize) -> Guard {
         let Leaving { seen: Seen { kind, term, index }, mids: mid, to } =
             self.0.as_ref()?.leaving.as_ref()?;
         Some(info_span!(target: TARGET, "send", %kind, term, index, %mid, %to, bytes).entered())
     }
 
-    /// Has what is buffered written out by the thread that writes, so that a process that is killed
-    /// leaves its spans but for the latest.
+    /// Makes the writing thread write out what is buffered, so that a process that is killed loses
+    /// only its latest spans.
     pub fn flush(&self) {
         if let Some(sample) = &self.0 {
             sample.flush.flush();
         }
     }
 
-    /// Writes out what is left, if that can be done in time.
+    /// Writes out what is left, if that is possible in time.
     pub fn finish(&mut self) {
         let Some(sample) = self.0.take() else {
             return;
@@ -305,7 +308,7 @@ impl Spans {
         let flush = sample.flush;
         std::thread::spawn(move || {
             drop(flush);
-            // Whoever waited may have lost patience.
+            // The receiver may have stopped waiting.
             let _ = done.send(());
         });
         let _ = is_done.recv_timeout(PATIENCE);
@@ -313,7 +316,7 @@ impl Spans {
 }
 
 impl Sample {
-    /// Whether the datagram `bytes` is in the sample, and for which MIDs.
+    /// Notes whether the datagram `bytes` is in the sample, and for which MIDs.
     fn look_at(&mut self, bytes: &[u8]) {
         let scan = Scan::at(bytes);
         let any = self.gather(scan.mids());
@@ -324,7 +327,7 @@ impl Sample {
         }
     }
 
-    /// Keeps those of the MIDs that are sampled; whether there was any MID.
+    /// Keeps the MIDs that are in the sample. Returns whether there was any MID.
     fn gather<'a>(&mut self, mids: impl Iterator<Item = &'a str>) -> bool {
         self.mids.clear();
         let mut any = false;
@@ -340,14 +343,14 @@ impl Sample {
         any
     }
 
-    /// Whether the next of a kind is taken, of those without a MID.
+    /// Whether the next step of this kind, without a MID, is in the sample.
     fn takes_next(&mut self, kind: usize) -> bool {
         self.seen[kind] += 1;
         (self.seen[kind] - 1).is_multiple_of(self.sampling.0)
     }
 
-    /// The datagram at `place`, if it is in the sample: it carries a sampled MID, or it carries
-    /// none and its step was spanned.
+    /// The datagram at `place`, if it is in the sample: it carries a sampled MID, or it carries no
+    /// MID and its step was in the sample.
     fn leaving(&mut self, place: usize, datagram: &Datagram) -> Option<Leaving> {
         let any = match &datagram.payload {
             Payload::Answer { mid, .. } => self.gather([&**mid].into_iter()),
@@ -387,7 +390,8 @@ impl SpanFile {
 }
 
 impl Write for SpanFile {
-    /// Never fails: the thread that writes would panic. After a failure nothing is written.
+    /// Never fails, because the writing thread would panic. After a failure nothing more is
+    /// written.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(error) = self.file.as_mut().and_then(|file| file.write_all(bytes).err()) {
             say(&self.path, &error);

@@ -1,5 +1,5 @@
-//! A replica's metrics as an instrument: the fold, its endpoint, its last figures in a file, and
-//! what recording costs.
+//! A replica's metrics as an instrument: the fold over its records, the endpoint, the file with the
+//! last figures, and the cost of recording.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::replica::Replica;
 use crate::tuning_file::Profile;
 use crate::wire::Membership;
 
-/// One record in so many is timed: reading the clock costs more than counting.
+/// One record in this many is timed, since reading the clock costs more than counting.
 const SAMPLED: u64 = 64;
 
 /// The metrics of a replica.
@@ -23,14 +23,15 @@ pub(super) struct Telemetry {
     sink: MetricsSink,
     process: ProcessGauges,
     publish_signal: Arc<PublishSignal>,
-    /// Where the last figures go.
+    /// The file for the last figures.
     file: Option<PathBuf>,
     cost: Cost,
 }
 
 impl Telemetry {
-    /// If there is an `address` to serve at, or a folder `out` for the last figures. What cannot be
-    /// had is said in one line, and the replica serves on without it.
+    /// Opens the metrics if there is an `address` to serve at, or a folder `out` for the last
+    /// figures. If something fails, there is one line on stderr, and the replica goes on without
+    /// it.
     pub fn open(
         address: Option<&str>,
         out: Option<&Path>,
@@ -70,14 +71,14 @@ impl Telemetry {
         self.publish_signal.wanted().await;
     }
 
-    /// Sets the gauges to the state of `replica` at `now`, and tells who waits for it.
+    /// Sets the gauges to the state of `replica` at `now`, and wakes those who wait for it.
     pub fn publish(&mut self, now: Micros, replica: &Replica) {
         self.sink.publish(now, replica);
         self.sink.publish_cost(self.cost.seconds());
         self.publish_signal.publish(status_json(now, replica).to_string());
     }
 
-    /// Writes the last figures into the run's folder, as of the last publication.
+    /// Writes the last published figures into the run's folder.
     pub fn write(&self) {
         if let Some(path) = &self.file {
             self.process.publish();
@@ -85,13 +86,13 @@ impl Telemetry {
         }
     }
 
-    /// Whether the next record's cost is to be measured.
+    /// Whether to measure the cost of the next record.
     pub fn samples_next(&mut self) -> bool {
         self.cost.records += 1;
         self.cost.records.is_multiple_of(SAMPLED)
     }
 
-    /// Recording one has taken so long, in all instruments.
+    /// Adds the time since `since`, which recording one record took in all instruments.
     pub fn add_sample(&mut self, since: Instant) {
         self.cost.sampled += since.elapsed();
     }
@@ -107,7 +108,7 @@ impl Sink for Telemetry {
     }
 }
 
-/// What recording has cost.
+/// The measured cost of recording.
 #[derive(Default)]
 struct Cost {
     records: u64,
@@ -115,7 +116,7 @@ struct Cost {
 }
 
 impl Cost {
-    /// For all records, by those that were timed.
+    /// The time for all records in seconds, estimated from those that were timed.
     fn seconds(&self) -> f64 {
         let timed = self.records / SAMPLED;
         if timed == 0 {
@@ -126,19 +127,20 @@ impl Cost {
     }
 }
 
-/// Tells the simulator, or who else started this replica with port 0, what it listens on.
+/// Writes the address of the endpoint into a file, for the simulator or whoever else started this
+/// replica with port 0.
 fn announce(out: Option<&Path>, name: &str, address: &str) {
     if let Some(out) = out {
         write(&out.join(name), address);
     }
 }
 
-/// Readers see all of the file or none of it.
+/// Writes the file so that readers see all of it or nothing.
 fn write(path: &Path, text: &str) {
     let draft = path.with_extension("draft");
     let written = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, path));
     if let Err(error) = written {
-        // A draft is of no use; that it stays is not worth a second complaint.
+        // The draft is of no use. If it cannot be removed either, one error message is enough.
         let _ = std::fs::remove_file(&draft);
         complain(&format!("LACONIC_OUT: {}: {error}", path.display()));
     }

@@ -1,21 +1,21 @@
-//! The balance of a run (design §5, numbered datagrams): what a replica sent is what the simulator
-//! counted, and what lay unread in its socket when that was closed, and what the kernel lost.
+//! The balance of a run (design §5, numbered datagrams). What a replica sent is the sum of what the
+//! simulator counted, what lay unread in its socket at the close, and what the kernel lost.
 
 use serde::Serialize;
 
-/// The simulator's side of one replica's account, from the datagrams that it read.
+/// One replica's account at the simulator, from the datagrams that it read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// Messages read and counted.
     pub counted: u64,
     /// The highest number read.
     pub newest: u64,
-    /// Messages whose numbers were passed over.
+    /// Messages whose numbers are missing between those read.
     pub lost: u64,
 }
 
 impl Account {
-    /// A datagram with `number` that counts as `messages` was read.
+    /// Notes that a datagram with `number`, which counts as `messages`, was read.
     pub fn read(&mut self, number: u64, messages: u64) {
         self.counted += messages;
         self.lost += number.saturating_sub(self.newest).saturating_sub(messages);
@@ -23,27 +23,27 @@ impl Account {
     }
 }
 
-/// One replica's account, closed.
+/// One replica's account at the end of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Balance {
-    /// Messages that the replica says it sent.
+    /// Messages that the replica sent, by its own records.
     pub sent: u64,
-    /// Those that the simulator read.
+    /// Messages that the simulator read and counted.
     pub counted: u64,
-    /// Those that lay unread in the socket at its close.
+    /// Messages that lay unread in the simulator's socket at its close.
     pub unread: u64,
-    /// Those that the kernel lost.
+    /// Messages that the kernel lost.
     pub lost: u64,
 }
 
 impl Balance {
-    /// Closes `account` against what the replica says.
+    /// Closes `account`. The replica sent `sent` messages by its own records.
     pub fn close(account: Account, sent: u64) -> Balance {
         let unread = sent.saturating_sub(account.newest);
         Balance { sent, counted: account.counted, unread, lost: account.lost }
     }
 
-    /// Whether nothing is missing and nothing is counted twice.
+    /// Whether nothing is missing and nothing was counted twice.
     pub fn is_even(&self) -> bool {
         self.sent == self.counted + self.unread + self.lost
     }

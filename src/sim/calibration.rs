@@ -1,4 +1,4 @@
-//! From the records of real runs to the delays of virtual ones.
+//! Makes the delays of virtual runs from the records of real runs.
 
 use rustc_hash::FxHashMap;
 
@@ -7,7 +7,7 @@ use super::real::RealRun;
 use crate::raft::{Member, Micros, To};
 use crate::record::{Fact, Fate, Record, RequestId, SIMULATOR};
 
-/// Samples of a delay, apart by how long the process had been idle.
+/// Samples of a delay, in two lists by how long the process had been idle.
 #[derive(Debug, Default)]
 struct ByIdleness {
     warm: Vec<u64>,
@@ -25,7 +25,7 @@ impl ByIdleness {
     }
 }
 
-/// What was measured, in microseconds.
+/// The measured delays, in microseconds.
 #[derive(Debug, Default)]
 pub struct Samples {
     replica_wake: ByIdleness,
@@ -38,7 +38,7 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Adds what one run shows.
+    /// Adds the delays of one run.
     pub fn add(&mut self, run: &RealRun) {
         self.exit.extend(run.exits.iter().map(|exit| exit.0));
         let mut last: FxHashMap<Member, Micros> = FxHashMap::default();
@@ -55,16 +55,16 @@ impl Samples {
         self.add_requests(run);
     }
 
-    /// From the step in which a replica sent until the simulator read it: a datagram that found the
-    /// simulator idle tells how long it takes to wake, one that found it busy how long it takes
-    /// with the datagram before.
+    /// Adds the times from the step in which a replica sent until the simulator read the datagram.
+    /// If the simulator was idle, this shows how long it takes to wake. If it was busy, it shows
+    /// how long it takes with the datagram before.
     fn add_arrivals_at_simulator(&mut self, records: &[Record]) {
         let mut sent: FxHashMap<(Member, u64), Micros> = FxHashMap::default();
         let mut last_sent: FxHashMap<Member, Micros> = FxHashMap::default();
         let mut last_read = None;
         for record in records {
             match record.fact {
-                // Of what one step sends, the first is not delayed by the others.
+                // Only a step's first datagram counts: the others wait for those before them.
                 Fact::Sent { number, .. } => {
                     let first = last_sent.insert(record.source, record.at) != Some(record.at);
                     sent.extend(first.then_some(((record.source, number), record.at)));
@@ -88,7 +88,7 @@ impl Samples {
         }
     }
 
-    /// From the simulator's reading a datagram until an idle receiver has taken it in.
+    /// Adds the times from when the simulator read a datagram until an idle receiver took it in.
     fn add_arrivals_at_replicas(&mut self, records: &[Record]) {
         let mut routed: FxHashMap<(Member, Member, u64), Micros> = FxHashMap::default();
         let mut busy: FxHashMap<Member, Micros> = FxHashMap::default();
@@ -114,7 +114,7 @@ impl Samples {
         }
     }
 
-    /// From the sending of a request until a replica that was idle has taken it in.
+    /// Adds the times from the sending of a request until an idle replica took it in.
     fn add_requests(&mut self, run: &RealRun) {
         let sent: FxHashMap<RequestId, Micros> =
             run.request_sends.iter().map(|send| (send.request, send.at)).collect();
@@ -130,7 +130,7 @@ impl Samples {
         }
     }
 
-    /// The model. `timer_late` was measured by itself.
+    /// The delays as a model. `timer_late` was measured separately.
     pub fn into_delays(self, measured_on: String, timer_late: Vec<u64>) -> Delays {
         Delays {
             measured_on,

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::random_stream::RandomStream;
 use crate::raft::Micros;
 
-/// A distribution as its quantiles at equal steps from the smallest to the largest, in
-/// microseconds.
+/// A distribution: its quantiles at equal steps from the smallest to the largest, in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Quantiles(Vec<u64>);
@@ -24,12 +23,12 @@ impl Quantiles {
         Quantiles((0..=STEPS).map(at).collect())
     }
 
-    /// The one in the middle.
+    /// The middle quantile.
     pub fn median(&self) -> Micros {
         Micros(self.0.get(self.0.len() / 2).copied().unwrap_or(0))
     }
 
-    /// A draw: a place between two neighbouring quantiles, integers only.
+    /// A random value between two neighbouring quantiles. It uses integers only.
     pub fn draw(&self, random: &mut RandomStream) -> Micros {
         let segments = self.0.len().saturating_sub(1) as u64;
         let place = random.below(segments << 16);
@@ -41,29 +40,29 @@ impl Quantiles {
     }
 }
 
-/// How long a process must have been idle to count as cold: caches and clock rates have gone by
-/// then, and waking takes longer.
+/// How long a process must be idle to count as cold. By then caches are lost and clock rates are
+/// lower, so waking takes longer.
 pub const COLD_AFTER: Micros = Micros::from_millis(1);
 
 /// A delay that depends on how long its process has been idle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Warmth {
-    /// After at most [`COLD_AFTER`].
+    /// The delay after an idle time of at most [`COLD_AFTER`].
     pub warm: Quantiles,
-    /// After longer.
+    /// The delay after a longer idle time.
     pub cold: Quantiles,
 }
 
 impl Warmth {
-    /// The distribution for a process that has been idle for so long.
+    /// The distribution for a process that has been idle for this long.
     pub fn after(&self, idle: Micros) -> &Quantiles {
         if idle > COLD_AFTER { &self.cold } else { &self.warm }
     }
 }
 
 impl From<Quantiles> for Warmth {
-    /// The same whether cold or warm.
+    /// Uses the same quantiles for cold and warm.
     fn from(quantiles: Quantiles) -> Warmth {
         Warmth { warm: quantiles.clone(), cold: quantiles }
     }
@@ -73,35 +72,35 @@ impl From<Quantiles> for Warmth {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Delays {
-    /// What they were measured on.
+    /// The machine on which they were measured.
     pub measured_on: String,
-    /// From the simulator's reading a datagram until the receiver, idle before, has taken it in.
+    /// Time from when the simulator reads a datagram until the receiver, idle before, takes it in.
     pub replica_wake_us: Warmth,
-    /// From the step in which a replica sends until the simulator, idle before, has read it.
+    /// Time from the step in which a replica sends until the simulator, idle before, reads it.
     pub simulator_wake_us: Warmth,
-    /// From the simulator's reading a datagram until it reads the next, if one waits.
+    /// Time from when the simulator reads a datagram until it reads the next, if one waits.
     pub simulator_handling_us: Quantiles,
-    /// From the simulator's beginning to send a request until a cold replica has taken it in.
+    /// Time from when the simulator begins to send a request until a cold replica takes it in.
     pub request_wake_us: Quantiles,
-    /// From the simulator's looking at what is due until it begins to send the first request.
+    /// Time from when the simulator checks what is due until it begins to send the first request.
     pub request_lead_us: Quantiles,
-    /// How long the simulator takes to send a client's request, by how long ago it last sent one to
-    /// that replica: the first of a bunch has to wake it.
+    /// How long the simulator takes to send a client's request, by the time since it last sent one
+    /// to that replica. The first of several has to wake the replica.
     pub request_send_us: Warmth,
-    /// How late a replica's timer is.
+    /// How late a replica's timer goes off.
     pub timer_late_us: Quantiles,
-    /// How long a killed replica takes to exit while the simulator waits.
+    /// How long a killed replica takes to exit. The simulator waits for it.
     pub exit_us: Quantiles,
 }
 
 impl Delays {
     /// The embedded model.
     pub fn embedded() -> Delays {
-        // The file is part of the program; a test parses it.
+        // The file is part of the program, and a test parses it.
         serde_json::from_str(include_str!("delays.json")).unwrap_or_else(|_| Delays::none())
     }
 
-    /// Nothing takes any time: for stories that set every delay themselves.
+    /// Nothing takes any time. For tests that set every delay themselves.
     pub fn none() -> Delays {
         let zero = || Quantiles(vec![0, 0]);
         let idle = || Warmth { warm: zero(), cold: zero() };

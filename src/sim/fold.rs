@@ -1,5 +1,5 @@
-//! What a run's records amount to: the message table, and whether each `ok` was due. A fold over
-//! the one stream of records, used by both engines.
+//! What a run's records show: the message table, and whether any put's `ok` came too early. It is a
+//! fold over the one stream of records, and both engines use it.
 
 use crate::interface::Address;
 use crate::raft::{Cause, Disposition, Event, Form, Index, Kind, Member, Micros, Term, Why};
@@ -9,7 +9,7 @@ const KINDS: usize = Kind::ALL.len();
 const CAUSES: usize = Cause::ALL.len();
 const FORMS: usize = Form::COUNT;
 
-/// Messages by kind and cause, a datagram to everyone counted once for each receiver.
+/// Messages by kind and cause. A datagram to everyone counts once for each receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageTable {
     counts: [[[u64; CAUSES]; FORMS]; KINDS],
@@ -26,12 +26,13 @@ impl MessageTable {
         self.counts[kind as usize][why.form() as usize][why.cause() as usize] += messages;
     }
 
-    /// How many of this kind for this reason.
+    /// Number of messages of this kind that were sent for this reason.
     pub fn count(&self, kind: Kind, why: Why) -> u64 {
         self.counts[kind as usize][why.form() as usize][why.cause() as usize]
     }
 
-    /// All that occurred, in the order of kinds and causes: own sends, relays, acks, rejects.
+    /// All rows that have messages, in the order of kinds, and within a kind: own sends, relays,
+    /// acks, rejects.
     pub fn rows(&self) -> impl Iterator<Item = (Kind, Why, u64)> + '_ {
         Kind::ALL.into_iter().flat_map(move |kind| {
             Cause::ALL.into_iter().flat_map(move |cause| {
@@ -43,60 +44,60 @@ impl MessageTable {
         })
     }
 
-    /// All of one cause, its relays and answers included.
+    /// Number of messages that are charged to `cause`, relays and answers included.
     pub fn charged_to(&self, cause: Cause) -> u64 {
         self.counts.iter().flatten().map(|causes| causes[cause as usize]).sum()
     }
 
-    /// All messages.
+    /// Number of all messages.
     pub fn total(&self) -> u64 {
         self.counts.iter().flatten().flatten().sum()
     }
 }
 
-/// A put's `ok` that was given before f others had recorded its entry.
+/// A put's `ok` that was given before f other replicas had recorded its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EarlyOk {
-    /// When.
+    /// When it was given.
     pub at: Micros,
-    /// By whom.
+    /// The replica that gave it.
     pub by: Member,
-    /// To whom.
+    /// The client that got it.
     pub client: Address,
-    /// Which request.
+    /// The request's name in records.
     pub request: RequestId,
-    /// How many others held the entry.
+    /// How many other replicas held the entry then.
     pub holders: usize,
 }
 
-/// The fold.
+/// The fold over a run's records.
 #[derive(Clone, Debug, Default)]
 pub struct RunFold {
     /// Messages that replicas sent.
     pub table: MessageTable,
-    /// The same by sender.
+    /// Messages by sender.
     pub sent_by: Vec<u64>,
-    /// Batches that left a leader.
+    /// Batches that leaders sent.
     pub batches: u64,
-    /// Resend timeouts, and those of them that a batch waited for.
+    /// All resend timeouts.
     pub resend_timeouts: u64,
-    /// The part of them that a batch waited for.
+    /// Resend timeouts of answers that a batch waited for.
     pub batch_waits: u64,
     /// Elections won.
     pub elections: u64,
-    /// Datagrams that replicas dropped as useless.
+    /// Datagrams that replicas dropped because they could not use them.
     pub garbage: u64,
-    /// Puts answered `ok` by some leader, each place in the log once.
+    /// Puts answered `ok` by a leader. Each index of the log counts once.
     pub committed_puts: u64,
-    /// `ok`s that were not due yet.
+    /// Answers `ok` to puts that came too early.
     pub early: Vec<EarlyOk>,
-    /// By replica: the terms of its log, by index.
+    /// For each replica, the terms of its log's entries, by index.
     logs: Vec<Vec<Term>>,
     answered: Vec<bool>,
 }
 
 impl RunFold {
-    /// Of a run of `replicas` replicas.
+    /// For a run of `replicas` replicas.
     pub fn new(replicas: usize) -> RunFold {
         RunFold {
             sent_by: vec![0; replicas],

@@ -1,8 +1,9 @@
-//! A run's folder (design §5): `run.json`, `history.jsonl`, `records/ID.bin`, `simulator.bin`, and
-//! of a real run boxes, spans and last metrics. No wall time and no path in any of the first two.
+//! A run's folder (design §5): `run.json`, `history.jsonl`, `records/ID.bin`, `simulator.bin` and,
+//! for a real run, black boxes, spans and last metrics. The first two files contain no wall-clock
+//! time and no path.
 //!
-//! A folder holds one run. Whoever wants to put another there asks [`files_of_a_run`] whether one
-//! is there already, and [`clear`] takes away what a run leaves and nothing else.
+//! A folder holds one run. Before another run is written there, [`files_of_a_run`] tells whether
+//! the folder has one already, and [`clear`] removes the files of a run and nothing else.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,25 +25,25 @@ use crate::record::{ClientRequest, request_id};
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {source}")]
 pub struct FolderError {
-    /// Which.
+    /// The path.
     pub path: PathBuf,
-    /// Why.
+    /// The system's error.
     pub source: io::Error,
 }
 
-/// A folder for a run that is not kept, removed when this is dropped. It is not made here.
+/// A folder for a run that is not kept. It is removed when this value is dropped, and is not
+/// created here.
 #[derive(Debug)]
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// One that no other run has. A folder of its name is left from a process that was killed, and
-    /// goes.
+    /// A folder that no other run uses. If a killed process left one of this name, it is removed.
     pub fn unused() -> Scratch {
         static RUNS: AtomicU64 = AtomicU64::new(0);
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let name = format!("laconic-{}-{run}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        // Most of the time there is none.
+        // Usually there is none.
         let _ = std::fs::remove_dir_all(&path);
         Scratch(path)
     }
@@ -55,22 +56,22 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What stays behind lies in the system's folder for such things.
+        // If something stays behind, it is in the system's folder for temporary files.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// Where in a run's folder the files of its replicas are, and with what ending; the empty one is
-/// the folder itself.
+/// Where in a run's folder the files of its replicas are, and their endings. An empty name is the
+/// folder itself.
 const REPLICA_FILES: [(&str, &str); 5] =
     [("records", "bin"), ("boxes", "box"), ("spans", "json"), ("", "prom"), ("", "address")];
-/// What a run's folder holds once.
+/// The files that a run's folder has once.
 const RUN_FILES: [&str; 3] = ["run.json", "history.jsonl", "simulator.bin"];
 
-/// The files below `out` that a run has left there; none if there is no such folder.
+/// The files that a run has left below `out`; empty if there is no such folder.
 ///
 /// # Errors
-/// If a folder is there and cannot be read.
+/// If the folder exists and cannot be read.
 pub fn files_of_a_run(out: &Path) -> Result<Vec<PathBuf>, FolderError> {
     let mut files: Vec<PathBuf> = RUN_FILES.iter().map(|name| out.join(name)).collect();
     files.retain(|path| path.is_file());
@@ -92,7 +93,7 @@ pub fn files_of_a_run(out: &Path) -> Result<Vec<PathBuf>, FolderError> {
     Ok(files)
 }
 
-/// Takes away what an earlier run has left below `out`. What is not a run's stays.
+/// Removes what an earlier run has left below `out`. Other files stay.
 ///
 /// # Errors
 /// If a file cannot be removed.
@@ -101,7 +102,7 @@ pub fn clear(out: &Path) -> Result<(), FolderError> {
         std::fs::remove_file(&path).map_err(|source| FolderError { path, source })?;
     }
     for (part, _) in REPLICA_FILES.iter().filter(|(part, _)| !part.is_empty()) {
-        // One that holds something else, or that is not there, stays as it is.
+        // A folder that holds something else, or does not exist, stays as it is.
         let _ = std::fs::remove_dir(out.join(part));
     }
     Ok(())
@@ -110,14 +111,14 @@ pub fn clear(out: &Path) -> Result<(), FolderError> {
 /// How the replicas of a run were tuned.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuned<'a> {
-    /// Their knobs; none of a foreign program.
+    /// Their knobs; `None` for a foreign program.
     pub tuning: Option<&'a Tuning>,
     /// What their profile allows a run to spend.
     pub budget: &'a Limits,
 }
 
-/// What `run.json` holds before the run: all that it takes to do it again, and of the outcome how
-/// it is done. Where the rest is missing the run was killed before it could say.
+/// The content of `run.json` before the run: all that is needed to do it again, and how it is done.
+/// If `run.json` says no more than this, the run was killed before it could write the rest.
 pub fn run_json_before(scenario: &Scenario, tuned: Tuned<'_>, setup: &Setup, seed: u64) -> Value {
     let Setup { engine, timing, profile, foreign } = setup;
     let name = &scenario.name;
@@ -133,7 +134,7 @@ pub fn run_json_before(scenario: &Scenario, tuned: Tuned<'_>, setup: &Setup, see
     with_outcome(scenario, tuned, &outcome)
 }
 
-/// What `run.json` holds: all that it takes to do the run again, and what came of it.
+/// The content of `run.json`: all that is needed to do the run again, and its outcome.
 pub fn run_json(scenario: &Scenario, tuned: Tuned<'_>, outcome: &RunOutcome) -> Value {
     with_outcome(scenario, tuned, outcome)
 }
@@ -148,8 +149,8 @@ fn with_outcome(scenario: &Scenario, tuned: Tuned<'_>, outcome: &impl Serialize)
     })
 }
 
-/// Makes `out` the folder of a run that is about to begin: without what an earlier one left there,
-/// and with `run`, so that whatever becomes of it the files beside it can be read.
+/// Makes `out` the folder of a run that is about to begin. Removes what an earlier run left there,
+/// and writes `run` as `run.json`, so that the other files can be read even if the run is killed.
 ///
 /// # Errors
 /// If the folder or a file cannot be written.
@@ -159,7 +160,8 @@ pub fn begin(out: &Path, run: &Value) -> Result<(), FolderError> {
     put(out, "run.json", &format!("{run:#}\n"))
 }
 
-/// Writes what is known at a run's end into its folder; records have been written on the way.
+/// Writes what is known at a run's end into its folder. The records have been written during the
+/// run.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -174,7 +176,7 @@ fn put(out: &Path, name: &str, text: &str) -> Result<(), FolderError> {
     std::fs::write(&path, text).map_err(|source| FolderError { path, source })
 }
 
-/// The requests of a run, as its folder tells them.
+/// The requests of a run in the form that its folder has.
 pub fn client_requests(history: &[ClientOperation]) -> Vec<ClientRequest> {
     history.iter().map(client_request).collect()
 }

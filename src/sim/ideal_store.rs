@@ -1,5 +1,5 @@
-//! A store that answers every request at the moment it is sent: what no replica can beat. Where
-//! even this one fails a check, the clients' random draws have decided it.
+//! A store that answers every request at the moment in which it is sent. No replica can be better.
+//! If even this store fails a check, the clients' random draws are the reason.
 
 use rustc_hash::FxHashMap;
 
@@ -10,13 +10,13 @@ use super::scenario::Scenario;
 use crate::interface::{Address, Answer, Operation, Outcome, Request, Text};
 use crate::raft::{Member, Micros};
 
-/// Whether so few gets can be generated on this seed that no replica passes.
+/// Whether this seed generates so few gets that no replica passes.
 pub fn fails_generation(scenario: &Scenario, seed: u64) -> bool {
     let conclusion = run(scenario, seed);
     conclusion.checks.iter().any(|check| check.name == GENERATION_CHECK && !check.passed)
 }
 
-/// Runs `scenario` against that store.
+/// Runs `scenario` against the ideal store.
 pub fn run(scenario: &Scenario, seed: u64) -> Conclusion {
     let mut course = Course::new(scenario, seed);
     let mut effects = Vec::new();

@@ -1,5 +1,5 @@
-//! A run, judged in full: the course's checks and those of our own, the message table and the
-//! books. What `--json` prints and `run.json` holds; `laconic sim --help` lists the keys.
+//! A run judged as a whole: the course's checks and ours, the message table and the books. `--json`
+//! prints it and `run.json` holds it; `laconic sim --help` lists the keys.
 
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use crate::raft::invariants::Broken;
 use crate::raft::{Cause, Kind, Micros, Why};
 use crate::record::Record;
 
-/// Version of the JSON form.
+/// Version of the JSON schema.
 pub const SCHEMA: u32 = 3;
 
 /// How a run was done.
@@ -25,97 +25,97 @@ pub struct Setup {
     pub engine: &'static str,
     /// `course` (the 100 ms poll) or `precise`.
     pub timing: &'static str,
-    /// The profile's name, or the foreign program's; of a file its own name, without its folder.
+    /// The profile's name, or the foreign program's. For a file, its name without the folder.
     pub profile: String,
-    /// Whether the replicas are a program of someone else's, whose causes nobody knows.
+    /// Whether the replicas are a foreign program, whose messages have no known causes.
     pub foreign: bool,
 }
 
-/// A line of the message table.
+/// A row of the message table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
-    /// What the messages are.
+    /// The messages' kind.
     pub kind: String,
-    /// Why they were sent, as records have it; empty where nobody knows.
+    /// Why they were sent, as records have it; empty if that is not known.
     pub why: String,
-    /// The cause that they are charged to: an answer's is what it answers. Empty where nobody
-    /// knows.
+    /// The cause that they are charged to. An answer is charged to the cause of what it answers.
+    /// Empty if that is not known.
     pub cause: String,
-    /// Why, in words.
+    /// Why they were sent, in words.
     #[serde(skip)]
     pub words: String,
-    /// How many, one for each receiver.
+    /// Number of messages, one for each receiver.
     pub count: u64,
 }
 
-/// The message table and what it must agree with.
+/// The message table, and the numbers that must agree with it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Messages {
-    /// By kind and cause.
+    /// The rows, by kind and cause.
     pub table: Vec<Row>,
-    /// Their sum: what the replicas say they sent.
+    /// The sum of the rows: messages that the replicas sent, by their own records.
     pub total: u64,
-    /// What the simulator counted, from the datagrams that it read.
+    /// Messages that the simulator counted, from the datagrams that it read.
     pub counted: u64,
-    /// What lay unread in sockets when they were closed.
+    /// Messages that lay unread in the simulator's sockets at their close.
     pub unread: u64,
-    /// What the kernel lost.
+    /// Messages that the kernel lost.
     pub lost: u64,
     /// Puts that took effect and were answered.
     pub committed_puts: u64,
-    /// Batches that left a leader.
+    /// Batches that leaders sent.
     pub batches: u64,
-    /// Messages that put batches on their quorums: `replicate`, its relays and its acks.
+    /// Messages that took batches to their quorums: `replicate`, its relays and its acks.
     pub batch_messages: u64,
     /// Resend timeouts.
     pub resend_timeouts: u64,
     /// Elections won.
     pub elections: u64,
-    /// Datagrams that replicas dropped as useless.
+    /// Datagrams that replicas dropped because they could not use them.
     pub garbage: u64,
 }
 
-/// A run, judged.
+/// A run with its verdict.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunOutcome {
-    /// Version of this form.
+    /// Version of the JSON schema.
     pub schema: u32,
-    /// How it was done.
+    /// How the run was done.
     #[serde(flatten)]
     pub setup: Setup,
     /// Whether every check passed.
     pub passed: bool,
-    /// Whether the only check that failed is one that nobody can pass on this seed: the clients'
-    /// draws generated too few gets, even for a store that answers at once.
+    /// Whether the only failed check is one that nobody can pass with this seed: the clients' draws
+    /// generated too few gets, even for a store that answers at once.
     pub failed_by_chance_alone: bool,
     /// The simulator's judgement.
     #[serde(flatten)]
     pub conclusion: Conclusion,
     /// The message table.
     pub messages: Messages,
-    /// Why the history is not linearizable, a key each; none if it is.
+    /// Why the history is not linearizable, one line for each key; empty if it is.
     pub faults: Vec<String>,
-    /// What is worth a word though it fails nothing.
+    /// What is worth a remark though it fails no check.
     pub remarks: Vec<String>,
 }
 
-/// What an engine hands over.
+/// What an engine hands over at the end of a run.
 #[derive(Debug)]
 pub struct RunMeasurements {
     /// The simulator's judgement.
     pub conclusion: Conclusion,
-    /// What the replicas' records amount to; empty for foreign replicas.
+    /// What the replicas' records show; empty for foreign replicas.
     pub fold: RunFold,
-    /// The books; empty for foreign replicas.
+    /// The books, by replica; empty for foreign replicas.
     pub balances: Vec<Balance>,
-    /// The first invariant that broke; only a virtual run can tell.
+    /// The first invariant that broke, and when. The outer `None`: not checked, as in a real run.
     pub invariants: Option<Option<(Micros, Broken)>>,
-    /// For foreign replicas: messages by their `type`.
+    /// Messages by their `type`, for foreign replicas.
     pub by_type: Vec<(String, u64)>,
 }
 
 impl RunMeasurements {
-    /// What a virtual run hands over, and its records, if they were kept in memory.
+    /// What a virtual run hands over, and its records if they were kept in memory.
     pub fn of_virtual(run: VirtualRun) -> (RunMeasurements, Vec<Record>) {
         let VirtualRun { conclusion, fold, balances, broken, records, .. } = run;
         let invariants = Some(broken);
@@ -157,8 +157,8 @@ pub fn judge(scenario: &Scenario, setup: Setup, evidence: RunMeasurements) -> Ru
     }
 }
 
-/// Linearizability. Of a foreign replica a breach of rule R1 alone is a remark: the course's own
-/// rules leave it open what a redirected put may do.
+/// The check that the history is linearizable. For a foreign replica, a violation of rule R1 alone
+/// is only a remark: the course's own rules do not say what a redirected put may do.
 fn check_history(
     verdict: &HistoryVerdict,
     operations: usize,

@@ -1,16 +1,16 @@
-//! Random numbers of the simulator: one stream for each (seed, purpose, id), so that one more draw
-//! for one purpose shifts nothing else. Integers only: the same run on every platform.
+//! Random numbers of the simulator. Each (seed, purpose, id) has its own stream, so one more draw
+//! for one purpose changes no other draws. Integers only, so a run is the same on every platform.
 
 use crate::raft::{Member, MemberSet};
 use rand::Rng;
 use rand_pcg::Pcg64;
 
-/// A probability as a threshold that a draw of 32 bits must stay below.
+/// A probability, as a threshold that a draw of 32 bits must be below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probability(u64);
 
 impl Probability {
-    /// The nearest threshold to `fraction`, which is taken as 0 below 0 and as 1 above 1.
+    /// The nearest threshold to `fraction`. A fraction below 0 counts as 0, one above 1 as 1.
     pub fn of(fraction: f64) -> Probability {
         Probability((fraction.clamp(0.0, 1.0) * (1u64 << 32) as f64) as u64)
     }
@@ -21,7 +21,7 @@ impl Probability {
 pub struct RandomStream(Pcg64);
 
 impl RandomStream {
-    /// The stream of `seed` for `purpose` and, where several draw for one purpose, `id`.
+    /// The stream of `seed` for `purpose` and, where a purpose has several streams, `id`.
     pub fn new(seed: u64, purpose: &str, id: u64) -> RandomStream {
         let purpose = purpose.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
@@ -38,7 +38,7 @@ impl RandomStream {
 
     /// A number from 0 to `bound` - 1; 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        // The high half of the product: at most bound / 2^64 away from uniform.
+        // The high half of the product. It differs from uniform by at most bound / 2^64.
         ((u128::from(self.0.next_u64()) * u128::from(bound)) >> 64) as u64
     }
 
@@ -53,8 +53,8 @@ impl RandomStream {
     }
 }
 
-/// Spreads a number over 64 bits, one to one (the finalizer of SplitMix64): different numbers stay
-/// different.
+/// Spreads a number over 64 bits (the finalizer of SplitMix64). Different numbers give different
+/// results.
 pub fn scramble(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

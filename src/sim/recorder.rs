@@ -9,11 +9,11 @@ use crate::record::{Record, SIMULATOR, Sink};
 /// A sink for all sources of a run.
 #[derive(Debug)]
 pub enum Recorder {
-    /// Nobody keeps them.
+    /// Keeps no records.
     Nothing,
-    /// In memory, in the order of telling.
+    /// Keeps the records in memory, in the order in which they were recorded.
     Memory(Vec<Record>),
-    /// One file a replica, and the simulator's last.
+    /// Writes one file for each replica, the simulator's last.
     Files(Vec<RecordFile>),
 }
 

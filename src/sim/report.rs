@@ -8,7 +8,7 @@ use super::course::summary::{OneLine, Summary, write_wrapped};
 use super::outcome::{Messages, RunOutcome, Setup};
 use crate::columns::Columns;
 
-/// Stories of a kind that are told; `--json` has all.
+/// Most stories of a kind that are printed; `--json` has all.
 const STORIES_TOLD: usize = 10;
 
 /// The whole report.
@@ -37,7 +37,7 @@ impl Display for RunReport<'_> {
     }
 }
 
-/// The one-line form, for many runs.
+/// The outcome in one line, for a list of runs.
 pub struct Line<'a>(pub &'a RunOutcome);
 
 impl Display for Line<'_> {
@@ -88,7 +88,7 @@ fn tell_duplicate(story: &Duplicate) -> String {
     )
 }
 
-/// A share in percent; nothing of nothing is nothing.
+/// A share in percent; of a total of 0, nothing.
 fn share(count: u64, total: u64) -> String {
     format!("{:.1} %", if total == 0 { 0.0 } else { count as f64 * 100.0 / total as f64 })
 }
@@ -97,7 +97,7 @@ fn per(count: u64, of: u64) -> String {
     if of == 0 { "-".into() } else { format!("{:.2}", count as f64 / of as f64) }
 }
 
-/// `1 election`, `2 elections`.
+/// A count with its noun: `1 election`, `2 elections`.
 fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
@@ -143,7 +143,7 @@ fn write_lines<const COLUMNS: usize>(
     lines.iter().try_for_each(|line| write!(f, "  {}", columns.row(line)))
 }
 
-/// A foreign program's messages: nobody knows what they were for.
+/// Writes a foreign program's messages by type, since their causes are not known.
 fn write_types(f: &mut Formatter<'_>, messages: &Messages) -> fmt::Result {
     let total = messages.total;
     let line = |name: &str, count: u64| [name.into(), count.to_string(), share(count, total)];

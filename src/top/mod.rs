@@ -1,9 +1,9 @@
 //! `laconic top`: a running cluster in a terminal, refreshed from the replicas' `/metrics` and
 //! `/status`.
 //!
-//! `scrape` asks one replica; `view` makes of the answers of all, and of those before, what is
-//! worth seeing, and is pure; `screen` draws that, scrolled as `position` says. What a replica does
-//! not answer is shown as away, with why and since when.
+//! `scrape` asks one replica. `view` keeps the answers of all replicas, now and before, as what is
+//! worth seeing; it is pure. `screen` draws that, scrolled as `position` says. A replica that does
+//! not answer is shown as away, with the reason and since when.
 
 mod position;
 mod scrape;

@@ -1,24 +1,25 @@
-//! What of the view is on the screen: how far its lists are scrolled, and whether help is shown.
+//! Which part of the view is on the screen: how far its lists are scrolled, and whether help is
+//! shown.
 
 use ratatui::crossterm::event::KeyCode;
 
-/// Lines that a page of events moves by.
+/// How many lines of events a page key moves.
 const PAGE: usize = 5;
 
-/// What is on the screen.
+/// The part of the view on the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
     /// The first replica shown.
     pub replica: usize,
     /// The first event shown, the newest being 0.
     pub event: usize,
-    /// Whether the keys are explained in place of the lists.
+    /// Whether help is shown in place of the lists.
     pub help: bool,
 }
 
 impl Position {
-    /// A key was pressed, while there are so many `replicas` and `events`; a key that means nothing
-    /// changes nothing.
+    /// Handles a pressed key, with the present numbers of `replicas` and `events`. A key without a
+    /// meaning changes nothing.
     pub fn press(&mut self, key: KeyCode, replicas: usize, events: usize) {
         let last = |count: usize| count.saturating_sub(1);
         match key {

@@ -1,4 +1,4 @@
-//! Asking a replica.
+//! Asks a replica for its status and its metrics.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::metrics::exposition::{Series, by_series};
 
-/// How long an answer may take: a view that waits for the dead is none.
+/// How long to wait for an answer. A dead replica must not stop the view.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// The longest answer that is read, in bytes.
 const LONGEST_ANSWER: u64 = 4 << 20;
@@ -16,72 +16,72 @@ const LONGEST_ANSWER: u64 = 4 << 20;
 /// A replica to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// What it is called: its ID, or its address while that is not known.
+    /// The replica's ID, or its address while the ID is not known.
     pub name: String,
     /// Host and port.
     pub address: String,
 }
 
-/// What a replica says of itself, of `/status`.
+/// What a replica reports in `/status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ReplicaStatus {
     /// Its ID.
     pub id: String,
     /// `follower`, `pre_candidate`, `candidate` or `leader`.
     pub role: String,
-    /// Its term.
+    /// The current term.
     pub term: u64,
     /// The ID of the leader that it follows, if any.
     pub leader: Option<String>,
-    /// Its commit index.
+    /// The commit index.
     pub commit: u64,
-    /// What has taken effect in its store.
+    /// Index of the last entry that has taken effect in its store.
     pub applied: u64,
-    /// Time since its start.
+    /// Time since its start, in microseconds.
     pub uptime_us: u64,
-    /// Until when, on that clock, it may read without asking; none without a lease.
+    /// Until when it may answer reads under its lease, on the same clock; none without a lease.
     pub lease_until_us: Option<u64>,
     /// The end of its log.
     pub last: Last,
 }
 
-/// The end of a log.
+/// The end of a log: its last entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Last {
-    /// Its index.
+    /// The entry's index, or 0 without entries.
     pub index: u64,
 }
 
 /// A replica's answers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
-    /// Of `/status`.
+    /// The answer of `/status`.
     pub status: ReplicaStatus,
-    /// Of `/metrics`.
+    /// The answer of `/metrics`.
     pub metrics: BTreeMap<Series, f64>,
 }
 
 impl Reading {
-    /// From the texts of `/status` and `/metrics`.
+    /// Reads the texts of `/status` and `/metrics`.
     ///
     /// # Errors
-    /// If the status is none of ours.
+    /// If the status is not that of a replica.
     pub fn parse(status: &str, metrics: &str) -> Result<Reading, String> {
         let status = serde_json::from_str(status).map_err(|error| format!("/status: {error}"))?;
         Ok(Reading { status, metrics: by_series(metrics) })
     }
 
-    /// The sum of a family's samples that `which` picks.
+    /// The sum of those samples of a family that `which` picks.
     pub fn sum(&self, name: &str, which: impl Fn(&Series) -> bool) -> f64 {
         let samples = self.metrics.iter().filter(|(series, _)| series.name == name);
         samples.filter(|(series, _)| which(series)).map(|(_, value)| value).sum()
     }
 }
 
-/// What came of asking a replica.
+/// The result of asking a replica.
 #[derive(Clone, Debug)]
 pub struct Scrape {
-    /// Which.
+    /// The replica that was asked.
     pub target: Target,
     /// Its answers, or why there are none.
     pub reading: Result<Reading, String>,
@@ -104,7 +104,7 @@ fn get(target: &Target, what: &str) -> Result<String, String> {
     body.read_to_string().map_err(|error| reason(&error))
 }
 
-/// Why there is no answer, in words that fit beside a replica's name.
+/// Why there is no answer, in words short enough to stand beside a replica's name.
 fn reason(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
@@ -117,10 +117,10 @@ fn reason(error: &ureq::Error) -> String {
     }
 }
 
-/// The label by which a discovery file of a simulator's run says which replica a target is.
+/// The label with the replica's name in the discovery file of a simulator's run.
 const META_REPLICA: &str = "__meta_laconic_replica";
 
-/// A group of Prometheus' file service discovery.
+/// A group of targets in Prometheus' file service discovery.
 #[derive(Deserialize)]
 struct Group {
     targets: Vec<String>,
@@ -131,7 +131,7 @@ struct Group {
 /// The targets that the discovery file `path` names.
 ///
 /// # Errors
-/// One line, if it cannot be read or is no such file.
+/// One line, if it cannot be read or is not such a file.
 pub fn targets_of(path: &Path) -> Result<Vec<Target>, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;

@@ -1,5 +1,5 @@
-//! The view, drawn. Numbers have a fixed width and fixed decimals, so that no digit jumps from one
-//! look to the next.
+//! Draws the view. Numbers have a fixed width and fixed decimals, so that no digit moves from one
+//! refresh to the next.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -13,12 +13,12 @@ use super::view::{Row, View};
 /// Bars are drawn in eighths of a column.
 const EIGHTHS: [&str; 8] =
     ["", "\u{258F}", "\u{258E}", "\u{258D}", "\u{258C}", "\u{258B}", "\u{258A}", "\u{2589}"];
-/// Columns from which on a replica's row is shown whole, and lists stand side by side.
+/// From this many columns on, a replica's row is shown in full, and lists are side by side.
 const WIDE: u16 = 72;
-/// Lines that messages and events have at least, beside the replicas.
+/// Least number of lines for messages and events, below the replicas.
 const LEAST_BELOW: u16 = 6;
 
-/// Draws `view` over the whole frame, as far as `position` says.
+/// Draws the part of `view` at `position` over the whole frame.
 pub fn draw(frame: &mut Frame<'_>, view: &View, position: &Position) {
     let is_wide = frame.area().width >= WIDE;
     let rows = view.rows.len() as u16 + 2;
@@ -71,7 +71,7 @@ fn help() -> Paragraph<'static> {
     Paragraph::new(lines).block(Block::bordered().title("help"))
 }
 
-/// With so many decimals, or a dash, in a fixed width.
+/// A number with so many decimals in a fixed width, or a dash.
 fn fixed(value: Option<f64>, width: usize, decimals: usize) -> String {
     value.map_or(format!("{:>width$}", "-"), |value| format!("{value:>width$.decimals$}"))
 }

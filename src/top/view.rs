@@ -1,40 +1,39 @@
-//! What is worth seeing of a cluster, from what its replicas answer now and what they answered
-//! before.
+//! What is worth seeing of a cluster, computed from its replicas' answers now and before.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::scrape::{Reading, Scrape};
 
-/// Events that are remembered.
+/// How many events are kept.
 const MOST_EVENTS: usize = 200;
 
 /// A replica's row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Its ID, or its address while that is not known.
+    /// The replica's ID, or its address while the ID is not known.
     pub name: String,
-    /// Its latest answers; of one that is gone the last it gave.
+    /// Its latest answers. For a replica that is away, the last ones that it gave.
     pub reading: Option<Reading>,
     /// Why it does not answer now, and since when.
     pub away: Option<Away>,
-    /// Messages sent a second.
+    /// Messages sent per second.
     pub sent_rate: f64,
-    /// Messages taken in a second.
+    /// Messages received per second.
     pub received_rate: f64,
-    /// How far its commit index is behind the furthest.
+    /// How many entries its commit index is behind the highest one.
     pub behind: u64,
 }
 
-/// That a replica does not answer.
+/// A replica does not answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Away {
-    /// Why, as far as it can be told from outside.
+    /// The reason, as far as it can be seen from outside.
     pub why: String,
-    /// Since when, in seconds since the first look: the first look that had no answer.
+    /// When it was first asked without an answer, in seconds since the first refresh.
     pub since_seconds: f64,
 }
 
-/// How long answers took, of those since the look before.
+/// Latency of the answers since the refresh before.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Latency {
     /// The median, in seconds.
@@ -43,31 +42,31 @@ pub struct Latency {
     pub p99_seconds: f64,
 }
 
-/// The cluster.
+/// The cluster as it is shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct View {
-    /// When it was last looked at, in seconds since the first look.
+    /// When it was last refreshed, in seconds since the first refresh.
     pub at_seconds: f64,
     /// The replicas, in the order in which they were named.
     pub rows: Vec<Row>,
-    /// Messages a second by cause, most first.
+    /// Messages per second by cause, largest first.
     pub causes: Vec<(String, f64)>,
-    /// Puts committed a second.
+    /// Puts committed per second.
     pub commit_rate: f64,
-    /// Gets answered a second.
+    /// Gets answered per second.
     pub read_rate: f64,
-    /// Messages for each commit since the last look; none without commits.
+    /// Messages for each commit since the last refresh; none without commits.
     pub messages_per_commit: Option<f64>,
-    /// The least that these could have cost.
+    /// The least messages for each of these commits.
     pub floor: Option<f64>,
-    /// From a request's coming to a replica to its `ok`; none without such answers.
+    /// Latency from a replica's receiving a request to its `ok`; none without such answers.
     pub latency: Option<Latency>,
-    /// What happened, newest first: seconds since the first look, and in words.
+    /// Events, newest first: seconds since the first refresh, and words.
     pub events: VecDeque<(f64, String)>,
 }
 
 impl View {
-    /// Takes in what came of asking every replica at `at_seconds`.
+    /// Takes in the results of asking every replica at `at_seconds`.
     pub fn update(&mut self, at_seconds: f64, scrapes: Vec<Scrape>) {
         let elapsed = at_seconds - self.at_seconds;
         let before = std::mem::take(&mut self.rows);
@@ -113,7 +112,7 @@ impl View {
         self.note_events(&before);
     }
 
-    /// The replicas that answer, with what they say.
+    /// The replicas that answer, with their answers.
     pub fn answering(&self) -> impl Iterator<Item = (&Row, &Reading)> {
         let answers = |row: &Row| row.away.is_none();
         self.rows.iter().filter(move |row| answers(row)).filter_map(|row| {
@@ -122,14 +121,14 @@ impl View {
         })
     }
 
-    /// Who says that it leads, in the highest term in which anyone does.
+    /// The replica that says it leads, in the highest term in which any does.
     pub fn claimant(&self) -> Option<(&Row, &Reading)> {
         let leaders = self.answering().filter(|(_, reading)| reading.status.role == "leader");
         leaders.max_by_key(|(_, reading)| reading.status.term)
     }
 
-    /// Who leads: the claimant, if a majority of the replicas answer that they follow it in its
-    /// term. A leader that is cut off claims on for a while.
+    /// The leader: the claimant, if a majority of the replicas answer that they follow it in its
+    /// term. A leader that is cut off still claims to lead for a time.
     pub fn leader(&self) -> Option<&Row> {
         let (claimant, claims) = self.claimant()?;
         let agrees = |reading: &Reading| {
@@ -142,7 +141,7 @@ impl View {
         (agree > self.rows.len() / 2).then_some(claimant)
     }
 
-    /// From the histograms of the replicas, as they have grown since the look before.
+    /// Computed from how the replicas' histograms have grown since the refresh before.
     fn latency_since(&self, before: &[Row]) -> Option<Latency> {
         let mut grown: Vec<(f64, f64)> = Vec::new();
         for (place, row) in self.rows.iter().enumerate().filter(|(_, row)| row.away.is_none()) {
@@ -220,8 +219,9 @@ fn row_of(scrape: Scrape, at_seconds: f64) -> Row {
     Row { name, reading, away, sent_rate: 0.0, received_rate: 0.0, behind: 0 }
 }
 
-/// The value below which the share `q` of what `buckets` count lies: cumulative counts by their
-/// upper bounds, spread evenly within a bucket, as Prometheus' `histogram_quantile` does.
+/// The value below which the share `q` of the samples in `buckets` is. Buckets are cumulative
+/// counts by upper bound. Samples count as spread evenly within a bucket, as in Prometheus'
+/// `histogram_quantile`.
 fn quantile(buckets: &[(f64, f64)], q: f64) -> Option<f64> {
     let all = buckets.last()?.1;
     if all <= 0.0 {
@@ -248,15 +248,15 @@ fn causes_of(reading: &Reading) -> Vec<String> {
     causes
 }
 
-/// What has grown since the look before.
+/// Computes rates from how counters have grown since the refresh before.
 struct Rate<'a> {
     before: &'a [Row],
     elapsed: f64,
 }
 
 impl Rate<'_> {
-    /// A second, of the samples of `name` with these labels; 0 at the first look, and after a
-    /// restart, whose counts begin anew.
+    /// The rate per second of the samples of `name` with these labels. It is 0 at the first
+    /// refresh, and after a restart, where counts begin again.
     fn of(&self, place: usize, now: &Reading, name: &str, labels: &[(&str, &str)]) -> f64 {
         let then = self.before.get(place).and_then(|row| row.reading.as_ref());
         let Some(then) = then.filter(|_| self.elapsed > 0.0) else {

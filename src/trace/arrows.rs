@@ -1,34 +1,34 @@
-//! How many messages ended in which way.
+//! How many messages ended in each way.
 
 use serde::Serialize;
 
 use crate::record::Fate;
 
-/// Messages by how their arrows end, one for each receiver.
+/// Numbers of messages by the way their arrows end, one for each receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Arrows {
-    /// In a handling of their receiver.
+    /// Received: the arrow ends in a handling of the receiver.
     pub taken_in: u64,
-    /// Forwarded by the simulator to a replica that never took them in: it was killed, or the run
+    /// Forwarded by the simulator to a replica that never received them: it was killed, or the run
     /// ended.
     pub not_taken_in: u64,
     /// Lost at random (`drops`).
     pub dropped: u64,
     /// Lost to a partition.
     pub cut_off: u64,
-    /// Sent to the dead.
+    /// Sent to a dead replica.
     pub dead: u64,
     /// Refused by a full socket.
     pub blocked: u64,
-    /// Taken in, by clocks that disagree, no later than they were sent.
+    /// Received no later than they were sent, by clocks that disagree.
     pub against_the_clock: u64,
     /// Never read by the simulator: left in a socket when it was closed, or lost by the kernel. The
-    /// simulator has not counted these.
+    /// simulator has not counted them.
     pub unread: u64,
 }
 
 impl Arrows {
-    /// Those that the simulator counted.
+    /// The number of messages that the simulator counted.
     pub fn counted(&self) -> u64 {
         self.taken_in
             + self.not_taken_in
@@ -38,7 +38,7 @@ impl Arrows {
             + self.blocked
             + self.against_the_clock
     }
-    /// The count of those with this fate.
+    /// The counter of the messages with this fate.
     pub(super) fn of(&mut self, fate: Fate) -> &mut u64 {
         match fate {
             Fate::Delivered | Fate::Stale | Fate::Duplicate | Fate::Implausible => {

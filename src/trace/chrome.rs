@@ -1,5 +1,5 @@
-//! The file that is drawn into: events of the Chrome trace format, one a line, slices laid out on
-//! tracks, and the tracks where lost things end.
+//! Writes the trace file: events of the Chrome trace format, one on each line, slices on tracks,
+//! and the tracks where lost messages end.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -11,34 +11,34 @@ use super::arrows::Arrows;
 use crate::raft::Micros;
 use crate::record::Fate;
 
-/// The widest that a slice is drawn whose end nobody has recorded, in nanoseconds.
+/// Largest width of a slice whose end is not recorded, in nanoseconds.
 const WIDEST_NS: u64 = 10_000;
-/// Most slices that share a microsecond; further ones move into the next.
+/// Most slices in the same microsecond. Further ones move into the next.
 const MOST_IN_ONE: usize = 250;
 
-/// The process of the clients.
+/// Number of the clients' process.
 pub(super) const CLIENTS: u32 = 1;
-/// The process of the network between the replicas.
+/// Number of the process for the network between the replicas.
 const NETWORK: u32 = 2;
-/// The process of all replicas: viewers sort processes by what is in them, and tracks of one
-/// process as they were made, so the replicas stand in order.
+/// Number of the process for all replicas. Viewers sort processes by their content but keep the
+/// tracks of one process in the order in which they were made, so the replicas are in order.
 pub(super) const REPLICAS: u32 = 3;
-/// Tracks of a process; their IDs are unique in the file.
+/// Most tracks of a process. Track IDs are unique in the file.
 const TRACKS: u32 = 100_000;
 
-/// Where slices lie: a thread of a process, in the format's words.
+/// Where slices are drawn: a thread of a process, in the format's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pid: u32,
     tid: u32,
 }
 
-/// The end of an arrow in a slice.
+/// One end of an arrow, in a slice.
 #[derive(Clone, Debug)]
 pub(super) struct Tip {
-    /// Which arrow.
+    /// The arrow.
     pub arrow: Arrow,
-    /// Whether it starts there.
+    /// Whether the arrow starts in this slice.
     pub starts: bool,
 }
 
@@ -46,31 +46,31 @@ pub(super) struct Tip {
 #[derive(Clone, Debug)]
 pub(super) struct Arrow {
     id: u64,
-    /// What kind of arrow.
+    /// The kind of arrow.
     pub category: &'static str,
-    /// What it stands for.
+    /// What the arrow stands for.
     pub name: String,
 }
 
-/// A slice to be laid out, with the arrows that begin and end in it.
+/// A slice to be drawn, with the arrows that start and end in it.
 #[derive(Clone, Debug)]
 pub(super) struct Slice {
-    /// What kind of slice: `handling`, `request`, `role`, `partition`, `lost`, `span`.
+    /// The kind of slice: `handling`, `request`, `role`, `partition`, `lost`, `span`.
     pub category: &'static str,
-    /// Its name.
+    /// The slice's name.
     pub name: String,
-    /// What is shown of it when it is selected.
+    /// The details that viewers show when it is selected.
     pub details: Value,
-    /// Its arrows.
+    /// The ends of arrows in it.
     pub tips: Vec<Tip>,
 }
 
-/// How something does not arrive.
+/// The ways in which an arrow does not reach a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Loss {
     /// A message between replicas, by its fate.
     Message(Fate),
-    /// A message that came, by clocks that disagree, no later than it was sent.
+    /// A message that was received no later than it was sent, by clocks that disagree.
     AgainstTheClock,
     Request,
     Answer,
@@ -97,7 +97,7 @@ impl Loss {
     }
 }
 
-/// Slices of one place whose widths are not known before the next comes.
+/// Slices of one place whose widths are known only when the next comes.
 #[derive(Debug)]
 pub(super) struct Track {
     place: Place,
@@ -110,7 +110,7 @@ impl Track {
         Track { place, at: Micros(0), pending: Vec::new() }
     }
 
-    /// Adds a slice that begins at `at`, which never decreases.
+    /// Adds a slice that begins at `at`. Times never decrease.
     pub fn add<W: Write>(&mut self, at: Micros, slice: Slice, chrome: &mut ChromeFile<W>) {
         let full = self.pending.len() == MOST_IN_ONE;
         let at = at.max(self.at + Micros(u64::from(full)));
@@ -126,7 +126,7 @@ impl Track {
         self.pending.last_mut()
     }
 
-    /// Draws what is pending, up to `next`.
+    /// Draws the pending slices, up to `next`.
     pub fn lay_out<W: Write>(&mut self, next: Option<Micros>, chrome: &mut ChromeFile<W>) {
         let pending = std::mem::take(&mut self.pending);
         let Some(last) = pending.len().checked_sub(1) else {
@@ -139,21 +139,21 @@ impl Track {
             let begin = start + order * share;
             let end =
                 if order as usize == last { start + room.min(WIDEST_NS) } else { begin + share };
-            // A little less, so that a reader who rounds sees no overlap.
+            // Slightly narrower, so that no rounding makes slices overlap.
             let width = (end - begin) * 3 / 4;
             chrome.slice(self.place, SliceTime { begin, width }, &slice);
         }
     }
 }
 
-/// A stretch of time, in nanoseconds.
+/// A span of time, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SliceTime {
     pub begin: u64,
     pub width: u64,
 }
 
-/// A stretch of the run, both ends included; what lies outside is not drawn.
+/// A part of the run, both ends included. What is outside is not drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     from_ns: u64,
@@ -161,10 +161,10 @@ pub struct Window {
 }
 
 impl Window {
-    /// All of a run.
+    /// The whole run.
     pub const ALL: Window = Window { from_ns: 0, to_ns: u64::MAX };
 
-    /// From one moment to another.
+    /// The part between two moments.
     pub const fn new(from: Micros, to: Micros) -> Window {
         Window { from_ns: from.0.saturating_mul(1_000), to_ns: to.0.saturating_mul(1_000) }
     }
@@ -177,8 +177,8 @@ impl Window {
         (self.from_ns..=self.to_ns).contains(&at_ns)
     }
 
-    /// The part of `span` that lies in it; none if none does. What begins in it may end a little
-    /// later, so that arrows have room.
+    /// The part of `span` within the window; `None` if there is none. A span that begins in the
+    /// window may end a little later, so that arrows have room.
     fn cut(self, span: SliceTime) -> Option<SliceTime> {
         let begin = span.begin.max(self.from_ns);
         let end = (span.begin + span.width).min(self.to_ns.saturating_add(WIDEST_NS));
@@ -187,7 +187,7 @@ impl Window {
     }
 }
 
-/// An event of the format; what is `None` is left out.
+/// An event of the format. Fields that are `None` are left out.
 #[derive(Default, Serialize)]
 struct ChromeEvent<'a> {
     ph: &'a str,
@@ -210,16 +210,16 @@ struct ChromeEvent<'a> {
     args: Option<&'a Value>,
 }
 
-/// Nanoseconds as the format's microseconds.
+/// Nanoseconds, written as the format's microseconds.
 fn as_micros<S: Serializer>(time: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
     match time.unwrap_or_default() {
         whole if whole % 1_000 == 0 => to.serialize_u64(whole / 1_000),
-        // Below 2^53: exact to the nanosecond for a hundred days.
+        // Below 2^53, so it is exact to the nanosecond for a hundred days.
         part => to.serialize_f64(part as f64 / 1_000.0),
     }
 }
 
-/// The file, and what all that is drawn has in common.
+/// The trace file, and the state that everything drawn shares.
 #[derive(Debug)]
 pub(super) struct ChromeFile<W: Write> {
     out: W,
@@ -231,11 +231,11 @@ pub(super) struct ChromeFile<W: Write> {
     lost: BTreeMap<Loss, Track>,
     counters: BTreeMap<&'static str, u64>,
     window: Window,
-    /// Of a window: ends of arrows whose other end is not known yet.
+    /// In a window: ends of arrows whose other end is not known yet.
     half_arrows: BTreeMap<u64, (Place, u64, Tip)>,
-    /// Those that end after it.
+    /// Arrows that end after the window.
     beyond: Vec<Arrow>,
-    /// What counters stood at before it.
+    /// The values of counters before the window.
     counted_before: BTreeMap<(u32, String), (String, u64)>,
 }
 
@@ -263,7 +263,7 @@ impl<W: Write> ChromeFile<W> {
         chrome
     }
 
-    /// Writes unless it failed before; the first failure is told at the end.
+    /// Writes unless an earlier write failed. The first failure is reported at the end.
     fn write(&mut self, write: impl FnOnce(&mut W) -> io::Result<()>) {
         if self.failed.is_none() {
             self.failed = write(&mut self.out).err();
@@ -278,7 +278,7 @@ impl<W: Write> ChromeFile<W> {
         });
     }
 
-    /// Names a process; they are shown in the order of their numbers.
+    /// Names a process. Processes are shown in the order of their numbers.
     pub fn name_process(&mut self, pid: u32, name: &str) {
         let place = Place { pid, tid: 0 };
         self.describe(place, "process_name", &json!({"name": name}));
@@ -296,13 +296,13 @@ impl<W: Write> ChromeFile<W> {
         });
     }
 
-    /// A new place in process `pid`, below those that it has.
+    /// A new place in process `pid`, below its other places.
     pub fn new_place(&mut self, pid: u32, name: &str) -> Place {
         let order = self.tracks.get(&pid).copied().unwrap_or_default();
         self.new_place_at(order, pid, name)
     }
 
-    /// A new place in process `pid`; a process shows its places by `order`.
+    /// A new place in process `pid`. A process shows its places by `order`.
     pub fn new_place_at(&mut self, order: u32, pid: u32, name: &str) -> Place {
         let track = self.tracks.entry(pid).or_default();
         *track += 1;
@@ -312,7 +312,7 @@ impl<W: Write> ChromeFile<W> {
         place
     }
 
-    /// A place of the network's.
+    /// A new place in the network's process.
     pub fn new_network_place(&mut self, name: &str) -> Place {
         self.new_place(NETWORK, name)
     }
@@ -323,7 +323,7 @@ impl<W: Write> ChromeFile<W> {
         Arrow { id: self.arrows, category, name: name.into() }
     }
 
-    /// Draws a slice of known width, and its arrows' tips at its beginning.
+    /// Draws a slice of known width, and its ends of arrows at its beginning.
     pub fn slice(&mut self, place: Place, span: SliceTime, slice: &Slice) {
         let Some(shown) = self.window.cut(span) else {
             return slice.tips.iter().for_each(|tip| self.tip(place, span.begin, tip));
@@ -342,8 +342,8 @@ impl<W: Write> ChromeFile<W> {
         slice.tips.iter().for_each(|tip| self.tip(place, span.begin, tip));
     }
 
-    /// Draws the end of an arrow, at the beginning of its slice. Of a window only arrows are drawn
-    /// that start in it: the first end waits for the second to tell.
+    /// Draws one end of an arrow, at the beginning of its slice. In a window only arrows that start
+    /// in it are drawn, so the first end waits until the second is known.
     fn tip(&mut self, place: Place, at_ns: u64, tip: &Tip) {
         if self.window.is_all() {
             return self.draw_tip(place, at_ns, tip);
@@ -365,7 +365,7 @@ impl<W: Write> ChromeFile<W> {
         }
     }
 
-    /// Arrows that end after the window, on a track that says so.
+    /// Ends arrows that end after the window, on a track that says so.
     fn end_beyond(&mut self) {
         let arrows = std::mem::take(&mut self.beyond);
         if arrows.is_empty() {
@@ -404,7 +404,7 @@ impl<W: Write> ChromeFile<W> {
         });
     }
 
-    /// Marks a moment of the run, on a track of the network's.
+    /// Marks a moment of the run, on a track of the network's process.
     pub fn moment(&mut self, at: Micros, name: &str) {
         if !self.window.has(at.0 * 1_000) {
             return;
@@ -424,8 +424,8 @@ impl<W: Write> ChromeFile<W> {
         });
     }
 
-    /// A process's counter has a new value. In a window it begins with the value that it had.
-    /// Viewers show the unit behind the name.
+    /// Draws a counter's new value. In a window the counter begins with the value that it had
+    /// before. Viewers show the unit after the name.
     pub fn counter(&mut self, at: Micros, pid: u32, (name, unit): (&str, &str), value: u64) {
         let at_ns = at.0 * 1_000;
         if at_ns < self.window.from_ns {
@@ -454,14 +454,14 @@ impl<W: Write> ChromeFile<W> {
         });
     }
 
-    /// A counter of the network's has this value now.
+    /// Sets a counter of the network's process to this value.
     pub fn count(&mut self, at: Micros, (name, unit): (&'static str, &str), value: u64) {
         if self.counters.insert(name, value) != Some(value) {
             self.counter(at, NETWORK, (name, unit), value);
         }
     }
 
-    /// Ends an arrow that began at `since` where it was lost, at `at`.
+    /// Ends an arrow that began at `since` where it was lost, at time `at`.
     pub fn lose(&mut self, loss: Loss, since: Micros, at: Micros, arrow: Arrow) {
         let track = self.lost.remove(&loss);
         let mut track = track.unwrap_or_else(|| Track::new(self.new_network_place(loss.name())));

@@ -1,6 +1,6 @@
-//! The clients' process: a track for each client, on it a slice for each request, from its sending
-//! to its answer, one for its way to the replica and one for the answer, and the arrows between
-//! clients and replicas.
+//! The clients' process: one track for each client. On it each request has a slice from its sending
+//! to its answer, with one slice inside for its way to the replica and one for the answer. Arrows
+//! lead from clients to replicas and back.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,23 +12,23 @@ use crate::interface::Address;
 use crate::raft::Micros;
 use crate::record::{AnswerKind, ClientRequest, RequestId};
 
-/// An answer on its way.
+/// An answer on its way to the client.
 #[derive(Debug)]
 struct Answer {
     arrow: Arrow,
     sent_at: Micros,
 }
 
-/// What is known of a request besides what its client knows.
+/// What replicas recorded of a request.
 #[derive(Debug, Default)]
 struct Drawn {
-    /// Its arrow from the client, once somebody has taken it in, and when that was.
+    /// The arrow from the client and when a replica received it, once one has.
     asked: Option<(Arrow, Micros)>,
-    /// The answer that the client may have taken.
+    /// The answer that the client may have read.
     answer: Option<Answer>,
 }
 
-/// All requests.
+/// All requests of the clients.
 #[derive(Debug)]
 pub(super) struct Clients {
     requests: Vec<(ClientRequest, Drawn)>,
@@ -36,7 +36,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// With all that they will ask.
+    /// With all requests of the run.
     pub fn new(mut requests: Vec<ClientRequest>) -> Clients {
         requests.sort_by_key(|request| request.invoked_at_us);
         let places = requests.iter().map(|request| request.request).zip(0..).collect();
@@ -49,7 +49,7 @@ impl Clients {
         self.requests.get_mut(place)
     }
 
-    /// A replica has taken in a request: the arrow from its client ends in that slice.
+    /// A replica has received a request: the arrow from the client ends in that slice.
     pub fn on_asked<W: Write>(
         &mut self,
         at: Micros,
@@ -72,8 +72,8 @@ impl Clients {
         }
     }
 
-    /// A replica answers: an arrow starts in that slice. The client has taken the last that was
-    /// sent before it had its answer.
+    /// A replica answers: an arrow starts in that slice. The client has read the last answer that
+    /// was sent before it had one.
     pub fn on_answered<W: Write>(
         &mut self,
         at: Micros,
@@ -97,7 +97,7 @@ impl Clients {
         }
     }
 
-    /// Draws all requests, those without an answer up to the run's `end`.
+    /// Draws all requests. Those without an answer are drawn up to the run's `end`.
     pub fn finish<W: Write>(self, end: Micros, chrome: &mut ChromeFile<W>) {
         let mut changes: BTreeMap<Micros, i64> = BTreeMap::new();
         let mut by_client: BTreeMap<Address, Vec<(ClientRequest, Drawn)>> = BTreeMap::new();
@@ -122,20 +122,21 @@ impl Clients {
     }
 }
 
-/// A moment of a client: it sends a request, or has its answer.
+/// A moment of a client: it sends a request, or reads an answer.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     at: Micros,
     is_answer: bool,
-    /// The place of the request.
+    /// The place of the request in the list.
     request: usize,
-    /// What of its microsecond it takes up, in nanoseconds: moments of one microsecond share it.
+    /// Begin of the part of its microsecond that it takes, in nanoseconds. Moments of one
+    /// microsecond share it.
     begin: u64,
     width: u64,
 }
 
-/// The moments of `requests` in order. Of requests that are sent at once the one that lasts longest
-/// comes first, so that it contains the others.
+/// The moments of `requests` in order. Of requests sent at the same time, the one that lasts
+/// longest comes first, so that it contains the others.
 fn moments(requests: &[(ClientRequest, Drawn)]) -> Vec<Moment> {
     let moment = |at, is_answer, request| Moment { at, is_answer, request, begin: 0, width: 0 };
     let mut moments = Vec::new();
@@ -158,8 +159,9 @@ fn moments(requests: &[(ClientRequest, Drawn)]) -> Vec<Moment> {
     moments
 }
 
-/// Until when each request of a client is drawn, in nanoseconds. Slices of one track must nest: one
-/// that is answered after a later one was sent, but before that is answered, is cut there.
+/// The time until which each request of a client is drawn, in nanoseconds. Slices of one track must
+/// nest. A request that is answered after a later one was sent, but before that one is answered, is
+/// cut where the later one was sent.
 fn drawn_until(moments: &[Moment], requests: usize, end_ns: u64) -> Vec<u64> {
     let mut until = vec![end_ns; requests];
     for answer in moments.iter().filter(|moment| moment.is_answer) {
@@ -179,8 +181,8 @@ fn drawn_until(moments: &[Moment], requests: usize, end_ns: u64) -> Vec<u64> {
     until
 }
 
-/// A client's requests on its track: a slice each, in it one for the way to the replica, and one
-/// where the answer comes.
+/// Draws a client's requests on its track, each as a slice. Inside is one slice for the way to the
+/// replica, and one where the answer arrives.
 fn draw_client<W: Write>(
     mut requests: Vec<(ClientRequest, Drawn)>,
     end: Micros,
@@ -207,8 +209,8 @@ fn draw_client<W: Write>(
     }
 }
 
-/// The slice of a request that is sent at the moment `sending` and drawn until `until`; within it
-/// its way to the replica, at most up to the client's `next` moment.
+/// Draws the slice of a request that is sent at the moment `sending`, until `until`. Inside is its
+/// way to the replica, at most up to the client's `next` moment.
 fn draw_request<W: Write>(
     request: &ClientRequest,
     asked: Option<(Arrow, Micros)>,
@@ -238,8 +240,8 @@ fn draw_request<W: Write>(
     draw_stage("on its way", request, SliceTime { begin, width }, tip, place, chrome);
 }
 
-/// A slice within a request's: arrows are shown from the slice that they start in, so the way to
-/// the replica is one, and the answer is one.
+/// A slice within a request's slice. Viewers show arrows from the slice in which they start, so the
+/// way to the replica has a slice, and the answer has one.
 fn draw_stage<W: Write>(
     name: &str,
     request: &ClientRequest,

@@ -1,4 +1,4 @@
-//! Which records are one handling: those of one step, which begins with the fact that says so.
+//! Which records make one handling: those of one step, which begins with a fact that says so.
 
 use serde_json::{Value, json};
 
@@ -6,26 +6,26 @@ use super::chrome::Slice;
 use crate::raft::{Kind, Member, Micros, Why};
 use crate::record::{Fact, Record};
 
-/// What one datagram or wake-up made a replica do.
+/// What one datagram, or one wake-up, made a replica do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Handling {
-    /// Who.
+    /// The replica.
     pub source: Member,
-    /// When.
+    /// When the step began.
     pub at: Micros,
-    /// All that is told of it, at least one.
+    /// The records of the step, at least one.
     pub records: Vec<Record>,
 }
 
 impl Handling {
-    /// Its slice, without arrows.
+    /// The handling as a slice, without arrows.
     pub fn slice(&self) -> Slice {
         let facts: Vec<Value> = self.records.iter().map(|record| json!(record.fact)).collect();
         let (category, details) = ("handling", json!({"facts": facts}));
         Slice { category, name: self.name(), details, tips: Vec::new() }
     }
 
-    /// Whether all that it did was to acknowledge what the drain before it has brought in.
+    /// Whether the step only acknowledged what the drain before it had brought.
     pub fn is_acknowledgement(&self) -> bool {
         let is_part = |record: &Record| match record.fact {
             Fact::Woken => true,
@@ -35,7 +35,7 @@ impl Handling {
         self.records.iter().all(is_part)
     }
 
-    /// Adds what it told to the slice of an earlier handling that it completes.
+    /// Adds its records to the slice of the earlier handling that it completes.
     pub fn complete(&self, slice: &mut Slice) {
         if let Some(facts) = slice.details["facts"].as_array_mut() {
             facts.extend(self.records.iter().map(|record| json!(record.fact)));
@@ -53,12 +53,12 @@ impl Handling {
     }
 }
 
-/// Handlings, one after the other.
+/// Groups records into handlings, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Handlings(Option<Handling>);
 
 impl Handlings {
-    /// Takes in the next record of a replica; the handling before it, if that is over.
+    /// Takes in the next record of a replica. Returns the handling before it, if that is complete.
     pub fn take_in(&mut self, record: &Record) -> Option<Handling> {
         let (source, at) = (record.source, record.at);
         let goes_on = |handling: &&mut Handling| {
@@ -71,7 +71,7 @@ impl Handlings {
         self.0.replace(Handling { source, at, records: vec![*record] })
     }
 
-    /// The handling under way is over.
+    /// Completes the present handling.
     pub fn finish(&mut self) -> Option<Handling> {
         self.0.take()
     }

@@ -21,9 +21,9 @@ struct Flight {
 pub(super) struct Messages {
     replicas: u8,
     flights: BTreeMap<MessageId, Flight>,
-    /// By sender: its highest number so far.
+    /// By sender, the highest number so far.
     newest: BTreeMap<Member, u64>,
-    /// Taken in, by clocks that disagree, before they were sent.
+    /// Messages that were received before they were sent, by clocks that disagree.
     early: BTreeSet<MessageId>,
     killed: BTreeMap<Member, Micros>,
     arrows: Arrows,
@@ -42,12 +42,12 @@ impl Messages {
         }
     }
 
-    /// How many are on their way.
+    /// How many messages are on their way.
     pub fn in_flight(&self) -> u64 {
         self.flights.len() as u64
     }
 
-    /// Arrows start in the slice of the sending.
+    /// Starts an arrow for each receiver in the slice of the sending.
     pub fn on_sent<W: Write>(
         &mut self,
         record: &Record,
@@ -73,9 +73,9 @@ impl Messages {
         }
     }
 
-    /// Receiver or simulator tells of a message. An arrow ends in the slice of the receipt, if it
-    /// is one, or where it was lost. A copy of a message has no arrow: the first to come has taken
-    /// it.
+    /// The receiver or the simulator recorded something of a message. The arrow ends in the slice
+    /// of the receipt, or where the message was lost. A copy of a message has no arrow, because the
+    /// arrow went to the first one.
     pub fn on_end<W: Write>(
         &mut self,
         record: &Record,
@@ -93,7 +93,7 @@ impl Messages {
             return;
         };
         flight.ends.take_in(record.at, end);
-        // One that was only forwarded so far is still on its way.
+        // A message that was only forwarded so far is still on its way.
         let fate = flight.ends.fate().filter(|fate| *fate != Fate::UnreadByReceiver);
         let Some(fate) = fate else {
             return;
@@ -125,12 +125,12 @@ impl Messages {
         chrome.lose(Loss::Message(fate), flight.sent_at, at, flight.arrow);
     }
 
-    /// The sockets of `member` are closed.
+    /// Notes that the sockets of `member` are closed.
     pub fn on_killed(&mut self, at: Micros, member: Member) {
         self.killed.insert(member, at);
     }
 
-    /// What is still on its way at the run's `end` has not arrived.
+    /// Ends the arrows that are left: what is still on its way at the run's `end` has not arrived.
     pub fn finish<W: Write>(mut self, end: Micros, chrome: &mut ChromeFile<W>) -> Arrows {
         let closed = |member: Member| self.killed.get(&member).copied().unwrap_or(end);
         let mut lost: Vec<(Micros, Fate, Flight)> = std::mem::take(&mut self.flights)

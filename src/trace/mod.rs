@@ -1,36 +1,37 @@
 //! The cluster trace: a run as one Chrome trace file for Perfetto (ui.perfetto.dev) or
 //! chrome://tracing, a fold over its records and the history of its clients.
 //!
-//! The clients, the network and the replicas are processes, in which each client and each replica
-//! has tracks, in order. A slice is a *handling*: what one datagram or one
-//! wake-up made a replica do. An arrow is a message to one receiver; a lost one ends in a slice of
-//! the network's, on the track that says how it was lost. So a request can be followed: from its
-//! client's slice (`request`) to the leader's, where its entry waits for a batch (`batch`), through
-//! the followers (`message`) and back to the handling that commits it, and to the client
-//! (`answer`). Where the answers to a later batch were faster, `wait` leads from the request to
-//! that handling; of a put that was held it leads to where it came into the log, and on.
+//! The clients, the network and the replicas are processes. In them each client and each replica
+//! has tracks, in order. A slice is a *handling*: what one datagram or one wake-up made a replica
+//! do. An arrow is a message to one receiver. The arrow of a lost message ends in a slice of the
+//! network's process, on the track that says how it was lost. So a request can be followed: from
+//! its client's slice (`request`) to the leader's, where its entry waits for a batch (`batch`),
+//! through the followers (`message`), back to the handling that commits it, and to the client
+//! (`answer`). If the answers to a later batch were faster, `wait` leads from the request to the
+//! handling that commits it. For a put that was held, `wait` leads to where it came into the log,
+//! and on from there.
 //!
-//! - `chrome`: the events of the format, slices laid out on tracks, and where what is lost ends;
-//! - `handling`: which records are one handling;
-//! - `messages`: from their sending to their end;
-//! - `arrows`: how many messages ended in which way;
+//! - `chrome`: the events of the format, slices on tracks, and where lost messages end;
+//! - `handling`: which records make one handling;
+//! - `messages`: messages from their sending to their end;
+//! - `arrows`: how many messages ended in each way;
 //! - `clients`: requests and answers;
 //! - `replica`: a replica's tracks and counters, and what waits within it;
 //! - `partition`: the periods of partitions;
 //! - `spans`: what replicas have timed within themselves, on tracks of their own.
 //!
-//! What Perfetto demands, and drops silently or counts as an error otherwise: slices on one track
-//! nest; both ends of an arrow lie within slices; IDs are unique in the file; no arrow ends before
-//! it starts, and none ends in a slice that began before the one it starts in (Perfetto would turn
-//! it round). Records tell when a handling began and not how long it took: a slice is drawn up to
-//! the next of its track and at most 10 µs wide, and handlings of one microsecond share it, in
-//! their order.
+//! Perfetto has rules, and drops what breaks them, silently or with an error count: slices on one
+//! track nest; both ends of an arrow are within slices; IDs are unique in the file; no arrow ends
+//! before it starts, and none ends in a slice that began before the one it starts in (Perfetto
+//! would turn it round). Records say when a handling began, not how long it took. So a slice is
+//! drawn up to the next one of its track, at most 10 µs wide, and handlings of one microsecond
+//! share it, in order.
 //!
-//! Times compare because the sources of a run share a clock: the virtual one, or the machine's
-//! monotonic clock. Of a run over several machines the offsets of their clocks would have to be
-//! measured first (half a round trip is how well that can be done); until then arrows that seem to
-//! end before they begin are ended on the network's track `against the clock`, as are those of
-//! virtual runs whose clocks drift.
+//! Times can be compared because the sources of a run share a clock: the virtual one, or the
+//! machine's monotonic clock. For a run over several machines, the offsets of their clocks would
+//! first have to be measured (to half a round trip at best). Until then arrows that seem to end
+//! before they begin are ended on the network's track `against the clock`. So are those of virtual
+//! runs whose clocks drift.
 
 mod arrows;
 mod chrome;
@@ -58,10 +59,10 @@ pub use arrows::Arrows;
 pub use chrome::Window;
 pub use spans::{BadSpans, SpanFile};
 
-/// Draws a run of `replicas` replicas into `out`: its `records` on the run's clock, in the order of
-/// time and then of sources, the simulator last, what its clients asked, in any order, and the
-/// spans of those replicas that have left some. Only what lies in `window` is drawn; the arrows
-/// that come back are those of the whole run.
+/// Draws a run of `replicas` replicas into `out`. It needs the `records` on the run's clock, in
+/// order of time and then of source, the simulator last; the requests of the clients, in any order;
+/// and the spans of those replicas that have left some. Only what is in `window` is drawn. The
+/// returned arrows are those of the whole run.
 ///
 /// # Errors
 /// If `out` cannot be written.
@@ -79,10 +80,10 @@ pub fn draw(
     drawing.finish()
 }
 
-/// Counter of messages on their way, with its unit.
+/// The counter of messages on their way, and its unit.
 const IN_FLIGHT: (&str, &str) = ("messages in flight", "messages");
 
-/// A trace being drawn.
+/// A trace while it is drawn.
 struct Drawing<W: Write> {
     chrome: ChromeFile<W>,
     handlings: Handlings,
@@ -121,7 +122,7 @@ impl<W: Write> Drawing<W> {
         }
     }
 
-    /// A handling is over: its slice, and all arrows that begin or end in it.
+    /// Draws a complete handling: its slice, and all arrows that start or end in it.
     fn on_handling(&mut self, handling: &Handling) {
         let Drawing { chrome, replicas, clients, messages, .. } = self;
         let Some(replica) = replicas.get_mut(handling.source.rank()) else {
@@ -130,7 +131,8 @@ impl<W: Write> Drawing<W> {
         if handling.is_acknowledgement()
             && let Some(slice) = replica.latest()
         {
-            // It belongs to the append that it answers, so that arrows lead on from there.
+            // The acknowledgement belongs to the append that it answers, so arrows lead on from
+            // there.
             handling.complete(slice);
             handling.records.iter().for_each(|record| messages.on_sent(record, slice, chrome));
             return chrome.count(handling.at, IN_FLIGHT, messages.in_flight());

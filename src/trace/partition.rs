@@ -1,4 +1,4 @@
-//! The periods of partitions, on a track of the network's.
+//! The periods of partitions, on a track of the network's process.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::chrome::{ChromeFile, Place, Slice, SliceTime};
 use crate::raft::{MemberSet, Micros};
 
-/// The partition that stands, if one does.
+/// The present partition, if there is one.
 #[derive(Debug, Default)]
 pub(super) struct Partition {
     place: Option<Place>,
@@ -15,7 +15,7 @@ pub(super) struct Partition {
 }
 
 impl Partition {
-    /// From `at` on those of `majority` are one side; none: no partition stands.
+    /// From `at` on, `majority` is one side of a partition; if it is empty, there is no partition.
     pub fn on_partitioned<W: Write>(
         &mut self,
         at: Micros,
@@ -32,12 +32,12 @@ impl Partition {
         self.standing = Some((at, name));
     }
 
-    /// The run ends.
+    /// Ends the run.
     pub fn finish<W: Write>(mut self, end: Micros, chrome: &mut ChromeFile<W>) {
         self.draw(end, chrome);
     }
 
-    /// The slice of the partition that stood until `at`.
+    /// Draws the slice of the partition that ended at `at`.
     fn draw<W: Write>(&mut self, at: Micros, chrome: &mut ChromeFile<W>) {
         let Some((since, name)) = self.standing.take() else {
             return;

@@ -1,5 +1,5 @@
-//! A replica's tracks: of its handlings and of its roles, its counters, and what waits in it, for a
-//! batch or for an answer.
+//! A replica's tracks: one for its handlings, one for its roles, its counters, and what waits in it
+//! for a batch or for an answer.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,12 +12,12 @@ use crate::interface::Address;
 use crate::raft::{Event, Index, Micros, RoleName, Term};
 use crate::record::{Fact, RequestId};
 
-/// What waits within a replica.
+/// Something that waits within a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Waiting {
-    /// An entry for the batch that carries it.
+    /// An entry waits for the batch that carries it.
     Entry(Index),
-    /// A request for its answer.
+    /// A request waits for its answer.
     Request(Address, RequestId),
 }
 
@@ -27,7 +27,7 @@ pub(super) struct ReplicaTracks {
     rank: u8,
     handlings: Track,
     roles: Place,
-    /// Its role, its term, and since when.
+    /// The replica's role, its term, and since when it has them.
     role: (RoleName, Term, Micros),
     dead: bool,
     counters: BTreeMap<&'static str, u64>,
@@ -55,14 +55,14 @@ impl ReplicaTracks {
         self.handlings.last()
     }
 
-    /// Draws a handling of its, with all of its arrows.
+    /// Draws a handling of the replica, with all of its arrows.
     pub fn on_handling<W: Write>(
         &mut self,
         handling: &Handling,
         mut slice: Slice,
         chrome: &mut ChromeFile<W>,
     ) {
-        // What begins to wait here, unless it is over before the handling is.
+        // What begins to wait in this handling, unless the wait also ends in it.
         let mut begun: Vec<Waiting> = Vec::new();
         for record in &handling.records {
             match record.fact {
@@ -82,7 +82,7 @@ impl ReplicaTracks {
                     begun.push(Waiting::Entry(index));
                     let put = Waiting::Request(client, request);
                     if !begun.contains(&put) {
-                        // It was held: it has waited until here, and goes on waiting.
+                        // The put was held. It has waited until here, and goes on waiting.
                         self.end_waiting(|waiting| *waiting == put, &mut slice);
                         begun.push(put);
                     }
@@ -113,7 +113,7 @@ impl ReplicaTracks {
             Waiting::Request(_, request) => chrome.new_arrow("wait", format!("{request:016x}")),
         };
         slice.tips.push(Tip { arrow: arrow.clone(), starts: true });
-        // An entry of an earlier term of its own stood there, and was dropped.
+        // An entry of an earlier term of this leader was there, and was dropped.
         if let Some((since, dropped)) = self.waiting.insert(waiting, (at, arrow)) {
             chrome.lose(Loss::Waiting, since, at, dropped);
         }
@@ -165,7 +165,7 @@ impl ReplicaTracks {
         }
     }
 
-    /// The slice of the role that it had until `at`.
+    /// Draws the slice of the role that the replica had until `at`.
     fn draw_role<W: Write>(&self, at: Micros, chrome: &mut ChromeFile<W>) {
         let (role, term, since) = self.role;
         if at > since && !self.dead {
@@ -176,7 +176,7 @@ impl ReplicaTracks {
         }
     }
 
-    /// It is dead.
+    /// The replica is dead.
     pub fn on_killed<W: Write>(&mut self, at: Micros, by_itself: bool, chrome: &mut ChromeFile<W>) {
         let how = if by_itself { "ended by itself" } else { "killed" };
         chrome.moment(at, &format!("replica {:04X} {how}", self.rank));
@@ -184,7 +184,7 @@ impl ReplicaTracks {
         self.dead = true;
     }
 
-    /// The run ends.
+    /// Ends the run.
     pub fn finish<W: Write>(mut self, end: Micros, chrome: &mut ChromeFile<W>) {
         self.draw_role(end, chrome);
         self.handlings.lay_out(None, chrome);

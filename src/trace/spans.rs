@@ -1,11 +1,11 @@
-//! Span files of replicas (`LACONIC_SPANS`), brought onto the run's clock and under their
-//! process.
+//! Span files of replicas (`LACONIC_SPANS`). They are brought onto the run's clock and drawn below
+//! their process.
 //!
-//! They are what tracing-chrome writes: one event a line, `B` and `E` for a span's ends, times in
-//! microseconds since the file's own beginning. Its anchors, which come first, tell where the
-//! machine's clock stood and whose file it is. The clock was read before the anchor was written, so
-//! the closest of them is the best. A file that ends in the middle of a line, since its replica was
-//! killed, is read up to there.
+//! tracing-chrome writes these files: one event on each line, `B` and `E` for the two ends of a
+//! span, times in microseconds since the file's beginning. The anchors at the beginning say what
+//! the machine's clock showed, and which replica's file it is. The clock was read before the anchor
+//! was written, so the anchor with the smallest difference is the best one. If a replica was
+//! killed, its file may end in the middle of a line. It is read up to there.
 
 use std::io::{BufRead, Lines};
 
@@ -14,10 +14,10 @@ use serde_json::Value;
 
 use super::chrome::{ChromeFile, REPLICAS, Slice, SliceTime};
 
-/// Why a file is no span file.
+/// Why a file cannot be read as a span file.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadSpans {
-    /// It does not begin as one.
+    /// It does not begin with anchors.
     #[error("no span file (it does not begin with anchors)")]
     Foreign,
 }
@@ -28,11 +28,11 @@ pub struct SpanFile {
     /// What the run's clock showed at the file's beginning, in nanoseconds.
     offset_ns: i64,
     lines: Lines<Box<dyn BufRead>>,
-    /// The event behind the anchors.
+    /// The first event after the anchors.
     first: Option<Event>,
 }
 
-/// A line of the file.
+/// One line of the file.
 #[derive(Debug, Deserialize)]
 struct Event {
     ph: String,
@@ -49,18 +49,18 @@ impl Event {
         (self.ts * 1_000.0).round() as i64
     }
 
-    /// A number among its arguments, all of which are texts.
+    /// A number among the arguments, all of which are texts.
     fn number(&self, name: &str) -> Option<i64> {
         self.args[name].as_str()?.parse().ok()
     }
 }
 
 impl SpanFile {
-    /// Begins to read `input`, of a run whose time 0 is `run_start_us` on the machine's clock;
-    /// nothing if it ends before its replica's first anchor.
+    /// Begins to read `input`. Time 0 of the run is `run_start_us` on the machine's clock. `None`
+    /// if the file ends before its replica's first anchor.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is not a span file.
     pub fn open(input: Box<dyn BufRead>, run_start_us: u64) -> Result<Option<SpanFile>, BadSpans> {
         let mut lines = input.lines();
         match lines.next() {
@@ -88,13 +88,13 @@ impl SpanFile {
         Ok(file)
     }
 
-    /// Whose spans.
+    /// The replica's rank.
     pub fn rank(&self) -> u8 {
         self.rank
     }
 
-    /// Draws them on a track of their own. What was before the run began is left out, and so is
-    /// what had not ended when the replica did.
+    /// Draws the spans on a track of their own. Spans before the beginning of the run are left out,
+    /// and so are spans that had not ended when the replica did.
     pub(super) fn draw<W: std::io::Write>(mut self, chrome: &mut ChromeFile<W>) {
         let place = chrome.new_place(REPLICAS, &format!("{:04X} spans", self.rank));
         let mut open: Vec<Event> = Vec::new();
@@ -123,7 +123,7 @@ impl SpanFile {
     }
 }
 
-/// The event of the next line; none where the file ends, or is torn.
+/// The event on the next line; `None` where the file ends, or the line is cut off.
 fn next_event(lines: &mut Lines<Box<dyn BufRead>>) -> Option<Event> {
     let line = lines.next()?.ok()?;
     serde_json::from_str(line.trim_end_matches(',')).ok()

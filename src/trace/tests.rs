@@ -71,7 +71,7 @@ fn a_full_disk_is_told() {
     }
 }
 
-/// The lines of a span file: anchors by clock and time, both in microseconds, then a span at 100.
+/// The lines of a span file: anchors as clock and time, both in microseconds, then a span at 100.
 fn span_file(anchors: &[(u64, f64)]) -> Box<dyn io::BufRead> {
     let mut lines = vec!["[".to_owned()];
     for (clock_us, ts) in anchors {
@@ -86,7 +86,7 @@ fn span_file(anchors: &[(u64, f64)]) -> Box<dyn io::BufRead> {
 
 #[test]
 fn spans_stand_where_the_closest_anchor_says() {
-    // Between the first anchor's look at the clock and its own time something else ran for 5 ms.
+    // Before the first anchor's time was written, 5 ms passed after its clock was read.
     let anchors = [(1_000_030, 5_030.0), (1_005_040, 40.5), (1_005_050, 60.0)];
     let file = SpanFile::open(span_file(&anchors), 1_000_000).unwrap().expect("spans");
     assert_eq!(file.rank(), 1);
@@ -96,7 +96,7 @@ fn spans_stand_where_the_closest_anchor_says() {
     let slices = file["traceEvents"].as_array().unwrap().iter();
     let steps = slices.filter(|event| event["ph"] == "X" && event["name"] == "step");
     let steps: Vec<_> = steps.map(|step| (step["ts"].as_f64(), step["dur"].as_f64())).collect();
-    // The inner one ends first; that which never ended is left out.
+    // The inner span ends first. The one that never ended is left out.
     let wanted = [(Some(5_099.75), Some(0.25)), (Some(5_099.5), Some(1.0))];
     assert_eq!(steps, wanted);
 }

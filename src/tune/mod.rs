@@ -1,4 +1,4 @@
-//! Tuning by experiment: what the budget's findings expect, held against reruns in virtual time.
+//! Tuning by experiment: compares what the budget's findings expect with reruns in virtual time.
 
 mod verify;
 

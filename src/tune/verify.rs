@@ -1,5 +1,5 @@
-//! Verification by rerun (design §6): the scenario once more in virtual time, on several seeds, as
-//! it was and with each finding's change, one by one and all together.
+//! Verification by rerun (design §6): repeats the scenario in virtual time with several seeds,
+//! unchanged and with each finding's change, one by one and all together.
 
 use rayon::prelude::*;
 
@@ -15,20 +15,20 @@ use crate::sim::outcome::{RunMeasurements, Setup, judge};
 use crate::sim::scenario::Scenario;
 use crate::sim::virtual_time::{self, Keep, VirtualOptions};
 
-/// What is run again, and how.
+/// What is repeated, and how.
 #[derive(Clone, Debug)]
 pub struct Experiment {
     /// The scenario.
     pub scenario: Scenario,
-    /// The knobs as they were.
+    /// The run's own knobs.
     pub tuning: Tuning,
-    /// Fire events when they are due.
+    /// Whether events fire exactly when they are due.
     pub precise: bool,
     /// The seeds.
     pub seeds: Vec<u64>,
 }
 
-/// Why there is no verification.
+/// Why the verification failed.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// A run could not be done.
@@ -40,10 +40,10 @@ pub enum VerifyError {
 }
 
 impl Experiment {
-    /// One run with `tuning`, judged and analysed.
+    /// Does one run with `tuning`, judges and analyses it.
     ///
     /// # Errors
-    /// If its facts are refused.
+    /// If the run cannot be done, or its data cannot be analysed.
     pub fn run(&self, tuning: &Tuning, seed: u64) -> Result<Rerun, VerifyError> {
         let options = VirtualOptions {
             seed,
@@ -79,7 +79,7 @@ impl Experiment {
     }
 }
 
-/// A run that was done again.
+/// One rerun.
 #[derive(Clone, Debug)]
 pub struct Rerun {
     /// Its analysis.
@@ -102,7 +102,8 @@ impl Rerun {
         self.report.latency.first().map_or(0.0, |row| row.total.p50_us as f64)
     }
 
-    /// What the finding `name` expects `changes` to save here; none if it would turn otherwise.
+    /// What the finding `name` expects `changes` to save in this run; `None` if it would change
+    /// something else here.
     fn expected(&self, name: &str, changes: &[Change]) -> Option<f64> {
         let finding = self.report.findings.iter().find(|finding| finding.name == name)?;
         if finding.changes.is_empty() {
@@ -113,7 +114,7 @@ impl Rerun {
     }
 }
 
-/// Runs `experiment` as it is, and with the change of each finding of `report` that has one.
+/// Runs `experiment` unchanged, and with the change of each finding of `report` that has one.
 ///
 /// # Errors
 /// If a run cannot be done.
@@ -140,7 +141,7 @@ pub fn verify(experiment: &Experiment, report: &BudgetReport) -> Result<Verifica
     })
 }
 
-/// Tries changes of a report's findings against the runs as they were.
+/// Compares changes of a report's findings with the unchanged runs.
 struct Trial<'a> {
     experiment: &'a Experiment,
     before: &'a [Rerun],
@@ -148,8 +149,8 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// The changes of the findings `names` at once; none if the knobs' limits do not allow them.
-    /// Where two findings turn the same knob the first has its way.
+    /// The result of the changes of the findings `names` together; `None` if the knobs' limits do
+    /// not allow them. If two findings turn the same knob, the first one counts.
     fn of(&self, names: &[&'static str]) -> Result<Option<VerifiedRow>, VerifyError> {
         let mut changes: Vec<Change> = Vec::new();
         for finding in self.report.findings.iter().filter(|finding| names.contains(&finding.name)) {
@@ -171,8 +172,9 @@ impl Trial<'_> {
         row(self.experiment, self.before, "together", &changes, all)
     }
 
-    /// The best that passes: all together, or else what saves most, and to it, in the order of what
-    /// they save, each of the others with which it still passes and saves more.
+    /// The best changes with which the runs pass: all together or, if that fails, the one that
+    /// saves most, and with it, in order of savings, each other with which the runs still pass and
+    /// save more.
     fn recommend(
         &self,
         rows: &[VerifiedRow],
@@ -209,7 +211,7 @@ fn passed(reruns: &[Rerun]) -> u64 {
     reruns.iter().filter(|rerun| rerun.passed()).count() as u64
 }
 
-/// What `reruns` failed, in the order in which the checks are made.
+/// The checks that `reruns` failed, in the order in which the checks are made.
 fn failed_checks(reruns: &[Rerun]) -> Vec<FailedCheck> {
     let mut failed: Vec<FailedCheck> = Vec::new();
     for name in reruns.iter().flat_map(|rerun| &rerun.failed) {
@@ -225,7 +227,7 @@ fn over(reruns: &[Rerun], value: impl Fn(&Rerun) -> f64) -> Spread {
     Spread::of(&reruns.iter().map(value).collect::<Vec<f64>>())
 }
 
-/// One change over all seeds; none if the knobs' limits do not allow it.
+/// The result of one change over all seeds; `None` if the knobs' limits do not allow it.
 fn row(
     experiment: &Experiment,
     before: &[Rerun],

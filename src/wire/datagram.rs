@@ -11,26 +11,26 @@ pub const MOST_DATAGRAM_BYTES: usize = 65_507;
 pub enum Payload {
     /// Tells the simulator a replica's port.
     Hello,
-    /// A client asks.
+    /// A client's request.
     Request {
-        /// The request's name.
+        /// The request's MID.
         mid: Text,
         /// What is asked.
         operation: Operation,
     },
-    /// A replica answers a client.
+    /// A replica's answer to a client.
     Answer {
-        /// Name of the request answered.
+        /// MID of the request answered.
         mid: Text,
         /// How it ended.
         outcome: Outcome,
     },
-    /// A replica to another, or to all.
+    /// A message from a replica to another, or to all.
     Peer {
-        /// The sender's running message count, this message included: design §5, numbered
-        /// datagrams.
+        /// The sender's running message count, this message included (design §5, numbered
+        /// datagrams).
         number: u64,
-        /// What it says.
+        /// The message.
         message: Message,
     },
 }
@@ -38,12 +38,12 @@ pub enum Payload {
 /// A datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Datagram {
-    /// `src`.
+    /// The key `src`.
     pub source: Address,
-    /// `dst`; [`Address::EVERYONE`] for every other replica.
+    /// The key `dst`; [`Address::EVERYONE`] for every other replica.
     pub destination: Address,
-    /// `leader`: who leads, as the sender believes.
+    /// The key `leader`: the leader as far as the sender knows.
     pub leader: Address,
-    /// The rest.
+    /// The part that depends on the datagram's type.
     pub payload: Payload,
 }

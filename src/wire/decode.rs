@@ -1,4 +1,4 @@
-//! JSON to typed datagrams. Whatever cannot be a datagram of the interface is named and dropped.
+//! JSON to typed datagrams. What cannot be a datagram of the interface is dropped, with its reason.
 
 use std::sync::Arc;
 
@@ -36,16 +36,16 @@ pub enum Garbage {
     /// Longer than UDP allows.
     #[error("longer than a datagram can be")]
     Oversized = 0,
-    /// Not a JSON object, or a value of the wrong type.
+    /// Not a JSON object, or a value has the wrong type.
     #[error("no JSON object of the interface")]
     Malformed = 1,
-    /// A key that its type needs is missing.
+    /// A key that the datagram's type needs is missing.
     #[error("a key is missing")]
     MissingKey = 2,
-    /// Its sender, or someone it names, is no member.
+    /// The sender, or a replica that it names, is no member.
     #[error("names a replica that is no member")]
     Stranger = 3,
-    /// Its type is none that a replica takes.
+    /// The type is none that a replica takes.
     #[error("unknown type")]
     UnknownType = 4,
     /// A value that no correct replica sends.
@@ -60,12 +60,12 @@ pub enum Garbage {
 }
 
 impl Garbage {
-    /// Its name in records.
+    /// The reason's name in records.
     pub fn name(self) -> &'static str {
         self.into()
     }
 
-    /// Whether it is told of a sound request, which is refused, and not of a datagram.
+    /// Whether this is the reason to refuse a sound request, not to drop a datagram.
     pub const fn is_of_sound_request(self) -> bool {
         matches!(self, Garbage::LongCommand | Garbage::LongAnswer)
     }
@@ -74,7 +74,7 @@ impl Garbage {
     pub const ALL: [Garbage; Garbage::VARIANTS.len()] = *Garbage::VARIANTS.first_chunk().unwrap();
 }
 
-/// Every key that any type has.
+/// Every key that any type of datagram has.
 #[derive(Deserialize)]
 struct Raw<'a> {
     src: Option<Address>,
@@ -108,10 +108,10 @@ struct Raw<'a> {
     campaign_term: Option<u64>,
 }
 
-/// The datagram that `bytes` hold.
+/// The datagram in `bytes`.
 ///
 /// # Errors
-/// Why they hold none that a replica of this cluster could use.
+/// Why they hold no datagram that a replica of this cluster can use.
 pub fn decode(members: &Membership, bytes: &[u8]) -> Result<Datagram, Garbage> {
     if bytes.len() > MOST_DATAGRAM_BYTES {
         return Err(Garbage::Oversized);
@@ -148,16 +148,16 @@ pub fn decode(members: &Membership, bytes: &[u8]) -> Result<Datagram, Garbage> {
 /// A request that cannot be served, but can be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRequest {
-    /// Who asks.
+    /// The client's ID.
     pub client: Address,
-    /// The client's name for it.
+    /// The request's MID.
     pub mid: Text,
-    /// What.
+    /// What it asks for.
     pub operation: OperationKind,
 }
 
-/// The request in `bytes` that [`decode`] refused, if they name who asks and under which MID: that
-/// is enough for an answer. Key and value may be anything that JSON has, or be missing.
+/// The request in `bytes` that [`decode`] refused, if they name the client and the MID. That is
+/// enough for an answer. Key and value may be missing, or any JSON value.
 pub fn decode_bad_request(bytes: &[u8]) -> Option<BadRequest> {
     #[derive(Deserialize)]
     struct Named<'a> {

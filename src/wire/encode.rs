@@ -6,7 +6,7 @@ use crate::interface::{Operation, Outcome};
 use crate::raft::message::{Append, AppendReply, Position};
 use crate::raft::{Member, Message};
 
-/// Where JSON goes: bytes, or a count of them.
+/// The target of the JSON: bytes, or a count of them.
 trait Writer {
     fn raw(&mut self, bytes: &[u8]);
     fn number(&mut self, number: u64);
@@ -45,7 +45,7 @@ impl Writer for Vec<u8> {
     }
 }
 
-/// Counts what would be written.
+/// Counts the bytes instead of writing them.
 #[derive(Default)]
 struct Counter(usize);
 
@@ -72,7 +72,7 @@ impl Writer for Counter {
     }
 }
 
-/// The datagram as JSON, into `bytes`, which is cleared first.
+/// Writes the datagram as JSON into `bytes`, which is cleared first.
 pub fn encode(members: &Membership, datagram: &Datagram, bytes: &mut Vec<u8>) {
     bytes.clear();
     write_datagram(members, datagram, bytes);

@@ -1,25 +1,25 @@
-//! Who belongs to a cluster: IDs as the wire has them, ranks as the core has them.
+//! The members of a cluster: their IDs on the wire, and their ranks in the core.
 
 use crate::interface::Address;
 use crate::raft::Member;
 
-/// The members of a cluster by rank: their IDs, sorted, the same at every member.
+/// The members of a cluster by rank: their sorted IDs, in the same order at every member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
     addresses: Vec<Address>,
     me: Member,
 }
 
-/// Why a list of IDs is no cluster.
+/// Why a list of IDs does not make a cluster.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadMembership {
     /// The same ID twice.
     #[error("ID {0} is given twice")]
     Twice(Address),
-    /// `FFFF`.
+    /// `FFFF` is in the list.
     #[error("ID FFFF is reserved")]
     Reserved,
-    /// Fewer than 2 or more than 21.
+    /// There are fewer than 2 IDs, or more than 21.
     #[error("a cluster has 2 to 21 replicas, not {0}")]
     Size(usize),
 }
@@ -45,12 +45,12 @@ impl Membership {
         Ok(Membership { addresses, me: Member(rank as u8) })
     }
 
-    /// This replica.
+    /// This replica's rank.
     pub fn me(&self) -> Member {
         self.me
     }
 
-    /// How many members.
+    /// Number of members.
     pub fn count(&self) -> usize {
         self.addresses.len()
     }
@@ -60,12 +60,12 @@ impl Membership {
         self.addresses.get(member.rank()).copied().unwrap_or(Address::UNKNOWN)
     }
 
-    /// The ID of a leader that may not be known.
+    /// The ID of the leader; [`Address::UNKNOWN`] if there is none.
     pub fn leader_address(&self, leader: Option<Member>) -> Address {
         leader.map_or(Address::UNKNOWN, |leader| self.address(leader))
     }
 
-    /// Who has this ID.
+    /// The member with this ID.
     pub fn member(&self, address: Address) -> Option<Member> {
         self.addresses.binary_search(&address).ok().map(|rank| Member(rank as u8))
     }

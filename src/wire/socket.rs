@@ -1,14 +1,14 @@
-//! What datagrams take of a UDP socket's receive buffer. A full one loses what comes, without a
-//! word (interface §2).
+//! How much room datagrams take in a UDP socket's receive buffer. A full buffer loses what comes,
+//! without an error (interface §2).
 
 /// Bytes that a socket's buffer holds by default (`net.core.rmem_default`).
 pub const SOCKET_BYTES: u64 = 212_992;
 
-/// What the kernel charges a socket for a small datagram: the least there is.
+/// What the kernel charges a socket for a small datagram, in bytes. No datagram is charged less.
 pub const SMALL_CHARGE: u64 = 832;
 
 /// What the kernel charges a socket for a datagram of `length` bytes: its own structure, and a
-/// block of memory of one of its sizes, or, for long ones, pages.
+/// block of memory in one of its sizes or, for long datagrams, pages.
 ///
 /// Measured on loopback, Linux 6.18 on x86-64, with the default buffer: it holds 256 datagrams of
 /// up to 197 bytes, 166 of up to 645, 92 of up to 1,669, 48 of up to 3,717, 25 of up to 7,813, 12

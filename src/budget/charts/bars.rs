@@ -1,4 +1,4 @@
-//! Bars: one a row, in parts or whole, each below its name and its number.
+//! Charts of bars: one bar a row, whole or in parts, below its name and its number.
 
 use svg::node::element::TSpan;
 
@@ -10,22 +10,22 @@ use super::drawing::{Chart, Panel, bar, text, tip};
 use super::palette::cause_key;
 use crate::raft::Form;
 
-/// A row.
+/// One row.
 struct Row {
     name: String,
     value: String,
-    /// What is told beside the value where there is room.
+    /// Text beside the value, where there is room.
     more: String,
     parts: Vec<Part>,
     is_strong: bool,
 }
 
-/// A part of a bar.
+/// One part of a bar.
 struct Part {
     class: String,
-    /// The share of the whole width.
+    /// The part's share of the whole width.
     share: f64,
-    /// 1: the full colour; less: paler.
+    /// How strong the colour is: 1 is full, less is paler.
     density: f64,
     told: String,
 }
@@ -64,12 +64,12 @@ fn draw(name: &'static str, title: &str, rows: &[Row]) -> Option<Chart> {
     Some(Chart::new(name, title, vec![panel]))
 }
 
-/// A part in the colour `colour` that stands for a number of the report.
+/// A part in `colour` that stands for a number of the report.
 fn mark(colour: &str, share: f64, told: String) -> Part {
     Part { class: format!("mark fill-{colour}"), share, density: 1.0, told }
 }
 
-/// One part for each cause that has messages.
+/// A part for each cause that has messages.
 fn by_cause(report: &BudgetReport, counts: &[u64], most: u64) -> Vec<Part> {
     let causes = report.causes.iter().zip(counts).filter(|(_, messages)| **messages > 0);
     let part = |(cause, messages): (&&str, &u64)| {
@@ -79,7 +79,7 @@ fn by_cause(report: &BudgetReport, counts: &[u64], most: u64) -> Vec<Part> {
     causes.map(part).collect()
 }
 
-/// Each figure: its floor, and what exceeds it by cause.
+/// Each figure: its floor, and its excess by cause.
 pub fn figures(report: &BudgetReport) -> Option<Chart> {
     let rows: Vec<Row> = report.figures.iter().filter_map(figure).collect();
     let seen = |(cause, _): &(String, String)| {
@@ -117,7 +117,7 @@ fn figure(figure: &Figure) -> Option<Row> {
     })
 }
 
-/// What the same puts would have cost, the run among it, least first.
+/// What the same puts would have cost, with the run among them, least first.
 pub fn references(report: &BudgetReport) -> Option<Chart> {
     let run = &report.run;
     let per_put = (run.puts > 0).then(|| run.messages as f64 / run.puts as f64);
@@ -150,7 +150,7 @@ pub fn references(report: &BudgetReport) -> Option<Chart> {
     draw("references", "What the same puts would have cost, in messages", &rows)
 }
 
-/// Limits, and what was spent of them.
+/// Limits, and what the run spent.
 pub fn limits(report: &BudgetReport) -> Option<Chart> {
     let rows = report.limits.iter().map(|limit| {
         let ratio = limit.spent.unwrap_or_default() / limit.allowed;
@@ -174,8 +174,8 @@ pub fn limits(report: &BudgetReport) -> Option<Chart> {
     draw("limits", "Limits, and what was spent", &rows.collect::<Vec<_>>())
 }
 
-/// How dense the colour of a cause is, by how its messages serve it: an answer is what it answers,
-/// but paler.
+/// How strong a cause's colour is, by the form of its messages. An answer has the colour of what it
+/// answers, but paler.
 const DENSITIES: [(Form, f64, &str); Form::COUNT] = [
     (Form::Own, 1.0, "sent on one's own account"),
     (Form::Relay, 0.75, "passed on"),
@@ -183,7 +183,7 @@ const DENSITIES: [(Form, f64, &str); Form::COUNT] = [
     (Form::Reject, 0.25, "no"),
 ];
 
-/// Messages by the cause that they are charged to, in parts by kind.
+/// Messages by the cause that they are charged to, in parts by form.
 pub fn causes(report: &BudgetReport) -> Option<Chart> {
     let of_cause = |cause: &str| {
         let rows = report.table.iter().filter(|row| row.cause == cause);
@@ -222,7 +222,7 @@ pub fn causes(report: &BudgetReport) -> Option<Chart> {
     Some(chart.shades(shades.map(|(_, density, words)| (density, words.to_owned()))))
 }
 
-/// What became of the messages.
+/// Messages by their fate.
 pub fn fates(report: &BudgetReport) -> Option<Chart> {
     let met = || report.fates.iter().filter(|row| row.count > 0);
     let most = met().map(|row| row.count).max()?;
@@ -237,7 +237,7 @@ pub fn fates(report: &BudgetReport) -> Option<Chart> {
         .map(|chart| chart.colours(cause_key(report)))
 }
 
-/// When the messages were sent.
+/// Messages by the phase in which they were sent.
 pub fn phases(report: &BudgetReport) -> Option<Chart> {
     let most = report.phases.iter().map(|row| row.messages).max()?;
     let rows = report.phases.iter().map(|row| {

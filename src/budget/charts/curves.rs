@@ -1,4 +1,4 @@
-//! Points and curves: messages against delay, and what a linger does.
+//! Charts of points and curves: messages against delay, and the effect of a linger.
 
 use super::super::report::{BudgetReport, LingerPoint};
 use super::super::words::{count, counted, number, time};
@@ -9,12 +9,12 @@ const MARGIN: f64 = 54.0;
 const HEIGHT: f64 = 220.0;
 const ABOVE: f64 = 24.0;
 const BELOW: f64 = 40.0;
-/// The largest circle.
+/// Radius of the largest disc, in pixels.
 const RADIUS: f64 = 15.0;
-/// Beyond so many delays the few at the beginning, which matter most, would be squeezed.
+/// With more delays than this, an even scale would squeeze the first few, which matter most.
 const MOST_EVEN_DELAYS: f64 = 8.0;
 
-/// A panel with both axes, ready for what is to be drawn.
+/// A panel with both axes.
 struct Plane {
     panel: Panel,
     x: Scale,
@@ -56,7 +56,7 @@ impl Plane {
     }
 }
 
-/// Messages of a batch against the hops to its commit, with the floor.
+/// Messages of a batch against the hops until its commit, with the floor.
 pub fn trade_off(report: &BudgetReport) -> Option<Chart> {
     let trade = &report.trade_off;
     let last = trade.floor.last()?;

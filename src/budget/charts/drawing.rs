@@ -1,6 +1,6 @@
-//! What charts are drawn with. A chart is a column of panels, each an axis of a fixed width and,
-//! beside it, room whose coordinates across are percent: the same drawing fits every width, and no
-//! text is scaled. All text goes into text nodes, never into attributes.
+//! What charts are drawn with. A chart is a column of panels. Each panel is an axis of fixed width
+//! and beside it an area whose horizontal coordinates are percent. So the same drawing fits every
+//! width, and no text is scaled. All text goes into text nodes, never into attributes.
 
 use svg::Node;
 use svg::node::element::{Circle, Group, Line, Path, Rectangle, SVG, Text, Title};
@@ -11,11 +11,11 @@ use super::scale::{coordinate, percent};
 /// A chart.
 #[derive(Debug)]
 pub struct Chart {
-    /// Its name on the command line and in the page.
+    /// The chart's name on the command line and in the page.
     pub name: &'static str,
-    /// What it shows.
+    /// The chart's title.
     pub title: String,
-    /// What its colours and symbols mean.
+    /// The legend of its colours and symbols.
     key: Vec<KeyEntry>,
     panels: Vec<Panel>,
 }
@@ -28,10 +28,10 @@ struct KeyEntry {
     text: String,
 }
 
-/// A sign at a point.
+/// A symbol at a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Symbol {
-    /// A filled square: a colour.
+    /// A filled square, for a colour.
     Square,
     /// A thick bar along the row.
     Bar,
@@ -49,7 +49,7 @@ pub enum Symbol {
     Disc,
 }
 
-/// A part of a chart: an axis at the left and the room beside it.
+/// A part of a chart: an axis at the left and the area beside it.
 #[derive(Debug)]
 pub struct Panel {
     margin: f64,
@@ -58,40 +58,40 @@ pub struct Panel {
     room: Group,
 }
 
-/// Width of a picture that stands alone.
+/// Width of a standalone picture, in pixels.
 const WIDTH: f64 = 760.0;
-/// Free space around it.
+/// Margin around a standalone picture, in pixels.
 const PADDING: f64 = 16.0;
-/// What may stand out of the room to the right: half of a tick's label.
+/// How far something may reach beyond the area's right edge, in pixels: half of a tick's label.
 const OVERHANG: f64 = 16.0;
-/// Room of a line of the key, and of a letter in it.
+/// Height of a line of the legend, and width of a letter in it, in pixels.
 const KEY_LINE: f64 = 20.0;
 const LETTER: f64 = 6.6;
 
-/// What every picture and every page says of text and lines in charts.
+/// The style of text and lines in charts, for pages and pictures.
 pub const STYLE: &str = include_str!("../assets/charts.css");
 
 impl Chart {
-    /// Of these panels, one below the other.
+    /// A chart of these panels, one below the other.
     pub fn new(name: &'static str, title: impl Into<String>, panels: Vec<Panel>) -> Chart {
         Chart { name, title: title.into(), key: Vec::new(), panels }
     }
 
-    /// With a key to colours: class and text.
+    /// Adds a legend of colours: class and text.
     pub fn colours(mut self, entries: impl IntoIterator<Item = (String, String)>) -> Chart {
         let entry = |(colour, text)| (Symbol::Square, format!("fill-{colour}"), text);
         self = self.signs(entries.into_iter().map(entry));
         self
     }
 
-    /// With a key to signs: symbol, class and text.
+    /// Adds a legend of symbols: symbol, class and text.
     pub fn signs(mut self, entries: impl IntoIterator<Item = (Symbol, String, String)>) -> Chart {
         let entry = |(symbol, class, text)| KeyEntry { symbol, class, density: 1.0, text };
         self.key.extend(entries.into_iter().map(entry));
         self
     }
 
-    /// With a key to shades of whatever colour: density and text.
+    /// Adds a legend of shades, which any colour can have: density and text.
     pub fn shades(mut self, entries: impl IntoIterator<Item = (f64, String)>) -> Chart {
         let class = || "fill-ink".to_owned();
         let entry =
@@ -100,7 +100,7 @@ impl Chart {
         self
     }
 
-    /// For a page, which has the style: its width is the page's.
+    /// The chart for a page that has the style already. It takes the page's width.
     pub fn html(&self) -> String {
         let key: String = self
             .key
@@ -129,7 +129,7 @@ impl Chart {
         format!("<figure data-chart=\"{}\">{key}{panels}</figure>", self.name)
     }
 
-    /// A picture that stands alone: with its title and its colours.
+    /// The chart as a standalone picture, with its title and its colours.
     pub fn picture(&self) -> String {
         let width = WIDTH - 2.0 * PADDING;
         let mut drawing = Group::new();
@@ -164,7 +164,7 @@ impl Chart {
         format!("{picture}\n")
     }
 
-    /// Draws the key at the height `y` and says how much room it took.
+    /// Draws the legend at the height `y`. Returns its height.
     fn draw_key(&self, drawing: &mut Group, y: f64, width: f64) -> f64 {
         let (mut x, mut line) = (0.0, 0.0);
         for entry in &self.key {
@@ -182,7 +182,7 @@ impl Chart {
     }
 }
 
-/// What a picture says beyond the page's style.
+/// The style that a standalone picture has in addition to the page's.
 const ALONE: &str = ".background { fill: #ffffff; }
 @media (prefers-color-scheme: dark) { .background { fill: #181c22; } }
 ";
@@ -197,7 +197,7 @@ impl KeyEntry {
 }
 
 impl Symbol {
-    /// Around the origin.
+    /// The symbol, drawn around the origin.
     fn drawn(self, class: &str) -> Path {
         let path = match self {
             Symbol::Square => "M-6-6h12v12h-12z",
@@ -212,7 +212,7 @@ impl Symbol {
         Path::new().set("d", path).set("class", format!("sign {class}"))
     }
 
-    /// At the share `x` of the width.
+    /// The symbol at the share `x` of the width.
     pub fn at(self, x: f64, y: f64, class: &str) -> SVG {
         let place = bare(Group::new()).set("x", percent(x)).set("y", coordinate(y));
         place.add(self.drawn(class))
@@ -220,7 +220,7 @@ impl Symbol {
 }
 
 impl Panel {
-    /// As high as `height`, with an axis as wide as `margin`.
+    /// A panel of this height, with an axis as wide as `margin`.
     pub fn new(margin: f64, height: f64) -> Panel {
         Panel { margin, height, axis: Group::new(), room: Group::new() }
     }
@@ -230,7 +230,7 @@ impl Panel {
         self.axis.append(node);
     }
 
-    /// Adds to the room, whose coordinates across are percent.
+    /// Adds to the area, whose horizontal coordinates are percent.
     pub fn add(&mut self, node: impl Into<Box<dyn Node>>) {
         self.room.append(node);
     }
@@ -241,14 +241,14 @@ impl Panel {
         self.axis.append(text(&x, y + 4.0, words).set("class", "end fill-quiet"));
     }
 
-    /// A line across the room at the height `y`.
+    /// A line across the area at the height `y`.
     pub fn rule(&mut self, y: f64) {
         let line = line(("0", y), ("100%", y)).set("class", "stroke-line");
         self.room.append(line);
     }
 
-    /// Ticks below the height `y`, each at a share of the width, with words. Every second one gives
-    /// way where there is little room.
+    /// Ticks below the height `y`, each at a share of the width, with words. Where there is little
+    /// room, every second one is hidden.
     pub fn ticks_below(&mut self, y: f64, ticks: &[(f64, String)]) {
         for (place, (x, words)) in ticks.iter().enumerate() {
             let x = percent(*x);
@@ -261,8 +261,8 @@ impl Panel {
     }
 }
 
-/// An element for what has coordinates of its own, or may stand out of its place. It is always
-/// within another or in HTML: neither wants a namespace.
+/// An SVG element with coordinates of its own, or with parts that may reach outside. It is always
+/// inside another SVG element or in HTML, so it needs no namespace.
 fn bare(content: Group) -> SVG {
     let mut element = SVG::new().set("overflow", "visible").add(content);
     if let Some(attributes) = Node::get_attributes_mut(&mut element) {
@@ -271,8 +271,8 @@ fn bare(content: Group) -> SVG {
     element
 }
 
-/// A rectangle from the share `from` to `to` of the width; one that would be too narrow to be seen
-/// is a little wider.
+/// A rectangle from the share `from` to `to` of the width. It has a least width, so that it can be
+/// seen.
 pub fn bar(from: f64, to: f64, y: f64, height: f64) -> Rectangle {
     Rectangle::new()
         .set("x", percent(from))
@@ -281,7 +281,7 @@ pub fn bar(from: f64, to: f64, y: f64, height: f64) -> Rectangle {
         .set("height", coordinate(height.max(0.5)))
 }
 
-/// A line between points, whose first coordinates are attributes: percent, or pixels.
+/// A line between points. Their first coordinates are attributes: percent, or pixels.
 pub fn line(from: (&str, f64), to: (&str, f64)) -> Line {
     Line::new()
         .set("x1", from.0)
@@ -300,7 +300,7 @@ pub fn text(x: &str, y: f64, words: &str) -> Text {
     Text::new(words).set("x", x).set("y", coordinate(y))
 }
 
-/// What a mark tells when it is pointed at.
+/// What a mark shows under the pointer.
 pub fn tip(words: impl Into<String>) -> Title {
     Title::new(words)
 }

@@ -1,4 +1,4 @@
-//! Who sent how many messages to whom.
+//! How many messages each replica sent to each other one.
 
 use super::super::report::{BudgetReport, LinkRow};
 use super::super::words::{bytes, count, number, replica};
@@ -7,10 +7,10 @@ use super::scale::percent;
 
 const MARGIN: f64 = 52.0;
 const ABOVE: f64 = 36.0;
-/// Shades of the scale; the next one is for the next fifth of the most.
+/// Number of shades. Each stands for a fifth of the largest value.
 const SHADES: usize = 5;
 
-/// The chart: a cell a link, darker the more was sent.
+/// The chart: one cell for each link, darker for more messages.
 pub fn matrix(report: &BudgetReport) -> Option<Chart> {
     let most = report.links.iter().map(|link| link.sent).max()?.max(1);
     let replicas = report.run.replicas;
@@ -45,7 +45,7 @@ pub fn matrix(report: &BudgetReport) -> Option<Chart> {
     Some(Chart::new("matrix", "Messages sent, by sender and receiver", vec![panel, scale(most)]))
 }
 
-/// In steps, so that the scale below can be read off.
+/// The shade in steps, so that it can be compared with the scale below.
 fn shade(share: f64) -> f64 {
     if share == 0.0 { 0.0 } else { (share * SHADES as f64).ceil() / SHADES as f64 }
 }

@@ -1,5 +1,6 @@
-//! The charts of a report, as SVG: the same drawing in the page and, with its own colours, alone.
-//! Each has as many marks as the report has numbers, in classes by which a test counts them.
+//! The charts of a report, as SVG. The page and a standalone picture have the same drawing; the
+//! picture also has its own colours. Each chart has as many marks as the report has numbers, in
+//! classes by which a test counts them.
 
 mod bars;
 mod curves;
@@ -15,10 +16,10 @@ pub use palette::of_page as colours;
 
 use super::report::BudgetReport;
 
-/// How a chart is made of a report; none if the report has nothing to draw.
+/// Draws a chart of a report; `None` if the report has nothing to draw.
 type Draw = fn(&BudgetReport) -> Option<Chart>;
 
-/// Every chart: its name, what it shows, in a line of a help text, and how it is made.
+/// Every chart: its name, its line in a help text, and its function.
 const CHARTS: [(&str, &str, Draw); 13] = [
     ("figures", "the three figures: floor, and what exceeds it by cause", bars::figures),
     ("references", "what the same puts would have cost", bars::references),
@@ -40,7 +41,7 @@ pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     CHARTS.iter().map(|(name, shows, _)| (*name, *shows))
 }
 
-/// The chart `name` of a report; none if there is no such chart, or nothing to draw in it.
+/// The chart `name` of a report; `None` if there is no such chart, or nothing to draw.
 pub fn chart(report: &BudgetReport, name: &str) -> Option<Chart> {
     let (_, _, draw) = CHARTS.iter().find(|(known, _, _)| *known == name)?;
     draw(report)

@@ -1,9 +1,9 @@
 //! Colours by name, each for a light and a dark page. The page gets them as variables that a theme
-//! switches, a picture that stands alone as plain rules.
+//! switches, a standalone picture as plain rules.
 
 use super::super::report::BudgetReport;
 use super::super::words::spaced;
-/// Name, light, dark.
+/// Name, light colour, dark colour.
 const PALETTE: [(&str, &str, &str); 30] = [
     ("page", "#f6f7f9", "#101317"),
     ("surface", "#ffffff", "#181c22"),
@@ -15,7 +15,7 @@ const PALETTE: [(&str, &str, &str); 30] = [
     ("on-accent", "#ffffff", "#0d1115"),
     ("good", "#1a7444", "#63c78d"),
     ("bad", "#b3261e", "#ff8b7f"),
-    // Causes: one colour each in every chart.
+    // Causes: each has one colour in every chart.
     ("replicate", "#0072b2", "#3f9fe0"),
     ("resend", "#d55e00", "#f07a2b"),
     ("catch_up", "#e69f00", "#f0b429"),
@@ -34,7 +34,7 @@ const PALETTE: [(&str, &str, &str); 30] = [
     ("stage-quorum-wait", "#8e3b8e", "#d08fd0"),
     ("stage-applied", "#8a919c", "#88919d"),
     ("stage-answered", "#c2354f", "#ff8098"),
-    // Beyond causes and stages.
+    // Colours for other things than causes and stages.
     ("floor", "#59626f", "#a3acb8"),
     ("reference", "#8a919c", "#88919d"),
     ("cut", "#f6dcc7", "#4a3220"),
@@ -51,7 +51,7 @@ pub fn of_page() -> String {
     format!(":root {{\n{variables}}}\n{rules}")
 }
 
-/// The rules for the classes that `drawing` uses, light unless whoever looks prefers dark.
+/// The rules for the classes that `drawing` uses: light, unless the viewer prefers dark.
 pub fn of_picture(drawing: &str) -> String {
     let used = |name: &str| {
         ["fill", "stroke"].iter().any(|what| {
@@ -70,7 +70,7 @@ fn rules(name: &str, colour: &str) -> String {
     format!(".fill-{name} {{ fill: {colour}; }} .stroke-{name} {{ stroke: {colour}; }}\n")
 }
 
-/// The colour of a stage of a request, which is called `hop 1` and so on on its way.
+/// The colour of a request's stage. Each hop of its way is called `hop` and a number.
 pub fn stage(name: &str) -> &'static str {
     let hop: Option<u32> = name.strip_prefix("hop ").and_then(|number| number.parse().ok());
     match (name, hop) {
@@ -85,7 +85,7 @@ pub fn stage(name: &str) -> &'static str {
     }
 }
 
-/// The key to the causes that the run's messages are charged to.
+/// The legend of the causes that the run's messages are charged to.
 pub fn cause_key(report: &BudgetReport) -> Vec<(String, String)> {
     let seen = |cause: &&&str| report.table.iter().any(|row| row.cause == **cause);
     let causes = report.causes.iter().filter(seen);

@@ -1,34 +1,34 @@
-//! Scales: from a value to a share of the room, and the values that get a tick.
+//! Scales: from a value to a share of the area, and the values that get a tick.
 
-/// How values are spread over the room.
+/// How values are spread over the area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {
     /// Evenly.
     Linear,
-    /// By their square root: small values get more room, and 0 has a place.
+    /// By their square root: small values get more room, and 0 has a place too.
     Root,
-    /// By their logarithm: the same factor, the same room. Only for values above 0.
+    /// By their logarithm: equal factors get equal room. Only for values above 0.
     Logarithm,
 }
 
 /// A scale from `least` to `most`.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
-    /// Where it begins.
+    /// The value at its beginning.
     pub least: f64,
-    /// Where it ends; a scale of one value ends a little later.
+    /// The value at its end. If it equals `least`, the scale ends a little later.
     pub most: f64,
     /// How values are spread.
     pub spread: Spread,
 }
 
 impl Scale {
-    /// From `least` to `most`.
+    /// A scale from `least` to `most`.
     pub fn new(spread: Spread, least: f64, most: f64) -> Scale {
         Scale { least, most: if most > least { most } else { least + 1.0 }, spread }
     }
 
-    /// Where `value` lies, from 0 to 1.
+    /// The place of `value`, from 0 to 1.
     pub fn share(&self, value: f64) -> f64 {
         let spread = |value: f64| match self.spread {
             Spread::Linear => value,
@@ -38,12 +38,12 @@ impl Scale {
         (spread(value) - spread(self.least)) / (spread(self.most) - spread(self.least))
     }
 
-    /// Where `value` lies, in percent, for an attribute.
+    /// The place of `value` in percent, for an attribute.
     pub fn percent(&self, value: f64) -> String {
         percent(self.share(value))
     }
 
-    /// Some `wanted` round values on the scale: steps of 1, 2 or 5 times a power of ten.
+    /// About `wanted` round values on the scale, in steps of 1, 2 or 5 times a power of ten.
     pub fn ticks(&self, wanted: usize) -> Vec<f64> {
         let rough = (self.most - self.least) / wanted.max(1) as f64;
         let power = 10f64.powf(rough.log10().floor());
@@ -60,7 +60,7 @@ pub fn percent(share: f64) -> String {
     format!("{}%", coordinate(share * 100.0))
 }
 
-/// A number as short as an eye can tell.
+/// A coordinate with no more digits than the eye can see.
 pub fn coordinate(value: f64) -> String {
     let text = format!("{value:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');

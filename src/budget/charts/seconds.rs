@@ -1,5 +1,5 @@
-//! Messages in each second by cause, and above them, on the same axis, the cluster: who lived, who
-//! led, what failed.
+//! Messages in each second by cause. Above them, on the same axis, the cluster: which replicas
+//! lived, which one led, what failed.
 
 use super::super::report::{BudgetReport, EventRow};
 use super::super::words::{count, counted, moment, replica, spaced};
@@ -9,7 +9,7 @@ use super::scale::{Scale, Spread};
 
 const MARGIN: f64 = 46.0;
 const COLUMNS: f64 = 200.0;
-/// Room below a panel for the labels of its axis.
+/// Height below a panel for the labels of its axis, in pixels.
 const BELOW: f64 = 24.0;
 
 /// The chart.
@@ -53,7 +53,7 @@ fn ticks(x: Scale) -> Vec<(f64, String)> {
     x.ticks(8).into_iter().map(label).collect()
 }
 
-/// When `end` of `events` comes after a moment; else the end of the run.
+/// The time of the first event after `from` that `is_end` accepts, or else the run's end.
 fn until(report: &BudgetReport, from: u64, is_end: impl Fn(&EventRow) -> bool) -> u64 {
     let mut later = report.events.iter().filter(|event| event.at_us > from);
     later.find(|event| is_end(event)).map_or(report.run.duration_us, |event| event.at_us)

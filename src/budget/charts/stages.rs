@@ -1,4 +1,4 @@
-//! Stages of requests, each on a row of its own that begins where the one above ends.
+//! Stages of requests. Each has a row of its own, which begins where the one above ends.
 
 use super::super::report::BudgetReport;
 use super::super::words::{count, counted, time};
@@ -10,7 +10,7 @@ const MARGIN: f64 = 86.0;
 const ROW: f64 = 19.0;
 const ABOVE: f64 = 24.0;
 const BELOW: f64 = 26.0;
-/// The share of the room that bars may take: behind the last stands its time.
+/// The share of the area that bars may take. The time of the last stage is written beside its bar.
 const FULL: f64 = 0.78;
 
 struct Stage {
@@ -19,7 +19,7 @@ struct Stage {
     told: String,
 }
 
-/// Rows of `stages` below `title`.
+/// A panel with the rows of `stages` below `title`.
 fn panel(title: &str, stages: &[Stage], class: &str) -> Panel {
     let whole: f64 = stages.iter().map(|stage| stage.lasted_us).sum();
     let bottom = ABOVE + ROW * stages.len() as f64;
@@ -47,7 +47,7 @@ fn panel(title: &str, stages: &[Stage], class: &str) -> Panel {
     panel
 }
 
-/// The mean time of answered requests, kind by kind.
+/// The mean time of answered requests, for each kind.
 pub fn latency(report: &BudgetReport) -> Option<Chart> {
     let panels = report.latency.iter().map(|row| {
         let mean = time(row.total.mean_us);

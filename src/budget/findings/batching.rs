@@ -12,13 +12,13 @@ use super::rounds::added_heartbeats;
 use crate::raft::tuning::FanOut;
 use crate::raft::{Cause, Micros, Why};
 
-/// Batches of which fewer say too little.
+/// With fewer batches than this a check says too little.
 const LEAST_BATCHES: usize = 10;
-/// Most entries a batch that nobody needs more than.
+/// A limit of entries for each batch that is enough for everyone.
 const AMPLE_ENTRIES: u64 = 256;
-/// The longest linger that is recommended.
+/// The longest linger that is recommended, in microseconds.
 const LONGEST_LINGER_US: u64 = 10_000;
-/// A linger must save this share of all messages to be worth the wait.
+/// A longer linger must save at least this share of all messages.
 const WORTH_A_WAIT: f64 = 0.1;
 
 fn too_few(run: &RunData) -> Option<Found> {
@@ -26,7 +26,7 @@ fn too_few(run: &RunData) -> Option<Found> {
     few.then(|| Found::too_little(format!("The run has fewer than {LEAST_BATCHES} batches.")))
 }
 
-/// Batches sent to more than a quorum.
+/// Finds batches sent to more than a quorum.
 pub struct WideFanOut;
 
 impl Check for WideFanOut {
@@ -41,7 +41,7 @@ impl Check for WideFanOut {
         let batches = run.led.batches.len() as u64;
         let spent = run.ledger.charged(Cause::Replicate);
         let quorum = 2 * run.info.others_needed() * batches;
-        // Rounds for reads go the same ways.
+        // Rounds for reads go to the same members.
         let rounds = run.ledger.charged(Cause::Confirm) as f64;
         let spared = 1.0 - quorum as f64 / spent.max(1) as f64;
         let added = added_heartbeats(run, run.evidence.needed_heartbeats.rotation);
@@ -63,7 +63,7 @@ impl Check for WideFanOut {
     }
 }
 
-/// A chain in place of a thrifty quorum: fewer messages for more delay.
+/// Finds whether a chain in place of a thrifty quorum would save messages, at the cost of delay.
 pub struct ShorterChains;
 
 impl Check for ShorterChains {
@@ -97,7 +97,7 @@ impl Check for ShorterChains {
         if all >= simulators && all - saving < simulators {
             summary += " But then the run says less than the simulator's floor, and fails.";
         }
-        // Where one in a hundred is lost, a chain is no shorter.
+        // A chain saves nothing where one message in a hundred is lost.
         let fits = tuning.fan_out == FanOut::Thrifty && run.loss < 0.01;
         let changes = turn(tuning, "fan_out", json!(FanOut::Chain)).filter(|_| fits);
         Found::saving(run, saving, changes.into_iter().collect(), summary)
@@ -106,7 +106,7 @@ impl Check for ShorterChains {
     }
 }
 
-/// Batches that left at once because each may hold but a few entries.
+/// Finds batches that were sent at once because of a low limit of entries.
 pub struct SmallBatches;
 
 impl Check for SmallBatches {
@@ -138,7 +138,7 @@ impl Check for SmallBatches {
     }
 }
 
-/// Batches that a little more linger would have merged.
+/// Finds batches that a little more linger would have merged.
 pub struct ShortLinger;
 
 impl Check for ShortLinger {
@@ -154,7 +154,7 @@ impl Check for ShortLinger {
             point.linger_us > tuning.linger_us && point.linger_us <= LONGEST_LINGER_US
         });
         let most = allowed.clone().map(|point| point.messages_saved).fold(0.0, f64::max);
-        // The shortest that saves nearly all that a longer one would.
+        // Takes the shortest linger that saves nearly as much as the longest.
         let Some(point) = allowed.clone().find(|point| point.messages_saved >= 0.8 * most) else {
             return Found::nothing("The linger is as long as is worth the wait.");
         };
@@ -174,7 +174,8 @@ impl Check for ShortLinger {
     }
 }
 
-/// Entries sent by hand to followers that the rotation would have reached, or sent twice.
+/// Finds entries sent by catch-up messages to followers that the rotation would have reached, and
+/// entries sent twice.
 pub struct CatchUps;
 
 impl Check for CatchUps {

@@ -1,4 +1,4 @@
-//! What every check shares: the trait, what it says, and the knobs that it turns.
+//! What every check shares: the trait, its result, and the knobs that it turns.
 
 use serde_json::{Value, json};
 
@@ -7,26 +7,26 @@ use crate::budget::run_data::RunData;
 use crate::budget::words::measured;
 use crate::raft::Tuning;
 
-/// Savings below this share of all messages are not worth a word.
+/// Savings below this share of all messages are not reported.
 const WORTH_A_WORD: f64 = 0.01;
 
-/// Nor are fewer messages than this.
+/// Savings of fewer messages than this are not reported.
 const FEWEST: f64 = 5.0;
 
-/// Below so many messages a run says too little.
+/// With fewer messages than this a run says too little.
 const LEAST_MESSAGES: u64 = 50;
 
-/// A check of one kind of waste.
+/// A check for one kind of waste.
 pub(super) trait Check {
-    /// Its name in reports.
+    /// The finding's name in reports.
     const NAME: &'static str;
-    /// The same for people.
+    /// The finding's name for people.
     const TITLE: &'static str;
-    /// What it finds in a run.
+    /// Checks a run.
     fn check(run: &RunData) -> Found;
 }
 
-/// What a check says.
+/// The result of a check.
 pub(super) struct Found {
     pub verdict: FindingVerdict,
     pub summary: String,
@@ -52,12 +52,12 @@ impl Found {
         Found { verdict: FindingVerdict::TooLittle, ..Found::nothing(summary) }
     }
 
-    /// Something happened that no knob would have spared.
+    /// Something happened that no knob would have prevented.
     pub fn told(summary: impl Into<String>) -> Found {
         Found { verdict: FindingVerdict::Found, ..Found::nothing(summary) }
     }
 
-    /// `saving` messages of the run's can be spared by `changes`, if they are worth a word.
+    /// `changes` would save `saving` of the run's messages. Small savings are reported as nothing.
     pub fn saving(run: &RunData, saving: f64, changes: Vec<Change>, summary: String) -> Found {
         if changes.is_empty() || !is_worth_a_word(run, saving) {
             return Found::nothing(summary);
@@ -91,14 +91,14 @@ pub(super) fn make<C: Check>(run: &RunData) -> Finding {
     Finding { name, title, verdict, summary, numbers, changes, expected_saving }
 }
 
-/// A change of the knob `knob` from its value in `tuning`; none if that is its value.
+/// A change of `knob` from its value in `tuning`; `None` if it has the new value already.
 pub(super) fn turn(tuning: &Tuning, knob: &'static str, to: impl Into<Value>) -> Option<Change> {
     let from = value_of(tuning, knob);
     let to = to.into();
     (from != to).then_some(Change { knob, from, to })
 }
 
-/// The value of a knob, as a profile states it.
+/// A knob's value, as a profile states it.
 fn value_of(tuning: &Tuning, knob: &str) -> Value {
     // Numbers, flags and names always serialize.
     json!(tuning).get(knob).cloned().unwrap_or_default()

@@ -1,11 +1,11 @@
-//! What elections cost beyond the one that was needed.
+//! What elections cost beyond the one that every run needs.
 
 use super::super::run_data::RunData;
 use super::super::words::{counted, time};
 use super::check::{Check, Found, turn};
 use crate::raft::Cause;
 
-/// Messages that one election needs: everyone is asked and answers, twice with pre-votes.
+/// Messages of one election: everyone is asked and answers, twice with pre-votes.
 fn messages_an_election(run: &RunData) -> u64 {
     let asked_and_answered = 2 * (run.info.replicas as u64 - 1);
     if run.info.tuning.pre_vote { 2 * asked_and_answered } else { asked_and_answered }
@@ -15,7 +15,7 @@ fn campaign_messages(run: &RunData) -> u64 {
     run.ledger.charged(Cause::Campaign) + run.ledger.charged(Cause::Retry)
 }
 
-/// Campaigns that nobody won: several stood at once.
+/// Finds campaigns that nobody won because several ran at once.
 pub struct SplitVotes;
 
 impl Check for SplitVotes {
@@ -35,7 +35,7 @@ impl Check for SplitVotes {
             counted(evidence.elections, "election", "elections"),
             time(spread_us as f64)
         );
-        // A third of the shortest timeout is spread enough for the usual clusters.
+        // A spread of a third of the shortest timeout is enough for usual clusters.
         let enough_us = tuning.election_timeout_min_us / 3;
         let to = tuning.election_timeout_min_us * 3 / 2;
         let narrow = in_vain > 0 && spread_us < enough_us;
@@ -46,7 +46,7 @@ impl Check for SplitVotes {
     }
 }
 
-/// Leaders that were deposed though nobody else led.
+/// Finds leaders that were deposed though nobody else led.
 pub struct DisruptedLeaders;
 
 impl Check for DisruptedLeaders {

@@ -1,4 +1,4 @@
-//! What was sent again, sent in vain, or refused.
+//! What was sent again, sent without use, or refused.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use super::check::{Check, Found, is_worth_a_word, turn};
 use crate::raft::{Cause, Why};
 use crate::record::Fate;
 
-/// Resends whose first copy had arrived: the timeout is below the round trip.
+/// Finds resends whose first copy had arrived: the timeout is below the round trip.
 pub struct EarlyResends;
 
 impl Check for EarlyResends {
@@ -20,7 +20,7 @@ impl Check for EarlyResends {
         let (tuning, evidence) = (&run.info.tuning, &run.evidence);
         let trips = &evidence.round_trips_us;
         let long = trips.get(trips.len() * 999 / 1_000).or(trips.last()).copied().unwrap_or(0);
-        // Half as much again as nearly every round trip, in whole milliseconds.
+        // One and a half times a round trip that nearly all stay below, in whole milliseconds.
         let wanted_us = (long * 3 / 2).div_ceil(1_000) * 1_000;
         let to = wanted_us.clamp(tuning.resend_timeout_us, tuning.heartbeat_interval_us);
         let summary = format!(
@@ -30,7 +30,7 @@ impl Check for EarlyResends {
             time(long as f64),
             time(tuning.resend_timeout_us as f64)
         );
-        // A measured timeout is never shorter than the knob either.
+        // A measured timeout is never shorter than the knob, so the knob is turned there too.
         let changes = turn(tuning, "resend_timeout_us", json!(to));
         let saving = evidence.early_resend_messages as f64;
         Found::saving(run, saving, changes.into_iter().collect(), summary)
@@ -40,7 +40,7 @@ impl Check for EarlyResends {
     }
 }
 
-/// Resends of what was lost: unavoidable.
+/// Finds resends of lost messages, which cannot be avoided.
 pub struct NeededResends;
 
 impl Check for NeededResends {
@@ -64,7 +64,7 @@ impl Check for NeededResends {
     }
 }
 
-/// Messages to the dead and to those that a partition cuts off.
+/// Finds messages to dead replicas and to those behind a partition.
 pub struct DeadLetters;
 
 impl Check for DeadLetters {
@@ -95,7 +95,7 @@ impl Check for DeadLetters {
         let saving = by_interval as f64 * share;
         let changes = turn(tuning, "heartbeat_interval_us", longest_us);
         let found = Found::saving(run, saving, changes.into_iter().collect(), summary);
-        // They are worth a word even where no knob spares them.
+        // These are reported even if no knob would prevent them.
         let found = if found.changes.is_empty() { Found::told(found.summary) } else { found };
         found
             .number("to the dead", dead as f64, "messages")
@@ -104,7 +104,7 @@ impl Check for DeadLetters {
     }
 }
 
-/// Appends that were refused, and what was sent to find where logs agree.
+/// Finds refused appends, and what was sent to find where logs agree.
 pub struct Rejections;
 
 impl Check for Rejections {

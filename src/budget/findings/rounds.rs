@@ -1,4 +1,5 @@
-//! What leadership costs: heartbeats, their answers, rounds for reads, commit indexes on their own.
+//! What leadership costs: heartbeats, their answers, rounds for reads, and commit indexes sent
+//! alone.
 
 use serde_json::json;
 
@@ -9,13 +10,14 @@ use super::check::{Check, Found, turn};
 use crate::raft::Cause;
 use crate::raft::tuning::{HeartbeatAnswers, Reads};
 
-/// What a heartbeat costs with its answers.
+/// Messages of one heartbeat, its answers included.
 pub fn heartbeat_with_answers(run: &RunData) -> f64 {
     let evidence = &run.evidence;
     1.0 + evidence.heartbeat_answers as f64 / (evidence.heartbeats as f64).max(1.0)
 }
 
-/// What sending fewer appends adds in heartbeats, of which `needed` are left to be sent.
+/// How many messages in heartbeats are added by sending fewer appends, if `needed` heartbeats are
+/// then left to be sent.
 pub fn added_heartbeats(run: &RunData, needed: u64) -> f64 {
     if run.info.tuning.heartbeat_always {
         return 0.0;
@@ -24,7 +26,8 @@ pub fn added_heartbeats(run: &RunData, needed: u64) -> f64 {
     added as f64 * heartbeat_with_answers(run)
 }
 
-/// Heartbeats to receivers that had got entries within the interval: any append is a heartbeat.
+/// Finds heartbeats to receivers that had got entries within the interval. Any append is a
+/// heartbeat.
 pub struct NeedlessHeartbeats;
 
 impl Check for NeedlessHeartbeats {
@@ -48,10 +51,10 @@ impl Check for NeedlessHeartbeats {
     }
 }
 
-/// An interval is worth a change if it can be longer by this.
+/// An interval is changed only if it can be longer by this factor.
 const WORTH_A_CHANGE: f64 = 1.25;
 
-/// Heartbeats more often than failure detection within the election timeout asks for.
+/// Finds heartbeats sent more often than failure detection within the election timeout needs.
 pub struct FrequentHeartbeats;
 
 impl Check for FrequentHeartbeats {
@@ -85,7 +88,7 @@ impl Check for FrequentHeartbeats {
     }
 }
 
-/// Answers to heartbeats after a quorum had answered: neither commit nor lease moved.
+/// Finds answers to heartbeats after a quorum had answered: neither commit nor lease moved.
 pub struct SurplusAnswers;
 
 impl Check for SurplusAnswers {
@@ -107,7 +110,7 @@ impl Check for SurplusAnswers {
     }
 }
 
-/// Rounds that ask a quorum whether this leader still leads, where a lease would know.
+/// Finds rounds that ask a quorum whether this leader still leads, where a lease would be enough.
 pub struct ConfirmRounds;
 
 impl Check for ConfirmRounds {
@@ -124,7 +127,7 @@ impl Check for ConfirmRounds {
             counted(run.reads, "read", "reads")
         );
         if tuning.reads == Reads::Lease {
-            // Rounds under leases are those of a leader that has none yet, or lost it.
+            // With leases on, rounds come from a leader that has no lease yet, or lost it.
             return Found::nothing(summary);
         }
         let most_us = tuning.election_timeout_min_us - tuning.heartbeat_interval_us;
@@ -137,7 +140,7 @@ impl Check for ConfirmRounds {
             turn(tuning, "reads", json!(Reads::Lease)),
             turn(tuning, "promise_us", promise_us),
             turn(tuning, "lease_margin_us", margin_us),
-            // Rule R24: promises need it.
+            // Rule R24: promises need check-quorum.
             turn(tuning, "check_quorum", true),
         ];
         let added = added_heartbeats(run, run.evidence.needed_heartbeats.without_confirm);
@@ -149,7 +152,7 @@ impl Check for ConfirmRounds {
     }
 }
 
-/// Messages that say nothing but a new commit index.
+/// Finds messages that bring nothing but a new commit index.
 pub struct CommitMessages;
 
 impl Check for CommitMessages {

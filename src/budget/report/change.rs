@@ -1,4 +1,4 @@
-//! A knob that is to be turned: part of the schema.
+//! A knob to turn: part of the report's schema.
 
 use serde::Serialize;
 use serde_json::Value;

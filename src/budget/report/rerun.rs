@@ -1,79 +1,80 @@
-//! What reruns showed of a report's findings: its part of the schema.
+//! What reruns showed about a report's findings: part of the report's schema.
 
 use serde::Serialize;
 
 use super::change::Change;
 
-/// What reruns in virtual time showed of the findings' expectations.
+/// What reruns in virtual time showed about the findings' expectations.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verification {
-    /// The seeds of the reruns; each was run as it was, and with each change.
+    /// The seeds of the reruns. With each seed the run was repeated unchanged, and with each
+    /// change.
     pub seeds: Vec<u64>,
-    /// Messages of the runs as they were.
+    /// Messages of the unchanged runs.
     pub messages: Spread,
-    /// Their median latency.
+    /// Median latency of the unchanged runs.
     pub p50_latency_us: Spread,
-    /// How many of them passed all checks.
+    /// How many unchanged runs passed all checks.
     pub passed: u64,
-    /// Each finding's change by itself, and at last all together.
+    /// The result of each finding's change alone, and at last of all together.
     pub rows: Vec<VerifiedRow>,
-    /// The best that passes as many runs as passed as they were: one change, or several together;
-    /// none if nothing that saves messages does.
+    /// The best change, or set of changes, with which at least as many runs pass as unchanged; none
+    /// if no such change saves messages.
     pub recommended: Option<Recommendation>,
 }
 
 /// What to turn, all at once.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Recommendation {
-    /// The findings whose changes it takes.
+    /// The names of the findings whose changes it takes.
     pub findings: Vec<&'static str>,
-    /// What it did.
+    /// The result of these changes.
     pub row: VerifiedRow,
 }
 
-/// A check that runs failed.
+/// A check that some runs failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailedCheck {
-    /// Its name.
+    /// The check's name.
     pub name: &'static str,
     /// How many runs failed it.
     pub runs: u64,
 }
 
-/// A change and what it did.
+/// A change and its result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VerifiedRow {
-    /// The finding's name; `together` of several.
+    /// The finding's name; `together` for several.
     pub name: &'static str,
-    /// What was turned.
+    /// The knobs that were turned.
     pub changes: Vec<Change>,
-    /// Messages that the finding expected to save, by the run of each seed as it was.
+    /// Messages that the finding expected to save, from the unchanged run of each seed.
     pub expected: Spread,
     /// Messages saved.
     pub seen: Spread,
-    /// Mean saved over mean expected; none where nothing was expected.
+    /// Mean saved, divided by mean expected; none where nothing was expected.
     pub seen_of_expected: Option<f64>,
     /// Median latency with the change.
     pub p50_latency_us: Spread,
     /// How many runs with the change passed all checks.
     pub passed: u64,
-    /// What the others failed, in the order of the checks.
+    /// The checks that the other runs failed, in the order of the checks.
     pub failed_checks: Vec<FailedCheck>,
 }
 
 /// A number over several seeds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Spread {
-    /// The least.
+    /// The smallest value.
     pub least: f64,
     /// The mean.
     pub mean: f64,
-    /// The most.
+    /// The largest value.
     pub most: f64,
 }
 
 impl Spread {
-    /// Over `values`; of none all is 0.
+    /// The spread of `values`; all zero if there are none.
     pub fn of(values: &[f64]) -> Spread {
         if values.is_empty() {
             return Spread::default();

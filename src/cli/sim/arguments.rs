@@ -1,4 +1,4 @@
-//! What `laconic sim` is asked for.
+//! The arguments of `laconic sim`.
 
 use std::path::PathBuf;
 
@@ -43,8 +43,8 @@ pub struct SimArguments {
     /// Name of a scenario (simple-1 to advanced-4, large), a JSON file, or
     /// `all`: the course's seventeen
     pub scenario: String,
-    /// Refuse a scenario file with a key that nobody knows or thresholds that do not rise, instead
-    /// of a warning
+    /// Refuse a scenario file with an unknown key or thresholds that do not rise, instead of a
+    /// warning
     #[arg(long)]
     pub strict: bool,
     /// Run child processes over real UDP, by the wall clock
@@ -72,7 +72,7 @@ pub struct SimArguments {
     /// several); a folder that holds a run is refused
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Take away the run that --out holds, and nothing else there
+    /// Remove the run that --out holds, and nothing else there
     #[arg(long, requires = "out")]
     pub force: bool,
     /// Write the message budget of the run there, as one HTML page
@@ -91,7 +91,7 @@ pub struct SimArguments {
         conflicts_with_all = ["replica", "repeat"]
     )]
     pub metrics: Option<PathBuf>,
-    /// At the end of a real run let the replicas serve their last figures for so long; those that
+    /// At the end of a real run let the replicas serve their last figures for this time; those that
     /// follow notice the end within an election timeout
     #[arg(
         long, value_name = "SECONDS", requires = "metrics", default_value_t = 0,

@@ -1,4 +1,4 @@
-//! Many runs: a line each, or a line a scenario, and what they amount to.
+//! Many runs: one line for each run or each scenario, and a summary.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
@@ -12,15 +12,15 @@ use crate::interrupt;
 use crate::sim::outcome::RunOutcome;
 use crate::sim::report::Line;
 
-/// Runs of a campaign that are done side by side before their lines are printed.
+/// How many runs of a campaign are done in parallel before their lines are printed.
 const CHUNK: usize = 64;
 
-/// How a campaign is told.
+/// How a campaign is reported.
 pub struct Campaign {
     all: bool,
     repeat: u64,
     json: bool,
-    /// Runs that are over, those included that could not be done.
+    /// Runs that have ended, including those that could not be done.
     done: usize,
     passed: usize,
     failed: bool,
@@ -28,15 +28,15 @@ pub struct Campaign {
     exceeded: u64,
     failure: Option<Failure>,
     by_chance: Vec<String>,
-    /// Outcomes of the scenario under way, where a scenario is one line.
+    /// The outcomes of the present scenario, where each scenario gets one line.
     group: Vec<RunOutcome>,
     has_header: bool,
-    /// Shows on stderr how many runs are over, if that is a terminal.
+    /// Shows on stderr how many runs have ended, if stderr is a terminal.
     bar: ProgressBar,
 }
 
 impl Campaign {
-    /// Of `all` scenarios or one, each `repeat` times.
+    /// A campaign of all scenarios, or of one, each run `repeat` times.
     pub fn new(all: bool, repeat: u64, json: bool) -> Campaign {
         Campaign {
             all,
@@ -54,11 +54,11 @@ impl Campaign {
         }
     }
 
-    /// Does all the runs, or those before the user interrupts it; the first failure to run at all
-    /// decides the status, then failed checks.
+    /// Does all the runs, or those before the user interrupts. The exit status is that of the first
+    /// run that could not be done, otherwise that of failed checks.
     pub fn run(mut self, engine: &Engine, jobs: Vec<Job>) -> Result<ExitStatus, Failure> {
         interrupt::watch().map_err(Failure::environment)?;
-        // The run under way is brought to its end, and no other begins.
+        // The runs in progress end first, and no other begins.
         if engine.is_parallel() {
             self.bar = progress_bar(jobs.len());
         }
@@ -83,7 +83,7 @@ impl Campaign {
 
     fn take(&mut self, result: Result<Done, Failure>) -> Result<(), Failure> {
         let done = match result {
-            // What was interrupted says nothing of how often a scenario passes.
+            // An interrupted run says nothing about how often a scenario passes.
             Ok(done) if done.is_interrupted() => return Ok(()),
             Err(failure) if failure.status == ExitStatus::Interrupted => return Ok(()),
             Ok(done) => done,
@@ -124,7 +124,7 @@ impl Campaign {
         Ok(())
     }
 
-    /// A scenario's seeds in one line, and those that failed one by one.
+    /// Prints the runs of a scenario in one line, and the failed ones one by one.
     fn end_group(&mut self) -> Result<(), Failure> {
         let group = std::mem::take(&mut self.group);
         if group.is_empty() {
@@ -138,12 +138,12 @@ impl Campaign {
         self.print(&text)
     }
 
-    /// Prints above the bar.
+    /// Prints above the progress bar.
     fn print(&self, text: &str) -> Result<(), Failure> {
         self.bar.suspend(|| print(text))
     }
 
-    /// Says what the runs amount to that were done of `wanted`.
+    /// Prints the summary of the runs that were done, out of `wanted`.
     fn conclude(self, wanted: usize) -> Result<ExitStatus, Failure> {
         let total = self.done;
         if !self.json {
@@ -176,14 +176,14 @@ impl Campaign {
     }
 }
 
-/// For so many runs. Real ones have a bar each, and need none for all.
+/// A bar for this many runs. Real runs have a bar each, so they get none for all.
 fn progress_bar(runs: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} runs, {eta} left");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(runs as u64).with_style(style.progress_chars("=> "))
 }
 
-/// What the columns of [`group_line`] mean.
+/// The meaning of the columns of [`group_line`].
 const LEGEND: &str = "Spreads: least/median/most. t0, t1: runs at tier 0, at tier 1 or better.\n\
                       lost: requests without an answer; twice: second answers.\n";
 
@@ -191,7 +191,7 @@ fn group_header() -> String {
     columns(["scenario", "passed", "messages", "t0", "t1", "latency in us", "t1", "lost", "twice"])
 }
 
-/// What the runs of one scenario amount to.
+/// The runs of one scenario in one line.
 fn group_line(group: &[RunOutcome]) -> String {
     let passed = group.iter().filter(|outcome| outcome.passed).count();
     let messages = spread(group.iter().map(|outcome| outcome.conclusion.counts.messages));
@@ -213,12 +213,12 @@ fn group_line(group: &[RunOutcome]) -> String {
     ])
 }
 
-/// A line is printed when its scenario is done, before it is known how wide the next ones are.
+/// Fixed widths: a line is printed when its scenario is done, before the next ones are known.
 fn columns(cells: [&str; 9]) -> String {
     Columns::of(&[12, 6, 14, 2, 2, 15, 2, 4, 5], 1).row(&cells)
 }
 
-/// What one run amounts to, behind its name.
+/// One run in one line, after its name.
 fn named_line(name: &str, outcome: &RunOutcome) -> String {
     Columns::of(&[12, 0], 2).row(&[name, &Line(outcome).to_string()])
 }
@@ -227,7 +227,7 @@ fn seed_line(outcome: &RunOutcome) -> String {
     named_line(&format!("seed {}", outcome.conclusion.seed), outcome)
 }
 
-/// The order of design §8 for several runs: bad input, then the environment.
+/// The order of exit statuses for several runs (design §8): bad input first, then the environment.
 const fn rank(status: ExitStatus) -> u8 {
     match status {
         ExitStatus::BadInput => 0,
@@ -236,7 +236,7 @@ const fn rank(status: ExitStatus) -> u8 {
     }
 }
 
-/// Least, median and most.
+/// The smallest value, the median and the largest.
 fn spread(values: impl Iterator<Item = u64>) -> String {
     let mut values: Vec<u64> = values.collect();
     values.sort_unstable();

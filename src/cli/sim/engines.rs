@@ -1,4 +1,4 @@
-//! One run, by the engine that was asked for.
+//! Does one run with the engine that was asked for.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,19 +31,19 @@ pub struct Engine {
     profile: Profile,
     setup: Setup,
     delays: Delays,
-    /// For real runs; seed and folder are each job's.
+    /// Options of real runs. Each job sets its own seed and folder.
     real: Option<RealOptions>,
-    /// Whether each run's budget is analysed, stated or not.
+    /// Whether each run's budget is analysed even if no limits are stated.
     analyses: bool,
-    /// Where the metrics of a virtual run go.
+    /// The file for the metrics of a virtual run.
     open_metrics: Option<PathBuf>,
 }
 
-/// A run that is over.
+/// A run that has ended.
 pub struct Done {
     /// How it was judged.
     pub outcome: RunOutcome,
-    /// Its budget, if it was asked for, or limits are stated.
+    /// Its budget, if it was asked for or limits are stated.
     pub budget: Option<BudgetReport>,
 }
 
@@ -58,10 +58,9 @@ impl Done {
         self.budget.iter().flat_map(|report| &report.limits).any(|limit| limit.exceeded)
     }
 
-    /// The run as one line of JSON: its outcome, and the limits that it had to keep, if any are
-    /// stated.
+    /// The run as one line of JSON: its outcome, and the stated limits, if there are any.
     pub fn json_line(&self) -> String {
-        /// The outcome's own keys, and one more where there is something to say.
+        /// The outcome's own keys, and one more if limits are stated.
         #[derive(Serialize)]
         struct Line<'a> {
             #[serde(flatten)]
@@ -80,7 +79,7 @@ impl Engine {
     pub fn new(arguments: &SimArguments, analyses: bool) -> Result<Engine, Failure> {
         let profile = tuning_file::load(&arguments.profile).map_err(Failure::input)?;
         match &arguments.replica {
-            // What cannot be launched would else be found by each run for itself.
+            // Checked once here. Otherwise each run would fail for the same reason.
             Some(program) => check_program(program)?,
             None if arguments.real => service::check_inherited().map_err(Failure::input)?,
             None => {}
@@ -107,7 +106,7 @@ impl Engine {
         Ok(Engine { profile, setup, delays, real, analyses, open_metrics })
     }
 
-    /// Whether runs can be done side by side: virtual ones can.
+    /// Whether runs can be done in parallel. Virtual ones can.
     pub fn is_parallel(&self) -> bool {
         self.real.is_none()
     }
@@ -194,8 +193,8 @@ impl Observer for OpenMetrics {
     }
 }
 
-/// Lets the analysis see the records in the order of time: those in memory, or, if the run wrote
-/// them down, those in its folder. What could not be read comes back.
+/// Hands the records to the analysis in order of time, from memory or, if the run wrote files, from
+/// its folder. Returns what could not be read.
 fn feed(
     analysis: &mut Analysis,
     records: Vec<Record>,
@@ -210,7 +209,7 @@ fn feed(
     Ok(Vec::new())
 }
 
-/// A real run that is good for nothing unless it is whole.
+/// Does a real run that must be complete to be of use.
 pub(in crate::cli) fn whole_real_run(
     scenario: &Scenario,
     options: &RealOptions,
@@ -230,12 +229,12 @@ fn run_real(job: &Job, options: &RealOptions) -> Result<(RunMeasurements, Vec<Re
     Ok((RunMeasurements { conclusion, fold, balances, invariants: None, by_type }, records))
 }
 
-/// Of a path the last part: where it lies is the user's own business, and not the run's.
+/// The last part of a path. The folder is the user's own matter and not kept with the run.
 fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// Sees to it that there is a `program` to launch.
+/// Checks that `program` exists and can be launched.
 fn check_program(program: &Path) -> Result<(), Failure> {
     let found = program.metadata().and_then(|_| Ok(access(program, Access::EXEC_OK)?));
     found.map_err(|error| {
@@ -243,7 +242,7 @@ fn check_program(program: &Path) -> Result<(), Failure> {
     })
 }
 
-/// Why a real run could not be done, and how to exit.
+/// Why a real run could not be done, with the exit status.
 fn real_failure(error: RealError) -> Failure {
     match error {
         RealError::Interrupted => Failure::interrupted(error),

@@ -1,21 +1,21 @@
-//! How much a run will leave below `--out`, before it runs: enough to warn of a disk that fills.
+//! Estimates how much a run will leave below `--out`, to warn before the disk is full.
 
 use super::arguments::Job;
 use crate::recorder::SLOTS;
 use crate::sim::scenario::Scenario;
 
-/// What is written without a word, in bytes.
+/// Below this there is no warning, in bytes.
 const UNREMARKABLE_BYTES: u64 = 1_000_000_000;
-/// Records of the messages and answers that a request leads to, in all files together: 800 to 1,500
-/// in the course's scenarios with the profile `course`, twice that with `textbook` or `eager`.
+/// Bytes of the records that one request causes, in all files together: 800 to 1,500 in the
+/// course's scenarios with the profile `course`, twice that with `textbook` or `eager`.
 const REQUEST_BYTES: u64 = 1_200;
-/// Records of heartbeats and elections.
+/// Bytes of the records of heartbeats and elections, for each replica and second.
 const REPLICA_SECOND_BYTES: u64 = 1_500;
 
-/// A black box: its slots are 64 bytes each.
+/// Bytes of a black box: each of its slots has 64.
 const BOX_BYTES: u64 = 64 * SLOTS;
 
-/// What a run of `scenario` will leave in its folder, in bytes: within a factor of three.
+/// How many bytes a run of `scenario` will leave in its folder, within a factor of three.
 fn estimated_bytes(scenario: &Scenario, real: bool) -> u64 {
     let replicas = scenario.replicas as u64;
     let seconds = scenario.lifetime.as_seconds().ceil() as u64;
@@ -24,7 +24,7 @@ fn estimated_bytes(scenario: &Scenario, real: bool) -> u64 {
     records + boxes
 }
 
-/// A line that says how much `jobs` will write, if that is worth one.
+/// A line that says how much `jobs` will write; `None` if that is little.
 pub fn warning(jobs: &[Job], real: bool) -> Option<String> {
     let kept = jobs.iter().filter(|job| job.out.is_some());
     let bytes: u64 = kept.clone().map(|job| estimated_bytes(&job.scenario, real)).sum();
@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(warning(&jobs("simple-2", 1_000), false), None);
         let warned = warning(&jobs("simple-2", 2_000), false).unwrap();
         assert!(warned.starts_with("--out: some 1.6") && warned.contains("2000 runs"), "{warned}");
-        // Black boxes are written in full.
+        // A black box always has its full size.
         assert!(warning(&jobs("simple-2", 100), true).is_some());
         let mut thrown_away = jobs("simple-2", 2_000);
         thrown_away.iter_mut().for_each(|job| job.out = None);

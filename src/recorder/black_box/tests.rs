@@ -1,4 +1,4 @@
-//! Rings that go round, tear and are damaged.
+//! Tests of rings that wrap around, are cut off by a crash, or are damaged.
 
 use std::fs;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ impl Bench {
     }
 }
 
-/// All of one time, so that only their numbers order them.
+/// A record. All have the same time, so only their numbers order them.
 fn record(number: u64) -> Record {
     let fact = Fact::State(Event::Committed { through: number });
     Record { at: Micros(7), source: HEADER.source, fact }
@@ -82,8 +82,7 @@ fn a_write_broken_off_at_any_byte_costs_no_other_record() {
                 bytes[place..place + written].copy_from_slice(&frame[..written]);
             });
             let read = bench.read();
-            // The checksum comes last; what is written over is gone from the first byte on that
-            // differs.
+            // The checksum comes last. The old record is lost from the first byte that differs.
             let whole = written == FRAME_BYTES;
             let newest = told + u64::from(whole);
             assert_eq!(read.records.last(), Some(&record(newest)), "{told} told, {written} bytes");
@@ -116,7 +115,7 @@ fn damage_is_counted_and_the_rest_is_read() {
     bench.change(|bytes| bytes[FRAME_BYTES * 2 + 5] ^= 1);
     let read = bench.read();
     assert_eq!((read.records.len(), read.torn, read.damaged_slots), (7, false, 1));
-    // A frame in another's place, and one of long before.
+    // One frame in another's slot, and one from long before.
     bench.fill(8, 13);
     bench.change(|bytes| bytes.copy_within(64..128, 128));
     assert_eq!((bench.read().records.len(), bench.read().damaged_slots), (7, 1));
@@ -124,7 +123,7 @@ fn damage_is_counted_and_the_rest_is_read() {
     bench.fill(8, 13);
     bench.change(|bytes| bytes[64..128].copy_from_slice(&old));
     assert_eq!((bench.read().records.len(), bench.read().damaged_slots), (7, 1));
-    // Cut off in the middle of a slot.
+    // The file is cut off in the middle of a slot.
     bench.fill(8, 4);
     bench.change(|bytes| bytes.truncate(64 * 3 + 9));
     let read = bench.read();
@@ -156,7 +155,7 @@ fn a_box_is_allocated_in_full_or_not_at_all() {
     let file = fs::metadata(bench.path()).unwrap();
     assert_eq!(file.len(), 64 * (SLOTS + 1));
     assert!(file.blocks() * 512 >= file.len(), "{} blocks", file.blocks());
-    // More than any file holds.
+    // More slots than any file can hold.
     let error = BlackBox::with_slots(&bench.path(), HEADER, 1 << 56).unwrap_err();
     assert!(matches!(error, BlackBoxError::Io { .. }) && !error.to_string().contains('\n'));
     assert!(!bench.path().exists());

@@ -1,6 +1,6 @@
-//! The eight clients (interface §2 and §4): what they ask, whom they ask, and what they make of an
-//! answer. Every request and every re-send is an [`Attempt`]; the list of them is the history of
-//! the run.
+//! The eight clients (interface §2 and §4): what they ask, which replica they ask, and what they do
+//! with an answer. Every request and every re-send is an [`Attempt`]; the list of attempts is the
+//! history of the run.
 
 use super::incoming::{CLIENTS, Incorrect, address_of, client_address, client_at, excerpt};
 use crate::interface::{self, Address, Answer, Outcome, Request, Text};
@@ -12,16 +12,16 @@ use crate::sim::scenario::Scenario;
 use md5::{Digest, Md5};
 use rustc_hash::FxHashMap;
 
-/// Characters of a key (interface §4).
+/// Length of a key, in characters (interface §4).
 const KEY_LENGTH: usize = 32;
 const KEY_CHARACTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-/// Keys in all when the clients share them: few, so that requests meet.
+/// Number of keys where the clients share them: few, so that requests for the same key meet.
 const SHARED_KEYS: usize = 8;
 
-/// One request that was sent: the first of its kind, or the same again after `redirect` or `fail`.
+/// One request that was sent: a new one, or the same again after `redirect` or `fail`.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
-    /// What the client asked and was told.
+    /// What the client asked and was answered.
     pub operation: ClientOperation,
     /// The replica it was sent to.
     pub sent_to: Member,
@@ -32,11 +32,11 @@ pub(super) struct Attempt {
 /// An answer to a request that had been answered `ok` before.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SecondAnswer {
-    /// Index of the attempt.
+    /// Index of the attempt in the history.
     pub attempt: usize,
-    /// When it came.
+    /// When the second answer came.
     pub at: Micros,
-    /// Who sent it.
+    /// The replica that sent it.
     pub by: Member,
 }
 
@@ -63,30 +63,30 @@ pub(super) struct ClientCounts {
 /// One client.
 struct Client {
     leader: Option<Member>,
-    /// Keys this client has had acknowledged, with the values last acknowledged.
+    /// The keys for which this client got an `ok` to a put, with the value last acknowledged.
     acknowledged: Vec<(Text, Text)>,
-    /// Where a key stands in `acknowledged`.
+    /// The place of each key in `acknowledged`.
     places: FxHashMap<Text, usize>,
-    /// Draws keys and what is put.
+    /// Draws keys and values.
     random: RandomStream,
-    /// Draws replicas, so that faults do not shift what is asked.
+    /// Draws replicas. It is separate, so that faults do not change what is asked.
     replica_random: RandomStream,
 }
 
-/// The clients, and all that they asked.
+/// The clients, and all their attempts.
 pub(super) struct Clients {
     clients: Vec<Client>,
     replicas: usize,
     gets: Probability,
     kind_random: RandomStream,
     client_random: RandomStream,
-    /// Keys of all clients, if they share them.
+    /// The keys of all clients, where they share them.
     shared: Option<Vec<Text>>,
     first_mid: u64,
     by_mid: FxHashMap<Text, usize>,
     pub attempts: Vec<Attempt>,
     pub second_answers: Vec<SecondAnswer>,
-    /// From creation to first answer, in order of answers.
+    /// Times from creation to first answer, in order of answers.
     pub latencies: Vec<Micros>,
     pub tally: ClientCounts,
 }
@@ -118,7 +118,7 @@ impl Clients {
         }
     }
 
-    /// Creates the next request of the schedule; `None` if no replica lives to take it.
+    /// Creates the next request of the schedule; `None` if no replica lives that could get it.
     pub fn create(&mut self, now: Micros, living: MemberSet) -> Option<Outgoing> {
         let number = self.client_random.below(CLIENTS as u64) as usize;
         let wants_get = self.kind_random.chance(self.gets);
@@ -139,7 +139,7 @@ impl Clients {
         self.attempt(now, number, key, action, living)
     }
 
-    /// Takes in an answer; a `redirect` or `fail` makes the client ask again at once.
+    /// Takes in an answer. After a `redirect` or `fail` the client asks again at once.
     pub fn on_answer(
         &mut self,
         now: Micros,
@@ -179,7 +179,7 @@ impl Clients {
         }
     }
 
-    /// All clients forget who leads.
+    /// Makes all clients forget the leader.
     pub fn forget_leader(&mut self) {
         for client in &mut self.clients {
             client.leader = None;
@@ -204,8 +204,8 @@ impl Clients {
                 self.tally.acknowledged_gets += 1;
                 *found = value.cloned();
                 let value = value.ok_or_else(|| Incorrect::NoValue(operation.mid.clone()))?;
-                // Where keys are shared another client may have written since; the check of the
-                // whole history judges then.
+                // Where keys are shared, another client may have written since. The check of the
+                // whole history judges that.
                 let Some(expected) = client.last_acknowledged(&operation.key) else {
                     return Ok(());
                 };
@@ -255,8 +255,8 @@ impl Clients {
         Some(Outgoing { to: sent_to, request })
     }
 
-    /// The MID of the next attempt: 16 upper-case hex digits. Counting and scrambling are one to
-    /// one, so none comes twice.
+    /// The MID of the next attempt: 16 upper-case hex digits. Each count gives a different number,
+    /// so no MID occurs twice.
     fn next_mid(&self) -> Text {
         let number = self.first_mid.wrapping_add(self.attempts.len() as u64);
         format!("{:016X}", scramble(number)).into()
@@ -264,8 +264,8 @@ impl Clients {
 }
 
 impl Client {
-    /// A get of an acknowledged key, or a put: half of the time of a new key, else a new value for
-    /// an acknowledged one (interface §4).
+    /// A get of an acknowledged key, or a put. Half of the puts have a new key, the others a new
+    /// value for an acknowledged one (interface §4).
     fn ask_own(&mut self, wants_get: bool) -> (Text, Action) {
         if wants_get && let Some((key, _)) = self.random.pick(&self.acknowledged) {
             return (key.clone(), Action::Get { value: None });
@@ -280,7 +280,7 @@ impl Client {
         (key, Action::Put { value })
     }
 
-    /// A get of one of `keys`, or a put of a value that is `unique` in the run.
+    /// A get of one of `keys`, or a put of `unique`, a value that occurs only once in the run.
     fn ask_shared(&mut self, wants_get: bool, keys: &[Text], unique: Text) -> (Text, Action) {
         let key = keys[self.random.below(keys.len() as u64) as usize].clone();
         let action =
@@ -288,8 +288,8 @@ impl Client {
         (key, action)
     }
 
-    /// The leader this client last heard of, or a random living replica (interface §4). A leader
-    /// that is dead is forgotten, so that the request says that none is known.
+    /// The leader that this client last heard of, or a random living replica (interface §4). A dead
+    /// leader is forgotten, so the request then names no leader.
     fn choose_replica(&mut self, living: MemberSet) -> Option<Member> {
         self.leader = self.leader.filter(|&leader| living.contains(leader));
         self.leader.or_else(|| self.replica_random.pick_member(living))

@@ -1,4 +1,4 @@
-//! What the course simulator decides, and tells of a run.
+//! What the course simulator decides, and what it reports about a run.
 
 use super::incoming::Incorrect;
 use super::serialize::{as_address, as_text, as_us};
@@ -7,31 +7,31 @@ use crate::raft::{Member, Micros};
 use crate::record::Fate;
 use serde::Serialize;
 
-/// What an engine is to do.
+/// What an engine has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Forward the datagram just handed in, byte for byte.
     Deliver {
-        /// To this replica.
+        /// The replica that gets it.
         to: Member,
     },
-    /// The datagram just handed in does not reach a replica; it is counted all the same.
+    /// The datagram just handed in does not reach a replica. It is counted all the same.
     Lost {
-        /// This replica.
+        /// The replica that does not get it.
         to: Member,
-        /// Why not.
+        /// Why it is lost.
         reason: LossReason,
     },
     /// Send a client's request.
     Send {
-        /// To this replica.
+        /// The replica that gets it.
         to: Member,
         /// The request.
         request: Request,
     },
     /// Close the replica's socket, then stop its process.
     Kill {
-        /// The replica.
+        /// The replica to kill.
         member: Member,
     },
 }
@@ -39,11 +39,11 @@ pub enum Effect {
 /// Why a datagram between replicas is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossReason {
-    /// The chance of `drops`.
+    /// Lost at random, by `drops`.
     Dropped,
-    /// A partition stands between.
+    /// A partition cuts its way.
     CutOff,
-    /// The receiver is dead, or dies of this datagram because it has not said hello.
+    /// The receiver is dead, or dies now because it has not said hello.
     Dead,
 }
 
@@ -61,21 +61,21 @@ impl From<LossReason> for Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Over {
-    /// `start_wait + lifetime + end_wait` have passed.
+    /// The time `start_wait + lifetime + end_wait` has passed.
     TimeIsUp,
-    /// `max_packets` messages were counted: a warning, no failure.
+    /// The count of messages has reached `max_packets`: a warning, no failure.
     MaxPackets,
-    /// No replica lives.
+    /// No replica lives any more.
     NobodyLives,
 }
 
-/// Something incorrect that a replica said.
+/// Something incorrect that a replica sent.
 #[derive(Clone, Debug, Serialize)]
 pub struct Incident {
-    /// When it was read.
+    /// When the simulator read it.
     #[serde(rename = "at_us", serialize_with = "as_us")]
     pub at: Micros,
-    /// Whose socket it came from.
+    /// The replica whose socket it came from.
     #[serde(serialize_with = "as_address")]
     pub from: Member,
     /// What is wrong with it.

@@ -1,5 +1,5 @@
-//! What can go wrong (interface §3, "Events"): who lives, who is cut off from whom, what is lost,
-//! and whom the simulator takes for the leader.
+//! What can go wrong (interface §3, "Events"): which replicas live, which are cut off from each
+//! other, what is lost, and which replica the simulator takes for the leader.
 
 use super::effect::{Effect, LossReason};
 use super::incoming::replica_at;
@@ -8,12 +8,12 @@ use crate::raft::{Member, MemberSet, Micros};
 use crate::sim::random_stream::{Probability, RandomStream};
 use crate::sim::scenario::{EventKind, Scenario};
 
-/// How far a replica's life has gone.
+/// The state of a replica's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
     /// It lives.
     Running,
-    /// It ended by itself, or counts as if it had, at this time; the run fails.
+    /// It ended without being killed, or counts as if it had, at this time. The run fails.
     Ended(Micros),
     /// The scenario killed it at this time.
     Killed(Micros),
@@ -23,16 +23,16 @@ pub enum Life {
 pub(super) struct Cluster {
     lives: Vec<Life>,
     living: MemberSet,
-    /// Replicas whose sockets are open. One that was marked dead before its hello keeps its socket.
+    /// Replicas whose sockets are open. A replica marked dead before its hello keeps its socket.
     open: MemberSet,
     /// Replicas that have said hello.
     ready: MemberSet,
-    /// The majority side of the partition that stands.
+    /// The majority side of the partition, if there is one.
     majority: Option<MemberSet>,
     leader: Option<Member>,
     leaders_seen: Vec<Member>,
     drops: Probability,
-    /// For each receiver.
+    /// Random numbers for losses, one stream for each receiver.
     drop_random: Vec<RandomStream>,
     event_random: RandomStream,
 }
@@ -57,7 +57,7 @@ impl Cluster {
         }
     }
 
-    /// Replicas that live: those that clients ask and events kill.
+    /// Replicas that live. Clients ask only these, and events kill only these.
     pub fn living(&self) -> MemberSet {
         self.living
     }
@@ -67,33 +67,33 @@ impl Cluster {
         everyone(self.lives.len())
     }
 
-    /// How far each replica's life has gone, by rank.
+    /// The state of each replica's life, by rank.
     pub fn lives(&self) -> &[Life] {
         &self.lives
     }
 
-    /// Whom the simulator takes for the leader.
+    /// The replica that the simulator takes for the leader.
     pub fn leader(&self) -> Option<Member> {
         self.leader
     }
 
-    /// The majority side of the partition that stands.
+    /// The majority side of the partition, if there is one.
     pub fn majority(&self) -> Option<MemberSet> {
         self.majority
     }
 
-    /// All whom it ever took for one, in the order in which it first did.
+    /// All replicas that it ever took for the leader, in the order in which it first did.
     pub fn leaders_seen(&self) -> &[Member] {
         &self.leaders_seen
     }
 
-    /// `member` has said hello.
+    /// Notes that `member` has said hello.
     pub fn on_hello(&mut self, member: Member) {
         self.ready.insert(member);
     }
 
-    /// Takes in the `leader` of a message from `source`. While a partition stands only the majority
-    /// side is believed.
+    /// Takes in the `leader` of a message from `source`. During a partition only the majority side
+    /// is believed.
     pub fn learn_leader(&mut self, source: Address, leader: Option<Member>) {
         if self.majority.is_some_and(|side| !self.is_in(source, side)) {
             return;
@@ -106,7 +106,7 @@ impl Cluster {
         }
     }
 
-    /// What becomes of a delivery from `source`, a replica, to `to`; `None`: it arrives.
+    /// Why a delivery from `source`, a replica, to `to` is lost; `None`: it arrives.
     pub fn loss(&mut self, now: Micros, source: Address, to: Member) -> Option<LossReason> {
         if !self.open.contains(to) {
             return Some(LossReason::Dead);
@@ -121,8 +121,8 @@ impl Cluster {
         (!self.accepts(now, to)).then_some(LossReason::Dead)
     }
 
-    /// Whether a datagram delivered to `to` finds it. One that has not said hello yet is marked
-    /// dead by it (interface §2).
+    /// Whether a datagram delivered to `to` reaches it. A replica that has not said hello yet is
+    /// marked dead by the datagram (interface §2).
     pub fn accepts(&mut self, now: Micros, to: Member) -> bool {
         let ready = self.ready.contains(to);
         if !ready {
@@ -131,13 +131,13 @@ impl Cluster {
         ready
     }
 
-    /// The process of `member` is gone, and its socket with it.
+    /// Notes that the process of `member` has ended, and closes its socket.
     pub fn close(&mut self, member: Member, end: Life) {
         self.mark_dead(member, end);
         self.open = without(self.open, member);
     }
 
-    /// Lets `event` happen. True if all clients are to forget the leader.
+    /// Carries out `event`. Returns true if all clients must forget the leader.
     pub fn on_event(&mut self, now: Micros, event: EventKind, effects: &mut Vec<Effect>) -> bool {
         match event {
             EventKind::KillLeader => self.kill_leader(now, effects),
@@ -197,7 +197,7 @@ impl Cluster {
         true
     }
 
-    /// A bare majority of all replicas, dead ones included, that holds `side`.
+    /// A bare majority of all replicas, dead ones included, that contains `side`.
     fn draw_majority(&mut self, mut side: MemberSet) -> MemberSet {
         while side.len() <= self.lives.len() / 2 {
             let others = MemberSet(self.all().0 & !side.0);
@@ -216,7 +216,7 @@ impl Cluster {
         }
     }
 
-    /// Whether `address` is that of a member of `side`.
+    /// Whether `address` is the ID of a member of `side`.
     fn is_in(&self, address: Address, side: MemberSet) -> bool {
         replica_at(address, self.lives.len()).is_some_and(|member| side.contains(member))
     }

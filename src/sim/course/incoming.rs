@@ -1,15 +1,15 @@
-//! What a datagram from a replica says to the simulator (interface §2), and the parser that reads
-//! it strictly. All that the simulator never looks at stays unread.
+//! What a datagram from a replica says to the simulator (interface §2), and the strict parser for
+//! it. The parser does not read what the simulator never uses.
 
 use crate::interface::{Address, Answer, Outcome, Text};
 use crate::raft::Member;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// Clients in a run (interface §4).
+/// Number of clients in a run (interface §4).
 pub const CLIENTS: usize = 8;
 
-/// How far the clients' IDs lie above the replicas' (interface §4).
+/// How far the clients' IDs are above the replicas' (interface §4).
 const CLIENT_ID_OFFSET: usize = 16;
 
 /// The replica that has `address`, in a run of `replicas` replicas (interface §4).
@@ -33,36 +33,36 @@ pub fn client_address(number: usize, replicas: usize) -> Address {
     Address((replicas + CLIENT_ID_OFFSET + number) as u16)
 }
 
-/// A readable datagram: the keys that every message carries (interface §2).
+/// A readable datagram: the keys that every message has (interface §2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
-    /// `src`, which is believed.
+    /// The key `src`. It is believed.
     pub source: Address,
-    /// `dst`.
+    /// The key `dst`.
     pub destination: Address,
-    /// `leader`: who leads as the sender believes, or [`Address::UNKNOWN`].
+    /// The key `leader`: the leader as the sender believes, or [`Address::UNKNOWN`].
     pub leader: Address,
-    /// What it is.
+    /// The kind of message.
     pub content: Content,
 }
 
-/// What a message is to the simulator.
+/// The kind of a message, as the simulator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// `hello`: the simulator may deliver to the sender from now on.
     Hello,
     /// An answer to the client that [`Incoming::destination`] names.
     Answer(Answer),
-    /// Anything else. What it says is the replicas' business; the datagram stays with the engine.
+    /// Any other message. Its content concerns only replicas; the engine keeps the datagram.
     Replica,
 }
 
-/// A datagram that is no message.
+/// A datagram that cannot be read as a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unreadable {
-    /// Counts as an incorrect answer and fails the run.
+    /// It counts as an incorrect answer and fails the run.
     Incorrect(Incorrect),
-    /// Empty or not UTF-8: kills the replica that sent it.
+    /// It is empty or not UTF-8 and kills the replica that sent it.
     Fatal,
 }
 
@@ -72,45 +72,45 @@ pub enum Incorrect {
     /// The text is not a JSON object.
     #[error("not a JSON object")]
     NotAnObject,
-    /// One of the four keys that every message carries is missing.
+    /// One of the four keys that every message has is missing.
     #[error("no key {0:?}")]
     NoKey(&'static str),
-    /// An ID that is not four hex digits.
+    /// An ID is not four hex digits.
     #[error("{key:?} is not four hex digits but {found}")]
     BadId {
-        /// The key.
+        /// The key with the ID.
         key: &'static str,
-        /// Its value, as JSON.
+        /// The key's value, as JSON.
         found: String,
     },
-    /// A destination that is neither replica nor client.
+    /// The destination is neither a replica nor a client.
     #[error("no one has the ID {0}")]
     NoSuchDestination(Address),
-    /// A leader that is no replica, which crashes the course's simulator.
+    /// The leader is no replica. This crashes the course's simulator.
     #[error("the leader {0} is no replica")]
     NoSuchLeader(Address),
-    /// An answer that is not `ok`, `fail` or `redirect`.
+    /// The type of an answer is not `ok`, `fail` or `redirect`.
     #[error("an answer to a client of type {0}")]
     AnswerType(String),
-    /// An answer without `MID`.
+    /// An answer has no `MID`.
     #[error("an answer without MID")]
     NoMid,
-    /// An answer to a request that its client is not waiting for.
+    /// An answer to a request for which its client does not wait.
     #[error("an answer to {0:?}, which client {1} does not wait for")]
     NotWaitedFor(String, Address),
-    /// A get's `ok` without `value`.
+    /// An answer `ok` to a get has no `value`.
     #[error("the answer to get {0} has no value")]
     NoValue(Text),
-    /// A get's `ok` with another value than the one last acknowledged.
+    /// An answer `ok` to a get has another value than the one last acknowledged.
     #[error("get {mid} of key {key} was answered {found:?}, not {expected:?}")]
     WrongValue {
-        /// The request.
+        /// The request's MID.
         mid: Text,
-        /// Its key.
+        /// The request's key.
         key: Text,
         /// The value last acknowledged to this client.
         expected: Text,
-        /// The answer's first characters.
+        /// The first characters of the value in the answer.
         found: String,
     },
 }
@@ -118,7 +118,7 @@ pub enum Incorrect {
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Reads a datagram as a simulator of `replicas` replicas does (interface §2). Keys that it does
-/// not need may hold anything; of a key that stands twice the last counts.
+/// not need may have any value. If a key occurs twice, the last one counts.
 pub fn parse(bytes: &[u8], replicas: usize) -> Result<Incoming, Unreadable> {
     if bytes.is_empty() {
         return Err(Unreadable::Fatal);
@@ -166,8 +166,8 @@ fn string(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok()
 }
 
-/// The start of a text that a replica sent, fit for a line of print: it may be as long as a
-/// datagram and hold anything.
+/// The beginning of a text from a replica, fit for printing: the text may be as long as a datagram
+/// and contain anything.
 pub(super) fn excerpt(text: &str) -> String {
     let printable = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
     text.chars().take(40).map(printable).collect()

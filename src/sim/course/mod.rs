@@ -1,7 +1,7 @@
 //! The course's simulator without its sockets: a state machine that both engines drive.
 //!
-//! The virtual engine and the real one differ in where datagrams come from and in what moves the
-//! clock. All else that interface §2 to §5 demand of a simulator is here, once, and does no I/O,
+//! The virtual engine and the real one differ only in where datagrams come from and in what moves
+//! the clock. All else that interface §2 to §5 demand of a simulator is here, once. It does no I/O,
 //! reads no clock and draws its random numbers from the run's seed:
 //!
 //! - [`incoming`]: what a datagram says, and what makes it incorrect or fatal;
@@ -9,17 +9,17 @@
 //! - `schedule`: when requests and events are due (§4);
 //! - `effect`: what is decided, for an engine to carry out; `serialize`: how conclusions are
 //!   written;
-//! - `faults`: kills, partitions, drops, and whom the simulator takes for the leader (§3);
+//! - `faults`: kills, partitions, drops, and which replica the simulator takes for the leader (§3);
 //! - [`score`]: counts, checks and tiers (§5); [`summary`]: their text.
 //!
-//! An engine loops as the course's simulator does: it reads one datagram from each replica's socket
+//! An engine loops as the course's simulator does. It reads one datagram from each replica's socket
 //! and hands each to [`Course::on_datagram`], then calls [`Course::fire_due`], and carries out the
-//! effects in their order, until [`Course::is_over`]. It keeps the datagrams themselves: effects
-//! speak of the one just handed in. What a killed replica had sent and nobody had read is dropped
-//! by the engine, with the socket.
+//! effects in order, until [`Course::is_over`]. The engine keeps the datagram: effects refer to the
+//! one just handed in. When a replica is killed, the engine drops what the replica had sent and
+//! nobody had read, together with the socket.
 //!
-//! Where the course's simulator would crash (a leader that is no replica) the message counts as
-//! incorrect. The rest is to the letter.
+//! Where the course's simulator would crash (a leader that is no replica), the message counts as
+//! incorrect here. All else follows the interface to the letter.
 
 mod clients;
 mod effect;
@@ -45,10 +45,10 @@ use score::{Conclusion, Ended, Traffic};
 pub use effect::{Effect, Incident, LossReason, Over};
 pub use faults::Life;
 
-/// Incidents that are kept to be told; all are counted.
+/// How many incorrect messages are kept for the report. All are counted.
 const INCIDENTS_KEPT: usize = 20;
 
-/// A run of a scenario: clients, faults and counts.
+/// A run of a scenario: its clients, faults and counts.
 pub struct Course {
     scenario: Scenario,
     seed: u64,
@@ -60,8 +60,8 @@ pub struct Course {
 }
 
 impl Course {
-    /// A run that has not begun, its random numbers drawn from `seed`. Replicas have the IDs from
-    /// `0000` upwards, so that a member's rank is its ID.
+    /// A run that has not begun. Its random numbers are drawn from `seed`. Replicas have the IDs
+    /// from `0000` upwards, so a member's rank is its ID.
     pub fn new(scenario: &Scenario, seed: u64) -> Course {
         Course {
             scenario: scenario.clone(),
@@ -74,8 +74,8 @@ impl Course {
         }
     }
 
-    /// Takes in one datagram that was read from the socket of `from` at `now`, and appends what
-    /// is to be done, in order. `incoming` is what [`incoming::parse`] made of it.
+    /// Takes in one datagram that was read from the socket of `from` at `now`, and appends what is
+    /// to be done, in order. `incoming` is the result of [`incoming::parse`].
     pub fn on_datagram(
         &mut self,
         now: Micros,
@@ -100,8 +100,8 @@ impl Course {
         }
     }
 
-    /// Fires all that was due before `now`, in the order of due times, an event after a request of
-    /// equal time (interface §4).
+    /// Fires all that was due before `now`, in the order of due times. Of a request and an event
+    /// due at the same time, the request comes first (interface §4).
     pub fn fire_due(&mut self, now: Micros, effects: &mut Vec<Effect>) {
         while !self.living().is_empty()
             && let Some(due) = self.schedule.take_due(now)
@@ -120,19 +120,20 @@ impl Course {
         }
     }
 
-    /// The earliest time at which [`Course::fire_due`] fires anything: what is due must lie before
-    /// it, so it is a microsecond after the due time. `None`: nothing is left.
+    /// The earliest time at which [`Course::fire_due`] fires something: a microsecond after the due
+    /// time, since only what was due before is fired. `None`: nothing is left.
     pub fn next_due(&self) -> Option<Micros> {
         self.schedule.next().map(|(at, _)| at + Micros(1))
     }
 
-    /// The process of `member` ended by itself. That of a replica that was killed changes nothing.
+    /// Notes that the process of `member` ended without being killed. If it had been killed,
+    /// nothing changes.
     pub fn on_ended(&mut self, now: Micros, member: Member) {
         self.cluster.close(member, Life::Ended(now));
     }
 
-    /// A datagram to a replica was refused by the machine's full socket; it is counted (interface
-    /// §5).
+    /// Notes that the machine's full socket refused a datagram to a replica. Such datagrams are
+    /// counted (interface §5).
     pub fn on_blocked(&mut self) {
         self.traffic.blocked += 1;
     }
@@ -148,7 +149,7 @@ impl Course {
         }
     }
 
-    /// When the time is up: `start_wait + lifetime + end_wait`.
+    /// When the run's time is up: `start_wait + lifetime + end_wait`.
     pub fn ends_at(&self) -> Micros {
         self.scenario.start_wait + self.scenario.lifetime + self.scenario.end_wait
     }
@@ -158,12 +159,12 @@ impl Course {
         self.cluster.living()
     }
 
-    /// Whom the simulator takes for the leader.
+    /// The replica that the simulator takes for the leader.
     pub fn believed_leader(&self) -> Option<Member> {
         self.cluster.leader()
     }
 
-    /// The majority side of the partition that stands, if one does (interface §3, "Events").
+    /// The majority side of the partition, if there is one (interface §3, "Events").
     pub fn majority(&self) -> Option<MemberSet> {
         self.cluster.majority()
     }
@@ -216,7 +217,7 @@ impl Course {
         }
     }
 
-    /// The replicas that a message is for; a broadcast leaves out its `src`.
+    /// The replicas that a message goes to. A broadcast does not go back to its `src`.
     fn receivers(&self, message: &Incoming) -> Result<MemberSet, Incorrect> {
         if message.destination == Address::EVERYONE {
             let others = self.cluster.all().iter().filter(|&to| address_of(to) != message.source);
@@ -255,7 +256,7 @@ impl Course {
         }
     }
 
-    /// Sends a client's request; client traffic is neither dropped nor cut off (interface §3, §4).
+    /// Sends a client's request. Client traffic is neither dropped nor cut off (interface §3, §4).
     fn send(&mut self, now: Micros, outgoing: Option<Outgoing>, effects: &mut Vec<Effect>) {
         if let Some(Outgoing { to, request }) = outgoing
             && self.cluster.accepts(now, to)

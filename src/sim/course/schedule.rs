@@ -3,16 +3,16 @@
 use crate::raft::Micros;
 use crate::sim::scenario::{Event, EventKind, Scenario};
 
-/// Requests that fall due together where the clients share keys: twice as many as clients, so
-/// that several of one client are in flight.
+/// How many requests are due together where the clients share keys: twice as many as there are
+/// clients, so that each client has several requests in flight.
 const SHARED_BURST: u64 = 16;
 
 /// Something that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// The next request.
+    /// The next request is due.
     Request,
-    /// This event.
+    /// This event is due.
     Event(EventKind),
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Schedule {
     start_wait: Micros,
     lifetime: Micros,
     requests: u64,
-    /// Requests up to a multiple of this are due with the one that follows it.
+    /// All requests up to a multiple of this are due together with the last of them.
     burst: u64,
     next_request: u64,
     events: Vec<Event>,
@@ -43,7 +43,8 @@ impl Schedule {
         }
     }
 
-    /// When the next request or event is due, and which: an event after a request of equal time.
+    /// The time of the next request or event, and which it is. At equal times the request comes
+    /// first.
     pub fn next(&self) -> Option<(Micros, Due)> {
         let request = (self.next_request < self.requests).then(|| self.due(self.next_request));
         let event = self.events.get(self.next_event);
@@ -55,7 +56,7 @@ impl Schedule {
         }
     }
 
-    /// Takes what is due next, if its time is before `now`.
+    /// Takes what is due next, if it was due before `now`.
     pub fn take_due(&mut self, now: Micros) -> Option<Due> {
         let (_, due) = self.next().filter(|&(at, _)| at < now)?;
         match due {

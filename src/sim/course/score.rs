@@ -13,8 +13,7 @@ use crate::sim::scenario::{Scenario, Thresholds};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
-/// Messages between replicas, by what became of them. A broadcast counts one for each other
-/// replica.
+/// Messages between replicas, by their fate. A broadcast counts one for each other replica.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Traffic {
     pub messages: u64,
@@ -28,19 +27,19 @@ pub(super) struct Traffic {
 /// All that a run counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Messages between replicas, whatever became of them.
+    /// Messages between replicas, whatever their fate.
     pub messages: u64,
     /// Deliveries lost at random or to a partition.
     pub dropped: u64,
-    /// The part of `dropped` that a partition cut off.
+    /// Those of `dropped` that a partition cut off.
     pub cut_off: u64,
-    /// Deliveries to replicas that were dead.
+    /// Deliveries to dead replicas.
     pub to_the_dead: u64,
-    /// Datagrams refused by a full socket.
+    /// Datagrams that a full socket refused.
     pub blocked: u64,
-    /// Gets generated; re-sends count nothing here.
+    /// Gets generated. Re-sends do not count.
     pub gets: u64,
-    /// Puts generated, those that were to be gets included.
+    /// Puts generated, including those that should have been gets.
     pub puts: u64,
     /// Gets that became puts because the client had no key.
     pub ungenerated_gets: u64,
@@ -48,21 +47,21 @@ pub struct Counts {
     pub acknowledged_gets: u64,
     /// Puts answered `ok`.
     pub acknowledged_puts: u64,
-    /// Answers to requests that had been answered `ok`.
+    /// Answers to requests that had been answered `ok` before.
     pub duplicates: u64,
     /// Gets without an answer at the end.
     pub unanswered_gets: u64,
     /// Puts without an answer at the end.
     pub unanswered_puts: u64,
-    /// `redirect` and `fail` answers.
+    /// Answers `redirect` and `fail`.
     pub redirects: u64,
-    /// `fail` answers to gets.
+    /// Answers `fail` to gets.
     pub get_failures: u64,
-    /// `fail` answers to puts.
+    /// Answers `fail` to puts.
     pub put_failures: u64,
-    /// Incorrect messages of every kind.
+    /// Incorrect messages of all kinds.
     pub incorrect: u64,
-    /// Replicas that ended by themselves, or count as if they had.
+    /// Replicas that ended without being killed, or count as if they had.
     pub died: u64,
     /// Replicas that the scenario killed.
     pub killed: u64,
@@ -71,41 +70,41 @@ pub struct Counts {
 /// A condition that a correct run meets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What it demands.
+    /// What the check demands.
     pub name: &'static str,
     /// Whether the run met it.
     pub passed: bool,
-    /// What was found, against what is allowed.
+    /// What was found, and what is allowed.
     pub detail: String,
 }
 
-/// The name of the check that depends on the clients' random draws: no replica can help failing it.
+/// The name of the check that depends on the clients' random draws. No replica can influence it.
 pub const GENERATION_CHECK: &str = "enough gets could be generated";
-/// The check that replicas said nothing that the course's simulator calls incorrect.
+/// The name of the check that replicas sent nothing that the course's simulator calls incorrect.
 pub const INCORRECT_CHECK: &str = "no incorrect message";
 
 /// A benchmark's result (interface §3).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Benchmark {
-    /// Its key in the scenario file.
+    /// The benchmark's key in the scenario file.
     pub name: &'static str,
-    /// What was measured, latencies in seconds; `None`: there was nothing to measure.
+    /// The measured value, latencies in seconds; `None`: there was nothing to measure.
     pub value: Option<f64>,
-    /// The thresholds of bonus, full and partial.
+    /// The thresholds of the tiers bonus, full and partial.
     pub thresholds: [f64; 3],
-    /// 0 bonus, 1 full, 2 partial, 3 none.
+    /// The tier: 0 bonus, 1 full, 2 partial, 3 none.
     pub tier: u8,
 }
 
 /// A request that nobody answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unanswered {
-    /// Who asked.
+    /// The client's ID.
     #[serde(serialize_with = "as_text")]
     pub client: Address,
     /// The request's MID.
     pub mid: Text,
-    /// The key asked for.
+    /// The request's key.
     pub key: Text,
     /// Whether it was a put.
     pub is_put: bool,
@@ -118,7 +117,7 @@ pub struct Unanswered {
     /// When that replica was killed, if it was.
     #[serde(rename = "killed_at_us", serialize_with = "as_us_if_any")]
     pub killed_at: Option<Micros>,
-    /// When that replica ended by itself, if it did.
+    /// When that replica ended without being killed, if it did.
     #[serde(rename = "ended_at_us", serialize_with = "as_us_if_any")]
     pub ended_at: Option<Micros>,
 }
@@ -126,12 +125,12 @@ pub struct Unanswered {
 /// An answer to a request that had been answered `ok`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Duplicate {
-    /// Who asked.
+    /// The client's ID.
     #[serde(serialize_with = "as_text")]
     pub client: Address,
     /// The request's MID.
     pub mid: Text,
-    /// The key asked for.
+    /// The request's key.
     pub key: Text,
     /// Whether it was a put.
     pub is_put: bool,
@@ -141,72 +140,72 @@ pub struct Duplicate {
     /// When the first answer came.
     #[serde(rename = "first_at_us", serialize_with = "as_us")]
     pub first_at: Micros,
-    /// Who gave it.
+    /// The replica that gave the first answer.
     #[serde(serialize_with = "as_text")]
     pub first_by: Address,
-    /// When the second came.
+    /// When the second answer came.
     #[serde(rename = "second_at_us", serialize_with = "as_us")]
     pub second_at: Micros,
-    /// Who gave it.
+    /// The replica that gave the second answer.
     #[serde(serialize_with = "as_text")]
     pub second_by: Address,
 }
 
-/// A run that is over, judged. What its caller finds besides, such as the verdict on the history,
-/// it appends to `checks`.
+/// A run that is over, with its verdict. The caller appends its own results, such as the verdict on
+/// the history, to `checks`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Conclusion {
     /// The scenario's name.
     pub scenario: String,
     /// The seed of the run.
     pub seed: u64,
-    /// When it ended.
+    /// When the run ended.
     #[serde(rename = "ended_at_us", serialize_with = "as_us")]
     pub ended_at: Micros,
     /// Why it ended; `None`: it was interrupted.
     pub over: Option<Over>,
-    /// Whom the simulator took for the leader, in the order in which it first did.
+    /// The replicas that the simulator took for the leader, in the order in which it first did.
     #[serde(serialize_with = "as_texts")]
     pub leaders_seen: Vec<Address>,
     /// The counts.
     pub counts: Counts,
-    /// Mean of the latencies, in seconds; `None` if nothing was answered.
+    /// Mean latency of answered requests, in seconds; `None` if nothing was answered.
     #[serde(rename = "mean_latency_s")]
     pub mean_latency: Option<f64>,
-    /// Element `len / 2` of the sorted latencies.
+    /// Median latency: element `len / 2` of the sorted latencies.
     #[serde(rename = "median_latency_us", serialize_with = "as_us_if_any")]
     pub median_latency: Option<Micros>,
-    /// Correctness.
+    /// The checks of correctness.
     pub checks: Vec<Check>,
-    /// Tiers, which count only where all checks have passed.
+    /// The benchmarks. Their tiers count only if all checks have passed.
     pub benchmarks: [Benchmark; 4],
     /// The requests without an answer, in order of creation.
     pub unanswered: Vec<Unanswered>,
-    /// The second answers, in order of arrival.
+    /// The answers after an `ok`, in order of arrival.
     pub duplicates: Vec<Duplicate>,
     /// The first incorrect messages.
     pub incidents: Vec<Incident>,
-    /// Each replica's end, by rank.
+    /// The end of each replica's life, by rank.
     #[serde(rename = "ends", serialize_with = "as_ends")]
     pub lives: Vec<Life>,
-    /// All that clients asked and were told, in order of creation.
+    /// All that clients asked and were answered, in order of creation.
     #[serde(skip)]
     pub history: Vec<ClientOperation>,
 }
 
 impl Conclusion {
-    /// Whether every check was passed.
+    /// Whether the run passed every check.
     pub fn passed(&self) -> bool {
         self.checks.iter().all(|check| check.passed)
     }
 }
 
-/// What a run left.
+/// What is left of a run at its end.
 pub(super) struct Ended {
     pub scenario: Scenario,
     pub seed: u64,
     pub at: Micros,
-    /// Why; `None`: it was interrupted.
+    /// Why it ended; `None`: it was interrupted.
     pub over: Option<Over>,
     pub clients: Clients,
     pub cluster: Cluster,
@@ -322,7 +321,7 @@ fn rate(scenario: &Scenario, counts: &Counts, median: Option<Micros>) -> [Benchm
     ]
 }
 
-/// The first threshold that the value is below, in the order of the file, rising or not.
+/// The tier of `value`: the first threshold that it is below, in the file's order, rising or not.
 fn tier(value: f64, thresholds: Thresholds) -> u8 {
     thresholds.0.iter().take_while(|&&threshold| value >= threshold).count() as u8
 }
@@ -372,7 +371,7 @@ fn tell_duplicate(clients: &Clients, second: &SecondAnswer) -> Option<Duplicate>
     })
 }
 
-/// The replicas that live no more, each with how and when that came.
+/// The replicas that no longer live, each with how and when it ended.
 fn as_ends<S: Serializer>(lives: &[Life], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq((0..).map(Member).zip(lives).filter_map(|(member, life)| {
         let (by_itself, at) = match life {

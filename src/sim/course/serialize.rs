@@ -1,4 +1,4 @@
-//! How a conclusion writes times, IDs and reasons.
+//! How a conclusion's times, IDs and reasons are written as JSON.
 
 use std::fmt::Display;
 

@@ -1,4 +1,4 @@
-//! The text of a run's end, in the order that users know (interface §5).
+//! The text at a run's end, in the order that users know (interface §5).
 
 use super::effect::Over;
 use super::faults::Life;
@@ -7,13 +7,13 @@ use super::score::{Benchmark, Conclusion};
 use crate::raft::Member;
 use std::fmt::{self, Display, Formatter};
 
-/// Columns that a line of stories fills at most, unless one word is longer.
+/// Most columns of a story's line, unless one word is longer.
 const WIDTH: usize = 80;
 
 /// The summary of a run: counts, checks, and tiers if all checks passed.
 pub struct Summary<'a>(pub &'a Conclusion);
 
-/// The verdict in one line, behind the name or seed of one of many runs.
+/// The verdict in one line, after the name or seed of a run in a list.
 pub struct OneLine<'a>(pub &'a Conclusion);
 
 impl Display for Summary<'_> {
@@ -88,7 +88,7 @@ fn pair(first: u64, second: u64) -> String {
     format!("{first}/{second}")
 }
 
-/// What went wrong, and when: replicas that ended by themselves, incorrect messages.
+/// Writes what went wrong, and when: replicas that ended without being killed, incorrect messages.
 fn write_incidents(f: &mut Formatter<'_>, run: &Conclusion) -> fmt::Result {
     for (rank, life) in run.lives.iter().enumerate() {
         if let Life::Ended(at) = life {
@@ -128,14 +128,14 @@ fn write_tier(f: &mut Formatter<'_>, benchmark: &Benchmark) -> fmt::Result {
     writeln!(f, "  {tier:<12}{name}: {value}, thresholds {bonus}/{full}/{partial}{unit}")
 }
 
-/// Seconds as milliseconds, to the microsecond, without zeros that say nothing.
+/// Seconds as milliseconds, to the microsecond, without trailing zeros.
 fn milliseconds(seconds: f64) -> String {
     let text = format!("{:.3}", seconds * 1e3);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Writes a story in lines of at most [`WIDTH`] columns, indented, the second and further ones
-/// more.
+/// Writes a story in lines of at most [`WIDTH`] columns. The lines are indented, all but the first
+/// one more.
 pub(in crate::sim) fn write_wrapped(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
     let mut column = 0;
     for word in text.split_whitespace() {

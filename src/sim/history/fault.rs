@@ -7,40 +7,40 @@ use super::operation::ClientOperation;
 /// What is wrong with the history of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Rule R1: the history makes sense only if a put that was redirected or failed took effect
-    /// all the same.
+    /// Rule R1: the history has an explanation only if a put that was redirected or failed took
+    /// effect all the same.
     RefusedTookEffect {
         /// The put.
         put: ClientOperation,
         /// A get that read its value.
         get: ClientOperation,
     },
-    /// A get brought a value that nobody had begun to put when it was answered.
+    /// A get brought a value that nobody had begun to put when the get was answered.
     NeverWritten {
         /// The get.
         get: ClientOperation,
     },
-    /// A get brought a value that had been overwritten for sure when it began.
+    /// A get brought a value that had certainly been overwritten when the get began.
     Overwritten {
         /// The last put of that value to begin before the get ended; `None`: the initial value.
         put: Option<ClientOperation>,
-        /// The put that came between.
+        /// The put that came between that put and the get.
         overwriter: ClientOperation,
         /// The get.
         get: ClientOperation,
     },
-    /// No order of the operations explains what was read.
+    /// No order of the operations explains the values read.
     Stuck {
-        /// How many operations the longest explained beginning has.
+        /// Number of operations in the longest beginning that has an explanation.
         explained: usize,
-        /// Its last few.
+        /// The last few operations of that beginning.
         last: Vec<ClientOperation>,
         /// The operation that had to come next, by the time of its answer, and cannot.
         next: ClientOperation,
     },
-    /// The search was given up: no order was found, and not all have been tried.
+    /// The search was given up: it found no order, and did not try all.
     Undecided {
-        /// How many states were visited.
+        /// Number of states visited.
         states: usize,
     },
 }

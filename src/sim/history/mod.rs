@@ -1,15 +1,16 @@
-//! What the clients of a run asked and were told, and whether a single copy of the store could
-//! have told them that (linearizability).
+//! What the clients of a run asked and were answered, and whether a single copy of the store could
+//! have given these answers (linearizability).
 //!
-//! Keys are independent registers, so each is judged alone. An `ok` operation took effect at one
-//! moment between its invocation and its answer; an unanswered put did at any moment after its
-//! invocation, or never; a put that was answered `redirect` or `fail` never did (rule R1).
-//! Two operations whose answer and invocation share a microsecond count as concurrent.
+//! Keys are independent registers, so each is judged alone. An operation answered `ok` took effect
+//! at one moment between its invocation and its answer. An unanswered put took effect at any moment
+//! after its invocation, or never. A put answered `redirect` or `fail` never took effect (rule R1).
+//! If the answer of one operation and the invocation of another are in the same microsecond, the
+//! two count as concurrent.
 //!
-//! `search` looks for an order that explains everything (Wing and Gong, 1993, with the memoised
-//! states of Lowe, 2017), after `writers` has told apart what each get can have read. What has no
-//! such order is tried once more with refused puts allowed: if that helps, rule R1 is broken, and
-//! that is reported apart from the rest.
+//! First `writers` finds out what each get can have read. Then `search` looks for an order that
+//! explains everything (Wing and Gong, 1993, with the memoised states of Lowe, 2017). If there is
+//! none, the search is repeated with refused puts allowed. If that finds an order, rule R1 is
+//! broken, which is reported separately.
 
 mod fault;
 mod operation;
@@ -29,10 +30,10 @@ use crate::interface::Text;
 pub use fault::Fault;
 pub use operation::{Action, ClientOperation};
 
-/// What the checker found.
+/// The verdict of the checker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryVerdict {
-    /// The keys that fail, in their order, with what is wrong.
+    /// The keys with a fault, in order, and the fault.
     pub faults: Vec<(Text, Fault)>,
 }
 
@@ -44,7 +45,7 @@ impl HistoryVerdict {
 }
 
 impl fmt::Display for HistoryVerdict {
-    /// One line a fault, or `linearizable`.
+    /// One line for each fault, or `linearizable`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_linearizable() {
             return write!(f, "linearizable");
@@ -57,7 +58,7 @@ impl fmt::Display for HistoryVerdict {
     }
 }
 
-/// Judges a history, key by key; the order of `operations` does not matter.
+/// Judges a history, key by key. The order of `operations` does not matter.
 pub fn judge(operations: &[ClientOperation]) -> HistoryVerdict {
     let mut by_key: BTreeMap<&Text, Vec<&ClientOperation>> = BTreeMap::new();
     for operation in operations {
@@ -69,7 +70,7 @@ pub fn judge(operations: &[ClientOperation]) -> HistoryVerdict {
     HistoryVerdict { faults: by_key.into_iter().filter_map(fault_of).collect() }
 }
 
-/// What is wrong with the history of one key.
+/// The fault in the history of one key, if there is one.
 fn judge_key(operations: &[&ClientOperation]) -> Option<Fault> {
     let fault = order(operations, Refused::NeverTookEffect).err()?;
     Some(refused_took_effect(operations).unwrap_or(*fault))
@@ -82,7 +83,7 @@ fn order<'a>(
 ) -> Result<Vec<&'a ClientOperation>, Box<Fault>> {
     let mut register = Register::new(operations, refused);
     writers::tell_apart(&mut register)?;
-    // The search never has to turn back in this part, so most faults are found here in no time.
+    // In this part the search never has to go back, so it finds most faults very quickly.
     let part = register.with_single_writers();
     let order = search::search(&part)?;
     if part.required.len() == register.required.len() {
@@ -92,7 +93,7 @@ fn order<'a>(
     }
 }
 
-/// The breach of rule R1 that would explain the history of a key, if one does.
+/// The violation of rule R1 that would explain the history of a key, if one does.
 fn refused_took_effect(operations: &[&ClientOperation]) -> Option<Fault> {
     if !operations.iter().any(|operation| operation.is_refused_put()) {
         return None;

@@ -1,4 +1,4 @@
-//! What a client did, once.
+//! One attempt of a client at an operation.
 
 use std::fmt;
 
@@ -6,37 +6,37 @@ use crate::interface::{Address, Text};
 use crate::raft::Micros;
 use crate::record::AnswerKind;
 
-/// What an operation did, as its client sees it.
+/// What an operation did, as its client saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Wrote `value`.
+    /// Wrote a value.
     Put {
         /// The value written.
         value: Text,
     },
-    /// Read; `value` is what came back, if an `ok` did.
+    /// Read a value.
     Get {
-        /// The value read.
+        /// The value read; `None` without an `ok`.
         value: Option<Text>,
     },
 }
 
-/// One attempt of a client at an operation; a redirected request that is sent again is another.
+/// One attempt of a client at an operation. A redirected request that is sent again is another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientOperation {
-    /// Who asked.
+    /// The client's ID.
     pub client: Address,
     /// The attempt's MID.
     pub mid: Text,
-    /// Key asked for.
+    /// The key read or written.
     pub key: Text,
-    /// What was asked and, for a get, what came back.
+    /// What was asked and, for a get, which value came back.
     pub action: Action,
     /// When the request was created.
     pub invoked_at: Micros,
-    /// When the first answer came and what it said: after `ok` it took effect in between, after
-    /// `redirect` and `fail` it must never (rule R1). `None`: unanswered, may have taken effect or
-    /// not.
+    /// When the first answer came, and its kind. After `ok` the operation took effect between
+    /// invocation and answer. After `redirect` and `fail` it must never take effect (rule R1).
+    /// `None`: unanswered, so it may have taken effect or not.
     pub answered: Option<(Micros, AnswerKind)>,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for ClientOperation {
 }
 
 impl ClientOperation {
-    /// Whether it is a put that was answered, and not with `ok`.
+    /// Whether it is a put whose answer was not `ok`.
     pub fn is_refused_put(&self) -> bool {
         matches!(self.answered, Some((_, AnswerKind::Redirect | AnswerKind::Fail)))
             && matches!(self.action, Action::Put { .. })

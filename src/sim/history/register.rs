@@ -1,5 +1,5 @@
-//! The history of one key, prepared: values as small numbers, and only the
-//! operations that say something.
+//! The history of one key in a form for the search: values as small numbers, and only the
+//! operations that matter.
 
 use rustc_hash::FxHashMap;
 
@@ -7,59 +7,60 @@ use super::operation::{Action, ClientOperation};
 use crate::raft::Micros;
 use crate::record::AnswerKind;
 
-/// What is assumed of puts that were answered `redirect` or `fail`.
+/// What is assumed about puts that were answered `redirect` or `fail`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// Rule R1 was kept.
+    /// They never took effect: rule R1 was kept.
     NeverTookEffect,
-    /// It may have been broken: they count like unanswered puts.
+    /// They may have taken effect, like unanswered puts: rule R1 may be broken.
     MayHaveTakenEffect,
 }
 
 /// A value of the key, as an index into [`Register::values`].
 pub(super) type ValueNumber = u32;
-/// The value of a key never put, `""`.
+/// The value of a key that was never put: `""`.
 pub(super) const INITIAL: ValueNumber = 0;
 
-/// An operation that took effect, or may have.
+/// An operation that took effect, or may have taken effect.
 #[derive(Clone, Copy)]
 pub(super) struct Step<'a> {
-    /// As the client saw it.
+    /// The operation as its client saw it.
     pub operation: &'a ClientOperation,
-    /// Whether it writes [`Step::value`]; else it read it.
+    /// Whether it wrote [`Step::value`]; otherwise it read it.
     pub is_put: bool,
-    /// What it wrote or read.
+    /// The value that it wrote or read.
     pub value: ValueNumber,
-    /// It took effect no earlier.
+    /// The earliest time at which it can have taken effect.
     pub invoked_at: Micros,
-    /// It took effect no later; [`Micros::NEVER`] if it is optional.
+    /// The latest time at which it can have taken effect; [`Micros::NEVER`] if it is optional.
     pub answered_at: Micros,
 }
 
-/// Who uses a value; positions in [`Register::required`] and [`Register::optional`] each, rising.
+/// The steps that use a value, as rising positions in [`Register::required`] or
+/// [`Register::optional`].
 #[derive(Default)]
 pub(super) struct Uses {
     /// The gets that read it.
     pub gets: Vec<usize>,
-    /// The puts that wrote it for sure.
+    /// The puts that certainly wrote it.
     pub puts: Vec<usize>,
-    /// The puts that wrote it or did not.
+    /// The puts that may have written it.
     pub optional_puts: Vec<usize>,
 }
 
 /// The history of one key.
 pub(super) struct Register<'a> {
-    /// What took effect, by time of invocation.
+    /// The steps that took effect, by time of invocation.
     pub required: Vec<Step<'a>>,
-    /// Puts that took effect or did not, by time of invocation.
+    /// The puts that may have taken effect, by time of invocation.
     pub optional: Vec<Step<'a>>,
-    /// For each value, who uses it.
+    /// For each value, the steps that use it.
     pub values: Vec<Uses>,
 }
 
 impl<'a> Register<'a> {
     /// Prepares the `operations` of a key. Unanswered and refused gets say nothing and are left
-    /// out, and so is an `ok` without a value, which is an incorrect answer but no reading.
+    /// out. So is an `ok` to a get without a value, which is an incorrect answer but no read.
     pub fn new(operations: &[&'a ClientOperation], refused: Refused) -> Register<'a> {
         let mut register =
             Register { required: Vec::new(), optional: Vec::new(), values: vec![Uses::default()] };
@@ -96,7 +97,7 @@ impl<'a> Register<'a> {
         register
     }
 
-    /// Notes who uses which of the `values` values.
+    /// Fills in which steps use each of the `values` values.
     pub fn index(&mut self, values: ValueNumber) {
         self.values.clear();
         self.values.resize_with(values as usize, Uses::default);
@@ -109,9 +110,9 @@ impl<'a> Register<'a> {
         }
     }
 
-    /// The history without the values that were read and of which several puts may be the writer.
-    /// A value that is left out with all its puts and gets takes nothing from an order that
-    /// explains the whole, so if this part has none, the whole has none.
+    /// The history without the values that were read and that several puts may have written.
+    /// Removing a value with all its puts and gets from an order that explains the whole leaves an
+    /// order. So if this part has none, the whole has none.
     pub fn with_single_writers(&self) -> Register<'a> {
         let kept = |step: &&Step| {
             let uses = &self.values[step.value as usize];

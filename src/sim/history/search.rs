@@ -1,17 +1,18 @@
-//! The judge for all histories: looks for an order that explains what was read (Wing and Gong,
-//! 1993), visiting each state once (Lowe, 2017), without recursion.
+//! The search for an order that explains the values read (Wing and Gong, 1993). It visits each
+//! state once (Lowe, 2017) and does not recurse.
 //!
-//! A state is what has been placed in the order so far, and the value that the register holds
-//! then. Next may come what was invoked no later than the first end of anything still missing.
-//! What makes it fast is that, of a register, most choices need not be tried:
-//! - a get of the value held now is placed at once: it changes nothing and can only be in the way;
-//! - of the puts of one value, the one that ends first is taken first: those that stay can wait
-//!   longer. Optional puts end last of all;
+//! A state is the set of steps placed in the order so far, and the value that the register holds
+//! then. A step may come next if it was invoked no later than the first end of any step still
+//! missing. The search is fast because for a register most choices need not be tried:
+//!
+//! - a get of the value held now is placed at once: it changes nothing and could only block others;
+//! - of the puts of one value, the one that ends first is taken first: the others can wait longer.
+//!   Optional puts end last of all;
 //! - an optional put is taken only for a get that can read it at once;
 //! - a put whose value no missing get wants is placed as soon as the value held is given up;
-//! - if all the missing gets of a value can be placed at once behind a put of it, they are: nothing
-//!   missing has to come before them, and they cannot be in the way of anything later. Where each
-//!   get has one possible writer, nothing else is ever left to try;
+//! - if all the missing gets of a value can be placed at once after a put of it, they are: no
+//!   missing step has to come before them, and they cannot block anything later. Where each get has
+//!   one possible writer, nothing else is ever left to try;
 //! - a value is not given up while gets want it and no put is left to bring it back.
 
 use rustc_hash::FxHashSet;
@@ -23,14 +24,14 @@ use crate::raft::Micros;
 
 /// What the register holds when no missing get wants it.
 const UNWANTED: ValueNumber = ValueNumber::MAX;
-/// Past so many states the search gives up: the question is NP-complete where values repeat, and
-/// so many states fit in a few hundred megabytes.
+/// After this many states the search gives up: the problem is NP-complete where values repeat, and
+/// this many states take a few hundred megabytes.
 const MOST_STATES: usize = 1 << 20;
-/// How many operations of an unfinished order a fault shows.
+/// How many operations of an incomplete order a fault shows.
 const SHOWN: usize = 3;
 
-/// Which of the required steps have been placed. Equal sets are equal values: all positions before
-/// `first_word * 64` are in, and neither end has a word too many.
+/// The set of required steps that have been placed. Equal sets have equal fields: all positions
+/// before `first_word * 64` are in the set, and no unneeded word is kept at either end.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 struct Placed {
     first_word: usize,
@@ -57,7 +58,7 @@ impl Placed {
         self.first_word += full;
     }
 
-    /// The positions that are not in, rising, without end.
+    /// The positions that are not in the set, rising, without end.
     fn missing(&self) -> impl Iterator<Item = usize> {
         let word = |index: usize| self.words.get(index).copied().unwrap_or(0);
         (0..).flat_map(move |index| {
@@ -68,18 +69,18 @@ impl Placed {
     }
 }
 
-/// A state of the search. States that leave the same choices open are equal.
+/// A state of the search. Two states with the same choices left are equal.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct State {
     placed: Placed,
-    /// How many optional puts have been placed, for each value of which any was and which a
-    /// missing get wants; in order of value. They are taken in order of invocation.
+    /// How many optional puts have been placed, for each value of which some were and which a
+    /// missing get wants; in order of value. Puts are taken in order of invocation.
     spent: Vec<(ValueNumber, usize)>,
-    /// What the register holds, or [`UNWANTED`].
+    /// The value that the register holds, or [`UNWANTED`].
     value: ValueNumber,
 }
 
-/// A place that the search has reached: how it got there.
+/// A state that the search has reached, and the way to it.
 struct Node<'a> {
     parent: Option<usize>,
     /// What was placed on the way from the parent.
@@ -91,7 +92,7 @@ struct Node<'a> {
 /// An order that explains the history of `register`.
 ///
 /// # Errors
-/// [`Fault::Stuck`]: there is none. [`Fault::Undecided`]: none was found so far.
+/// [`Fault::Stuck`]: there is none. [`Fault::Undecided`]: the search gave up before it found one.
 pub(super) fn search<'a>(register: &Register<'a>) -> Result<Vec<&'a ClientOperation>, Box<Fault>> {
     let search = Search { register };
     let mut start = State { placed: Placed::default(), spent: Vec::new(), value: INITIAL };
@@ -110,7 +111,7 @@ pub(super) fn search<'a>(register: &Register<'a>) -> Result<Vec<&'a ClientOperat
             longest = node;
             next = Some(first_end);
         }
-        // The most promising choice comes last, and is taken first.
+        // The most promising choice is pushed last, so it is taken first.
         for (state, steps) in search.choices(&state).into_iter().rev() {
             if seen.insert(state.clone()) {
                 let length = nodes[node].length + steps.len();
@@ -131,7 +132,7 @@ pub(super) fn search<'a>(register: &Register<'a>) -> Result<Vec<&'a ClientOperat
     }))
 }
 
-/// What has been placed on the way to `node`, in order.
+/// The operations placed on the way to `node`, in order.
 fn order<'a>(nodes: &[Node<'a>], node: usize) -> Vec<&'a ClientOperation> {
     let path = std::iter::successors(Some(node), |&node| nodes[node].parent);
     let mut order: Vec<&ClientOperation> =
@@ -144,12 +145,13 @@ struct Search<'r, 'a> {
     register: &'r Register<'a>,
 }
 
-/// A value that may be brought into the register next.
+/// A value that may be written to the register next.
 struct Choice {
     value: ValueNumber,
-    /// The required put of it that ends first; `None`: only gets that an optional put may serve.
+    /// The required put of this value that ends first; `None`: only gets, which an optional put may
+    /// serve.
     put: Option<usize>,
-    /// When the first of its operations ends.
+    /// When the first operation of this value ends.
     first_end: Micros,
 }
 
@@ -158,8 +160,8 @@ impl<'a> Search<'_, 'a> {
         self.register.required[position]
     }
 
-    /// The required steps that may come next, and the first end of a missing one: what is invoked
-    /// later must come later.
+    /// The required steps that may come next, and the first end of a missing step. What is invoked
+    /// after that end must come later.
     fn eligible(&self, state: &State) -> (Vec<usize>, Micros) {
         let mut frontier = Micros::NEVER;
         let mut eligible = Vec::new();
@@ -172,12 +174,13 @@ impl<'a> Search<'_, 'a> {
                 _ => break,
             }
         }
-        // In order of invocation the frontier sinks, so that the first ones looked at may be out.
+        // Going through the steps in order of invocation, the first end gets earlier, so the first
+        // steps may have to be removed again.
         eligible.retain(|&position| self.step(position).invoked_at <= frontier);
         (eligible, frontier)
     }
 
-    /// The missing operation that ends first; `None` if nothing is missing.
+    /// The missing operation that ends first; `None` if none is missing.
     fn first_to_end(&self, state: &State) -> Option<&'a ClientOperation> {
         let (eligible, _) = self.eligible(state);
         let steps = eligible.into_iter().map(|position| self.step(position));
@@ -202,7 +205,7 @@ impl<'a> Search<'_, 'a> {
             .any(|position| !state.placed.contains(*position))
     }
 
-    /// Places the gets of the value held, and forgets what does not matter any more.
+    /// Places the gets of the value held, and forgets what no longer matters.
     fn settle(&self, state: &mut State, steps: &mut Vec<&'a ClientOperation>) {
         while state.value != UNWANTED {
             let (eligible, _) = self.eligible(state);
@@ -226,8 +229,8 @@ impl<'a> Search<'_, 'a> {
         state.spent = spent;
     }
 
-    /// Gives up the value held and places the puts that nobody will read. False: a missing get
-    /// wants the value, and nothing can bring it back.
+    /// Gives up the value held and places the puts that nobody will read. Returns false if a
+    /// missing get wants the value and nothing can bring it back.
     fn give_up(&self, state: &mut State, steps: &mut Vec<&'a ClientOperation>) -> bool {
         let held = state.value;
         if held != UNWANTED && self.is_wanted(state, held) && !self.is_writable(state, held) {
@@ -250,7 +253,8 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// The states that may follow `state`, the most promising first, with what is placed.
+    /// The states that may follow `state`, the most promising first, each with the operations
+    /// placed.
     fn choices(&self, state: &State) -> Vec<(State, Vec<&'a ClientOperation>)> {
         let mut state = state.clone();
         let mut steps = Vec::new();
@@ -267,7 +271,7 @@ impl<'a> Search<'_, 'a> {
         for choice in choices {
             let Some(follower) = self.follow(&state, &steps, choice, frontier) else { continue };
             if follower.0.value == UNWANTED {
-                // All gets of the value could be placed: nothing else need be tried.
+                // All gets of the value could be placed, so nothing else needs to be tried.
                 return vec![follower];
             }
             followers.push(follower);
@@ -275,7 +279,7 @@ impl<'a> Search<'_, 'a> {
         followers
     }
 
-    /// The values that the eligible steps write or want.
+    /// The values that the eligible steps write or want to read.
     fn values_next(&self, eligible: &[usize]) -> Vec<Choice> {
         let mut choices: Vec<Choice> = Vec::new();
         for &position in eligible {

@@ -1,5 +1,5 @@
-//! Classic bad histories by name, agreement with brute force, and the size of history that must
-//! be judged within a second.
+//! Classic bad histories by name, agreement with a brute-force check, and the size of history that
+//! must be judged within a second.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::record::AnswerKind;
 
 const OK: Option<AnswerKind> = Some(AnswerKind::Ok);
 
-/// An operation by client 16, from millisecond `from` to `to`; `ending` `None`: unanswered.
+/// An operation by client 16, from millisecond `from` to `to`. `ending` is `None` if unanswered.
 fn operation(
     mid: &str,
     action: Action,
@@ -113,7 +113,7 @@ fn r01_a_read_of_a_redirected_put_is_reported_apart() {
         // The same put sent again, and answered, explains the read.
         history.push(put("P3", "b", 31, 39));
         assert!(judge(&history).is_linearizable());
-        // But not if it was sent again after the read only.
+        // It does not if it was sent again only after the read.
         history[3] = put("P3", "b", 60, 70);
         assert_eq!(fault(&history), expected);
     }
@@ -147,7 +147,7 @@ fn keys_are_judged_apart_and_reported_in_order() {
     assert_eq!(verdict.to_string().lines().count(), 2);
 }
 
-/// What brute force and the checker are compared by.
+/// The result in a form in which brute force and the checker can be compared.
 #[derive(Debug, PartialEq, Eq)]
 enum Class {
     Good,
@@ -183,7 +183,7 @@ fn class_by_brute_force(operations: &[ClientOperation]) -> Class {
 }
 
 /// Whether the required operations, with some of the optional ones, have an order that explains
-/// them: all subsets, all permutations.
+/// them. Tries all subsets and all permutations.
 fn some_choice_has_an_order(required: &[&ClientOperation], optional: &[&ClientOperation]) -> bool {
     (0..1_u32 << optional.len()).any(|chosen| {
         let mut operations = required.to_vec();
@@ -224,20 +224,20 @@ fn explains(order: &[&ClientOperation]) -> bool {
     true
 }
 
-/// What a random history looks like.
+/// The parameters of a random history.
 struct Shape {
     operations: usize,
     clients: usize,
-    /// So many values are put in turn; `None`: each put has its own.
+    /// Number of values that are put in turn; `None`: each put has its own value.
     values: Option<usize>,
-    /// Chances in a hundred: of a put, of no answer to it, of its refusal.
+    /// Percentages: of puts, of puts without an answer, of puts refused.
     puts: u32,
     unanswered: u32,
     refused: u32,
 }
 
 /// The history of a correct register: each operation takes effect at one moment, and clients wait
-/// for their answers. Refused puts never take effect, unanswered ones do half of the time.
+/// for their answers. Refused puts never take effect, and half of the unanswered ones do.
 fn correct_history(shape: &Shape, random: &mut Pcg64Mcg) -> Vec<ClientOperation> {
     let mut free_at = vec![0_u64; shape.clients];
     let mut history = Vec::new();
@@ -276,7 +276,7 @@ fn correct_history(shape: &Shape, random: &mut Pcg64Mcg) -> Vec<ClientOperation>
     history.into_iter().map(|(_, _, operation)| operation).collect()
 }
 
-/// Makes a random get read what a random other operation wrote or read.
+/// Changes a random get so that it reads what a random other operation wrote or read.
 fn spoil(history: &mut [ClientOperation], random: &mut Pcg64Mcg) {
     let source = random.random_range(0..history.len());
     let other = match &history[source].action {
@@ -352,8 +352,8 @@ fn telling_writers_apart_changes_no_verdict() {
     assert!((200..1_800).contains(&bad), "{bad}");
 }
 
-/// Judges a correct history, then one with a read of what was overwritten long ago, and prints how
-/// long each took.
+/// Judges a correct history, and then one with a read of a value overwritten long before. Prints
+/// how long each took.
 fn judge_long_history(name: &str, shape: &Shape) {
     let history = correct_history(shape, &mut Pcg64Mcg::seed_from_u64(1));
     let started = Instant::now();
@@ -363,7 +363,7 @@ fn judge_long_history(name: &str, shape: &Shape) {
 
     let middle = history[history.len() / 2].invoked_at.0 / 1_000;
     let stale = [
-        // Unread just before an answered put: this breaks nothing yet.
+        // A put just before an answered put, whose value nobody reads: this breaks nothing yet.
         ClientOperation { mid: "P1".into(), action: written("x"), ..some_put(&history).clone() },
         get("G1", "x", middle, middle + 10),
     ];

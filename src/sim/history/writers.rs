@@ -1,10 +1,10 @@
-//! Which puts a get may have read, and equal values told apart by it.
+//! Which puts a get may have read, and how equal values are told apart by that.
 //!
-//! A get cannot have read a put that began after it ended, nor one that was overwritten: another
-//! put began after its end and ended before the get began. A get that has no possible writer left
-//! is a fault by itself, and the one that is easiest to explain. Otherwise, puts of one text that
-//! no get can take for each other count as different values from then on: that changes nothing
-//! about which orders explain the history, but the search has far less to try.
+//! A get cannot have read a put that began after the get ended. Nor can it have read a put that was
+//! overwritten: another put began after that put's end and ended before the get began. A get that
+//! has no possible writer left is a fault, and the easiest one to explain. Otherwise, puts of the
+//! same text that no get can confuse get different values from then on. That changes nothing about
+//! which orders explain the history, but the search has far less to try.
 
 use std::iter::successors;
 
@@ -12,18 +12,18 @@ use super::fault::Fault;
 use super::register::{INITIAL, Register, Step, ValueNumber};
 use crate::raft::Micros;
 
-/// What may have written a value. Points in time are optional: `None` is before the history.
+/// A possible writer of a value. In its times, `None` is before the history.
 struct Writer {
     began: Option<Micros>,
     ended: Option<Micros>,
-    /// The latest end among this writer and those that began before it.
+    /// The latest end among this writer and all that began before it.
     latest_end: Option<Micros>,
-    /// Its position among the required steps; `None` for the initial value.
+    /// The writer's position among the required steps; `None` for the initial value.
     position: Option<usize>,
 }
 
-/// The puts that ended, in order of that, each with the one that began last so far: the strictest
-/// bound on what a later get may have read.
+/// The puts that ended, in order of their ends. Each has the put that began last so far, which
+/// limits most what a later get may have read.
 struct Overwriting<'a> {
     last_begun: Vec<(Micros, Step<'a>)>,
 }
@@ -44,16 +44,16 @@ impl<'a> Overwriting<'a> {
         Overwriting { last_begun }
     }
 
-    /// Of the puts that ended before `get` began, the one that began last: what ended before
-    /// that was overwritten.
+    /// Of the puts that ended before `get` began, the one that began last. Puts that ended before
+    /// it began were overwritten.
     fn before(&self, get: &Step) -> Option<Step<'a>> {
         let ended = self.last_begun.partition_point(|(ended, _)| *ended < get.invoked_at);
         Some(self.last_begun[ended.checked_sub(1)?].1)
     }
 }
 
-/// Sets of writers that some get may take for each other: each writer's index leads to another of
-/// its set, and in the end to the one that stands for the set.
+/// Sets of writers that some get may confuse. Each writer's index leads to another writer of its
+/// set, and finally to the root, which stands for the set.
 struct Sets(Vec<usize>);
 
 impl Sets {
@@ -64,11 +64,11 @@ impl Sets {
 
     fn join(&mut self, one: usize, other: usize) {
         let (one, other) = (self.root(one), self.root(other));
-        // Both ways lead to the new root at once, so that paths stay short.
+        // Both ways lead to the new root directly, so paths stay short.
         self.0[one.max(other)] = one.min(other);
     }
 
-    /// Lets every writer lead straight to its root; a root comes before all of its set.
+    /// Makes every writer lead directly to its root. A root comes before all others of its set.
     fn flatten(&mut self) {
         for writer in 0..self.0.len() {
             self.0[writer] = self.0[self.0[writer]];
@@ -76,10 +76,10 @@ impl Sets {
     }
 }
 
-/// Gives puts of one value that no get can take for each other values of their own.
+/// Gives puts of one value that no get can confuse different values.
 ///
 /// # Errors
-/// The first get, by value and time, that nothing can have written.
+/// The first get, by value and time, that has no possible writer.
 pub(super) fn tell_apart(register: &mut Register) -> Result<(), Box<Fault>> {
     let overwriting = Overwriting::of(register);
     let values = register.values.len() as ValueNumber;
@@ -93,7 +93,7 @@ pub(super) fn tell_apart(register: &mut Register) -> Result<(), Box<Fault>> {
     Ok(())
 }
 
-/// Does that for one value, numbering new ones from `fresh`.
+/// Does this for one value. New values are numbered from `fresh`.
 fn tell_value_apart(
     register: &mut Register,
     overwriting: &Overwriting,
@@ -102,7 +102,7 @@ fn tell_value_apart(
 ) -> Result<(), Box<Fault>> {
     let writers = writers_of(register, value);
     let uses = &register.values[value as usize];
-    // Optional puts come behind the writers; any get that may have read one may have read all
+    // Optional puts come after the writers. A get that may have read one of them may have read all
     // that began earlier.
     let mut sets = Sets((0..writers.len() + uses.optional_puts.len()).collect());
     let mut read_from = Vec::with_capacity(uses.gets.len());
@@ -130,7 +130,8 @@ fn tell_value_apart(
     Ok(())
 }
 
-/// Gives each of the `sets` of writers of `value` a number of its own, and to what `read_from` it.
+/// Gives each set in `sets` of writers of `value` its own number, and the gets in `read_from` the
+/// number of the set that they read.
 fn renumber(
     register: &mut Register,
     value: ValueNumber,
@@ -140,7 +141,7 @@ fn renumber(
     fresh: &mut ValueNumber,
 ) {
     let mut numbers: Vec<Option<ValueNumber>> = vec![None; sets.0.len()];
-    // The set of the first writer keeps the number, for the initial value's must stay.
+    // The set of the first writer keeps the number, since the initial value must keep its own.
     numbers[0] = Some(value);
     let mut number_of = |writer: usize| {
         *numbers[sets.0[writer]].get_or_insert_with(|| {
@@ -161,7 +162,7 @@ fn renumber(
     }
 }
 
-/// What wrote `value` for sure, in order of beginning.
+/// The steps that certainly wrote `value`, in order of their beginnings.
 fn writers_of(register: &Register, value: ValueNumber) -> Vec<Writer> {
     let initial = Writer { began: None, ended: None, latest_end: None, position: None };
     let mut writers: Vec<Writer> = (value == INITIAL).then_some(initial).into_iter().collect();
@@ -176,8 +177,8 @@ fn writers_of(register: &Register, value: ValueNumber) -> Vec<Writer> {
     writers
 }
 
-/// The fault that `get` has no possible writer: `last` is the last that began in time, and
-/// `overwriter` is what came between.
+/// The fault that `get` has no possible writer. `last` is the last writer that began in time, and
+/// `overwriter` is the put that came between.
 fn unexplained(
     register: &Register,
     get: &Step,

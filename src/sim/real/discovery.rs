@@ -1,4 +1,5 @@
-//! Where the replicas of a run serve their metrics, as Prometheus's file-based service discovery.
+//! Where the replicas of a run serve their metrics, as a file for Prometheus's file-based service
+//! discovery.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -9,18 +10,18 @@ use super::options::RealError;
 use crate::raft::Member;
 use crate::sim::course::incoming::address_of;
 
-/// The file below `folder` in which `member` says what its metrics endpoint listens on.
+/// The file below `folder` in which `member` says where its metrics endpoint listens.
 pub(super) fn address_file(folder: &Path, member: Member) -> PathBuf {
     folder.join(format!("{}.address", address_of(member)))
 }
 
-/// The label that tells who watches the file which replica a target is. Prometheus drops labels of
-/// this prefix once it has found its targets: a replica says of each series itself whose it is.
+/// The label that names a target's replica for readers of the file. Prometheus drops labels with
+/// this prefix after discovery. The replica puts its name into each series itself.
 const META_REPLICA: &str = "__meta_laconic_replica";
 
 /// Writes the discovery file `path` for the replicas of `cluster` that have said below `folder`
-/// what they listen on; one that has no endpoint has no target. Whoever watches the file sees it
-/// whole.
+/// where they listen. A replica without an endpoint gets no target. Readers never see a
+/// half-written file.
 ///
 /// # Errors
 /// If a file cannot be read or written.
@@ -53,10 +54,10 @@ pub(super) fn write(
     std::fs::rename(&draft, path).map_err(failed(path))
 }
 
-/// Removes what the replicas said that they listen on: they no longer do.
+/// Removes the files in which replicas said where they listen, since they no longer do.
 pub(super) fn forget(folder: &Path, replicas: usize) {
     for member in (0..replicas as u8).map(Member) {
-        // Most runs have none.
+        // Most runs have no such file.
         let _ = std::fs::remove_file(address_file(folder, member));
     }
 }

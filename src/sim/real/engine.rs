@@ -1,4 +1,4 @@
-//! The loop of interface §4, and what each effect of the course is in system calls.
+//! The loop of interface §4, and how each effect of the course is carried out by system calls.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -24,16 +24,16 @@ use crate::sim::course::{Course, Effect};
 use crate::sim::scenario::Scenario;
 use crate::wire::{BadMembership, Datagram, Membership, Payload, encode};
 
-/// The longest wait for a datagram.
+/// The longest wait for a datagram, in microseconds.
 const POLL: Micros = Micros::from_millis(100);
-/// How long replicas may take to say hello before the clock starts without them.
+/// How long replicas may take to say hello. After that the clock starts without the others.
 const HELLO_PATIENCE: Micros = Micros::from_seconds(5);
-/// Between two looks at the replicas' output while they are held.
+/// How often the replicas' output is read while they are held.
 const HOLD_TURN: Duration = Duration::from_millis(50);
-/// More than any datagram has.
+/// Size of the receive buffer: larger than any datagram.
 const BUFFER_BYTES: usize = 1 << 16;
 
-/// What a run leaves behind, besides record files.
+/// What a run leaves besides its record files.
 pub(super) struct Finished {
     pub conclusion: Conclusion,
     pub accounts: Vec<Account>,
@@ -42,15 +42,15 @@ pub(super) struct Finished {
     pub exits: Vec<Micros>,
 }
 
-/// What a wait found.
+/// What became ready during a wait.
 #[derive(Default)]
 struct Ready {
     sockets: MemberSet,
-    /// Replica, and which of its pipes.
+    /// The replicas' pipes: replica, and which of its pipes.
     pipes: Vec<(Member, usize)>,
 }
 
-/// A run under way.
+/// A run in progress.
 pub(super) struct Engine<'a> {
     options: &'a RealOptions,
     replicas: usize,
@@ -93,8 +93,8 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Starts the clock when all have said hello or ended, or patience is at its end. What has been
-    /// read until then is taken in at time 0.
+    /// Starts the clock when all replicas have said hello or ended, or have had enough time. What
+    /// was read before is taken in at time 0.
     pub fn start(&mut self, recordings: &Recordings) -> Result<(), RealError> {
         let launched = MonotonicClock::start();
         let mut early = Vec::new();
@@ -132,8 +132,8 @@ impl<'a> Engine<'a> {
         self.course.is_over(self.clock.now()).is_some()
     }
 
-    /// Waits, reads one datagram from each replica that has sent one, fires what is due, and looks
-    /// after the children.
+    /// Waits, reads one datagram from each replica that has sent one, fires what is due, and
+    /// handles the output and the ends of child processes.
     pub fn turn(&mut self) -> Result<(), RealError> {
         let ready = self.wait(self.patience())?;
         for member in ready.sockets.iter() {
@@ -155,7 +155,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Judges the run, and ends all processes together.
+    /// Judges the run, and ends all processes at the same time.
     pub fn finish(mut self) -> Result<Finished, RealError> {
         let ended_at = self.clock.now();
         self.nodes.iter_mut().for_each(|node| node.socket = None);
@@ -180,7 +180,7 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Lets the replicas serve their last figures.
+    /// Lets the replicas serve their last figures for a time.
     fn hold(&mut self) {
         let until = Instant::now() + self.options.hold;
         while Instant::now() < until && !interrupt::seen() {
@@ -193,7 +193,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// How long to wait: the course's simulator never looks ahead to what is due.
+    /// How long to wait. The course's simulator never takes into account what is due next.
     fn patience(&self) -> Micros {
         match self.course.next_due().filter(|_| self.options.precise) {
             Some(due) => due.since(self.clock.now()).min(POLL),
@@ -245,7 +245,7 @@ impl<'a> Engine<'a> {
         self.bytes = bytes;
     }
 
-    /// Hands a datagram to the course, writes down what it was counted as, and does what follows.
+    /// Hands a datagram to the course, logs how it was counted, and carries out the effects.
     fn take_in(&mut self, now: Micros, from: Member, bytes: &[u8]) {
         let mut effects = std::mem::take(&mut self.effects);
         let before = self.course.messages();
@@ -260,8 +260,8 @@ impl<'a> Engine<'a> {
         self.effects = effects;
     }
 
-    /// Does what the course says; `datagram` is the one that made it say so. To whom full sockets
-    /// refused it.
+    /// Carries out the effects; `datagram` is the one that caused them. Returns the replicas whose
+    /// full sockets refused it.
     fn carry_out(&mut self, now: Micros, effects: &[Effect], datagram: Option<&[u8]>) -> MemberSet {
         let mut blocked = MemberSet::EMPTY;
         for effect in effects {
@@ -279,14 +279,14 @@ impl<'a> Engine<'a> {
                     let (request, to) = (request_id(&request.mid), *to);
                     self.request_sends.push(RequestSend { request, looked_at: now, at, to, took });
                 }
-                // A datagram kills its own sender: that is no kill of the scenario's.
+                // A datagram kills its own sender. The scenario did not kill it.
                 Effect::Kill { member } => self.kill(now, *member, datagram.is_some()),
             }
         }
         blocked
     }
 
-    /// False: a full socket refused it.
+    /// Sends a datagram. Returns false if a full socket refused it.
     fn send(&mut self, to: Member, bytes: &[u8]) -> bool {
         let sent = self.nodes[to.rank()].send(bytes);
         if !sent {
@@ -308,7 +308,7 @@ impl<'a> Engine<'a> {
         self.send(to, &bytes);
     }
 
-    /// Closes the socket first, then asks the process to exit and waits for it, doing nothing else
+    /// Closes the socket first, then asks the process to exit. Waits for it and does nothing else
     /// meanwhile (interface §1).
     fn kill(&mut self, now: Micros, member: Member, by_itself: bool) {
         let node = &mut self.nodes[member.rank()];
@@ -357,7 +357,7 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// A codec needs to know a cluster; requests name no member of it.
+/// The codec needs a cluster. Requests name no member, so any will do.
 fn membership(replicas: usize) -> Result<Membership, BadMembership> {
     let others: Vec<Address> = (1..replicas as u8).map(|rank| address_of(Member(rank))).collect();
     Membership::new(address_of(Member(0)), &others)

@@ -1,16 +1,19 @@
-//! The real engine: replicas are child processes, datagrams are UDP, and the clock is the wall's.
-//! It launches any program that speaks the interface, and does to it what the course's simulator
-//! does, in the same order (interface §4).
+//! The real engine: replicas are child processes, datagrams are UDP, and the clock is real time. It
+//! launches any program that speaks the interface, and treats it as the course's simulator does, in
+//! the same order (interface §4).
 //!
-//! - `engine`: the loop, and what each effect of the [`super::course`] is in system calls;
-//! - `node`: one replica's socket and process; `process`: launching, output, and the end of it;
-//! - `ledger`: what was read, for the books, and the simulator's own records;
+//! - `options`: how a run is done, and why it may fail;
+//! - `engine`: the loop, and how each effect of the [`super::course`] is carried out by system
+//!   calls;
+//! - `node`: one replica's socket and process; `process`: launching, output, and the end of a
+//!   process;
+//! - `traffic_log`: what was read, for the books, and the simulator's own records;
 //! - `discovery`: where the replicas serve their metrics;
 //! - `recordings`: what the replicas recorded, on the run's clock;
-//! - `progress`: the terminal's part.
+//! - `progress`: the progress bar, and the replicas' output.
 //!
-//! A replica's records come from the folder that its environment names, so they cost it nothing but
-//! the writing, and a foreign program is simply not read.
+//! Replicas write records into the folder that their environment names, so recording costs them
+//! nothing but the writing. A foreign program leaves no records.
 
 mod discovery;
 mod engine;
@@ -33,31 +36,31 @@ use recordings::Recordings;
 
 pub use options::{RealError, RealOptions, RequestSend};
 
-/// A run that is over.
+/// A run that has ended.
 #[derive(Debug)]
 pub struct RealRun {
     /// The simulator's judgement.
     pub conclusion: Conclusion,
-    /// What the replicas' records amount to; empty of foreign ones.
+    /// What the replicas' records show; empty for foreign replicas.
     pub fold: RunFold,
-    /// The books, by replica; none of foreign ones.
+    /// The books, by replica; empty for foreign replicas.
     pub balances: Vec<Balance>,
     /// Messages by `type`, as the simulator counted them.
     pub by_type: Vec<(String, u64)>,
-    /// All records, the simulator's included, on the run's clock and in its order.
+    /// All records, the simulator's included, on the run's clock and in order of time.
     pub records: Vec<Record>,
-    /// The sending of each client's request.
+    /// How each client's request was sent.
     pub request_sends: Vec<RequestSend>,
-    /// How long each replica that the scenario killed took to exit, from SIGTERM on.
+    /// For each replica that the scenario killed, the time from SIGTERM to its exit.
     pub exits: Vec<Micros>,
 }
 
-/// Runs `scenario` over real UDP, in real time. A run that the user interrupts ends there, is
-/// judged by what it showed, and says so in its conclusion.
+/// Runs `scenario` over real UDP, in real time. If the user interrupts the run, it ends there and
+/// is judged by what it showed, and its conclusion says so.
 ///
 /// # Errors
-/// If a socket, a child or a file cannot be had, or the user interrupts it before its clock has
-/// begun. No child is left behind.
+/// If a socket, a child process or a file cannot be had, or if the user interrupts before the run's
+/// clock has begun. No child process is left behind.
 pub fn run(scenario: &Scenario, options: &RealOptions) -> Result<RealRun, RealError> {
     crate::interrupt::watch().map_err(RealError::Wait)?;
     let recordings = Recordings::prepare(options.out.as_deref())?;

@@ -1,4 +1,4 @@
-//! One replica as the simulator has it: a socket, and a process behind it.
+//! One replica as the simulator sees it: a socket, and a process.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -9,11 +9,11 @@ use crate::raft::Member;
 
 /// A replica.
 pub(super) struct Node {
-    /// Closed when the replica is killed or has ended.
+    /// The simulator's socket for this replica; `None` after the replica was killed or has ended.
     pub socket: Option<UdpSocket>,
-    /// Where the replica's own socket is, once it has said something.
+    /// The address of the replica's own socket, once it has sent something.
     peer: Option<SocketAddr>,
-    /// Gone with the socket.
+    /// The replica's process; `None` once the socket is closed.
     pub process: Option<Process>,
 }
 
@@ -25,8 +25,8 @@ impl Node {
         Ok(Node { socket: Some(socket), peer: None, process: Some(process) })
     }
 
-    /// Reads one datagram into `bytes`, if there is one and it is the replica's. Whoever writes
-    /// first is the replica (interface §2, `hello`); strangers are ignored.
+    /// Reads one datagram into `bytes`, if there is one and it is from the replica. The first
+    /// sender is the replica (interface §2, `hello`); datagrams of others are ignored.
     pub fn receive(&mut self, bytes: &mut [u8]) -> Option<usize> {
         let (length, from) = self.socket.as_ref()?.recv_from(bytes).ok()?;
         let peer = *self.peer.get_or_insert(from);

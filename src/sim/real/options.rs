@@ -1,4 +1,4 @@
-//! How a real run is to be done, and why it could not be.
+//! How a real run is done, and why it may fail.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,83 +9,83 @@ use crate::raft::{Member, Micros};
 use crate::record::RequestId;
 use crate::wire::BadMembership;
 
-/// How a real run is to be done.
+/// How a real run is done.
 #[derive(Clone, Debug, Default)]
 pub struct RealOptions {
-    /// Seed of all random draws; the machine's scheduling has its part in the run all the same.
+    /// Seed of all random draws. Even so, the machine's scheduling influences the run.
     pub seed: u64,
-    /// The program to launch with the arguments of interface §1; `None`: this very program, as
-    /// `laconic replica`.
+    /// The program to launch with the arguments of interface §1; `None`: this program, as `laconic
+    /// replica`.
     pub program: Option<PathBuf>,
-    /// The program is someone else's: it gets no environment of ours and leaves no records.
+    /// Whether the program is a foreign one: it gets no environment of ours and leaves no records.
     pub foreign: bool,
-    /// Tuning profile of our replicas; `None`: as the environment says.
+    /// Tuning profile of our replicas; `None`: the one that the environment names.
     pub profile: Option<String>,
-    /// Fire events when they are due, instead of at the next datagram or 100 ms edge.
+    /// Whether events fire when they are due, and not only at the next datagram or 100 ms edge.
     pub precise: bool,
-    /// No pipes for the replicas' output; one that ends by itself is not noticed.
+    /// Whether to make no pipes for the replicas' output. A replica that ends is then not noticed.
     pub silence: bool,
-    /// Folder for `records/ID.bin`, `simulator.bin` and the black boxes, `boxes/ID.box`, without
-    /// those of another run ([`crate::sim::folder`]); `None`: the records are read and thrown
-    /// away, and there are no boxes.
+    /// Folder for `records/ID.bin`, `simulator.bin` and the black boxes, `boxes/ID.box`. It must
+    /// not hold another run's files ([`crate::sim::folder`]). `None`: the records are read and
+    /// deleted, and there are no black boxes.
     pub out: Option<PathBuf>,
-    /// Show a progress bar, if stderr is a terminal.
+    /// Whether to show a progress bar, if stderr is a terminal.
     pub progress: bool,
-    /// Have each replica serve its metrics, and write a Prometheus file-service-discovery file
-    /// there that names them all, with the scenario's name as the label `cluster`.
+    /// Path of a Prometheus file-service-discovery file. Each replica then serves its metrics, and
+    /// the file names them all, with the scenario's name as the label `cluster`.
     pub discovery: Option<PathBuf>,
-    /// At the end the replicas' sockets are closed, and they serve their last figures for so long,
-    /// or until the user breaks it off, before they are ended.
+    /// For how long the replicas serve their last figures at the end, after their sockets were
+    /// closed and before they are ended. The user can cut it short.
     pub hold: Duration,
 }
 
 /// How a client's request was sent, for calibration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestSend {
-    /// Its name in the records.
+    /// The request's name in the records.
     pub request: RequestId,
-    /// When the simulator looked at what was due.
+    /// When the simulator checked what was due.
     pub looked_at: Micros,
-    /// When the sending began.
+    /// When the simulator began to send it.
     pub at: Micros,
-    /// To whom.
+    /// The replica that it was sent to.
     pub to: Member,
-    /// How long it took.
+    /// How long the sending took.
     pub took: Micros,
 }
 
-/// Why a run could not be done; each prints as one line.
+/// Why a run could not be done. Each prints as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum RealError {
-    /// A socket of the simulator's.
+    /// A socket of the simulator failed.
     #[error("UDP socket on 127.0.0.1: {0}")]
     Socket(io::Error),
-    /// The program does not start.
+    /// The program could not be started.
     #[error("{program}: cannot be launched: {source}")]
     Launch {
-        /// Which.
+        /// The program's path.
         program: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// Waiting for sockets, signals or children failed.
     #[error("waiting for replicas: {0}")]
     Wait(io::Error),
-    /// A scenario with too few or too many replicas.
+    /// The scenario has too few or too many replicas.
     #[error(transparent)]
     Cluster(#[from] BadMembership),
-    /// A record file, ours or a replica's.
+    /// A record file, the simulator's or a replica's, failed.
     #[error(transparent)]
     Records(#[from] RecordFileError),
-    /// The file for Prometheus's service discovery, or what a replica says it listens on.
+    /// The service-discovery file, or a file in which a replica says where it listens, failed.
     #[error("{path}: {source}")]
     Discovery {
-        /// Which file.
+        /// The file's path.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
-    /// Ctrl-C, before the clock of the run began.
+    /// Ctrl-C was pressed before the clock of the run began.
     #[error("interrupted")]
     Interrupted,
 }

@@ -18,7 +18,7 @@ use crate::sim::random_stream::RandomStream;
 
 /// How long a replica may take to exit before it is killed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks at a replica that is exiting.
+/// How often it is checked whether a replica has exited.
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
 /// Most bytes taken from a pipe at a time.
 const READ_BYTES: usize = 1_500;
@@ -33,10 +33,11 @@ pub(super) struct Launcher {
 }
 
 impl Launcher {
-    /// Of the program and the environment that `options` ask for; records go below `out`.
+    /// A launcher for the program and environment that `options` ask for. Records go below `out`.
     pub fn new(options: &RealOptions, out: &Path) -> Result<Launcher, RealError> {
         let (program, subcommand) = match &options.program {
-            // A bare name is a file here, as in the course, and not one on the search path.
+            // A name without a folder is a file in the current folder, as in the course, and is not
+            // searched in the path.
             Some(program) => (std::path::absolute(program), None),
             None => (std::env::current_exe(), Some("replica")),
         };
@@ -47,10 +48,10 @@ impl Launcher {
         let mut environment = Vec::new();
         if !options.foreign {
             environment.push(("LACONIC_OUT", out.to_owned()));
-            // Boxes are for runs that are kept.
+            // Only runs that are kept have black boxes.
             let kept = options.out.is_some().then(|| out.join(BOXES));
             environment.extend(kept.map(|boxes| ("LACONIC_BLACK_BOX", boxes)));
-            // Any free port of loopback.
+            // Any free port on loopback.
             let endpoint = options.discovery.iter().map(|_| PathBuf::from("0"));
             environment.extend(endpoint.map(|port| ("LACONIC_METRICS_ADDRESS", port)));
             let profile = options.profile.iter().map(PathBuf::from);
@@ -60,7 +61,7 @@ impl Launcher {
         Ok(Launcher { program, subcommand, environment, silence, seed })
     }
 
-    /// Starts `member` of `replicas`, whose port at the simulator is `port`.
+    /// Starts `member` of `replicas`. Its port at the simulator is `port`.
     pub fn launch(&self, member: Member, port: u16, replicas: usize) -> Result<Process, RealError> {
         let output = || if self.silence { Stdio::null() } else { Stdio::piped() };
         let mut command = Command::new(&self.program);
@@ -85,7 +86,7 @@ impl Launcher {
         Ok(process)
     }
 
-    /// All but `member`, in an order that is different for each.
+    /// All members but `member`, in an order that differs from member to member.
     fn others(&self, member: Member, replicas: usize) -> impl Iterator<Item = Member> {
         let mut random = RandomStream::new(self.seed, "order of arguments", u64::from(member.0));
         let mut others: Vec<Member> =
@@ -97,10 +98,10 @@ impl Launcher {
     }
 }
 
-/// One end of a replica's output.
+/// The simulator's end of a replica's output pipe.
 struct Pipe {
     end: File,
-    /// A line that is not over.
+    /// The beginning of a line that is not complete yet.
     line: Vec<u8>,
 }
 
@@ -110,7 +111,8 @@ impl Pipe {
         Ok(Pipe { end: File::from(end), line: Vec::new() })
     }
 
-    /// Reads once and appends whole lines to `shown`, each behind `prefix`. `None`: it is closed.
+    /// Reads once and appends complete lines to `shown`, each after `prefix`. `None`: the pipe is
+    /// closed.
     fn read(&mut self, prefix: &str, shown: &mut Vec<u8>) -> Option<usize> {
         let mut bytes = [0; READ_BYTES];
         let length = match self.end.read(&mut bytes) {
@@ -132,8 +134,8 @@ impl Pipe {
     }
 }
 
-/// A replica's process, in a group of its own. Dropping it kills the group: no child is left
-/// behind.
+/// A replica's process, in a process group of its own. Dropping this kills the group, so no child
+/// is left behind.
 pub(super) struct Process {
     child: Child,
     member: Member,
@@ -141,19 +143,20 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// What to wait for besides the socket.
+    /// The pipes to wait for besides the socket.
     pub fn pipes(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.pipes.iter().map(|pipe| pipe.end.as_fd())
     }
 
-    /// Reads once from pipe `place`; false if it is closed, which is taken for the replica's death.
+    /// Reads once from pipe `place`. Returns false if it is closed, which means that the replica
+    /// has died.
     pub fn read_pipe(&mut self, place: usize, shown: &mut Vec<u8>) -> bool {
         let prefix = format!("{}: ", address_of(self.member));
         let pipe = self.pipes.get_mut(place);
         pipe.is_none_or(|pipe| pipe.read(&prefix, shown).is_some())
     }
 
-    /// Whether the process is over. It stays a zombie, so that its group keeps its name.
+    /// Whether the process has ended. It stays a zombie, so that the group's ID stays valid.
     pub fn has_ended(&self) -> bool {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         !matches!(waitid(WaitId::Pid(self.group()), options), Ok(None))
@@ -164,8 +167,8 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
-    /// Waits until the process has exited, passing its last words to `shown`, and kills its group
-    /// when it has not by `limit`.
+    /// Waits until the process has exited, and appends its last output to `shown`. Kills its group
+    /// if it has not exited by `limit`.
     pub fn await_exit(mut self, limit: Instant, shown: &mut Vec<u8>) {
         while !self.has_ended() && Instant::now() < limit {
             self.read_all(shown);
@@ -174,7 +177,7 @@ impl Process {
         self.read_all(shown);
     }
 
-    /// Passes on all that it has printed.
+    /// Appends all that it has printed to `shown`.
     pub fn read_all(&mut self, shown: &mut Vec<u8>) {
         let prefix = format!("{}: ", address_of(self.member));
         for pipe in &mut self.pipes {
@@ -187,7 +190,7 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        // A group that is gone needs no signal.
+        // If the group is gone, it needs no signal.
         let _ = kill_process_group(self.group(), signal);
     }
 }
@@ -199,7 +202,7 @@ impl Drop for Process {
     }
 }
 
-/// How long `process` takes to exit after SIGTERM, and with it the simulator that waits.
+/// Stops `process`. Returns how long it took to exit after SIGTERM; the simulator waits for it.
 pub(super) fn stop(process: Process, shown: &mut Vec<u8>) -> Micros {
     let start = Instant::now();
     process.terminate();

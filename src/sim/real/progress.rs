@@ -1,4 +1,4 @@
-//! What a user sees while a real run takes its time: a bar, and the replicas' own lines above it.
+//! What a user sees during a real run: a progress bar, and above it the replicas' own output.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -9,17 +9,17 @@ use crate::raft::Micros;
 use crate::sim::course::Course;
 use crate::sim::course::incoming::address_of;
 
-/// Time between two looks at the run.
+/// The time from one update to the next.
 const REFRESH: Duration = Duration::from_millis(200);
 
-/// The bar, if there is a terminal to draw it on.
+/// The progress bar, if there is a terminal for it.
 pub(super) struct ProgressLine {
     bar: Option<ProgressBar>,
     drawn_at: Instant,
 }
 
 impl ProgressLine {
-    /// Of a run of `total`.
+    /// A bar for a run that lasts `total`.
     pub fn new(wanted: bool, total: Micros) -> ProgressLine {
         let bar = (wanted && io::stderr().is_terminal()).then(|| {
             let template = "{bar:30} {msg}";
@@ -30,7 +30,7 @@ impl ProgressLine {
         ProgressLine { bar, drawn_at: Instant::now() }
     }
 
-    /// Shows how far the run is, now and then.
+    /// Updates the bar, at most once in a while.
     pub fn update(&mut self, now: Micros, course: &Course) {
         let Some(bar) = self.bar.as_ref().filter(|_| self.drawn_at.elapsed() >= REFRESH) else {
             return;
@@ -47,7 +47,7 @@ impl ProgressLine {
         ));
     }
 
-    /// Passes on what replicas have printed. A stderr that is closed is the user's choice.
+    /// Prints what replicas have printed. If the user has closed stderr, nothing is printed.
     pub fn show(&self, lines: &[u8]) {
         let write = || drop(io::stderr().write_all(lines));
         match &self.bar {

@@ -1,4 +1,4 @@
-//! The record files of a real run: where they lie, and what they hold on the run's clock.
+//! The record files of a real run: where they are, and their records on the run's clock.
 
 use std::path::{Path, PathBuf};
 
@@ -7,18 +7,18 @@ use crate::clock::MonotonicClock;
 use crate::record::{Record, SIMULATOR};
 use crate::sim::folder::Scratch;
 
-/// Where in a run's folder its replicas' black boxes are.
+/// The folder for the replicas' black boxes, within a run's folder.
 pub(super) const BOXES: &str = "boxes";
 
-/// Where the records of a run are.
+/// The folder with the records of a run.
 pub(super) struct Recordings {
     folder: PathBuf,
     _scratch: Option<Scratch>,
 }
 
 impl Recordings {
-    /// In `out` or a folder of their own, which is empty. Whoever names `out` has seen to it that
-    /// no other run lies there ([`crate::sim::folder`]).
+    /// In `out`, or else in a new empty folder. The caller makes sure that `out` holds no other run
+    /// ([`crate::sim::folder`]).
     pub fn prepare(out: Option<&Path>) -> Result<Recordings, RecordFileError> {
         let scratch = out.is_none().then(Scratch::unused);
         let folder = scratch.as_ref().map(|scratch| scratch.path().to_owned());
@@ -30,19 +30,19 @@ impl Recordings {
         Ok(recordings)
     }
 
-    /// What `LACONIC_OUT` is to the replicas.
+    /// The folder that replicas get as `LACONIC_OUT`.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Begins the simulator's own file.
+    /// Creates the simulator's own record file.
     pub fn create_simulators(&self, clock: &MonotonicClock) -> Result<RecordFile, RecordFileError> {
         let header = FileHeader { source: SIMULATOR, clock_start_us: clock.start_us() };
         RecordFile::create(&self.simulators(), header)
     }
 
-    /// All records in the order of time, which is 0 when the run began; what came before is at 0.
-    /// A replica that wrote no file, as one that never came up, has no records.
+    /// All records in order of time. Time 0 is when the run began; earlier records are at 0. A
+    /// replica that wrote no file, for example because it never started, has no records.
     pub fn read(&self) -> Result<Vec<Record>, RecordFileError> {
         Ok(RunRecords::open(&self.folder)?.collect())
     }

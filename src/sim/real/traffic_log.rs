@@ -1,4 +1,4 @@
-//! What the simulator writes down about the datagrams it reads: the books (design §5, numbered
+//! What the simulator logs about the datagrams that it reads: the books (design §5, numbered
 //! datagrams), messages by type, and its own records.
 
 use std::collections::BTreeMap;
@@ -12,14 +12,15 @@ use crate::record::{Fact, Fate, Record, SIMULATOR, Sink};
 use crate::sim::books::Account;
 use crate::sim::course::Effect;
 
-/// The name of messages whose `type` is no string.
+/// The name for messages whose `type` is not a string.
 const NO_TYPE: &str = "(no type)";
-/// Most letters of a type that are kept.
+/// How many characters of a type are kept.
 const MOST_LETTERS: usize = 40;
 
-/// The ledger of a run.
+/// The log of a run's traffic.
 pub(super) struct TrafficLog {
-    /// By replica; stay empty of foreign ones, whose `n` means something else if anything.
+    /// The accounts, by replica. They stay empty for foreign replicas, whose `n` may mean something
+    /// else.
     pub accounts: Vec<Account>,
     /// Messages by type.
     pub by_type: BTreeMap<String, u64>,
@@ -27,7 +28,7 @@ pub(super) struct TrafficLog {
     file: Option<RecordFile>,
 }
 
-/// The keys of a message between replicas that the ledger looks at.
+/// The keys of a message between replicas that the log uses.
 #[derive(Default, Deserialize)]
 struct Head<'a> {
     #[serde(rename = "type", borrow)]
@@ -37,19 +38,19 @@ struct Head<'a> {
 }
 
 impl TrafficLog {
-    /// An empty one, for `replicas` replicas whose messages are numbered or not.
+    /// An empty log for `replicas` replicas; `numbered` says whether their messages have numbers.
     pub fn new(replicas: usize, numbered: bool) -> TrafficLog {
         let accounts = vec![Account::default(); replicas];
         TrafficLog { accounts, by_type: BTreeMap::new(), numbered, file: None }
     }
 
-    /// Records go to `file` from now on.
+    /// Writes records to `file` from now on.
     pub fn open(&mut self, file: RecordFile) {
         self.file = Some(file);
     }
 
-    /// The datagram `bytes` of `from` has been counted as `messages`, and `effects` are its fate;
-    /// full sockets refused it to `blocked`.
+    /// Logs that the datagram `bytes` of `from` was counted as `messages`, that `effects` are its
+    /// fate, and that the full sockets of `blocked` refused it.
     pub fn on_routed(
         &mut self,
         now: Micros,
@@ -78,12 +79,12 @@ impl TrafficLog {
         }
     }
 
-    /// `member` is no more.
+    /// Logs that `member` ended.
     pub fn on_killed(&mut self, now: Micros, member: Member, by_itself: bool) {
         self.record(now, Fact::Killed { member, by_itself });
     }
 
-    /// A partition with this majority side stands from now on, or none does.
+    /// Logs that a partition with this majority side begins, or that it ends.
     pub fn on_partitioned(&mut self, now: Micros, majority: Option<MemberSet>) {
         let majority = majority.unwrap_or_default();
         self.record(now, Fact::Partitioned { majority });
@@ -99,7 +100,7 @@ impl TrafficLog {
     }
 }
 
-/// The message's type, fit for a line of print: a foreign replica may call it anything.
+/// The message's type, fit for printing: in a foreign replica's messages it can be any text.
 fn kind_name(head: &Head<'_>) -> String {
     let name: Option<String> = head.kind.and_then(|kind| serde_json::from_str(kind.get()).ok());
     let printable = |c: char| if c.is_ascii_graphic() { c } else { '?' };

@@ -1,4 +1,4 @@
-//! The scenario files that are built in.
+//! The built-in scenario files.
 
 /// The seventeen scenarios of the course, in the order of interface §6.
 pub const COURSE: [&str; 17] = [
@@ -21,7 +21,7 @@ pub const COURSE: [&str; 17] = [
     "advanced-4",
 ];
 
-/// Every built-in file, by name: the seventeen, then ours.
+/// Every built-in file, by name: the seventeen of the course, then ours.
 const FILES: [(&str, &str); 18] = [
     ("simple-1", include_str!("../../../scenarios/simple-1.json")),
     ("simple-2", include_str!("../../../scenarios/simple-2.json")),
@@ -48,7 +48,7 @@ pub fn names() -> Vec<&'static str> {
     FILES.iter().map(|(name, _)| *name).collect()
 }
 
-/// The file built in under `name`.
+/// The built-in file of this name.
 pub(super) fn text(name: &str) -> Option<&'static str> {
     FILES.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
 }

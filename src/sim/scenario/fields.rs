@@ -1,6 +1,6 @@
-//! An object of a scenario file, read key by key: each method either brings a value that keeps
-//! the rule it is given or the one line that says which file, key and rule. What nobody has asked
-//! for when all is read is a key that is not known.
+//! Reads an object of a scenario file key by key. Each method returns a value that keeps the given
+//! rule, or an error of one line that names file, key and rule. Keys that nobody has asked for at
+//! the end are unknown keys.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,8 +11,7 @@ use serde_json::{Map, Value};
 use super::{ScenarioError, Warning};
 use crate::nearest::nearest;
 
-/// What has been asked of a file: the objects, by what stands before their keys, and the keys of
-/// each.
+/// The keys that the parser has asked for: for each object, by the prefix of its keys, the keys.
 #[derive(Default)]
 pub(super) struct Asked(RefCell<BTreeMap<String, BTreeSet<String>>>);
 
@@ -22,8 +21,8 @@ impl Asked {
         objects.entry(prefix.to_owned()).or_default().insert(key.to_owned());
     }
 
-    /// The keys of `value`, the file, that nobody has asked for, in the order of the alphabet. What
-    /// an object holds that was read in another way is not looked at.
+    /// The keys of `value`, the whole file, that nobody has asked for, in alphabetical order.
+    /// Objects that were read in another way are not checked.
     pub fn unknown_keys(&self, file: &str, value: &Value) -> Vec<Warning> {
         let mut unknown = Vec::new();
         self.look_into(file, "", value, &mut unknown);
@@ -49,21 +48,21 @@ impl Asked {
     }
 }
 
-/// Keys that the course's own files carry at places where they do nothing (interface §3).
+/// Keys that the course's own files have where they do nothing (interface §3).
 const COURSE_CARRIES: [&str; 1] = ["maximum_get_generation_fail_fraction"];
 
 /// An object of a file.
 pub(super) struct Fields<'a> {
     file: &'a str,
     asked: &'a Asked,
-    /// What stands before a key of this object: empty at the top, else `tests.` and the like.
+    /// The prefix of this object's keys: empty at the top, otherwise `tests.` and the like.
     prefix: String,
-    /// `None`: an optional object that the file leaves out; all its keys are at their defaults.
+    /// `None`: an optional object that the file leaves out, so all its keys have their defaults.
     values: Option<&'a Map<String, Value>>,
 }
 
 impl<'a> Fields<'a> {
-    /// The whole file.
+    /// The top object of the file.
     pub fn of_file(
         file: &'a str,
         value: &'a Value,
@@ -110,7 +109,7 @@ impl<'a> Fields<'a> {
         self.inner(key, self.required(key)?)
     }
 
-    /// The object `key`; if the file leaves it out, one without keys.
+    /// The object `key`; an object without keys if the file leaves it out.
     pub fn optional_object(&self, key: &str) -> Result<Fields<'a>, ScenarioError> {
         match self.value(key) {
             Some(value) => self.inner(key, value),
@@ -118,7 +117,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The elements of the list `key`; none if the file leaves it out.
+    /// The elements of the list `key`; empty if the file leaves it out.
     pub fn list(&self, key: &str) -> Result<&'a [Value], ScenarioError> {
         match self.value(key) {
             None => Ok(&[]),
@@ -177,7 +176,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The rule that a value must be `expected`, with what the file has instead, cut to one short line.
+/// The rule that a value must be `expected`, and what the file has instead, cut to one short line.
 pub(super) fn not(expected: &str, found: &Value) -> String {
     const LONGEST: usize = 40;
     let found = match found {

@@ -22,139 +22,139 @@ pub use course_files::{COURSE, names};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, VariantNames, IntoStaticStr, EnumString)]
 #[strum(serialize_all = "snake_case")]
 pub enum EventKind {
-    /// Kills the replica that the simulator believes leads.
+    /// Kills the replica that the simulator takes for the leader.
     KillLeader,
-    /// Kills a random living other.
+    /// Kills a random other replica that lives.
     KillNonLeader,
-    /// One side holds the leader and a bare majority.
+    /// A partition: one side is the leader and a bare majority.
     PartEasy,
-    /// One side is a random bare majority.
+    /// A partition: one side is a random bare majority.
     PartHard,
-    /// Heals the partition.
+    /// Ends the partition.
     PartEnd,
-    /// Ours: the believed leader alone on one side, all others on the other, which counts as the
-    /// majority; nobody forgets who leads.
+    /// A partition of our own: the believed leader alone on one side, all others on the other,
+    /// which counts as the majority. Nobody forgets the leader.
     CutLeader,
 }
 
 impl EventKind {
-    /// Its name in scenario files.
+    /// The event's name in scenario files.
     pub fn name(self) -> &'static str {
         self.into()
     }
 }
 
-/// An event and when it is due.
+/// An event, and when it is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
     /// What happens.
     pub kind: EventKind,
-    /// When, counted from the end of `start_wait`.
+    /// When it happens, counted from the end of `start_wait`.
     pub at: Micros,
 }
 
-/// Three rising thresholds of a benchmark: tier 0 below the first, 1 below the second, 2 below the
-/// third, else 3.
+/// The three thresholds of a benchmark, which rise: tier 0 below the first, 1 below the second, 2
+/// below the third, otherwise 3.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds(pub [f64; 3]);
 
 /// The checks and benchmarks of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tests {
-    /// Replica-to-replica messages.
+    /// Thresholds for messages between replicas.
     pub total_messages: Thresholds,
-    /// `fail` answers and unanswered requests.
+    /// Thresholds for `fail` answers and unanswered requests.
     pub failures: Thresholds,
-    /// Second answers.
+    /// Thresholds for answers after an `ok`.
     pub duplicates: Thresholds,
-    /// Median latency, in seconds.
+    /// Thresholds for the median latency, in seconds.
     pub median_latency: Thresholds,
     /// Largest fraction of generated gets that may stay unanswered.
     pub maximum_get_fail_fraction: f64,
-    /// The same for puts.
+    /// Largest fraction of generated puts that may stay unanswered.
     pub maximum_put_fail_fraction: f64,
     /// Largest fraction of generated gets that may have become puts.
     pub maximum_get_generation_fail_fraction: f64,
-    /// How far below one message a replica and put the traffic may lie.
+    /// By how much the messages may stay below one for each replica and put.
     pub maximum_appends_batched_fraction: f64,
 }
 
-/// What the virtual network does besides losing messages (keys of our own, under `network`).
+/// What the virtual network does besides losing messages (our own keys, under `network`).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Network {
-    /// Probability that a replica-to-replica delivery arrives twice.
+    /// Probability that a delivery between replicas arrives twice.
     pub duplicates: f64,
-    /// Probability that a delivery is held back by a random part of `delay_max`, so that later ones
-    /// overtake it.
+    /// Probability that a delivery is held back by a random part of `delay_max`. Later ones may
+    /// then overtake it.
     pub delayed: f64,
     /// The longest such delay.
     pub delay_max: Micros,
 }
 
-/// A scenario.
+/// A scenario: what a run asks of a cluster and what it must show.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
-    /// Its name: the file's, without folder and ending.
+    /// Its name: the file's name without folder and ending.
     pub name: String,
     /// How long requests are generated, in whole seconds.
     pub lifetime: Micros,
-    /// How many replicas, 3 to 21.
+    /// Number of replicas, 3 to 21.
     pub replicas: usize,
-    /// How many requests, at least 1.
+    /// Number of requests, at least 1.
     pub requests: u64,
     /// Fraction of requests that are gets.
     pub mix: f64,
-    /// Quiet time before the first request.
+    /// Time without requests at the beginning.
     pub start_wait: Micros,
-    /// Time after the last one.
+    /// Time without new requests at the end.
     pub end_wait: Micros,
-    /// Probability that a replica-to-replica delivery is lost.
+    /// Probability that a delivery between replicas is lost.
     pub drops: f64,
     /// Random seed, if the file fixes one.
     pub seed: Option<u64>,
-    /// The run is stopped past so many replica-to-replica messages.
+    /// The run stops when it has more messages between replicas than this.
     pub max_packets: u64,
     /// Faults, in order of time.
     pub events: Vec<Event>,
-    /// What the run must show.
+    /// The checks and benchmarks.
     pub tests: Tests,
-    /// Ours: clients share keys, several requests of one client are in flight, and
-    /// linearizability alone judges.
+    /// Our own key: clients share keys, each client has several requests in flight, and only the
+    /// linearizability check judges the answers.
     pub shared_keys: bool,
-    /// Ours: delays, duplicates and reordering of the virtual network.
+    /// Our own key: delays, duplicates and reordering in the virtual network.
     pub network: Network,
-    /// Ours: how fast each replica's clock runs against true time, in parts per million of
-    /// difference, by rank; missing ranks run true. Virtual engine only.
+    /// Our own key: by how much each replica's clock is too fast, in parts per million, by rank.
+    /// Clocks of missing ranks run true. Virtual engine only.
     pub clock_drift_ppm: Vec<i32>,
-    /// Ours: what the run may spend; more ends it with exit status 3.
+    /// Our own key: what the run may spend. If it spends more, the exit status is 3.
     pub budget: Limits,
 }
 
-/// Why there is no scenario; each prints as one line.
+/// Why a scenario cannot be loaded. Each prints as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// The name is not embedded, and no such file exists.
+    /// The name is not a built-in scenario, and no such file exists.
     #[error(
         "no scenario and no file {name:?}; embedded are {}{}",
         course_files::names().join(", "),
         did_you_mean(name, course_files::names())
     )]
     Unknown {
-        /// What was asked for.
+        /// The name or path that was asked for.
         name: String,
     },
     /// The file exists but cannot be read.
     #[error("{file}: cannot be read: {reason}")]
     Unreadable {
-        /// The file.
+        /// The file's path.
         file: String,
-        /// What the system says.
+        /// The system's error.
         reason: std::io::Error,
     },
-    /// The file is not JSON; the reason carries line and column.
+    /// The file is not JSON. The reason has line and column.
     #[error("{file}: not JSON: {reason}")]
     NotJson {
-        /// The file.
+        /// The file's path.
         file: String,
         /// What is wrong, and where.
         reason: serde_json::Error,
@@ -162,51 +162,51 @@ pub enum ScenarioError {
     /// A key breaks a rule.
     #[error("{file}: {key}: {rule}")]
     Rule {
-        /// The file.
+        /// The file's path.
         file: String,
-        /// The key, with the path that leads to it, as in `events[1].time`.
+        /// The key with its path, for example `events[1].time`.
         key: String,
         /// The rule, and what the file has instead.
         rule: String,
     },
 }
 
-/// What is odd in a scenario file and runs all the same, as in the course's simulator.
+/// Something odd in a scenario file that runs all the same, as it does in the course's simulator.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Warning {
-    /// A key that nobody knows, and which therefore does nothing.
+    /// An unknown key, which does nothing.
     UnknownKey {
-        /// The file.
+        /// The file's path.
         file: String,
-        /// The key, with the path that leads to it.
+        /// The key with its path.
         key: String,
-        /// The known key at this place that is most like it, if any is.
+        /// The most similar known key at this place, if any is similar.
         nearest: Option<String>,
     },
-    /// Thresholds that do not strictly rise, so that some tier is never reached.
+    /// Thresholds that do not strictly rise, so some tier is never reached.
     Thresholds {
-        /// The file.
+        /// The file's path.
         file: String,
-        /// Of which benchmark.
+        /// The benchmark's key.
         benchmark: &'static str,
-        /// What it states.
+        /// The thresholds in the file.
         thresholds: Thresholds,
     },
     /// An event after the last request.
     LateEvent {
-        /// The file.
+        /// The file's path.
         file: String,
-        /// What was to happen.
+        /// The event.
         kind: EventKind,
-        /// When, from the end of `start_wait` on.
+        /// When it is due, counted from the end of `start_wait`.
         at: Micros,
-        /// Whether the run still lasts then.
+        /// Whether the run still lasts then, so that the event fires.
         fires: bool,
     },
 }
 
 impl Warning {
-    /// What is done about it, unless the file is refused.
+    /// What happens because of it, unless the file is refused.
     pub const fn remedy(&self) -> &'static str {
         match self {
             Warning::UnknownKey { .. } => "ignored",
@@ -241,15 +241,15 @@ impl Display for Warning {
 }
 
 impl Scenario {
-    /// The scenario `name_or_path`: an embedded one if it is the name of one, else the file.
+    /// The scenario `name_or_path`: the built-in one of this name, or else the file.
     ///
     /// # Errors
-    /// There is no such scenario or file, or the file breaks a rule of interface §3.
+    /// If there is no such scenario or file, or if the file breaks a rule of interface §3.
     pub fn load(name_or_path: &str) -> Result<Scenario, ScenarioError> {
         Scenario::load_noting(name_or_path).map(|(scenario, _)| scenario)
     }
 
-    /// As [`Scenario::load`], with what is odd in the file.
+    /// As [`Scenario::load`], and also returns what is odd in the file.
     ///
     /// # Errors
     /// As [`Scenario::load`].
@@ -268,11 +268,11 @@ impl Scenario {
         Scenario::parse_noting(&name, name_or_path, &text)
     }
 
-    /// The scenario that is built in under `name`: one of the seventeen of the course
-    /// ([`COURSE`], interface §6) or `large`; `None` if there is none.
+    /// The built-in scenario `name`: one of the seventeen of the course ([`COURSE`], interface §6)
+    /// or `large`; `None` if there is none.
     ///
     /// # Errors
-    /// Of the parser; the tests hold that the built-in files have none.
+    /// Those of the parser. A test makes sure that the built-in files have none.
     pub fn embedded(name: &str) -> Option<Result<Scenario, ScenarioError>> {
         let text = course_files::text(name)?;
         Some(Scenario::parse(name, &format!("{name}.json"), text))
@@ -283,8 +283,9 @@ impl Scenario {
         self.start_wait + self.lifetime + self.end_wait
     }
 
-    /// The least replica-to-replica messages a correct run shows (interface §5): so many for each
-    /// put that the mix makes expected, which is of configured requests, not of generated puts.
+    /// The least messages between replicas that a correct run has (interface §5): a number for each
+    /// put that the mix leads to expect. The puts are counted from the configured requests, not
+    /// from what was generated.
     pub fn traffic_floor(&self) -> f64 {
         let replicas_asked = self.requests as f64 * self.replicas as f64;
         let unbatched_fraction = 1.0 - self.tests.maximum_appends_batched_fraction;

@@ -1,5 +1,5 @@
-//! From the text of a scenario file to a [`Scenario`]: the keys, ranges and defaults of
-//! interface §3, and the keys of our own.
+//! Makes a [`Scenario`] from the text of a scenario file, with the keys, ranges and defaults of
+//! interface §3 and with our own keys.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,26 +11,26 @@ use crate::budget::Limits;
 use crate::nearest::shorten_unknown_field;
 use crate::raft::Micros;
 
-/// The most messages a run may be given.
+/// The largest `max_packets`.
 const MOST_PACKETS: u64 = 900_000;
-/// Limit of our own, eleven days: request times are computed in microseconds times requests, and
-/// stay within 64 bits.
+/// Our own limit, eleven days: request times are computed from microseconds times requests, and
+/// must fit in 64 bits.
 const LONGEST_LIFETIME_SECONDS: u64 = 1_000_000;
-/// Limit of our own: a minute, in milliseconds.
+/// Our own limit: a minute, in milliseconds.
 const LONGEST_DELAY_MS: f64 = 60_000.0;
-/// Limit of our own: a clock neither stands still nor runs backwards.
+/// Our own limit: a clock must not stand still or run backwards.
 const MOST_DRIFT_PPM: i64 = 500_000;
 
 impl Scenario {
-    /// Reads a scenario from `text`; `name` is its name and `file` is what errors call it.
+    /// Reads a scenario from `text`. `name` is its name, and `file` is the name in errors.
     ///
     /// # Errors
-    /// The text is no JSON or breaks a rule of interface §3.
+    /// If the text is not JSON or breaks a rule of interface §3.
     pub fn parse(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
         Scenario::parse_noting(name, file, text).map(|(scenario, _)| scenario)
     }
 
-    /// As [`Scenario::parse`], with what is odd in the file.
+    /// As [`Scenario::parse`], and also returns what is odd in the file.
     ///
     /// # Errors
     /// As [`Scenario::parse`].
@@ -72,7 +72,8 @@ impl Scenario {
     }
 }
 
-/// `seconds` in whole microseconds; the caller has checked that they are neither negative nor huge.
+/// `seconds` in whole microseconds. The caller has checked that they are not negative and not too
+/// large.
 fn seconds(seconds: f64) -> Micros {
     Micros((seconds * 1e6).round() as u64)
 }
@@ -100,7 +101,7 @@ fn events(top: &Fields) -> Result<Vec<Event>, ScenarioError> {
         let at = seconds(fields.number("time", 0.0..=LONGEST_LIFETIME_SECONDS as f64)?);
         events.push(Event { kind, at });
     }
-    // Stable: events of equal time stay in the order of the file.
+    // The sort is stable: events of equal time stay in the file's order.
     events.sort_by_key(|event| event.at);
     Ok(events)
 }
@@ -135,7 +136,7 @@ fn thresholds(benchmarks: &Fields, key: &str) -> Result<Thresholds, ScenarioErro
 }
 
 /// The benchmarks whose thresholds do not strictly rise. The course's simulator compares with one
-/// after the other and does not look at their order, so such a file runs here too.
+/// after the other and does not check their order, so such a file runs here too.
 fn flat_thresholds(file: &str, tests: &Tests) -> Vec<Warning> {
     let benchmarks = [
         ("total_msgs", tests.total_messages),
@@ -153,8 +154,8 @@ fn flat_thresholds(file: &str, tests: &Tests) -> Vec<Warning> {
     benchmarks.into_iter().filter(flat).map(warning).collect()
 }
 
-/// Events after the last request. The course's simulator fires those that fall within its run, and
-/// has nothing against the others, so such a file runs here too.
+/// Events after the last request. The course's simulator fires those within its run and accepts the
+/// others, so such a file runs here too.
 fn late_events(file: &str, scenario: &Scenario) -> Vec<Warning> {
     let lifetime = scenario.lifetime;
     let late = scenario.events.iter().filter(|event| event.at > lifetime);
@@ -176,7 +177,7 @@ fn network(fields: &Fields) -> Result<Network, ScenarioError> {
     })
 }
 
-/// Keys of our own, so that one that is misspelt is refused: it would limit nothing.
+/// Our own keys. An unknown key is refused, since a misspelt limit would limit nothing.
 fn budget(top: &Fields) -> Result<Limits, ScenarioError> {
     let Some(value) = top.value("budget") else {
         return Ok(Limits::default());

@@ -1,5 +1,5 @@
-//! Each rule of interface §3 with a file that breaks it, and the embedded files held equal to the
-//! table of interface §6.
+//! For each rule of interface §3 a file that breaks it, and a comparison of the built-in files with
+//! the table of interface §6.
 
 use super::*;
 
@@ -9,13 +9,13 @@ const SMALLEST: &str = r#"{
                            "duplicates": [0, 1, 2], "median_latency": [0.001, 0.002, 0.003]}}
 }"#;
 
-/// The smallest scenario with `from` replaced by `to`.
+/// The smallest scenario, with `from` replaced by `to`.
 fn changed(from: &str, to: &str) -> String {
     assert!(SMALLEST.contains(from), "{from:?} is not in the file");
     SMALLEST.replacen(from, to, 1)
 }
 
-/// The smallest scenario with one more entry at its top.
+/// The smallest scenario, with one more key at the top.
 fn with(entry: &str) -> String {
     changed("\"lifetime\": 5", &format!("\"lifetime\": 5, {entry}"))
 }
@@ -225,7 +225,7 @@ fn the_traffic_floor_counts_configured_requests() {
     assert_eq!(floor("large"), 0.0);
 }
 
-/// Interface §6, with the latency in milliseconds as there; `end` is a `part_end`.
+/// The table of interface §6, with latencies in milliseconds; `end` is a `part_end`.
 const TABLE: &str = "
 simple-1     | 500 | .8 | 0   | 2  | -                                     | 1200/3000/5000 | 0/1/2    | 0/2/5  | .4/2/50
 simple-2     | 500 | .2 | 0   | 2  | -                                     | 2200/4000/5000 | 0/1/2    | 0/2/5  | 1/5/50

@@ -1,5 +1,5 @@
-//! A scenario as the JSON that reads back as the same scenario: a run's folder keeps it, so that
-//! the run can be done again.
+//! Writes a scenario as JSON that reads back as the same scenario. A run's folder keeps it, so that
+//! the run can be repeated.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::{Event, Scenario};
 use crate::raft::Micros;
 
 impl Scenario {
-    /// The scenario file that this is, every key named.
+    /// The scenario as a scenario file with every key.
     pub fn to_json(&self) -> Value {
         let tests = &self.tests;
         let mut scenario = json!({

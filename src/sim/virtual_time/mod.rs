@@ -1,11 +1,11 @@
-//! The virtual engine: the same replicas in-process, a clock that jumps, delays drawn from
-//! quantiles measured in real runs. One seed, one run, to the bit (design §7).
+//! The virtual engine: the same replicas in this process, a clock that jumps, and delays drawn from
+//! quantiles that were measured in real runs. The same seed gives exactly the same run (design §7).
 //!
-//! The simulator is a process among others here: it waits, wakes when a datagram arrives or after
-//! at most 100 ms, reads one datagram from each socket, routes it, fires what is due, and each of
-//! these takes its time (interface §4). Sockets hold what the kernel's do, and lose what comes
-//! then. A replica wakes some time after a datagram has reached its socket, takes in all that is
-//! there, and sends some time after that.
+//! The simulator is one process among others here. It waits, wakes when a datagram arrives or after
+//! at most 100 ms, reads one datagram from each socket, routes it, and fires what is due. Each of
+//! these takes its time (interface §4). Sockets hold as much as the kernel's, and lose what comes
+//! when they are full. A replica wakes some time after a datagram has reached its socket, takes in
+//! all that is there, and sends some time after that.
 
 mod node;
 mod options;
@@ -33,43 +33,43 @@ pub use options::{Keep, VirtualOptions};
 /// The longest that the course's simulator waits for a datagram (interface §4).
 const POLL: Micros = Micros::from_millis(100);
 
-/// How often an observer looks at the replicas.
+/// How often an observer sees the replicas.
 const SAMPLE_INTERVAL: Micros = Micros::from_seconds(1);
 
-/// A run that is over.
+/// A run that has ended.
 #[derive(Debug)]
 pub struct VirtualRun {
     /// The simulator's judgement.
     pub conclusion: Conclusion,
-    /// What the records amount to.
+    /// What the records show.
     pub fold: RunFold,
     /// The books, by replica.
     pub balances: Vec<Balance>,
     /// The first invariant that broke, and when.
     pub broken: Option<(Micros, Broken)>,
-    /// What is committed, by index.
+    /// The committed entries, by index.
     pub committed: Vec<Entry>,
-    /// The records, if they were to be kept in memory.
+    /// The records, if the options say to keep them in memory.
     pub records: Vec<Record>,
 }
 
-/// Sees a run as it goes: all records, and each living replica once a second, when it is killed,
+/// Sees a run as it happens: all records, and each living replica once a second, when it is killed,
 /// and at the end. It changes nothing.
 pub trait Observer: Sink {
-    /// `replica` takes part; told in the order of ranks.
+    /// `replica` takes part in the run. Called in order of ranks.
     fn join(&mut self, replica: &Replica);
 
     /// The state of `replica` at `now`, when its own clock shows `local`.
     fn sample(&mut self, now: Micros, local: Micros, replica: &Replica);
 }
 
-/// Nobody looks.
+/// Ignores everything.
 impl Observer for () {
     fn join(&mut self, _: &Replica) {}
     fn sample(&mut self, _: Micros, _: Micros, _: &Replica) {}
 }
 
-/// Runs `scenario`.
+/// Runs `scenario` in virtual time.
 ///
 /// ```
 /// use laconic::sim::delays::Delays;
@@ -91,12 +91,12 @@ impl Observer for () {
 /// ```
 ///
 /// # Errors
-/// If records were to be written and cannot be.
+/// If records are to be written and cannot be.
 pub fn run(scenario: &Scenario, options: &VirtualOptions) -> Result<VirtualRun, RecordFileError> {
     run_observed(scenario, options, &mut ())
 }
 
-/// Runs `scenario` under the eyes of `observer`.
+/// Runs `scenario`; `observer` sees it.
 ///
 /// # Errors
 /// As [`run`].
@@ -113,8 +113,8 @@ pub fn run_observed(
     engine.finish()
 }
 
-/// Takes records on their way: into the fold, to recorder and observer, and the events of the step
-/// under way aside for the invariants.
+/// Passes each record on to the fold, the recorder and the observer. It also keeps the events of
+/// the current step for the invariants.
 struct RecordSplitter<'a> {
     fold: RunFold,
     recorder: Recorder,
@@ -135,10 +135,10 @@ impl Sink for RecordSplitter<'_> {
 
 /// A datagram that the simulator has just read.
 struct Handed {
-    /// Whose socket it came from.
+    /// The replica whose socket it came from.
     from: Member,
     datagram: Datagram,
-    /// How many it has.
+    /// Length of the datagram, in bytes.
     bytes: usize,
 }
 
@@ -149,14 +149,14 @@ struct Engine<'a> {
     nodes: Vec<Node>,
     accounts: Vec<Account>,
     splitter: RecordSplitter<'a>,
-    /// When the observer next looks at the replicas.
+    /// When the observer sees the replicas next.
     sample_at: Micros,
     invariants: Invariants,
     broken: Option<(Micros, Broken)>,
     now: Micros,
     /// When the simulator next wakes.
     pass_at: Micros,
-    /// When its last turn ended: it cannot wake before.
+    /// When its last turn ended. It cannot wake before.
     busy_until: Micros,
     /// When it last read a datagram.
     read_at: Micros,
@@ -209,7 +209,7 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// All say hello before the clock starts.
+    /// Launches all replicas, which say hello before the clock starts.
     fn launch(&mut self) {
         for rank in 0..self.nodes.len() {
             let from = Member(rank as u8);
@@ -228,7 +228,7 @@ impl<'a> Engine<'a> {
         self.over
     }
 
-    /// Lets whoever is next act: the simulator before replicas, these by rank.
+    /// Lets the next process act. At equal times the simulator comes first, then replicas by rank.
     fn advance(&mut self) {
         if self.now >= self.sample_at {
             (0..self.nodes.len()).for_each(|rank| self.sample(self.now, rank));
@@ -247,7 +247,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// The observer looks at a replica that lives.
+    /// Shows the observer a replica that lives.
     fn sample(&mut self, at: Micros, rank: usize) {
         let node = &self.nodes[rank];
         if node.is_alive() {
@@ -255,7 +255,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// A replica takes in what has arrived.
+    /// Lets a replica take in what has arrived.
     fn run_node(&mut self, rank: usize) {
         let Engine { nodes, splitter, options, .. } = self;
         let node = &mut nodes[rank];
@@ -284,7 +284,7 @@ impl<'a> Engine<'a> {
             (0..self.nodes.len()).filter(|rank| self.nodes[*rank].is_readable(self.now)).collect();
         let mut now = self.now;
         for rank in ready {
-            // A kill earlier in this turn closes sockets that were ready.
+            // A kill earlier in this turn has closed sockets that were ready.
             if let Some((datagram, bytes)) = self.nodes[rank].read(self.now) {
                 self.read_at = now;
                 now = self.route(now, Handed { from: Member(rank as u8), datagram, bytes });
@@ -303,7 +303,7 @@ impl<'a> Engine<'a> {
         self.pass_at = self.next_pass(now);
     }
 
-    /// When the simulator's next wait ends: it looks at once if something is there.
+    /// When the simulator's next wait ends. It reads at once if something is there.
     fn next_pass(&mut self, now: Micros) -> Micros {
         let arrival = self.nodes.iter().filter_map(Node::next_arrival).min();
         let due = self.course.next_due().filter(|_| self.options.precise);
@@ -346,9 +346,9 @@ impl<'a> Engine<'a> {
         self.perform(now, Some(handed))
     }
 
-    /// Carries out what the simulator decided; when it is done.
+    /// Carries out what the simulator decided. Returns when it is done.
     fn perform(&mut self, mut now: Micros, handed: Option<Handed>) -> Micros {
-        // A datagram kills its own sender: that is no kill of the scenario's.
+        // A datagram kills its own sender. The scenario did not kill it.
         let by_itself = handed.is_some();
         let mut looking = handed.is_none();
         for effect in std::mem::take(&mut self.effects) {
@@ -374,7 +374,7 @@ impl<'a> Engine<'a> {
         now
     }
 
-    /// Forwards a datagram between replicas; a scenario of ours may delay or double it.
+    /// Forwards a datagram between replicas. Our own scenario keys may delay or double it.
     fn forward(&mut self, now: Micros, to: Member, handed: Option<&Handed>) {
         self.tell_fate(now, to, handed, Fate::Delivered);
         let Some(Handed { from, datagram, bytes }) = handed else {

@@ -1,4 +1,4 @@
-//! A replica in virtual time: its sockets, its clock, and how long it takes.
+//! A replica in virtual time: its sockets, its clock, and how long its work takes.
 
 use super::options::VirtualOptions;
 use super::socket::Socket;
@@ -10,32 +10,32 @@ use crate::sim::delays::COLD_AFTER;
 use crate::sim::random_stream::{RandomStream, scramble};
 use crate::wire::{self, Datagram, Membership, Payload};
 
-/// Between two sends of one turn.
+/// Time between two sends of one turn, in microseconds.
 const SEND_COST: Micros = Micros(5);
 
-/// A replica and what surrounds it.
+/// A replica, with its sockets and its clock.
 pub(super) struct Node {
-    /// The replica itself.
+    /// The replica.
     pub replica: Replica,
-    /// When it next acts; never, once it is dead.
+    /// When it acts next; [`Micros::NEVER`] once it is dead.
     pub wake_at: Micros,
     alive: bool,
-    /// The replica's socket: what it has not taken in.
+    /// The replica's socket: what it has not read.
     inbox: Socket<Arrival>,
-    /// The simulator's socket for this replica: what it has not read.
+    /// The simulator's socket for this replica: what the simulator has not read.
     outbox: Socket<(Datagram, usize)>,
-    /// Made by the turn under way.
+    /// The datagrams made in the current turn.
     made: Vec<Datagram>,
     busy_until: Micros,
-    /// When it last took in anything.
+    /// When the replica last took in anything.
     active_at: Micros,
     /// When the simulator last sent it a request.
     requested_at: Micros,
-    /// Whether the turn under way has looked at the deadline.
+    /// Whether the current turn has handled the deadline.
     woken: bool,
-    /// The deadline that `timer_at` is for, by the own clock.
+    /// The deadline for which `timer_at` was drawn, by the replica's own clock.
     timer_for: Micros,
-    /// When the timer goes off, by true time.
+    /// When the timer goes off, in true time.
     timer_at: Micros,
     drift_ppm: i64,
     random: RandomStream,
@@ -72,18 +72,18 @@ impl Node {
         node
     }
 
-    /// Whether it has not been killed.
+    /// Whether the replica has not been killed.
     pub fn is_alive(&self) -> bool {
         self.alive
     }
 
-    /// The own clock at true time `now`.
+    /// What the replica's own clock shows at true time `now`.
     pub fn local(&self, now: Micros) -> Micros {
         let now = now.0 as i128;
         Micros((now + now * i128::from(self.drift_ppm) / 1_000_000) as u64)
     }
 
-    /// The first true time at which the own clock shows `local`.
+    /// The first true time at which the replica's own clock shows `local`.
     fn global(&self, local: Micros) -> Micros {
         if local == Micros::NEVER {
             return local;
@@ -93,7 +93,7 @@ impl Node {
         Micros(((wanted + rate - 1) / rate) as u64)
     }
 
-    /// Puts a datagram of `bytes` into the replica's socket at `at`, if that has room then.
+    /// Puts a datagram of `bytes` into the replica's socket at `at`, if there is room then.
     pub fn deliver(
         &mut self,
         at: Micros,
@@ -113,7 +113,7 @@ impl Node {
         }
     }
 
-    /// How long it takes to notice what arrives first, at `at`.
+    /// How long the replica takes to notice the first arrival, at `at`.
     fn draw_wake(&mut self, at: Micros, options: &VirtualOptions) -> Micros {
         let idle = at.since(self.active_at);
         let request = matches!(self.inbox.front(), Some((_, Arrival::Request(_))));
@@ -125,8 +125,9 @@ impl Node {
         wake.draw(&mut self.random)
     }
 
-    /// The simulator sends this replica a request, from `now` on; when it is done. A cold replica's
-    /// wake counts from the beginning, so it may take the request in before the sender is done.
+    /// The simulator sends this replica a request, from `now` on. Returns when it is done. A cold
+    /// replica's wake counts from the beginning of the send, so it may take the request in before
+    /// the send is done.
     pub fn request(&mut self, now: Micros, request: Request, options: &VirtualOptions) -> Micros {
         let since = now.since(std::mem::replace(&mut self.requested_at, now));
         let done = now + options.delays.request_send_us.after(since).draw(&mut self.random);
@@ -137,12 +138,13 @@ impl Node {
         done
     }
 
-    /// The turn that is due begins.
+    /// Begins the turn that is due.
     pub fn begin(&mut self) {
         self.woken = false;
     }
 
-    /// Takes in one datagram, or, when all are taken in, the deadline. False: the turn is over.
+    /// Takes in one datagram or, after all datagrams, the deadline. Returns false at the end of the
+    /// turn.
     pub fn take_in(&mut self, sink: &mut impl Sink) -> bool {
         let now = self.wake_at;
         let local = self.local(now);
@@ -160,8 +162,8 @@ impl Node {
         false
     }
 
-    /// Sends what the turn made, and plans the next one. When the first of it reaches the
-    /// simulator's socket; what finds that full is lost, and shows as a gap in the numbers.
+    /// Sends the turn's datagrams, and plans the next turn. Returns when the first of them reaches
+    /// the simulator's socket. What finds the socket full is lost, and leaves a gap in the numbers.
     pub fn send(&mut self, options: &VirtualOptions) -> Option<Micros> {
         let first = (!self.made.is_empty()).then_some(self.busy_until);
         for datagram in self.made.drain(..) {
@@ -192,7 +194,7 @@ impl Node {
         self.wake_at = self.timer_at.min(arrival).max(self.busy_until + Micros(1));
     }
 
-    /// Whether the simulator's poll finds something of this replica.
+    /// Whether the simulator's poll finds a datagram of this replica.
     pub fn is_readable(&self, now: Micros) -> bool {
         self.next_arrival().is_some_and(|at| at <= now)
     }
@@ -202,12 +204,12 @@ impl Node {
         self.outbox.front().map(|(at, _)| at)
     }
 
-    /// The simulator reads one datagram; with how many bytes it has.
+    /// Reads one datagram for the simulator. Returns it and its length in bytes.
     pub fn read(&mut self, now: Micros) -> Option<(Datagram, usize)> {
         self.outbox.read(now)
     }
 
-    /// The socket is closed: what was not read is lost; then the process ends.
+    /// Kills the replica: its socket is closed, and what was not read is lost.
     pub fn kill(&mut self) {
         self.alive = false;
         self.wake_at = Micros::NEVER;
@@ -215,7 +217,7 @@ impl Node {
         self.outbox.close();
     }
 
-    /// A client's datagram to this replica.
+    /// A client's request as a datagram to this replica.
     fn datagram_of(&self, request: Request) -> Datagram {
         let members = self.replica.members();
         Datagram {
@@ -226,7 +228,7 @@ impl Node {
         }
     }
 
-    /// The same arrival after a trip through the codec.
+    /// The same arrival after it was encoded and decoded.
     fn recode(&self, arrival: Arrival) -> Arrival {
         let members = self.replica.members();
         let me = members.address(members.me());

@@ -1,33 +1,33 @@
-//! How a virtual run is to be done.
+//! How a virtual run is done.
 
 use std::path::PathBuf;
 
 use crate::raft::Tuning;
 use crate::sim::delays::Delays;
 
-/// How a virtual run is to be done.
+/// How a virtual run is done.
 #[derive(Clone, Debug)]
 pub struct VirtualOptions {
     /// Seed of all random draws.
     pub seed: u64,
     /// The replicas' knobs.
     pub tuning: Tuning,
-    /// Fire events when they are due, instead of at the next datagram or 100 ms edge.
+    /// Whether events fire when they are due, and not only at the next datagram or 100 ms edge.
     pub precise: bool,
-    /// Send every datagram through the JSON codec; changes nothing but the time it takes.
+    /// Whether every datagram is encoded and decoded as JSON. This changes only the computing time.
     pub through_codec: bool,
     /// How long things take.
     pub delays: Delays,
-    /// What becomes of the records.
+    /// Where the records go.
     pub records: Keep,
 }
 
-/// What becomes of a run's records.
+/// Where a run's records go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// They are folded and forgotten.
+    /// Nowhere, after the fold has seen them.
     Nothing,
-    /// They come back with the run.
+    /// They are returned with the run.
     Memory,
     /// They are written into this folder.
     Folder(PathBuf),

@@ -1,11 +1,12 @@
-//! A UDP socket's receive buffer: finite, in order, and silent about what it loses (interface §2).
+//! A UDP socket's receive buffer: it is finite, keeps the order, and loses datagrams without an
+//! error (interface §2).
 
 use std::collections::VecDeque;
 
 use crate::raft::Micros;
 use crate::wire::{SOCKET_BYTES, socket_charge};
 
-/// A datagram, and what it is charged.
+/// A datagram, and what it is charged, in bytes.
 #[derive(Debug)]
 struct Charged<T> {
     at: Micros,
@@ -16,33 +17,33 @@ struct Charged<T> {
 /// Datagrams on their way to a socket, and those in it that have not been read.
 #[derive(Debug)]
 pub(super) struct Socket<T> {
-    /// On their way, by time of arrival.
+    /// Datagrams on their way, by time of arrival.
     coming: VecDeque<Charged<T>>,
     unread: VecDeque<Charged<T>>,
-    /// Of those unread.
+    /// The charge of the unread datagrams, in bytes.
     charged: u64,
 }
 
 impl<T> Socket<T> {
-    /// With nothing in it.
+    /// An empty socket.
     pub fn new() -> Socket<T> {
         Socket { coming: VecDeque::new(), unread: VecDeque::new(), charged: 0 }
     }
 
-    /// A datagram of `length` bytes will arrive at `at`, not before the latest reading. If the
+    /// A datagram of `length` bytes that will arrive at `at`, not before the latest read. If the
     /// buffer is full then, it is lost.
     pub fn send(&mut self, at: Micros, length: usize, content: T) {
         let place = self.coming.partition_point(|other| other.at <= at);
         self.coming.insert(place, Charged { at, charge: socket_charge(length), content });
     }
 
-    /// The next to be read, and when it arrives.
+    /// The datagram to be read next, and when it arrives.
     pub fn front(&self) -> Option<(Micros, &T)> {
         let next = self.unread.front().or(self.coming.front());
         next.map(|datagram| (datagram.at, &datagram.content))
     }
 
-    /// Reads the oldest that has arrived by `now`.
+    /// Reads the oldest datagram that has arrived by `now`.
     pub fn read(&mut self, now: Micros) -> Option<T> {
         while self.coming.front().is_some_and(|next| next.at <= now) {
             let arrived = self.coming.pop_front()?;
@@ -56,7 +57,7 @@ impl<T> Socket<T> {
         Some(oldest.content)
     }
 
-    /// It is closed: what was not read is lost.
+    /// Closes the socket: what was not read is lost.
     pub fn close(&mut self) {
         self.coming.clear();
         self.unread.clear();

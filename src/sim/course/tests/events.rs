@@ -5,7 +5,7 @@ use crate::interface::Address;
 use crate::sim::course::Over;
 use EventKind::*;
 
-/// A run with these events, one a second from the first request on.
+/// A run with these events, one each second from the first request on.
 fn faults(seed: u64, kinds: &[EventKind]) -> Run {
     Run::seeded(seed, |scenario| {
         let events = kinds.iter().enumerate();
@@ -13,13 +13,13 @@ fn faults(seed: u64, kinds: &[EventKind]) -> Run {
     })
 }
 
-/// Who can reach `from`, itself aside.
+/// The members that can reach `from`, itself left out.
 fn side_of(run: &mut Run, from: u8) -> Vec<u8> {
     let known = run.leader().map_or("FFFF".to_owned(), |leader| format!("{leader:04X}"));
     delivered(&run.message(from, "FFFF", &known))
 }
 
-/// The side of replica 0 and the other one, checked to be cut from each other both ways.
+/// The side of replica 0, and the other side. Checks that they are cut from each other both ways.
 fn sides(run: &mut Run) -> (Vec<u8>, Vec<u8>) {
     let mut own = side_of(run, 0);
     own.insert(0, 0);
@@ -189,7 +189,7 @@ fn members_are_drawn_from_all_replicas_dead_ones_included() {
         run.until(1_001);
         run.message(0, "0001", "0002");
         run.until(2_001);
-        // Only two of the three on the leader's side live if the dead one was drawn.
+        // If the dead replica was drawn, only two of the three on the leader's side live.
         dead_in_majority += usize::from(side_of(&mut run, 2).len() == 1);
     }
     assert!((30..70).contains(&dead_in_majority), "{dead_in_majority}");

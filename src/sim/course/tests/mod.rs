@@ -1,5 +1,5 @@
-//! A test for each sentence of interface §2 to §5 that binds the simulator, named after it. What
-//! the sentences say about sockets, polling and processes is the engines'.
+//! One test for each sentence of interface §2 to §5 that binds the simulator, named after it.
+//! Sentences about sockets, polling and processes concern the engines and are tested there.
 
 mod events;
 mod messages;
@@ -14,7 +14,7 @@ use crate::raft::{Member, MemberSet, Micros};
 use crate::sim::scenario::{Event, EventKind, Network, Scenario, Tests, Thresholds};
 use std::collections::BTreeMap;
 
-/// Five replicas, ten puts, one a second from second 1 on.
+/// Five replicas and ten puts, one each second from second 1 on.
 fn scenario() -> Scenario {
     Scenario {
         name: "test".to_owned(),
@@ -48,7 +48,7 @@ fn scenario() -> Scenario {
 /// No replica.
 const NOBODY: [u8; 0] = [];
 
-/// `kind`, `seconds` after the end of `start_wait`.
+/// The event `kind`, `seconds` after the end of `start_wait`.
 fn event(kind: EventKind, seconds: u64) -> Event {
     Event { kind, at: Micros::from_seconds(seconds) }
 }
@@ -76,7 +76,7 @@ impl Sent {
     }
 }
 
-/// A simulator and the store that its replicas would keep.
+/// A simulator, and the store that its replicas would keep.
 struct Run {
     course: Course,
     now: Micros,
@@ -84,7 +84,7 @@ struct Run {
 }
 
 impl Run {
-    /// A run in which every replica has said hello, of the scenario that `change` makes.
+    /// A run in which every replica has said hello. `change` changes the scenario.
     fn with(change: impl FnOnce(&mut Scenario)) -> Run {
         Run::seeded(1, change)
     }
@@ -97,7 +97,7 @@ impl Run {
         run
     }
 
-    /// One in which nobody has said anything.
+    /// A run in which no replica has said anything.
     fn silent(seed: u64, change: impl FnOnce(&mut Scenario)) -> Run {
         let mut scenario = scenario();
         change(&mut scenario);
@@ -131,7 +131,7 @@ impl Run {
         self.forged(from, &format!("{from:04X}"), to, leader)
     }
 
-    /// One from `from`'s socket that claims to come from `source`.
+    /// A message from the socket of `from` that claims to come from `source`.
     fn forged(&mut self, from: u8, source: &str, to: &str, leader: &str) -> Vec<Effect> {
         self.read(
             from,
@@ -181,7 +181,7 @@ impl Run {
         assert_eq!(self.answer(sent, "ok", &leader), []);
     }
 
-    /// Serves all requests that are left, and events as they come.
+    /// Serves all requests that are left, and lets the events happen.
     fn serve_all(&mut self) {
         while let Some(due) = self.course.next_due() {
             self.now = due;
@@ -249,7 +249,7 @@ fn lost(effects: &[Effect], wanted: LossReason) -> Vec<u8> {
     lost.collect()
 }
 
-/// Whether a check that says `words` in its name was passed.
+/// Whether the check whose name contains `words` was passed.
 fn passes(conclusion: &Conclusion, words: &str) -> bool {
     let mut checks = conclusion.checks.iter().filter(|check| check.name.contains(words));
     let found = checks.next().expect("a check of that name");

@@ -6,7 +6,7 @@ use crate::record::AnswerKind;
 use crate::sim::history::Action;
 use std::collections::BTreeSet;
 
-/// A long run, half of it gets.
+/// A long run in which half of the requests are gets.
 fn mixed(seed: u64) -> Run {
     Run::seeded(seed, |scenario| {
         scenario.requests = 1_000;
@@ -27,7 +27,7 @@ fn served(run: &mut Run) -> Vec<Sent> {
     all
 }
 
-/// The next get of a run, after all before it were served.
+/// The next get of a run, after all requests before it were served.
 fn next_get(run: &mut Run) -> Sent {
     loop {
         let sent = run.request();

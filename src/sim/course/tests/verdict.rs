@@ -5,7 +5,7 @@ use crate::sim::course::score::{Check, GENERATION_CHECK};
 use crate::sim::course::summary::{OneLine, Summary};
 use serde_json::json;
 
-/// A run that is served and sends `messages` messages.
+/// A run in which all requests are served and `messages` messages are sent.
 fn good(messages: u64, change: impl FnOnce(&mut Scenario)) -> Run {
     let mut run = Run::with(change);
     for _ in 0..messages {
