@@ -9,8 +9,6 @@
 //! - `applied`: until it is answered. That happens in the step of the commit, so it takes 0 by that
 //!   step's clock, unless answers are paced (rule R27);
 //! - `answered`: until the client reads the answer.
-//! answered, in the step of the commit, so 0 by that step's clock, unless answers are paced (rule
-//! R27); `answered`, until the client reads the answer.
 
 use std::collections::BTreeMap;
 use std::fmt;
