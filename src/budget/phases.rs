@@ -14,7 +14,7 @@ pub enum Phase {
     Start = 0,
     /// No living replica leads.
     Election = 1,
-    /// A partition stands.
+    /// There is a partition.
     Partitioned = 2,
     /// After a kill, an election or the end of a partition, until every living replica has
     /// committed what was committed at that moment, or opened the new term.

@@ -465,7 +465,6 @@ pub struct Traveller {
     pub entries: u32,
     /// The place in `messages` of the message that it answers or passes on; in JSON -1 if there is
     /// none, or if it is left out.
-    /// left out.
     pub before: Option<u32>,
 }
 

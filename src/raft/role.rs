@@ -10,7 +10,8 @@ pub(super) struct Campaign {
     pub granted: MemberSet,
     /// Members that answered yes or no.
     pub heard: MemberSet,
-    /// When the election began. An answer before anyone is asked again tells a round trip.
+    /// When the election began. The time to an answer that comes before anyone is
+    /// asked again is a round trip.
     pub began_at: Micros,
     /// When to ask again those who have not answered; `None`: not any more.
     pub retry_at: Option<Micros>,

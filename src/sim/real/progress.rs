@@ -30,7 +30,7 @@ impl ProgressLine {
         ProgressLine { bar, drawn_at: Instant::now() }
     }
 
-    /// Updates the bar, at most once in a while.
+    /// Updates the bar, if its last update is long enough ago.
     pub fn update(&mut self, now: Micros, course: &Course) {
         let Some(bar) = self.bar.as_ref().filter(|_| self.drawn_at.elapsed() >= REFRESH) else {
             return;
