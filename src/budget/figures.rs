@@ -50,9 +50,9 @@ impl Figure {
 fn a_commit(run: &RunData) -> Figure {
     let OwnFloor { wait, batches, messages: floor, watched_messages } = run.floor;
     let means = format!(
-        "the fewest batches of the same puts, none held longer than {} at the leader or on its way, \
-         at {} messages each, and a dead leader noticed within {} by everyone (watchers: by f, \
-         which is enough)",
+        "the fewest batches of the same puts, none held longer than {} at the leader or on its \
+         way, at {} messages each, and a dead leader noticed within {} by everyone (watchers: by \
+         f, which is enough)",
         time(wait.0 as f64),
         run.least_a_batch(),
         time(run.info.tuning.election_timeout_min_us as f64)
