@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use laconic::top::{Position, Reading, Scrape, Target, View, draw, scrape, targets_of};
+use laconic::top::{Reading, Scrape, Target, View, Viewport, draw, scrape, targets_of};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use rustix::process::{Pid, Signal, kill_process};
@@ -44,12 +44,12 @@ fn view() -> View {
 }
 
 fn screen(view: &View, width: u16, height: u16) -> String {
-    screen_at(view, &Position::default(), width, height)
+    screen_at(view, &Viewport::default(), width, height)
 }
 
-fn screen_at(view: &View, position: &Position, width: u16, height: u16) -> String {
+fn screen_at(view: &View, viewport: &Viewport, width: u16, height: u16) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| draw(frame, view, position)).unwrap();
+    terminal.draw(|frame| draw(frame, view, viewport)).unwrap();
     let buffer = terminal.backend().buffer();
     let line = |row| {
         let cells = (0..width).map(|column| buffer[(column, row)].symbol());
@@ -99,26 +99,26 @@ fn view_of_21() -> View {
 fn what_does_not_fit_is_scrolled_to_and_the_keys_are_explained() {
     use ratatui::crossterm::event::KeyCode;
     let view = view_of_21();
-    let mut position = Position::default();
+    let mut viewport = Viewport::default();
     let press =
-        |position: &mut Position, key| position.press(key, view.rows.len(), view.events.len());
-    let first = screen_at(&view, &position, 80, 24);
+        |viewport: &mut Viewport, key| viewport.press(key, view.rows.len(), view.events.len());
+    let first = screen_at(&view, &viewport, 80, 24);
     assert!(first.contains("0000  follower") && !first.contains("0014  follower"), "{first}");
     assert!(first.contains("\u{2191} 0 above, \u{2193} "), "{first}");
-    press(&mut position, KeyCode::End);
-    let last = screen_at(&view, &position, 80, 24);
+    press(&mut viewport, KeyCode::End);
+    let last = screen_at(&view, &viewport, 80, 24);
     assert!(!last.contains("0000  follower") && last.contains("0014  follower"), "{last}");
     assert!(last.contains(" above, \u{2193} 0 below"), "{last}");
-    press(&mut position, KeyCode::Home);
+    press(&mut viewport, KeyCode::Home);
     for _ in 0..30 {
-        press(&mut position, KeyCode::Down);
+        press(&mut viewport, KeyCode::Down);
     }
-    assert_eq!(position.replica, 20);
-    assert_eq!(screen_at(&view, &position, 80, 24), last);
-    press(&mut position, KeyCode::Char('?'));
-    assert_golden("help.txt", &screen_at(&view, &position, 40, 24));
-    press(&mut position, KeyCode::Char('?'));
-    assert!(!position.help);
+    assert_eq!(viewport.replica, 20);
+    assert_eq!(screen_at(&view, &viewport, 80, 24), last);
+    press(&mut viewport, KeyCode::Char('?'));
+    assert_golden("help.txt", &screen_at(&view, &viewport, 40, 24));
+    press(&mut viewport, KeyCode::Char('?'));
+    assert!(!viewport.help);
 }
 
 /// A leader that is cut off says for a while that it leads; those who answer do not follow it.
@@ -169,7 +169,7 @@ fn latency_is_that_of_the_answers_since_the_last_look() {
         let bounds =
             [0.0, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5];
         let all = cumulative(f64::INFINITY);
-        let place = bounds.iter().position(|le| cumulative(*le) >= q * all && *le > 0.0).unwrap();
+        let place = bounds.iter().viewport(|le| cumulative(*le) >= q * all && *le > 0.0).unwrap();
         bounds[place - 1]..=bounds[place]
     };
     assert!(counted(0.5).contains(&latency.p50_seconds), "{latency:?} {:?}", counted(0.5));
@@ -181,7 +181,7 @@ fn rates_are_what_the_replicas_counted_between_two_looks() {
     let view = view();
     let leader = view.leader().unwrap();
     let (first, second) = (recorded("first"), recorded("second"));
-    let place = view.rows.iter().position(|row| row.name == leader.name).unwrap();
+    let place = view.rows.iter().viewport(|row| row.name == leader.name).unwrap();
     let sent = |scrapes: &[Scrape]| {
         let reading = scrapes[place].reading.as_ref().unwrap();
         reading.sum("laconic_messages_sent_total", |_| true)

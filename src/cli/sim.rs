@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::failure::{ExitStatus, Failure};
 use super::output::{check_file, check_folder, open, print, print_styled, write};
-use super::trace::{Drawing, draw_run};
+use super::trace::{DrawingOptions, draw_run};
 use crate::budget;
 use crate::sim::folder::{self, Scratch};
 use crate::sim::report::RunReport;
@@ -86,7 +86,7 @@ fn run_one(
     let scratch = Scratch::unused();
     let folder = job.out.get_or_insert_with(|| scratch.path().to_owned()).clone();
     let done = engine.run(job)?;
-    let (_, problems) = draw_run(&folder, output, Drawing::whole(output))?;
+    let (_, problems) = draw_run(&folder, output, DrawingOptions::whole(output))?;
     for problem in &problems {
         eprintln!("laconic: {problem}");
     }

@@ -55,7 +55,7 @@ mod with_terminal {
     use crate::cli::failure::{ExitStatus, Failure};
     use crate::cli::top::TopArguments;
     use crate::interrupt;
-    use crate::top::{Position, Target, View, draw, scrape, targets_of};
+    use crate::top::{Target, View, Viewport, draw, scrape, targets_of};
 
     /// Time between two checks for keys, and so the longest delay of a signal.
     const KEYS: Duration = Duration::from_millis(50);
@@ -93,12 +93,12 @@ mod with_terminal {
     ) -> std::io::Result<()> {
         let began = Instant::now();
         let mut view = View::default();
-        let mut position = Position::default();
+        let mut viewport = Viewport::default();
         loop {
             let looked = Instant::now();
             let scrapes = targets.par_iter().map(scrape).collect();
             view.update(began.elapsed().as_secs_f64(), scrapes);
-            terminal.draw(|frame| draw(frame, &view, &position))?;
+            terminal.draw(|frame| draw(frame, &view, &viewport))?;
             // After a change of size the screen is drawn at once, from the data that is there.
             while looked.elapsed() < interval {
                 if interrupt::seen() {
@@ -113,11 +113,11 @@ mod with_terminal {
                             if interrupts || quits {
                                 return Ok(());
                             }
-                            position.press(key.code, view.rows.len(), view.events.len());
-                            terminal.draw(|frame| draw(frame, &view, &position))?;
+                            viewport.press(key.code, view.rows.len(), view.events.len());
+                            terminal.draw(|frame| draw(frame, &view, &viewport))?;
                         }
                         Event::Resize(_, _) => {
-                            terminal.draw(|frame| draw(frame, &view, &position))?;
+                            terminal.draw(|frame| draw(frame, &view, &viewport))?;
                         }
                         _ => {}
                     }

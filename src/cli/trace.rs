@@ -75,18 +75,18 @@ const MOST_SECONDS: f64 = 366.0 * 86_400.0;
 
 /// Which part of a run is drawn, and how it is written.
 #[derive(Clone, Copy)]
-pub(super) struct Drawing {
+pub(super) struct DrawingOptions {
     window: Window,
     gzip: bool,
 }
 
-impl Drawing {
+impl DrawingOptions {
     /// All of a run, compressed if the file's name says so.
-    pub(super) fn whole(output: &Path) -> Drawing {
-        Drawing { window: Window::ALL, gzip: is_gzip(output) }
+    pub(super) fn whole(output: &Path) -> DrawingOptions {
+        DrawingOptions { window: Window::ALL, gzip: is_gzip(output) }
     }
 
-    fn of(arguments: &TraceArguments) -> Result<Drawing, Failure> {
+    fn of(arguments: &TraceArguments) -> Result<DrawingOptions, Failure> {
         let gzip = arguments.gzip || is_gzip(&arguments.output);
         let window = match (arguments.from, arguments.to) {
             (None, None) => Window::ALL,
@@ -99,7 +99,7 @@ impl Drawing {
                 Window::new(from, to)
             }
         };
-        Ok(Drawing { window, gzip })
+        Ok(DrawingOptions { window, gzip })
     }
 }
 
@@ -109,7 +109,7 @@ fn is_gzip(path: &Path) -> bool {
 
 /// Draws the trace, and prints what is in it.
 pub fn run(arguments: &TraceArguments) -> Result<ExitStatus, Failure> {
-    let drawing = Drawing::of(arguments)?;
+    let drawing = DrawingOptions::of(arguments)?;
     let (arrows, problems) = draw_run(&arguments.run, &arguments.output, drawing)?;
     let part = if drawing.window == Window::ALL { "" } else { "a part of " };
     print(&format!("{}: {part}{}\n", arguments.output.display(), summary(&arrows)))?;
@@ -124,7 +124,7 @@ pub fn run(arguments: &TraceArguments) -> Result<ExitStatus, Failure> {
 pub(super) fn draw_run(
     run: &Path,
     output: &Path,
-    drawing: Drawing,
+    drawing: DrawingOptions,
 ) -> Result<(Arrows, Vec<String>), Failure> {
     check_file(output)?;
     let mut records = RunRecords::open(run).map_err(Failure::input)?;

@@ -7,8 +7,8 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph};
 
-use super::position::Position;
 use super::view::{Row, View};
+use super::viewport::Viewport;
 
 /// Bars are drawn in eighths of a column.
 const EIGHTHS: [&str; 8] =
@@ -18,8 +18,8 @@ const WIDE: u16 = 72;
 /// Least number of lines for messages and events, below the replicas.
 const LEAST_BELOW: u16 = 6;
 
-/// Draws the part of `view` at `position` over the whole frame.
-pub fn draw(frame: &mut Frame<'_>, view: &View, position: &Position) {
+/// Draws the part of `view` at `viewport` over the whole frame.
+pub fn draw(frame: &mut Frame<'_>, view: &View, viewport: &Viewport) {
     let is_wide = frame.area().width >= WIDE;
     let rows = view.rows.len() as u16 + 2;
     let head = if is_wide { 3 } else { 4 };
@@ -32,16 +32,16 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, position: &Position) {
     ])
     .areas(frame.area());
     frame.render_widget(headline(view, is_wide), head);
-    if position.help {
+    if viewport.help {
         let area = replicas.union(below);
         frame.render_widget(help(), area);
     } else {
-        draw_replicas(frame, view, position, replicas, is_wide);
+        draw_replicas(frame, view, viewport, replicas, is_wide);
         let parts = if is_wide { [55, 45] } else { [50, 50] }.map(Constraint::Percentage);
         let layout = if is_wide { Layout::horizontal(parts) } else { Layout::vertical(parts) };
         let [messages, events] = layout.areas(below);
         draw_messages(frame, view, messages);
-        draw_events(frame, view, position, events);
+        draw_events(frame, view, viewport, events);
     }
     let keys = if is_wide { "q quits, ? explains the keys and columns" } else { "q quits, ? help" };
     frame.render_widget(Paragraph::new(keys).style(dim()), foot);
@@ -123,7 +123,7 @@ fn headline(view: &View, is_wide: bool) -> Paragraph<'_> {
 fn draw_replicas(
     frame: &mut Frame<'_>,
     view: &View,
-    position: &Position,
+    viewport: &Viewport,
     area: Rect,
     is_wide: bool,
 ) {
@@ -135,7 +135,7 @@ fn draw_replicas(
     let names = view.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(4).max(4);
     let head = format!("{:<names$}{}", "ID", &head[4..]);
     let room = usize::from(area.height.saturating_sub(2));
-    let first = position.replica.min(view.rows.len().saturating_sub(room.max(1)));
+    let first = viewport.replica.min(view.rows.len().saturating_sub(room.max(1)));
     let mut lines = vec![Line::from(head).style(dim())];
     let shown = view.rows.iter().skip(first).take(room);
     lines.extend(shown.map(|row| replica_line(row, view.at_seconds, names, is_wide)));
@@ -197,8 +197,8 @@ fn draw_messages(frame: &mut Frame<'_>, view: &View, area: Rect) {
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 
-fn draw_events(frame: &mut Frame<'_>, view: &View, position: &Position, area: Rect) {
-    let first = position.event.min(view.events.len().saturating_sub(1));
+fn draw_events(frame: &mut Frame<'_>, view: &View, viewport: &Viewport, area: Rect) {
+    let first = viewport.event.min(view.events.len().saturating_sub(1));
     let title =
         if first > 0 { format!("events, {first} newer above") } else { "events".to_owned() };
     let block = Block::bordered().title(title);

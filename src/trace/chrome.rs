@@ -67,7 +67,7 @@ pub(super) struct Slice {
 
 /// The ways in which an arrow does not reach a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Loss {
+pub(super) enum LostArrow {
     /// A message between replicas, by its fate.
     Message(Fate),
     /// A message that was received no later than it was sent, by clocks that disagree.
@@ -77,10 +77,10 @@ pub(super) enum Loss {
     Waiting,
 }
 
-impl Loss {
+impl LostArrow {
     const fn name(self) -> &'static str {
         match self {
-            Loss::Message(fate) => match fate {
+            LostArrow::Message(fate) => match fate {
                 Fate::Dropped => "lost: dropped",
                 Fate::CutOff => "lost: cut off by a partition",
                 Fate::Dead => "lost: sent to the dead",
@@ -89,10 +89,10 @@ impl Loss {
                 Fate::UnreadBySimulator | Fate::LostInSocket => "lost: never read by the simulator",
                 Fate::Delivered | Fate::Stale | Fate::Duplicate | Fate::Implausible => "taken in",
             },
-            Loss::AgainstTheClock => "arrived against the clock",
-            Loss::Request => "lost: requests never taken in",
-            Loss::Answer => "lost: answers never taken in",
-            Loss::Waiting => "lost: waited in vain",
+            LostArrow::AgainstTheClock => "arrived against the clock",
+            LostArrow::Request => "lost: requests never taken in",
+            LostArrow::Answer => "lost: answers never taken in",
+            LostArrow::Waiting => "lost: waited in vain",
         }
     }
 }
@@ -228,7 +228,7 @@ pub(super) struct ChromeFile<W: Write> {
     arrows: u64,
     tracks: BTreeMap<u32, u32>,
     moments: Option<Place>,
-    lost: BTreeMap<Loss, Track>,
+    lost: BTreeMap<LostArrow, Track>,
     counters: BTreeMap<&'static str, u64>,
     window: Window,
     /// In a window: ends of arrows whose other end is not known yet.
@@ -462,7 +462,7 @@ impl<W: Write> ChromeFile<W> {
     }
 
     /// Ends an arrow that began at `since` where it was lost, at time `at`.
-    pub fn lose(&mut self, loss: Loss, since: Micros, at: Micros, arrow: Arrow) {
+    pub fn lose(&mut self, loss: LostArrow, since: Micros, at: Micros, arrow: Arrow) {
         let track = self.lost.remove(&loss);
         let mut track = track.unwrap_or_else(|| Track::new(self.new_network_place(loss.name())));
         let name = arrow.name.clone();

@@ -7,7 +7,7 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::chrome::{Arrow, CLIENTS, ChromeFile, Loss, Place, Slice, SliceTime, Tip};
+use super::chrome::{Arrow, CLIENTS, ChromeFile, LostArrow, Place, Slice, SliceTime, Tip};
 use crate::interface::Address;
 use crate::raft::Micros;
 use crate::record::{AnswerKind, ClientRequest, RequestId};
@@ -68,7 +68,7 @@ impl Clients {
         if request.invoked_at() < at {
             slice.tips.push(Tip { arrow, starts: false })
         } else {
-            chrome.lose(Loss::AgainstTheClock, request.invoked_at(), at, arrow)
+            chrome.lose(LostArrow::AgainstTheClock, request.invoked_at(), at, arrow)
         }
     }
 
@@ -90,10 +90,10 @@ impl Clients {
             Some((_, progress)) => {
                 let answer = Answer { arrow, sent_at: at };
                 if let Some(Answer { arrow, sent_at }) = progress.answer.replace(answer) {
-                    chrome.lose(Loss::Answer, sent_at, at, arrow);
+                    chrome.lose(LostArrow::Answer, sent_at, at, arrow);
                 }
             }
-            None => chrome.lose(Loss::Answer, at, at, arrow),
+            None => chrome.lose(LostArrow::Answer, at, at, arrow),
         }
     }
 
@@ -220,7 +220,7 @@ fn draw_request<W: Write>(
 ) {
     let (arrow, taken_in_at) = asked.unwrap_or_else(|| {
         let arrow = chrome.new_arrow("request", &*request.mid);
-        chrome.lose(Loss::Request, sending.at, sending.at, arrow.clone());
+        chrome.lose(LostArrow::Request, sending.at, sending.at, arrow.clone());
         (arrow, sending.at)
     });
     let answer = request.answer.map_or("unanswered", AnswerKind::name);

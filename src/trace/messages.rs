@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use super::arrows::Arrows;
-use super::chrome::{Arrow, ChromeFile, Loss, Slice, Tip};
+use super::chrome::{Arrow, ChromeFile, LostArrow, Slice, Tip};
 use crate::raft::{Member, Micros};
 use crate::record::{Ends, Fact, Fate, MessageEnd, MessageId, Record};
 
@@ -65,7 +65,7 @@ impl Messages {
             let id = MessageId { from, number, to };
             if self.early.remove(&id) {
                 self.arrows.against_the_clock += 1;
-                chrome.lose(Loss::AgainstTheClock, record.at, record.at, arrow);
+                chrome.lose(LostArrow::AgainstTheClock, record.at, record.at, arrow);
             } else {
                 let flight = Flight { arrow, sent_at: record.at, ends: Ends::default() };
                 self.flights.insert(id, flight);
@@ -108,7 +108,7 @@ impl Messages {
             }
             Some(_) => {
                 self.arrows.against_the_clock += 1;
-                chrome.lose(Loss::AgainstTheClock, flight.sent_at, record.at, flight.arrow);
+                chrome.lose(LostArrow::AgainstTheClock, flight.sent_at, record.at, flight.arrow);
             }
             None => self.lose(fate, record.at, flight, chrome),
         }
@@ -122,7 +122,7 @@ impl Messages {
         chrome: &mut ChromeFile<W>,
     ) {
         *self.arrows.of(fate) += 1;
-        chrome.lose(Loss::Message(fate), flight.sent_at, at, flight.arrow);
+        chrome.lose(LostArrow::Message(fate), flight.sent_at, at, flight.arrow);
     }
 
     /// Notes that the sockets of `member` are closed.

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::chrome::{Arrow, ChromeFile, Loss, Place, REPLICAS, Slice, SliceTime, Tip, Track};
+use super::chrome::{Arrow, ChromeFile, LostArrow, Place, REPLICAS, Slice, SliceTime, Tip, Track};
 use super::handling::Handling;
 use crate::interface::Address;
 use crate::raft::{Event, Index, Micros, RoleName, Term};
@@ -115,7 +115,7 @@ impl ReplicaTracks {
         slice.tips.push(Tip { arrow: arrow.clone(), starts: true });
         // An entry of an earlier term of this leader was there, and was dropped.
         if let Some((since, dropped)) = self.waiting.insert(waiting, (at, arrow)) {
-            chrome.lose(Loss::Waiting, since, at, dropped);
+            chrome.lose(LostArrow::Waiting, since, at, dropped);
         }
     }
 
@@ -189,7 +189,7 @@ impl ReplicaTracks {
         self.draw_role(end, chrome);
         self.handlings.lay_out(None, chrome);
         for (_, (since, arrow)) in std::mem::take(&mut self.waiting) {
-            chrome.lose(Loss::Waiting, since, end, arrow);
+            chrome.lose(LostArrow::Waiting, since, end, arrow);
         }
     }
 }

@@ -128,7 +128,7 @@ pub fn references(report: &BudgetReport) -> Option<Chart> {
     let most = all.last().map_or(1.0, |row| row.1.max(1.0));
     let row = |(title, messages, per_put, ratio): (&str, f64, Option<f64>, Option<f64>)| {
         let is_run = ratio.is_none() && title == "This run";
-        let per_put = per_put.map(|per_put| format!("{} a put", number(per_put, 2)));
+        let per_put = per_put.map(|per_put| format!("{} per put", number(per_put, 2)));
         let value = [Some(number(messages, 0)), per_put].into_iter().flatten();
         let ratio = ratio.map(|ratio| format!("the run says {} × of it", number(ratio, 2)));
         let name = capital(title);
@@ -197,7 +197,7 @@ pub fn causes(report: &BudgetReport) -> Option<Chart> {
         let share = of_cause(cause).iter().map(|row| row.share).sum();
         let per_put =
             of_cause(cause).iter().filter_map(|row| row.per_put).reduce(|one, other| one + other);
-        let per_put = per_put.map(|per_put| format!("{} a put", number(per_put, 2)));
+        let per_put = per_put.map(|per_put| format!("{} per put", number(per_put, 2)));
         let size = bytes(of_cause(cause).iter().map(|row| row.bytes).sum());
         let parts = of_cause(cause).into_iter().map(|row| {
             let messages = counted(row.count, "message", "messages");

@@ -3,7 +3,7 @@
 use super::super::report::{BudgetReport, LingerPoint};
 use super::super::words::{count, counted, number, time};
 use super::drawing::{Chart, Panel, Symbol, disc, line, text, tip};
-use super::scale::{Scale, Spread};
+use super::scale::{Scale, Spacing};
 
 const MARGIN: f64 = 54.0;
 const HEIGHT: f64 = 220.0;
@@ -65,11 +65,11 @@ pub fn trade_off(report: &BudgetReport) -> Option<Chart> {
     let first = trade.floor.first()?;
     let highest = trade.points.iter().map(|point| point.1).chain([first.1]).max()? as f64;
     let far = furthest > MOST_EVEN_DELAYS;
-    let spread = if far { Spread::Logarithm } else { Spread::Linear };
+    let spacing = if far { Spacing::Logarithm } else { Spacing::Linear };
     let (from, to) =
         if far { (least * 0.85, furthest * 1.15) } else { (least - 0.5, furthest + 0.5) };
-    let x = Scale::new(spread, from, to);
-    let y = Scale::new(Spread::Linear, 0.0, highest * 1.12);
+    let x = Scale::new(spacing, from, to);
+    let y = Scale::new(Spacing::Linear, 0.0, highest * 1.12);
     let mut plane = Plane::new(x, y, ("one-way delays (hops) to the commit", "messages a batch"));
     let whole = |ticks: Vec<f64>| ticks.into_iter().filter(|tick| tick.fract() == 0.0).collect();
     let ticks: Vec<f64> = whole(y.ticks(6));
@@ -136,8 +136,8 @@ fn linger(
     let points = &report.linger;
     let longest = points.last()?.linger_us as f64;
     let most = points.iter().map(value).fold(1.0, f64::max);
-    let x = Scale::new(Spread::Root, 0.0, longest);
-    let y = Scale::new(Spread::Linear, 0.0, most * 1.08);
+    let x = Scale::new(Spacing::Root, 0.0, longest);
+    let y = Scale::new(Spacing::Linear, 0.0, most * 1.08);
     let above = if name == "linger_saved" { "messages saved" } else { "added wait" };
     let mut plane = Plane::new(x, y, ("linger", above));
     plane.left_ticks(&y.ticks(4), label);

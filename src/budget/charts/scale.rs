@@ -2,7 +2,7 @@
 
 /// How values are spread over the area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spread {
+pub enum Spacing {
     /// Evenly.
     Linear,
     /// By their square root: small values get more room, and 0 has a place too.
@@ -18,24 +18,24 @@ pub struct Scale {
     pub least: f64,
     /// The value at its end. If it equals `least`, the scale ends a little later.
     pub most: f64,
-    /// How values are spread.
-    pub spread: Spread,
+    /// How values are spread over it.
+    pub spacing: Spacing,
 }
 
 impl Scale {
     /// A scale from `least` to `most`.
-    pub fn new(spread: Spread, least: f64, most: f64) -> Scale {
-        Scale { least, most: if most > least { most } else { least + 1.0 }, spread }
+    pub fn new(spacing: Spacing, least: f64, most: f64) -> Scale {
+        Scale { least, most: if most > least { most } else { least + 1.0 }, spacing }
     }
 
     /// The place of `value`, from 0 to 1.
     pub fn share(&self, value: f64) -> f64 {
-        let spread = |value: f64| match self.spread {
-            Spread::Linear => value,
-            Spread::Root => value.max(0.0).sqrt(),
-            Spread::Logarithm => value.max(f64::MIN_POSITIVE).ln(),
+        let spacing = |value: f64| match self.spacing {
+            Spacing::Linear => value,
+            Spacing::Root => value.max(0.0).sqrt(),
+            Spacing::Logarithm => value.max(f64::MIN_POSITIVE).ln(),
         };
-        (spread(value) - spread(self.least)) / (spread(self.most) - spread(self.least))
+        (spacing(value) - spacing(self.least)) / (spacing(self.most) - spacing(self.least))
     }
 
     /// The place of `value` in percent, for an attribute.
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_lie_within() {
-        let ticks = |least, most, wanted| Scale::new(Spread::Linear, least, most).ticks(wanted);
+        let ticks = |least, most, wanted| Scale::new(Spacing::Linear, least, most).ticks(wanted);
         assert_eq!(ticks(0.0, 37.0, 4), [0.0, 10.0, 20.0, 30.0]);
         assert_eq!(ticks(0.0, 1.0, 2), [0.0, 0.5, 1.0]);
         assert_eq!(ticks(0.0, 0.0, 1), [0.0, 1.0]);
@@ -81,11 +81,11 @@ mod tests {
 
     #[test]
     fn ends_lie_at_the_ends_however_values_are_spread() {
-        for spread in [Spread::Linear, Spread::Root, Spread::Logarithm] {
-            let scale = Scale::new(spread, 1.0, 16.0);
-            assert_eq!((scale.share(1.0), scale.share(16.0)), (0.0, 1.0), "{spread:?}");
+        for spacing in [Spacing::Linear, Spacing::Root, Spacing::Logarithm] {
+            let scale = Scale::new(spacing, 1.0, 16.0);
+            assert_eq!((scale.share(1.0), scale.share(16.0)), (0.0, 1.0), "{spacing:?}");
         }
-        assert_eq!(Scale::new(Spread::Root, 0.0, 4.0).share(1.0), 0.5);
-        assert_eq!(Scale::new(Spread::Logarithm, 1.0, 16.0).share(4.0), 0.5);
+        assert_eq!(Scale::new(Spacing::Root, 0.0, 4.0).share(1.0), 0.5);
+        assert_eq!(Scale::new(Spacing::Logarithm, 1.0, 16.0).share(4.0), 0.5);
     }
 }

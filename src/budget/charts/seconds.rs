@@ -5,7 +5,7 @@ use super::super::report::{BudgetReport, EventRow};
 use super::super::words::{count, counted, moment, replica, spaced};
 use super::drawing::{Chart, Panel, Symbol, bar, line, tip};
 use super::palette::cause_key;
-use super::scale::{Scale, Spread};
+use super::scale::{Scale, Spacing};
 
 const MARGIN: f64 = 46.0;
 const COLUMNS: f64 = 200.0;
@@ -18,7 +18,7 @@ pub fn seconds(report: &BudgetReport) -> Option<Chart> {
         return None;
     }
     let end = (report.run.duration_us as f64 / 1e6).max(report.seconds.len() as f64);
-    let x = Scale::new(Spread::Linear, 0.0, end);
+    let x = Scale::new(Spacing::Linear, 0.0, end);
     let panels = vec![cluster(report, x), columns(report, x)];
     let mut signs = vec![
         (Symbol::Bar, "fill-accent faint", "leads"),
@@ -119,7 +119,7 @@ fn add_event(panel: &mut Panel, event: &EventRow, x: f64, height: f64, y: impl F
 fn columns(report: &BudgetReport, x: Scale) -> Panel {
     let sums: Vec<u64> = report.seconds.iter().map(|counts| counts.iter().sum()).collect();
     let most = sums.iter().copied().max().unwrap_or_default().max(1);
-    let scale = Scale::new(Spread::Linear, 0.0, most as f64 * 1.04);
+    let scale = Scale::new(Spacing::Linear, 0.0, most as f64 * 1.04);
     let y = |messages: f64| 10.0 + COLUMNS * (1.0 - scale.share(messages));
     let mut panel = Panel::new(MARGIN, COLUMNS + 10.0 + BELOW);
     for tick in scale.ticks(4) {

@@ -4,7 +4,7 @@ use super::super::report::BudgetReport;
 use super::super::words::{count, counted, time};
 use super::drawing::{Chart, Panel, bar, text, tip};
 use super::palette;
-use super::scale::{Scale, Spread, percent};
+use super::scale::{Scale, Spacing, percent};
 
 const MARGIN: f64 = 86.0;
 const ROW: f64 = 19.0;
@@ -25,7 +25,7 @@ fn panel(title: &str, stages: &[Stage], class: &str) -> Panel {
     let bottom = ABOVE + ROW * stages.len() as f64;
     let mut panel = Panel::new(MARGIN, bottom + BELOW);
     panel.add_to_axis(text("0", 14.0, title).set("class", "strong fill-ink"));
-    let scale = Scale::new(Spread::Linear, 0.0, whole.max(1.0));
+    let scale = Scale::new(Spacing::Linear, 0.0, whole.max(1.0));
     let ticks = scale.ticks(3).into_iter().map(|tick| (scale.share(tick) * FULL, time(tick)));
     panel.ticks_below(bottom, &ticks.collect::<Vec<_>>());
     let mut reached = 0.0;

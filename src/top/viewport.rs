@@ -8,7 +8,7 @@ const PAGE: usize = 5;
 
 /// The part of the view on the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Position {
+pub struct Viewport {
     /// The first replica shown.
     pub replica: usize,
     /// The first event shown, the newest being 0.
@@ -17,7 +17,7 @@ pub struct Position {
     pub help: bool,
 }
 
-impl Position {
+impl Viewport {
     /// Handles a pressed key, with the present numbers of `replicas` and `events`. A key without a
     /// meaning changes nothing.
     pub fn press(&mut self, key: KeyCode, replicas: usize, events: usize) {
