@@ -169,7 +169,7 @@ fn latency_is_that_of_the_answers_since_the_last_look() {
         let bounds =
             [0.0, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5];
         let all = cumulative(f64::INFINITY);
-        let place = bounds.iter().viewport(|le| cumulative(*le) >= q * all && *le > 0.0).unwrap();
+        let place = bounds.iter().position(|le| cumulative(*le) >= q * all && *le > 0.0).unwrap();
         bounds[place - 1]..=bounds[place]
     };
     assert!(counted(0.5).contains(&latency.p50_seconds), "{latency:?} {:?}", counted(0.5));
@@ -181,7 +181,7 @@ fn rates_are_what_the_replicas_counted_between_two_looks() {
     let view = view();
     let leader = view.leader().unwrap();
     let (first, second) = (recorded("first"), recorded("second"));
-    let place = view.rows.iter().viewport(|row| row.name == leader.name).unwrap();
+    let place = view.rows.iter().position(|row| row.name == leader.name).unwrap();
     let sent = |scrapes: &[Scrape]| {
         let reading = scrapes[place].reading.as_ref().unwrap();
         reading.sum("laconic_messages_sent_total", |_| true)
