@@ -15,11 +15,11 @@ use crate::raft::tuning::FanOut;
 use crate::raft::{Index, Micros, Tuning};
 use crate::record::{AnswerKind, RequestId};
 
-/// Most requests whose arrival is remembered, in each place: a bound on memory, far above what can
-/// be waiting.
+/// The most requests whose arrival is remembered in the queue, and in the map beside it. It bounds
+/// memory and is far above the number that can wait at once.
 const MOST_WAITING: usize = 65_536;
-/// A request that takes so long or longer is worth a name: ten times what one takes on a machine's
-/// loopback.
+/// A request that takes at least this long is remembered with its MID. On a machine's loopback a
+/// request takes a tenth of it.
 const SLOW: Micros = Micros::from_millis(10);
 /// The longest MID that is remembered, in characters.
 const LONGEST_MID: usize = 100;
@@ -28,20 +28,20 @@ const OUTCOMES: [AnswerKind; 3] = [AnswerKind::Ok, AnswerKind::Fail, AnswerKind:
 
 /// Requests of clients, from arrival to answer.
 pub(super) struct Requests {
-    /// By operation and outcome.
+    /// Count and durations of the answers, by operation and outcome.
     answered: [[(Tally, Observations); OUTCOMES.len()]; OPERATIONS.len()],
     held: Tally,
     waiting: Waiting,
-    /// The answer just told was to a slow request.
+    /// The latest answer, if its request was slow.
     slow: Option<Slow>,
-    /// Gets answered ok.
+    /// The number of gets answered ok.
     pub reads: u64,
-    /// Puts answered ok.
+    /// The number of puts answered ok.
     pub writes: u64,
 }
 
 impl Requests {
-    /// None yet.
+    /// Starts with no request.
     pub fn new(exporter: &Exporter) -> Requests {
         let handles = |operation| {
             OUTCOMES.map(|outcome| {
@@ -60,17 +60,18 @@ impl Requests {
         }
     }
 
-    /// A request came in.
+    /// Notes that a request came in.
     pub fn on_asked(&mut self, now: Micros, request: RequestId, operation: OperationKind) {
         self.waiting.add(Asked { request, at: now, operation });
     }
 
-    /// It has to wait until a leader is known.
+    /// Counts a request that has to wait until a leader is known.
     pub fn on_held(&mut self) {
         self.held.add(1);
     }
 
-    /// It was answered; `index` is where a put stands that was answered ok.
+    /// Notes the answer to a request. `index` is the log index of a put that was answered ok, else
+    /// 0.
     pub fn on_answered(
         &mut self,
         now: Micros,
@@ -79,7 +80,7 @@ impl Requests {
         index: Index,
     ) {
         let asked = self.waiting.take(request);
-        // A new leader answers puts that were asked of an earlier one (rule R3).
+        // A new leader also answers puts that clients sent to an earlier leader (rule R3).
         let told = if index > 0 { OperationKind::Put } else { OperationKind::Get };
         let operation = asked.map_or(told, |asked| asked.operation);
         let place = [operation as usize, outcome as usize];
@@ -102,8 +103,8 @@ impl Requests {
 }
 
 impl Requests {
-    /// The answer just told is one to the request `mid`: a slow one is remembered beside its
-    /// duration. The replica started at `start_unix_seconds`.
+    /// Notes that the answer just told is for the request `mid`. If it was slow, its MID is kept
+    /// beside its duration. The replica started at `start_unix_seconds`.
     pub fn on_answering(&mut self, mid: &str, start_unix_seconds: f64) {
         let Some(Slow { place: [operation, outcome], took, at }) = self.slow.take() else {
             return;
@@ -116,13 +117,13 @@ impl Requests {
     }
 }
 
-/// An answer that came late.
+/// An answer to a slow request.
 #[derive(Clone, Copy)]
 struct Slow {
-    /// Operation and outcome.
+    /// Indexes of its operation and its outcome.
     place: [usize; 2],
     took: Micros,
-    /// When it was given.
+    /// When the answer was given.
     at: Micros,
 }
 
@@ -134,9 +135,9 @@ struct Asked {
     operation: OperationKind,
 }
 
-/// Requests that are not answered. Most answers come in the order of the requests, or at once, and
-/// find theirs at an end of the queue; which is why it is one, and only what answers have passed by
-/// has to be looked up.
+/// Requests that are not answered yet. Most answers come in the order of the requests, or at once.
+/// Their requests are then at one end of the queue. A request that an answer has passed by is moved
+/// to a map.
 #[derive(Default)]
 struct Waiting {
     queue: VecDeque<Asked>,
@@ -146,7 +147,7 @@ struct Waiting {
 impl Waiting {
     fn add(&mut self, asked: Asked) {
         if self.passed_by.len() >= MOST_WAITING {
-            // What another leader has answered (rule R3) is never answered here.
+            // A put that another leader has answered (rule R3) is never answered here.
             self.passed_by.clear();
         }
         if self.queue.len() >= MOST_WAITING {
@@ -166,7 +167,7 @@ impl Waiting {
         self.passed_by.remove(&request).or_else(|| self.pass_by(request))
     }
 
-    /// Looks for `request` from the front on, and remembers whom it passes by.
+    /// Looks for `request` from the front on, and moves the requests before it to the map.
     fn pass_by(&mut self, request: RequestId) -> Option<Asked> {
         while let Some(asked) = self.queue.pop_front() {
             if asked.request == request {
@@ -178,7 +179,7 @@ impl Waiting {
     }
 }
 
-/// A batch that is not committed.
+/// A batch that is not committed yet.
 struct Batch {
     last: Index,
     sent: Micros,
@@ -190,17 +191,18 @@ pub(super) struct Commits {
     quorum: Observations,
     entries: Observations,
     floor: Tally,
-    /// What a batch must cost at the least.
+    /// The fewest messages that a batch can cost.
     floor_of_batch: u64,
-    /// The sum of that.
+    /// The sum of these floors over all batches sent.
     pub floor_sum: u64,
-    /// In the log, in no batch: the last of those that were taken in at a moment, and when.
+    /// Entries in the log that are in no batch yet: the last index taken in at each moment, and
+    /// when.
     taken: VecDeque<(Index, Micros)>,
     under_way: VecDeque<Batch>,
 }
 
 impl Commits {
-    /// None yet.
+    /// Starts with no commit.
     pub fn new(exporter: &Exporter) -> Commits {
         let stage = |stage| exporter.histogram(&COMMIT_LATENCY, &[stage]);
         Commits {
@@ -215,18 +217,18 @@ impl Commits {
         }
     }
 
-    /// These knobs are in force in a cluster of `replicas`.
+    /// Sets the knobs that are now in force in a cluster of `replicas`.
     pub fn retune(&mut self, tuning: &Tuning, replicas: usize) {
         self.floor_of_batch = floor_of_batch(tuning, replicas as u64);
     }
 
-    /// What was under way is another leader's now.
+    /// Forgets all entries and batches under way: they are another leader's now.
     pub fn clear(&mut self) {
         self.taken.clear();
         self.under_way.clear();
     }
 
-    /// This leader took in entries through `last`.
+    /// Notes that this leader took in entries up to `last`.
     pub fn on_taken(&mut self, now: Micros, last: Index) {
         match self.taken.back_mut() {
             Some((index, since)) if *since == now => *index = last,
@@ -234,7 +236,7 @@ impl Commits {
         }
     }
 
-    /// A batch of the entries `first` to `last` went out.
+    /// Notes that a batch of the entries `first` to `last` was sent.
     pub fn on_batch_sent(&mut self, now: Micros, first: Index, last: Index) {
         // The entry that opens the term travels with the first heartbeat, not in a batch.
         self.drop_taken(first.saturating_sub(1));
@@ -253,7 +255,7 @@ impl Commits {
         }
     }
 
-    /// The commit index rose.
+    /// Notes that all entries up to `through` are committed.
     pub fn on_committed(&mut self, now: Micros, through: Index) {
         while let Some(batch) = self.under_way.front().filter(|batch| batch.last <= through) {
             self.quorum.observe_duration(now.since(batch.sent));
@@ -262,7 +264,8 @@ impl Commits {
     }
 }
 
-/// By the delays that the fan-out takes: there and back, or along the longest chain and back.
+/// The fewest messages that a batch can cost, by the number of message delays that the fan-out
+/// takes: there and back, or along the longest chain and back.
 fn floor_of_batch(tuning: &Tuning, replicas: u64) -> u64 {
     let others = bounds::others_needed(replicas);
     let delays = match (tuning.fan_out, tuning.chain_length) {
@@ -299,7 +302,7 @@ mod tests {
         let mut waiting = Waiting::default();
         for request in 0..5 * MOST_WAITING as u64 {
             waiting.add(asked(request));
-            // Every other request is answered, late.
+            // Every other request is answered, but late.
             if request % 2 == 0 && request >= 100 {
                 assert!(waiting.take(request - 100).is_some(), "{request}");
             }
@@ -312,7 +315,7 @@ mod tests {
     fn a_batch_is_as_old_as_its_oldest_entry() {
         let exporter = Exporter::new("0001");
         let mut commits = Commits::new(&exporter);
-        // The opening entry, three at one moment, two at another: batches of 2 and 3.
+        // The opening entry, three entries at one moment and two at another: batches of 2 and 3.
         for (at, last) in [(1, 1), (10, 2), (10, 3), (10, 4), (20, 5), (20, 6)] {
             commits.on_taken(Micros(at), last);
         }
@@ -321,7 +324,7 @@ mod tests {
         commits.on_committed(Micros(70), 6);
         let text = exporter.handle().render(Format::Text);
         for sum in [
-            // 40 and 50, 20 and 10.
+            // 40 µs and 50 µs until sent, then 20 µs and 10 µs until committed.
             "laconic_commit_latency_seconds_sum{replica=\"0001\",stage=\"batched\"} 0.00009\n",
             "laconic_commit_latency_seconds_sum{replica=\"0001\",stage=\"quorum\"} 0.00003\n",
             "laconic_batch_entries_sum{replica=\"0001\"} 5\n",

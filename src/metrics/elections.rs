@@ -1,18 +1,18 @@
-//! Candidacies, and who is known to lead since when.
+//! Candidacies, and which leader is known since when.
 
 use super::exporter::Exporter;
 use super::family::{ELECTIONS, LEADER_CHANGES, STEPPED_DOWN};
 use super::tally::Tally;
 use crate::raft::{Deposed, Event, Member, Micros};
 
-/// How far a candidacy is.
+/// The stage that a candidacy has reached.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Candidacy {
     PreVote,
     Vote,
 }
 
-/// The fold over changes of role and leader.
+/// The fold over changes of role and of leader.
 pub(super) struct Elections {
     won: Tally,
     lost: Tally,
@@ -20,14 +20,14 @@ pub(super) struct Elections {
     changes: Tally,
     ended: [Tally; 2],
     candidacy: Option<Candidacy>,
-    /// The latest leader known, dead or alive.
+    /// The latest leader known, which may be dead by now.
     latest: Option<Member>,
     leaderless_since: Option<Micros>,
     leaderless: Micros,
 }
 
 impl Elections {
-    /// Before the first; nobody leads.
+    /// Starts before the first election, with no leader known.
     pub fn new(exporter: &Exporter) -> Elections {
         let outcome = |outcome| exporter.counter(&ELECTIONS, &[outcome]);
         let ended = |reason: Deposed| exporter.counter(&STEPPED_DOWN, &[reason.name()]);
@@ -44,7 +44,7 @@ impl Elections {
         }
     }
 
-    /// The state of `me` changed at `now`.
+    /// Notes that the state of `me` changed at `now`.
     pub fn on_event(&mut self, now: Micros, me: Member, event: Event) {
         match event {
             Event::BecamePreCandidate { .. } => {
@@ -66,7 +66,7 @@ impl Elections {
                 self.know_leader(now, leader);
             }
             Event::TermStarted { .. } => {
-                // A pre-candidate's own term may have begun, and its candidacy goes on.
+                // A pre-candidate may have begun this term itself. Its candidacy then goes on.
                 if self.candidacy == Some(Candidacy::Vote) {
                     self.end_candidacy();
                 }
@@ -80,7 +80,8 @@ impl Elections {
         }
     }
 
-    /// An append was accepted: a leader that was given up for dead is back in its term (rule R18).
+    /// Notes that an append was accepted. A pre-candidate had taken its leader for dead: that
+    /// leader is back in its term (rule R18).
     pub fn on_append_accepted(&mut self, now: Micros) {
         if self.candidacy == Some(Candidacy::PreVote) {
             self.end_candidacy();
@@ -90,7 +91,7 @@ impl Elections {
         }
     }
 
-    /// Time in which no live leader was known, until `now`.
+    /// The total time in which no live leader was known, until `now`.
     pub fn leaderless(&self, now: Micros) -> Micros {
         let open = self.leaderless_since.map_or(Micros(0), |since| now.since(since));
         self.leaderless + open

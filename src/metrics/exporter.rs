@@ -1,5 +1,5 @@
-//! One replica's own recorder of metrics: several replicas share a process in virtual runs and
-//! tests, so none is installed process-wide.
+//! A recorder of metrics for one replica. Several replicas share a process in virtual runs and in
+//! tests, so there is no recorder for the whole process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -12,27 +12,26 @@ use super::exposition::{Format, escaped};
 use super::family::{FAMILIES, Family, REPLICA_LABEL};
 use super::tally::{Observations, ObservationsReader, Tally, TallyReader};
 
-/// Makes the series that values are exported to: once for each series, which is then kept. Gauges
-/// go straight to the library's recorder; counts and observations are read when somebody asks for
-/// them.
+/// Makes the series that values are exported to. Each series is made once and then kept. Gauges go
+/// straight to the library's recorder; counts and observations are read only at a scrape.
 pub(super) struct Exporter {
     recorder: PrometheusRecorder,
     exported: Arc<Exported>,
 }
 
-/// What the fold tells, for those who read it.
+/// What the fold has counted and observed, shared with the threads that read it.
 struct Exported {
     counters: Mutex<Vec<(TallyReader, Counter)>>,
-    /// The label that every series has, as it stands between the braces.
+    /// The label that every series has, as it is written between the braces.
     replica: String,
-    /// By family's name, then by labels as they stand between the braces.
+    /// Histograms by the family's name, then by the labels as they are written between the braces.
     histograms: Mutex<BTreeMap<&'static str, BTreeMap<String, ObservationsReader>>>,
 }
 
 const METADATA: Metadata<'static> = Metadata::new("laconic", Level::INFO, None);
 
 impl Exporter {
-    /// Of the replica with this ID; nothing is exported yet.
+    /// Makes the exporter of the replica with this ID; nothing is exported yet.
     pub fn new(replica: &str) -> Exporter {
         let recorder = PrometheusBuilder::new().add_global_label(REPLICA_LABEL, replica);
         let replica = format!("{REPLICA_LABEL}=\"{}\"", escaped(replica));
@@ -41,13 +40,13 @@ impl Exporter {
         Exporter { recorder: recorder.build_recorder(), exported: Arc::new(exported) }
     }
 
-    /// What renders everything exported so far, from any thread.
+    /// A handle that renders everything exported so far, from any thread.
     pub fn handle(&self) -> MetricsHandle {
         MetricsHandle { recorder: self.recorder.handle(), exported: self.exported.clone() }
     }
 
-    /// The series of `family` with these values of its labels, in the registry's order. It has one
-    /// source: to be asked for once.
+    /// Makes the series of `family` with these values of its labels, in the registry's order. Only
+    /// one place may add to a series, so ask for each series once.
     pub fn counter(&self, family: &Family, values: &[&str]) -> Tally {
         let tally = Tally::default();
         let counter = self.recorder.register_counter(&key(family, values), &METADATA);
@@ -55,14 +54,14 @@ impl Exporter {
         tally
     }
 
-    /// As [`Exporter::counter`], but it may be asked for again. The library's counters are whole
-    /// numbers: a family of counters that has fractions is kept as gauges, and exposed as what the
-    /// registry says.
+    /// Like [`Exporter::counter`], but the same series may be asked for again. The library's
+    /// counters are whole numbers, so a counter with fractions is kept as a gauge. It is still
+    /// exposed with the type that the registry gives it.
     pub fn gauge(&self, family: &Family, values: &[&str]) -> Gauge {
         self.recorder.register_gauge(&key(family, values), &METADATA)
     }
 
-    /// As [`Exporter::counter`].
+    /// Like [`Exporter::counter`], for a histogram.
     pub fn histogram(&self, family: &'static Family, values: &[&str]) -> Observations {
         let observations = Observations::new(family);
         let mut labels = self.exported.replica.clone();
@@ -76,7 +75,8 @@ impl Exporter {
     }
 }
 
-/// A panic while it was held has left what it guards whole: it is read, or one more is put into it.
+/// Locks `guarded` even if a thread panicked while it held the lock: each change under these locks
+/// is one whole step.
 fn lock<T>(guarded: &Mutex<T>) -> MutexGuard<'_, T> {
     guarded.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -87,7 +87,7 @@ fn key(family: &Family, values: &[&str]) -> Key {
     Key::from_parts(family.name, labels.collect::<Vec<_>>())
 }
 
-/// Renders what a replica's fold has exported, from any thread, while it goes on.
+/// Renders what a replica's fold has exported, from any thread, while the fold goes on.
 #[derive(Clone)]
 pub struct MetricsHandle {
     recorder: PrometheusHandle,
@@ -95,9 +95,9 @@ pub struct MetricsHandle {
 }
 
 impl MetricsHandle {
-    /// Everything, family by family in the registry's order. The library renders the samples of
-    /// counters and gauges. Ours are the histograms, which it would keep as lists of observations
-    /// (see `tally`), and what stands before each family, which differs by format.
+    /// The text of all families, in the registry's order. The library renders the samples of
+    /// counters and gauges. This module renders the histograms, because the library would keep each
+    /// observation (see `tally`), and the lines before each family, because they differ by format.
     pub fn render(&self, format: Format) -> String {
         for (tally, counter) in &*lock(&self.exported.counters) {
             counter.absolute(tally.count());
@@ -125,11 +125,12 @@ impl MetricsHandle {
     }
 }
 
-/// The lines of samples that the library rendered, by family. It keeps both in no order.
+/// The lines of samples that the library rendered, by family and sorted. The library's own order is
+/// arbitrary.
 fn samples_by_family(rendered: &str) -> BTreeMap<&str, BTreeSet<&str>> {
     let mut families: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for line in rendered.lines().filter(|line| !line.starts_with('#')) {
-        // Every series has a label; lines between families are empty.
+        // Every series has a label, so a line without a brace is an empty line between families.
         if let Some((name, _)) = line.split_once('{') {
             families.entry(name).or_default().insert(line);
         }

@@ -1,4 +1,4 @@
-//! The text that a replica exposes: its two formats, and series and their values read back.
+//! The text that a replica exposes: it has two formats, and this module also reads it back.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,17 +6,17 @@ use std::fmt::Write;
 
 use super::family::{Family, FamilyKind};
 
-/// How metrics are written down.
+/// The format in which metrics are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Prometheus's text format, version 0.0.4.
     Text,
-    /// OpenMetrics 1.0: the same, with units, exemplars and an end.
+    /// OpenMetrics 1.0: the same, with units, exemplars and an end mark.
     OpenMetrics,
 }
 
 impl Format {
-    /// The content type of HTTP.
+    /// The value of the HTTP header `Content-Type`.
     pub const fn content_type(self) -> &'static str {
         match self {
             Format::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -24,9 +24,9 @@ impl Format {
         }
     }
 
-    /// Appends what stands before the samples of `family`.
+    /// Appends the lines that come before the samples of `family`.
     pub(super) fn write_head(self, family: &Family, text: &mut String) {
-        // In OpenMetrics a counter's family has the name of its samples without the suffix.
+        // In OpenMetrics the name of a counter's family is that of its samples without `_total`.
         let name = match self {
             Format::OpenMetrics if family.kind == FamilyKind::Counter => {
                 family.name.trim_end_matches("_total")
@@ -41,7 +41,7 @@ impl Format {
         }
     }
 
-    /// Appends what stands behind all.
+    /// Appends the line that ends the whole text, if the format has one.
     pub(super) fn write_end(self, text: &mut String) {
         if self == Format::OpenMetrics {
             text.push_str("# EOF\n");
@@ -49,7 +49,7 @@ impl Format {
     }
 }
 
-/// A label's value, as it stands between its quotes.
+/// A label's value, as it is written between its quotes.
 pub(super) fn escaped(value: &str) -> Cow<'_, str> {
     if value.contains(['\\', '"', '\n']) {
         let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
@@ -59,26 +59,26 @@ pub(super) fn escaped(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// A sample's name, with a histogram's suffix, and its labels as they stand between the braces.
+/// A sample's name, with a histogram's suffix, and its labels as they are written in the braces.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Series {
-    /// As in `laconic_term`.
+    /// The name, for example `laconic_term`.
     pub name: String,
-    /// As in `kind="append",peer="0001"`; empty without labels.
+    /// The labels, for example `kind="append",peer="0001"`; empty if there are none.
     pub labels: String,
 }
 
 impl Series {
-    /// The value of the label `name`, as it is written.
+    /// The value of the label `name`, as it is written in the text.
     pub fn label(&self, name: &str) -> Option<&str> {
-        // None of a replica's labels' values holds a comma or a quote.
+        // No value of a replica's labels contains a comma or a quote.
         let pairs = self.labels.split(',').filter_map(|pair| pair.split_once('='));
         let found = pairs.into_iter().find(|(key, _)| *key == name);
         found.map(|(_, value)| value.trim_matches('"'))
     }
 }
 
-/// The samples of `text`, in its order, without exemplars; what is no sample is passed over.
+/// The samples of `text`, in its order, without exemplars. Lines that are no samples are skipped.
 pub fn samples(text: &str) -> impl Iterator<Item = (Series, f64)> + '_ {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
         let line = line.split(" # ").next().unwrap_or(line);

@@ -1,22 +1,22 @@
-//! The registry: every family of metrics as data. Endpoint, OpenMetrics files, the table of
-//! `docs/metrics.md` and dashboards derive from it or are held to it.
+//! The registry: every family of metrics as data. The endpoint and the OpenMetrics files use it; a
+//! test holds the table of `docs/metrics.md` and the dashboards to it.
 
 use strum::IntoStaticStr;
 
-/// What a family's values are.
+/// The kind of values that a family has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum FamilyKind {
     /// Whole numbers that only rise.
     Counter,
-    /// A value that is set.
+    /// A value that can rise and fall.
     Gauge,
-    /// Counts of observations by upper bound.
+    /// Counts of observations, by the upper bounds of their buckets.
     Histogram,
 }
 
 impl FamilyKind {
-    /// Its name in expositions.
+    /// The kind's name in expositions.
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -29,9 +29,9 @@ pub enum Occurs {
     Always,
     /// Once replicas have exchanged a message.
     WithMessages,
-    /// If the replica's profile states a budget.
+    /// Only if the replica's profile states a budget.
     WithBudget,
-    /// Where a replica has a process to itself, which it has not in virtual time.
+    /// Only where a replica has a process to itself, so never in virtual time.
     InProcess,
 }
 
@@ -41,32 +41,32 @@ pub const REPLICA_LABEL: &str = "replica";
 /// A family of metrics.
 #[derive(Debug)]
 pub struct Family {
-    /// Its name in full, with unit and `_total`.
+    /// The full name, with the unit and `_total`.
     pub name: &'static str,
-    /// What its values are.
+    /// The kind of its values.
     pub kind: FamilyKind,
-    /// The base unit in its name; empty of mere numbers.
+    /// The base unit in its name; empty for plain numbers.
     pub unit: &'static str,
-    /// What it says.
+    /// The help text that expositions and the documents show.
     pub help: &'static str,
     /// Names of the labels of its series; the first label of each is [`REPLICA_LABEL`].
     pub labels: &'static [&'static str],
-    /// Upper bounds of a histogram's buckets, rising.
+    /// The upper bounds of a histogram's buckets, in rising order; empty for the other kinds.
     pub buckets: &'static [f64],
-    /// When it has series.
+    /// When the family has series.
     pub occurs: Occurs,
 }
 
-/// From 50 µs to 10 s.
+/// Bounds for durations, from 50 µs to 10 s.
 const SECONDS: [f64; 17] = [
     0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0,
     2.0, 5.0, 10.0,
 ];
-/// From one entry to the most that a batch may have.
+/// Bounds for batches, from one entry to the most that a batch may have.
 const ENTRIES: [f64; 13] =
     [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0];
 
-/// Declares the families, each as a constant, and the list of all.
+/// Declares each family as a constant, and the list of all families.
 macro_rules! families {
     ($($constant:ident: $kind:ident $name:literal [$unit:literal] {$($label:literal),*}
         $occurs:ident $buckets:expr, $help:literal;)*) => {
@@ -216,7 +216,7 @@ mod tests {
         for family in FAMILIES {
             let name = family.name;
             assert!(names.insert(name), "{name} is declared twice");
-            // What any process has goes by the names that everybody gives it.
+            // Figures of the process have the usual names, which every program's metrics use.
             let of_process = [&START_TIME, &PROCESS_CPU, &PROCESS_MEMORY, &PROCESS_DESCRIPTORS];
             let is_common = of_process.iter().any(|family| family.name == name);
             assert!(name.starts_with("laconic_") || is_common, "{name}");
@@ -232,7 +232,7 @@ mod tests {
             for suffix in ["_bucket", "_count", "_sum", "_info", "_us", "_ms"] {
                 assert!(!name.ends_with(suffix) || name == BUILD_INFO.name, "{name}");
             }
-            // Nothing in it has to be escaped, in either format.
+            // The help text needs no escapes, in either format.
             let plain = !family.help.contains(['\n', '\\', '"']);
             assert!(family.help.ends_with('.') && plain, "{name}");
             assert!(!family.labels.contains(&REPLICA_LABEL), "{name}");

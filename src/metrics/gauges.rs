@@ -1,4 +1,4 @@
-//! What is read from a replica when a scrape asks, and not recorded.
+//! Gauges: values that are read from a replica at a scrape and are not recorded.
 
 use metrics::Gauge;
 use rustc_hash::FxHashMap;
@@ -18,12 +18,12 @@ use crate::wire::Membership;
 const ROLES: [RoleName; 4] =
     [RoleName::Follower, RoleName::PreCandidate, RoleName::Candidate, RoleName::Leader];
 
-/// `value` for each of `count`; 0 of none.
+/// `value` divided by `count`; 0 if `count` is 0.
 pub(super) fn ratio(value: f64, count: u64) -> f64 {
     if count == 0 { 0.0 } else { value / count as f64 }
 }
 
-/// A follower, as the leader sees it.
+/// The gauges of a follower, as the leader sees it.
 struct Peer {
     lag: Gauge,
     round_trip: Gauge,
@@ -39,12 +39,12 @@ pub(super) struct StateGauges {
     last: Gauge,
     lease: Gauge,
     leaders: Vec<Gauge>,
-    /// By rank; none of the replica itself.
+    /// The peers by rank, with `None` in the replica's own place.
     peers: Vec<Option<Peer>>,
 }
 
 impl StateGauges {
-    /// Of a member of `members`; says what never changes.
+    /// Makes the gauges of a member of `members`, and sets those that never change.
     pub fn new(members: &Membership, exporter: &Exporter) -> StateGauges {
         exporter.gauge(&REPLICAS, &[]).set(members.count() as f64);
         exporter.gauge(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
@@ -73,7 +73,7 @@ impl StateGauges {
         }
     }
 
-    /// Sets all to the state of `replica` at `now`.
+    /// Sets all gauges to the state of `replica` at `now`.
     pub fn publish(&self, now: Micros, replica: &Replica) {
         let status = replica.status();
         for (role, gauge) in ROLES.iter().zip(&self.roles) {
@@ -112,7 +112,7 @@ pub(super) struct TuningGauges {
 }
 
 impl TuningGauges {
-    /// Tells `tuning` if it is not what was told last; whether it was not.
+    /// Publishes `tuning` if it differs from what was published last. Returns whether it differed.
     pub fn publish(&mut self, tuning: &Tuning, exporter: &Exporter) -> bool {
         if self.told.as_ref() == Some(tuning) {
             return false;
@@ -143,7 +143,7 @@ impl TuningGauges {
     }
 }
 
-/// What the system says of the process that is one replica.
+/// Figures that the system gives for the process of one replica.
 pub struct ProcessGauges {
     cpu: Gauge,
     memory: Gauge,
@@ -151,7 +151,7 @@ pub struct ProcessGauges {
 }
 
 impl ProcessGauges {
-    /// All are 0.
+    /// Makes the gauges, all 0.
     pub(super) fn new(exporter: &Exporter) -> ProcessGauges {
         ProcessGauges {
             cpu: exporter.gauge(&PROCESS_CPU, &[]),
@@ -160,8 +160,9 @@ impl ProcessGauges {
         }
     }
 
-    /// Sets them to what is true now; what the system does not say stays as it was. It reads files
-    /// of the system, which takes some tens of microseconds: not for the replica's own thread.
+    /// Sets the gauges to the present figures. A figure that the system does not give keeps its
+    /// value. This reads files of the system, which takes some tens of microseconds, so the
+    /// replica's own thread must not do it.
     pub fn publish(&self) {
         let figures = ProcessFigures::now();
         let set = |gauge: &Gauge, figure: Option<f64>| {
@@ -173,7 +174,7 @@ impl ProcessGauges {
     }
 }
 
-/// What the system says of this process, as far as it does.
+/// Figures that the system gives for this process; `None` where it gives none.
 #[derive(Default)]
 struct ProcessFigures {
     cpu_seconds: Option<f64>,
@@ -199,14 +200,14 @@ impl ProcessFigures {
         }
     }
 
-    /// Other systems are not asked.
+    /// No figures: only Linux is asked.
     #[cfg(not(target_os = "linux"))]
     fn now() -> ProcessFigures {
         ProcessFigures::default()
     }
 }
 
-/// Tells the limits that are stated.
+/// Publishes the limits that the profile states.
 pub(super) fn publish_limits(limits: &Limits, exporter: &Exporter) {
     if let Ok(Value::Object(limits)) = serde_json::to_value(limits) {
         for (limit, value) in &limits {
@@ -216,7 +217,7 @@ pub(super) fn publish_limits(limits: &Limits, exporter: &Exporter) {
     }
 }
 
-/// Seconds in place of microseconds.
+/// A name and value in seconds, if they are in microseconds.
 fn in_base_units(name: &str, value: f64) -> (String, f64) {
     match name.strip_suffix("_us") {
         Some(stem) => (format!("{stem}_seconds"), value / 1e6),

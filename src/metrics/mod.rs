@@ -2,15 +2,15 @@
 //! status when they are published (design §6a).
 //!
 //! - [`family`]: the registry, from which all names, helps, units and tables come;
-//! - `tally`: counts and observations that one thread tells and others read;
-//! - `exporter`: a replica's own recorder, and what is told to it, made once for each series;
+//! - `tally`: counts and observations that one thread writes and others read;
+//! - `exporter`: a replica's own recorder; each series is made once;
 //! - `traffic`, `commits`, `elections`: the parts of the fold;
 //! - `gauges`: what is read from the replica when a scrape asks;
 //! - [`MetricsSink`]: all of these as one sink;
-//! - [`exposition`]: the text that Prometheus scrapes, in both its formats, and read back;
+//! - [`exposition`]: the text that Prometheus scrapes, in two formats, and how to read it;
 //! - [`OpenMetrics`]: the same families of a whole virtual run, with timestamps.
 //!
-//! Series are bounded: by members, kinds, forms and causes that occur.
+//! The number of series is bounded: only members, kinds, forms and causes that occur have one.
 
 mod commits;
 mod elections;

@@ -12,32 +12,32 @@ use crate::raft::Micros;
 use crate::record::{Record, Sink};
 use crate::replica::Replica;
 
-/// When virtual second 0 is: 2026-01-01, 00:00 UTC, in Unix seconds.
+/// The Unix time of virtual second 0, in seconds: 2026-01-01, 00:00 UTC.
 pub const EPOCH_SECONDS: u64 = 1_767_225_600;
 
-/// Samples of one series, in the order of time.
+/// The samples of one series, in order of time.
 type Points = Vec<(Micros, f64)>;
 
-/// The metrics of all replicas of a run, sampled as it goes.
+/// The metrics of all replicas of a run, sampled during the run.
 pub struct OpenMetrics {
-    /// The labels that a Prometheus would have put to them, as they stand between the braces.
+    /// The labels that a Prometheus would add, as they are written between the braces.
     target: String,
     limits: Limits,
-    /// By rank.
+    /// The sink of each replica, by rank.
     replicas: Vec<MetricsSink>,
     series: BTreeMap<Series, Points>,
 }
 
 impl OpenMetrics {
-    /// Of the replicas of `cluster`, whose profile states `limits`; each is known when
-    /// [`OpenMetrics::join`]ed. Their series have the labels `job` and `cluster`, as if a
-    /// Prometheus had scraped them.
+    /// Metrics of the cluster named `cluster`, whose profile states `limits`. Each replica must
+    /// [`OpenMetrics::join`]. The series have the labels `job` and `cluster`, as if a Prometheus
+    /// had scraped them.
     pub fn new(cluster: &str, limits: Limits) -> OpenMetrics {
         let target = format!("job=\"laconic\",cluster=\"{}\"", escaped(cluster));
         OpenMetrics { target, limits, replicas: Vec::new(), series: BTreeMap::new() }
     }
 
-    /// `replica` takes part; call in the order of ranks.
+    /// Adds `replica`. Call this in the order of ranks.
     pub fn join(&mut self, replica: &Replica) {
         let (members, tuning) = (replica.members(), replica.raft().tuning());
         let mut sink = MetricsSink::new(members, tuning, &self.limits);
@@ -45,7 +45,8 @@ impl OpenMetrics {
         self.replicas.push(sink);
     }
 
-    /// Takes a sample of `replica`, whose own clock shows `local` when the run's shows `now`.
+    /// Takes a sample of `replica` when its own clock shows `local` and the run's clock shows
+    /// `now`.
     pub fn sample(&mut self, now: Micros, local: Micros, replica: &Replica) {
         let rank = replica.members().me().rank();
         let Some(sink) = self.replicas.get_mut(rank) else {
@@ -55,13 +56,13 @@ impl OpenMetrics {
         for (mut series, value) in samples(&sink.handle().render(Format::Text)) {
             series.labels = format!("{},{}", self.target, series.labels);
             let points = self.series.entry(series).or_default();
-            // A second look at the same moment replaces the first: timestamps rise.
+            // A second sample at the same moment replaces the first, because timestamps must rise.
             points.pop_if(|(at, _)| *at >= now);
             points.push((now, value));
         }
     }
 
-    /// Everything as text.
+    /// All samples as text.
     pub fn render(&self) -> String {
         let mut text = String::new();
         for family in FAMILIES {

@@ -1,4 +1,4 @@
-//! The fold as a whole.
+//! The fold as a whole: records go in, metrics come out.
 
 use metrics::Gauge;
 
@@ -18,7 +18,7 @@ use crate::record::{Fact, Record, Sink, Work};
 use crate::replica::Replica;
 use crate::wire::{Garbage, Membership};
 
-/// What a replica's records amount to, as metrics of its own recorder.
+/// The metrics of one replica, made from its records and kept in a recorder of its own.
 pub struct MetricsSink {
     members: Membership,
     exporter: Exporter,
@@ -36,7 +36,8 @@ pub struct MetricsSink {
 }
 
 impl MetricsSink {
-    /// Of the replica `members.me()`, which starts with `tuning`; its profile states `limits`.
+    /// Makes the sink of the replica `members.me()`, which starts with `tuning` and whose profile
+    /// states `limits`.
     pub fn new(members: &Membership, tuning: &Tuning, limits: &Limits) -> MetricsSink {
         let exporter = Exporter::new(&members.address(members.me()).to_string());
         let mut commits = Commits::new(&exporter);
@@ -63,18 +64,18 @@ impl MetricsSink {
         }
     }
 
-    /// The replica started at `unix_seconds`.
+    /// Publishes that the replica started at `unix_seconds`.
     pub fn publish_start(&mut self, unix_seconds: f64) {
         self.started = unix_seconds;
         self.exporter.gauge(&START_TIME, &[]).set(unix_seconds);
     }
 
-    /// What tells of the process, where it is this replica's alone.
+    /// Gauges of the process, for a replica that has a process to itself.
     pub fn process_gauges(&self) -> ProcessGauges {
         ProcessGauges::new(&self.exporter)
     }
 
-    /// What renders all that has been told, from any thread.
+    /// A handle that renders all metrics so far, from any thread.
     pub fn handle(&self) -> MetricsHandle {
         self.exporter.handle()
     }
@@ -90,7 +91,7 @@ impl MetricsSink {
         self.costs.publish(now, &self.traffic, &self.requests, &self.commits, &self.elections);
     }
 
-    /// Recording has taken so long, in seconds, since start.
+    /// Publishes the time that recording has taken since the start, in seconds.
     pub fn publish_cost(&self, seconds: f64) {
         self.costs.telemetry.set(ratio(seconds, self.traffic.seen.all));
     }
@@ -119,7 +120,7 @@ impl MetricsSink {
 }
 
 impl Sink for MetricsSink {
-    // Where a replica tells a fact, it is known which: what follows from that is worked out there.
+    // Inlined: each caller knows which fact it tells, so only the code for that fact remains there.
     #[inline(always)]
     fn record(&mut self, record: &Record) {
         let now = record.at;
@@ -153,7 +154,7 @@ impl Sink for MetricsSink {
                 self.requests.on_answered(now, request, outcome, index);
             }
             Fact::State(event) => self.on_state(now, event),
-            // The simulator's own.
+            // Facts that only the simulator tells.
             Fact::Routed { .. } | Fact::Killed { .. } | Fact::Partitioned { .. } => {}
         }
     }
@@ -165,9 +166,9 @@ impl Sink for MetricsSink {
     }
 }
 
-/// What a commit and a read cost this leader, beside the floors and the budget.
+/// Gauges of what a commit and a read cost this leader, beside the floors and the budget.
 struct CostGauges {
-    /// A counter by its family: it only rises.
+    /// A counter in the registry, kept as a gauge because it has fractions. It only rises.
     leaderless: Gauge,
     a_commit: Gauge,
     a_commit_floor: Gauge,

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::raft::Micros;
 use crate::replica::Replica;
 
-/// The state of `replica` at `now`; times in microseconds since its start, members by ID.
+/// The state of `replica` at `now`. Times are in microseconds since its start; members are named by
+/// ID.
 pub fn status_json(now: Micros, replica: &Replica) -> Value {
     let (status, members) = (replica.status(), replica.members());
     let id = |member| members.address(member).to_string();

@@ -1,7 +1,8 @@
-//! What one thread tells and any other reads. The fold over records is one thread's, so counting is
-//! a load, an addition and a store; a counter that several threads may tell takes a locked
-//! addition, and a histogram that they may tell keeps each observation until somebody folds it in:
-//! together three times as much for a record of a replica (`cargo bench --bench metrics`).
+//! Numbers that one thread writes and any other thread reads. Only one thread folds records, so to
+//! count is a load, an addition and a store. A counter that several threads may write needs a
+//! locked addition, and a histogram that they may write keeps each observation until one of them
+//! sums them up. Together those cost three times as much for a record (`cargo bench --bench
+//! metrics`).
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,12 +12,12 @@ use super::exposition::{Format, escaped};
 use super::family::Family;
 use crate::raft::Micros;
 
-/// Adds to what only the caller writes.
+/// Adds `count` to a cell that no other thread writes.
 fn add(cell: &AtomicU64, count: u64) {
     cell.store(cell.load(Ordering::Relaxed) + count, Ordering::Relaxed);
 }
 
-/// A count. There is one for each series, and it cannot be cloned: nobody else adds to it.
+/// A count. Each series has one, and it cannot be cloned, so only its owner adds to it.
 #[derive(Debug, Default)]
 pub(super) struct Tally(Arc<AtomicU64>);
 
@@ -26,7 +27,7 @@ impl Tally {
         add(&self.0, count);
     }
 
-    /// What shows it to other threads.
+    /// A reader of this count for other threads.
     pub fn reader(&self) -> TallyReader {
         TallyReader(self.0.clone())
     }
@@ -36,57 +37,57 @@ impl Tally {
 pub(super) struct TallyReader(Arc<AtomicU64>);
 
 impl TallyReader {
-    /// All that has been added so far.
+    /// The sum of all that has been added so far.
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Most bounds of a family's buckets.
+/// The most bounds that a family's buckets may have.
 pub(super) const MOST_BOUNDS: usize = 17;
 
-/// The observations of a histogram's series, by bucket. Values are whole numbers: microseconds of
-/// durations, whose family counts in seconds.
+/// The observations of one series of a histogram, by bucket. Values are whole numbers: durations
+/// are in microseconds, although their family is in seconds.
 ///
-/// In this order, the two cache lines that an observation mostly needs are all that it needs.
+/// The fields are in this order so that most observations touch only two cache lines.
 #[derive(Debug)]
 #[repr(C)]
 struct Buckets {
     sum: AtomicU64,
-    /// The family's bounds, as whole numbers; what is behind them is never exceeded.
+    /// The family's bounds as whole numbers. Unused places hold the largest number.
     bounds: [u64; MOST_BOUNDS],
-    /// How many lay in each bucket, not in those below; the last of the family's is for what lies
-    /// above all its bounds.
+    /// How many observations are in each bucket alone, without the buckets below it. The bucket
+    /// after the family's last bound is for all larger values.
     counts: [AtomicU64; MOST_BOUNDS + 1],
     family: &'static Family,
-    /// The latest of each bucket; few observations come with one.
+    /// The latest exemplar of each bucket. Few observations have one.
     exemplars: Mutex<[Option<Exemplar>; MOST_BOUNDS + 1]>,
 }
 
-/// An observation with the request that it was of.
+/// An observation together with its request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Exemplar {
     /// The request's MID.
     pub mid: String,
-    /// In the family's unit.
+    /// The observed value, in the family's unit.
     pub value: f64,
-    /// When, in seconds since the Unix epoch.
+    /// When the request was answered, in seconds since the Unix epoch.
     pub unix_seconds: f64,
 }
 
 impl Buckets {
-    /// How many of what is observed are one in the unit of `family`.
+    /// How many units of an observed value make one unit of `family`.
     fn scale(family: &Family) -> f64 {
         if family.unit == "seconds" { 1e6 } else { 1.0 }
     }
 }
 
-/// A histogram's series. As a [`Tally`], it has one source.
+/// The observations of one series. Like a [`Tally`], it has one owner.
 #[derive(Debug)]
 pub(super) struct Observations(Arc<Buckets>);
 
 impl Observations {
-    /// None yet, in the buckets of `family`.
+    /// Starts with no observation, in the buckets of `family`.
     pub fn new(family: &'static Family) -> Observations {
         let scale = Buckets::scale(family);
         let mut bounds = [u64::MAX; MOST_BOUNDS];
@@ -99,32 +100,33 @@ impl Observations {
         Observations(Arc::new(Buckets { sum, bounds, counts, family, exemplars }))
     }
 
-    /// Adds one that lasted so long.
+    /// Adds an observation of `duration`.
     pub fn observe_duration(&mut self, duration: Micros) {
         self.observe(duration.0);
     }
 
-    /// Adds one of `value`.
+    /// Adds an observation of `value`.
     pub fn observe(&mut self, value: u64) {
         let Buckets { bounds, counts, sum, .. } = &*self.0;
-        // Most are short, and alike: the first bounds decide.
+        // Most values are small and alike, so a search from the first bound ends early.
         let bucket = bounds.iter().position(|bound| value <= *bound).unwrap_or(MOST_BOUNDS);
         add(&counts[bucket], 1);
         add(sum, value);
     }
 
-    /// The observation of `duration` just added was of the request `mid`.
+    /// Keeps the request `mid` as the exemplar of the observation of `duration` that was just
+    /// added.
     pub fn tell_exemplar(&self, duration: Micros, mid: &str, unix_seconds: f64) {
         let buckets = &*self.0;
         let value = duration.0 as f64 / Buckets::scale(buckets.family);
         let exemplar = Exemplar { mid: mid.to_owned(), value, unix_seconds };
         let bucket = buckets.family.buckets.partition_point(|bound| *bound < value);
-        // Whole, whoever panicked while it held them.
+        // Each write is one whole step, so the exemplars are sound even after a panic.
         let mut exemplars = buckets.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
         exemplars[bucket] = Some(exemplar);
     }
 
-    /// What shows them to other threads.
+    /// A reader of these observations for other threads.
     pub fn reader(&self) -> ObservationsReader {
         ObservationsReader(self.0.clone())
     }
@@ -134,8 +136,9 @@ impl Observations {
 pub(super) struct ObservationsReader(Arc<Buckets>);
 
 impl ObservationsReader {
-    /// Appends the series with these labels, as they stand between the braces: each bucket with all
-    /// below it, sum and count; with exemplars where the format has them.
+    /// Appends the series with these labels, written as between the braces: each bucket's count
+    /// with all buckets below it, the sum and the count. Exemplars follow where the format has
+    /// them.
     pub fn render(&self, labels: &str, format: Format, text: &mut String) {
         let buckets = &*self.0;
         let family = buckets.family;
@@ -164,7 +167,7 @@ impl ObservationsReader {
     }
 }
 
-/// A bucket's bound as OpenMetrics writes it: with a point, and an exponent of two digits.
+/// A bucket's bound as OpenMetrics writes it: with a decimal point, and two digits of exponent.
 fn canonical(bound: f64) -> String {
     let text = format!("{bound:?}");
     match text.split_once("e-") {

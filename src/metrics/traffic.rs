@@ -1,4 +1,4 @@
-//! Messages between replicas, and what a leader sees of their cost.
+//! Messages between replicas, and what they cost as a leader sees it.
 
 use super::exporter::Exporter;
 use super::family::{
@@ -20,24 +20,24 @@ const DISPOSITIONS: [Disposition; 5] = [
     Disposition::Implausible,
 ];
 
-/// Handles of one kind, form, cause and peer.
+/// The counters of the messages of one kind, form, cause and peer.
 struct Sent {
     messages: Tally,
     bytes: Tally,
 }
 
-/// The counters of messages, each made when it is first needed.
+/// The counters of messages. Each is made when it is first needed.
 pub(super) struct Traffic {
     sent: Vec<Option<Sent>>,
     received: Vec<Option<Tally>>,
     handled: [Tally; DISPOSITIONS.len()],
     dropped: [Tally; Garbage::ALL.len()],
-    /// What this replica saw.
+    /// The totals of the messages that this replica sent or received.
     pub seen: Seen,
 }
 
 impl Traffic {
-    /// Of a replica in a cluster of `members`.
+    /// Makes the counters of a replica in a cluster of `members`.
     pub fn new(members: &Membership, exporter: &Exporter) -> Traffic {
         let places = members.count() * KINDS * FORMS * CAUSES;
         let handled =
@@ -52,7 +52,7 @@ impl Traffic {
         }
     }
 
-    /// A message went out to `to`; one to everyone counts once a receiver.
+    /// Counts a message sent to `to`. A message to everyone counts once for each receiver.
     pub fn on_sent(
         &mut self,
         (kind, why, bytes): (Kind, Why, u32),
@@ -88,7 +88,7 @@ impl Traffic {
         self.seen.count(why);
     }
 
-    /// A message of `from` was taken in.
+    /// Counts a message that came from `from`.
     pub fn on_received(
         &mut self,
         (kind, why, disposition): (Kind, Why, Disposition),
@@ -105,7 +105,7 @@ impl Traffic {
         self.seen.count(why);
     }
 
-    /// A datagram could not be used.
+    /// Counts a datagram that could not be used.
     pub fn on_dropped(&mut self, reason: Garbage) {
         self.dropped[reason as usize].add(1);
     }
@@ -120,22 +120,22 @@ fn labels(kind: Kind, why: Why, peer: &str) -> [&str; 4] {
     [kind.name(), why.form().name(), why.cause().name(), peer]
 }
 
-/// The messages that this replica sent or took in: as a leader it sees all but those that its
-/// followers pass on along a chain and those that were lost on the way to it.
+/// The messages that this replica sent or received. A leader sees all messages but two sorts: those
+/// that its followers pass on along a chain, and those that are lost on the way to it.
 #[derive(Default)]
 pub(super) struct Seen {
     /// Whether this replica leads.
     pub leads: bool,
-    /// Since start.
+    /// Messages since the start.
     pub all: u64,
-    /// While it led.
+    /// Messages while this replica led.
     pub leading: u64,
-    /// Those that asked for leadership for a read, and their answers.
+    /// Messages that confirm leadership for a read, and their answers, while this replica led.
     pub for_reads: u64,
     idle: Idle,
 }
 
-/// Whole seconds as a leader in which no client asked for anything.
+/// Whole seconds in which this replica led and no client asked for anything.
 #[derive(Default)]
 struct Idle {
     seconds: u64,
@@ -155,12 +155,12 @@ impl Seen {
         }
     }
 
-    /// A client asked, or this replica's role changed: the second is not an idle one.
+    /// Notes that a client asked or that this replica's role changed, so this second is not idle.
     pub fn disturb(&mut self) {
         self.idle.disturbed = true;
     }
 
-    /// It is `now`: closes the seconds that are over.
+    /// Ends all seconds that are over at `now`.
     pub fn advance(&mut self, now: Micros) {
         let idle = &mut self.idle;
         let second = now.0 / 1_000_000;
@@ -168,14 +168,14 @@ impl Seen {
             return;
         }
         if self.leads {
-            // Nothing at all happened in the seconds between.
+            // Nothing at all happened in the seconds between the two.
             idle.seconds += second - idle.second - u64::from(idle.disturbed);
             idle.messages += if idle.disturbed { 0 } else { idle.messages_in_second };
         }
         (idle.second, idle.messages_in_second, idle.disturbed) = (second, 0, false);
     }
 
-    /// Messages in an idle second, on average.
+    /// The average number of messages in an idle second.
     pub fn idle_messages_per_second(&self) -> f64 {
         super::gauges::ratio(self.idle.messages as f64, self.idle.seconds)
     }

@@ -1,6 +1,6 @@
-//! The thread beside the loop that serves metrics and status over HTTP. The loop never waits for
-//! it: it is asked to publish, and does so between two turns; who asked waits a little and then
-//! serves what there is.
+//! The thread that serves metrics and status over HTTP, beside the replica's loop. The loop never
+//! waits for it. A request asks the loop for fresh figures, and the loop publishes them between two
+//! turns. The request waits a short time and then gets the newest figures that there are.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -26,50 +26,50 @@ use tokio::task::JoinHandle;
 use super::negotiation::{takes_gzip, wanted_format};
 use crate::metrics::{MetricsHandle, ProcessGauges};
 
-/// Most bytes of a request's line and headers.
+/// The most bytes of a request's line and headers.
 const MOST_REQUEST_BYTES: usize = 8_192;
-/// Most headers of a request.
+/// The most headers of a request.
 const MOST_HEADERS: usize = 32;
 /// How long a connection may take to send its request's line and headers.
 const HEAD_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a connection may take in all, to the last byte of the answer.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
-/// Most connections at a time. For one more the oldest that has asked nothing yet is dropped, so
-/// that those who only connect never keep out those who ask.
+/// The most connections at a time. To make room, the oldest connection that has sent no request yet
+/// is dropped. So clients that only connect never keep out those that ask.
 const MOST_CONNECTIONS: usize = 64;
 /// How long a scrape waits for fresh gauges.
 const PUBLISH_PATIENCE: Duration = Duration::from_millis(200);
 
-/// What loop and endpoint share.
+/// What the loop and the endpoint share.
 pub(super) struct PublishSignal {
-    /// Somebody asks for fresh figures.
+    /// Wakes the loop when a request needs fresh figures.
     wanted: Notify,
-    /// The state as JSON, at the latest publication.
+    /// The state as JSON, as it was last published.
     status: watch::Sender<Arc<str>>,
 }
 
 impl PublishSignal {
-    /// With nothing published.
+    /// Starts with nothing published.
     pub fn new() -> Arc<PublishSignal> {
         let status = watch::Sender::new(Arc::from("{}"));
         Arc::new(PublishSignal { wanted: Notify::new(), status })
     }
 
-    /// Waits until somebody asks.
+    /// Waits until a request needs fresh figures.
     pub async fn wanted(&self) {
         self.wanted.notified().await;
     }
 
-    /// Gauges are set, and `status` is the state that belongs to them.
+    /// Publishes `status`. The gauges must be set to the same state before.
     pub fn publish(&self, status: String) {
         self.status.send_replace(status.into());
     }
 
-    /// Asks the loop to publish, and waits until it has, or not much longer.
+    /// Asks the loop to publish, and waits until it has, at most for [`PUBLISH_PATIENCE`].
     async fn fresh(&self) -> Arc<str> {
         let mut published = self.status.subscribe();
         self.wanted.notify_one();
-        // The loop may be busy or gone: its last figures are then served.
+        // The loop may be busy or may have ended: then its last figures are served.
         let _ = tokio::time::timeout(PUBLISH_PATIENCE, published.changed()).await;
         self.status.borrow().clone()
     }
@@ -78,16 +78,16 @@ impl PublishSignal {
 /// A connection that is being served.
 struct Connection {
     task: JoinHandle<()>,
-    /// Its request has come in full.
+    /// Whether its request's line and headers have come.
     has_asked: Arc<AtomicBool>,
 }
 
-/// Those that are being served, the oldest first.
+/// The connections that are being served, the oldest first.
 #[derive(Default)]
 struct Connections(VecDeque<Connection>);
 
 impl Connections {
-    /// Sees to it that there is room for one more.
+    /// Makes sure that there is room for one more connection.
     async fn make_room(&mut self) {
         self.0.retain(|connection| !connection.task.is_finished());
         if self.0.len() < MOST_CONNECTIONS {
@@ -97,19 +97,20 @@ impl Connections {
         if let Some(place) = self.0.iter().position(|connection| !asks(connection)) {
             self.0.remove(place).inspect(|connection| connection.task.abort());
         } else if let Some(oldest) = self.0.pop_front() {
-            // All are being answered. One that panicked has made room too.
+            // All of them are being answered: wait for the oldest. If it panicked, its place is
+            // free too.
             let _ = oldest.task.await;
         }
     }
 }
 
-/// What the thread serves, and where.
+/// What the thread serves.
 pub(super) struct Endpoint {
     /// Renders the metrics.
     pub metrics: MetricsHandle,
-    /// What only this thread has the time to look up.
+    /// Figures of the process. Reading them takes long, so only this thread does it.
     pub process: ProcessGauges,
-    /// Shared with the loop.
+    /// The signal that it shares with the loop.
     pub publish_signal: Arc<PublishSignal>,
 }
 
@@ -117,7 +118,7 @@ impl Endpoint {
     /// Starts the thread, which serves on `listener` as long as the process lives.
     ///
     /// # Errors
-    /// If the thread or its event loop cannot be had.
+    /// If the thread or its event loop cannot be started.
     pub fn start(self, listener: TcpListener) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let context = runtime.enter();
@@ -131,7 +132,7 @@ impl Endpoint {
         let mut connections = Connections::default();
         loop {
             let Ok((stream, _)) = listener.accept().await else {
-                // Out of descriptors, mostly: others must close theirs first.
+                // Mostly there are no free descriptors: other connections must close theirs first.
                 tokio::time::sleep(PUBLISH_PATIENCE).await;
                 continue;
             };
@@ -139,7 +140,7 @@ impl Endpoint {
             let has_asked = Arc::new(AtomicBool::new(false));
             let task = tokio::spawn(self.clone().serve(stream, has_asked.clone()));
             connections.0.push_back(Connection { task, has_asked });
-            // It may have asked already: that is looked at before the next one comes.
+            // The client may have asked already: find that out before the next connection comes.
             tokio::task::yield_now().await;
         }
     }
@@ -206,18 +207,18 @@ impl Endpoint {
     }
 }
 
-/// `body` compressed, if that makes it shorter.
+/// `body` compressed, if that is shorter.
 fn gzip(body: &str) -> Option<Vec<u8>> {
-    // An exposition, which repeats itself, is a tenth of its length at the fastest level already.
+    // An exposition repeats itself: even the fastest level makes it ten times shorter.
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(body.as_bytes()).ok()?;
     encoder.finish().ok().filter(|zipped| zipped.len() < body.len())
 }
 
-/// Opens `address` for the endpoint; what it is then, port included.
+/// Opens `address` for the endpoint, and returns the address in use, with its port.
 ///
 /// # Errors
-/// If its host is not known, or it is in use or not to be had.
+/// If the host is not known, or if the address is in use or cannot be used.
 pub(super) fn open(address: &str) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;

@@ -5,8 +5,8 @@ use hyper::header::{ACCEPT, ACCEPT_ENCODING};
 
 use crate::metrics::exposition::Format;
 
-/// OpenMetrics if the client names it and prefers nothing that fits the text format; otherwise the
-/// text format, whatever else was asked for. A scrape is never refused because of its headers.
+/// OpenMetrics if the client names it and does not prefer the text format; otherwise the text
+/// format, whatever else the client asks for. A scrape is never refused because of its headers.
 pub(super) fn wanted_format(headers: &HeaderMap) -> Format {
     let mut liked = [0.0_f64; 2];
     for item in items(headers, ACCEPT.as_str()) {
@@ -44,7 +44,7 @@ impl<'a> Item<'a> {
         named.next().map(|(_, value)| value.trim().trim_matches('"'))
     }
 
-    /// How much the client prefers it, from 0 (not at all) to 1.
+    /// How much the client prefers this item, from 0 (not at all) to 1.
     fn quality(&self) -> f64 {
         self.parameter("q").map_or(1.0, |quality| quality.parse().unwrap_or(0.0))
     }
