@@ -1,5 +1,5 @@
-//! The invariants check what they say: step by step and from scratch, on good states and on states
-//! that no cluster could come to.
+//! The invariants catch what they are made to catch: step by step and from scratch, on good states
+//! and on states that no cluster can reach.
 
 use laconic::raft::invariants::{Broken, Invariants, check_all};
 use laconic::raft::message::Append;
@@ -8,7 +8,7 @@ use laconic::raft::{Event, Input, Member, Message, Micros, Output, Raft, RoleNam
 use crate::cluster::{Cluster, Fate, course, ms};
 use crate::solo::{append, pre_vote_reply, vote_reply};
 
-/// Members of a cluster of three that are told what the test likes.
+/// Members of a cluster of three. The test sends each of them whatever it likes.
 struct Puppets {
     rafts: Vec<Raft>,
     invariants: Invariants,
@@ -40,14 +40,14 @@ impl Puppets {
         self.step(rank, Input::Message { from: Member(from), message });
     }
 
-    /// An append of leader `from` to `rank`.
+    /// Tells `rank` an append of the leader `from`.
     fn append(&mut self, rank: u8, from: u8, term: Term, terms: &[Term], commit: u64) {
         let route = laconic::raft::message::Route::direct(Member(rank));
         let append = Append { route, commit, ..append(from, term, (0, 0), terms) };
         self.tell(rank, from, Message::Append(append));
     }
 
-    /// Makes `rank` leader of the next term, by votes that nobody gave.
+    /// Makes `rank` leader of the next term, by votes that nobody really gave.
     fn crown(&mut self, rank: u8) {
         self.now += ms(3_000);
         self.step(rank, Input::Wake);
@@ -128,7 +128,8 @@ fn a_truncated_commit_is_seen() {
     assert_eq!(puppets.invariants.observe(&puppets.rafts[0], &event), Err(broken));
 }
 
-/// The harness checks step by step; here everything is looked at besides, after every step.
+/// The harness checks step by step. Here the whole state is also checked from scratch after every
+/// step.
 #[test]
 fn both_checks_agree_on_clusters_in_trouble() {
     for seed in 0..20 {

@@ -1,5 +1,5 @@
 //! A cluster of pure replicas in one thread, on a network and clocks that the test drives. After
-//! every step the invariants are checked, and that nobody spins.
+//! every step the invariants are checked, and also that no replica wakes again and again in vain.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -14,28 +14,28 @@ use laconic::wire::{Datagram, Membership, Payload};
 
 use crate::inspect::check_order;
 
-/// The client that asks unless a test names another.
+/// The client that asks, unless a test names another one.
 pub const CLIENT: Address = Address(0x0100);
 
-/// One way of a message, unless a rule delays it.
+/// How long a message takes one way, unless a rule delays it.
 pub const ONE_WAY: Micros = Micros(250);
 
 /// How often a replica may ask to be woken at one instant.
 const MOST_WAKES_AN_INSTANT: u32 = 4;
 
-/// The profile of that name: the default, made for the course's scenarios.
+/// The knobs of the profile `course`: the default, made for the course's scenarios.
 pub fn course() -> Tuning {
     static TUNING: LazyLock<Tuning> =
         LazyLock::new(|| laconic::tuning_file::load("course").expect("a profile").tuning);
     TUNING.clone()
 }
 
-/// As [`course`], but each append is answered by itself, in the step that takes it in.
+/// Like [`course`], but each append is answered alone, in the step that takes it in.
 pub fn each_answered() -> Tuning {
     Tuning { shared_acknowledgements: false, ..course() }
 }
 
-/// The same without check-quorum, and so without all that rests on promises (rule R24).
+/// Like [`course`], but without check-quorum, and so without all that rests on promises (rule R24).
 pub fn without_check_quorum() -> Tuning {
     Tuning {
         check_quorum: false,
@@ -46,7 +46,7 @@ pub fn without_check_quorum() -> Tuning {
     }
 }
 
-/// Milliseconds, for short.
+/// So many milliseconds.
 pub const fn ms(milliseconds: u64) -> Micros {
     Micros::from_millis(milliseconds)
 }
@@ -54,37 +54,37 @@ pub const fn ms(milliseconds: u64) -> Micros {
 /// What the network does with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Delivers it one way later.
+    /// Delivers the message one way later.
     Pass,
-    /// Loses it.
+    /// Loses the message.
     Lose,
-    /// Delivers it after as long as this.
+    /// Delivers the message after this time.
     After(Micros),
-    /// Delivers it twice, the copy after as long as this.
+    /// Delivers the message twice, the copy after this time.
     Twice(Micros),
-    /// Keeps it until [`Cluster::release`].
+    /// Keeps the message until [`Cluster::release`].
     Hold,
 }
 
 /// A message on its way.
 #[derive(Clone, Debug)]
 pub struct Flight {
-    /// Sender.
+    /// The sender.
     pub from: Member,
-    /// Receiver.
+    /// The receiver.
     pub to: Member,
-    /// The sender's count.
+    /// The message's number, counted by its sender.
     pub number: u64,
-    /// What it says.
+    /// The message itself.
     pub message: Message,
 }
 
 struct Node {
     replica: Option<Replica>,
-    /// How much faster than true time its clock runs.
+    /// How much faster than true time the node's clock runs, in millionths.
     drift_ppm: i64,
     wakes: (Micros, u32),
-    /// Highest commit index that it has told as a leader.
+    /// The highest commit index that the node has told as a leader.
     told: Index,
 }
 
@@ -104,32 +104,32 @@ impl Node {
     }
 }
 
-/// A request and all that came of it.
+/// A request and all answers to it.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// What was asked.
     pub operation: Operation,
-    /// By whom.
+    /// The client that asked.
     pub client: Address,
-    /// Of whom.
+    /// The member that was asked.
     pub of: Member,
-    /// When.
+    /// When the client asked, in true time.
     pub at: Micros,
-    /// Answers: when, by whom, what, and the leader named.
+    /// The answers: when, by which member, the outcome, and the leader that it named.
     pub answers: Vec<(Micros, Member, Outcome, Address)>,
 }
 
-/// A request's place in the cluster's list; its MID is made of it.
+/// A request's place in the cluster's list. Its MID is made from it.
 pub type Name = usize;
 
 type Rule = Box<dyn FnMut(&Flight) -> Fate>;
 
-/// The cluster.
+/// The replicas, the network between them, and all that has happened so far.
 pub struct Cluster {
     /// True time.
     pub now: Micros,
     nodes: Vec<Node>,
-    /// By due time and order of sending.
+    /// Messages on their way, by due time and then by order of sending.
     flights: BTreeMap<(Micros, u64), Flight>,
     /// Messages that a rule holds back.
     pub held: Vec<Flight>,
@@ -140,18 +140,19 @@ pub struct Cluster {
     pub requests: Vec<Asked>,
     /// Every fact told so far, in order.
     pub records: Vec<Record>,
-    /// The past, as far as the invariants know it.
+    /// The past, as the invariants need it.
     pub invariants: Invariants,
     observed: usize,
 }
 
 impl Cluster {
-    /// `count` replicas with `tuning`, switched on at time 0.
+    /// A cluster of `count` replicas with `tuning`, switched on at time 0.
     pub fn new(count: u8, seed: u64, tuning: Tuning) -> Cluster {
         Cluster::drifting(count, seed, tuning, |_| 0)
     }
 
-    /// The same, each with a clock that is so many millionths too fast.
+    /// Like [`Cluster::new`]; `drift_ppm` tells by how many millionths each member's clock is too
+    /// fast.
     pub fn drifting(
         count: u8,
         seed: u64,
@@ -179,7 +180,7 @@ impl Cluster {
         }
     }
 
-    /// From now on `rule` decides about every message when it is sent.
+    /// From now on, `rule` decides about every message when it is sent.
     pub fn obeys(&mut self, rule: impl FnMut(&Flight) -> Fate + 'static) {
         self.rule = Box::new(rule);
     }
@@ -189,7 +190,7 @@ impl Cluster {
         self.obeys(|_| Fate::Pass);
     }
 
-    /// Cuts the cluster into `sides`; who is on none is alone.
+    /// Cuts the cluster into `sides`; a member that is on no side is alone.
     pub fn cut(&mut self, sides: &[&[Member]]) {
         self.sides = sides.iter().map(|side| set(side)).collect();
     }
@@ -199,12 +200,12 @@ impl Cluster {
         self.sides.clear();
     }
 
-    /// Kills a replica; what it has sent stays under way.
+    /// Kills a replica. What it has sent stays on its way.
     pub fn kill(&mut self, member: Member) {
         self.nodes[member.rank()].replica = None;
     }
 
-    /// Puts a fresh replica under the ID of `member`, as an operator must not (rule R20).
+    /// Starts a fresh replica under the ID of `member`, which an operator must never do (rule R20).
     pub fn restart_without_memory(&mut self, member: Member, tuning: Tuning) {
         let count = self.nodes.len() as u8;
         let now = self.nodes[member.rank()].local(self.now);
@@ -242,14 +243,14 @@ impl Cluster {
         self.nodes[member.rank()].replica.is_some()
     }
 
-    /// Who leads in the newest term that is led.
+    /// The leader of the newest term that has one.
     pub fn leader(&self) -> Option<Member> {
         let leading = |replica: &&Replica| replica.status().role == RoleName::Leader;
         let newest = self.living().filter(leading).max_by_key(|replica| replica.status().term);
         newest.map(|replica| replica.status().member)
     }
 
-    /// Runs until somebody leads whose term everyone living has heard of; who it is.
+    /// Runs until there is a leader and all living members know its term. Returns the leader.
     pub fn elect(&mut self) -> Member {
         let settled = |cluster: &Cluster| {
             let leader = cluster.leader();
@@ -263,14 +264,14 @@ impl Cluster {
         self.leader().expect("it leads")
     }
 
-    /// Lets time pass.
+    /// Runs the cluster for `span`.
     pub fn run_for(&mut self, span: Micros) {
         let end = self.now + span;
         while self.run_next(end) {}
         self.now = end;
     }
 
-    /// Lets time pass until `done`, at most `span`; whether it came to that.
+    /// Runs until `done`, at most for `span`. Returns whether `done` came true.
     pub fn run_until(&mut self, span: Micros, done: impl Fn(&Cluster) -> bool) -> bool {
         let end = self.now + span;
         while !done(self) {
@@ -282,7 +283,7 @@ impl Cluster {
         true
     }
 
-    /// Does what is due next, if it is due by `end`.
+    /// Does what is due next, if it is due by `end`. Returns whether there was something.
     fn run_next(&mut self, end: Micros) -> bool {
         let wake = self.members().filter_map(|member| {
             let node = &self.nodes[member.rank()];
@@ -290,7 +291,7 @@ impl Cluster {
         });
         let wake = wake.min().map(|(at, member)| (at.max(self.now), member));
         let flight = self.flights.first_key_value().map(|(key, _)| key.0);
-        // Messages first: what has arrived is taken in before anyone is woken.
+        // Messages first: what has arrived is taken in before any replica is woken.
         if let Some(at) = flight.filter(|at| *at <= end && wake.is_none_or(|(time, _)| *at <= time))
         {
             self.now = self.now.max(at);
@@ -315,7 +316,7 @@ impl Cluster {
         self.step(member, Arrival::Wake);
     }
 
-    /// Wakes every replica before it asked for it: nothing may come of that.
+    /// Wakes every replica before the time it asked for: nothing may come of that.
     pub fn wake_early(&mut self) {
         for member in self.members() {
             let node = &self.nodes[member.rank()];
@@ -328,13 +329,13 @@ impl Cluster {
         }
     }
 
-    /// Delivers `flight` now, whatever stands between.
+    /// Delivers `flight` now, even through a partition.
     pub fn deliver(&mut self, flight: Flight) {
         let Flight { from, to, number, message } = flight;
         self.step(to, Arrival::Peer { from, number, message });
     }
 
-    /// Delivers all that rules have held back, in the order of sending.
+    /// Delivers all messages that rules have held back, in the order of sending.
     pub fn release(&mut self) {
         for flight in std::mem::take(&mut self.held) {
             self.deliver(flight);
@@ -349,7 +350,7 @@ impl Cluster {
         };
         let mut out = Vec::new();
         let (before, applied) = (self.records.len(), replica.applied());
-        // A small window lets reads wait too.
+        // With a small window, reads can be waiting too.
         let small = replica.raft().tuning().answer_window < course().answer_window;
         let paced = small || applied < replica.raft().commit();
         replica.step(local, arrival, &mut out, &mut self.records);
@@ -371,7 +372,7 @@ impl Cluster {
         self.observed = self.records.len();
     }
 
-    /// Checks all states from scratch, as the incremental check must have done all the way.
+    /// Checks all states from scratch. The check after each step must have found the same.
     pub fn check(&self) {
         let rafts: Vec<&Raft> = self.living().map(Replica::raft).collect();
         check_all(&rafts).unwrap_or_else(|broken| panic!("at {}: {broken}", self.now));
@@ -419,18 +420,18 @@ impl Cluster {
         self.flights.insert((due, self.sequence), flight);
     }
 
-    /// A put at a replica.
+    /// Sends a put to a replica.
     pub fn put(&mut self, at: Member, key: &str, value: &str) -> Name {
         let operation = Operation::Put { key: Arc::from(key), value: Arc::from(value) };
         self.ask(CLIENT, at, operation)
     }
 
-    /// A get at a replica.
+    /// Sends a get to a replica.
     pub fn get(&mut self, at: Member, key: &str) -> Name {
         self.ask(CLIENT, at, Operation::Get { key: Arc::from(key) })
     }
 
-    /// A request of `client` at a replica.
+    /// Sends a request of `client` to a replica.
     pub fn ask(&mut self, client: Address, at: Member, operation: Operation) -> Name {
         let name = self.requests.len();
         let mid = Arc::from(format!("m{name}"));
@@ -442,27 +443,27 @@ impl Cluster {
         name
     }
 
-    /// A request, with what came of it.
+    /// A request, with the answers to it.
     pub fn asked(&self, name: Name) -> &Asked {
         &self.requests[name]
     }
 
-    /// How many requests there have been.
+    /// How many requests have been sent so far.
     pub fn request_count(&self) -> usize {
         self.requests.len()
     }
 
-    /// The outcomes of a request, in order.
+    /// The outcomes that a request was answered with, in order.
     pub fn outcomes(&self, name: Name) -> Vec<Outcome> {
         self.requests[name].answers.iter().map(|answer| answer.2.clone()).collect()
     }
 
-    /// Whether a put was acknowledged, once.
+    /// Whether a put was acknowledged exactly once and not answered otherwise.
     pub fn is_ok(&self, name: Name) -> bool {
         self.outcomes(name) == [Outcome::Ok(None)]
     }
 
-    /// What a get was answered, if it was.
+    /// The value that a get was answered with, if it was answered.
     pub fn value(&self, name: Name) -> Option<String> {
         match self.outcomes(name).as_slice() {
             [Outcome::Ok(Some(value))] => Some(value.to_string()),

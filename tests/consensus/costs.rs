@@ -9,7 +9,7 @@ fn tuned(fan_out: FanOut) -> Tuning {
     Tuning { fan_out, ..course() }
 }
 
-/// Puts one at a time, one each `every_ms`, and returns the messages that `puts` of them cost.
+/// Sends `puts` puts, one every `every_ms`, and returns the number of messages that they cost.
 fn cost_of_puts(cluster: &mut Cluster, leader: Member, puts: usize, every_ms: u64) -> usize {
     let mark = cluster.records.len();
     for put in 0..puts {
@@ -20,7 +20,7 @@ fn cost_of_puts(cluster: &mut Cluster, leader: Member, puts: usize, every_ms: u6
     cluster.messages(mark)
 }
 
-/// A cluster with a leader that everyone has answered.
+/// A cluster with a leader that all members have answered.
 fn warm(count: u8, tuning: Tuning) -> (Cluster, Member) {
     let mut cluster = Cluster::new(count, 1, tuning);
     let leader = cluster.elect();
@@ -87,7 +87,7 @@ fn puts_that_arrive_together_share_a_batch_unless_a_batch_is_one_entry() {
     }
 }
 
-/// The paper's Raft: heartbeats whether or not appends went, each answered by everyone.
+/// The paper's Raft sends heartbeats even when appends were sent, and everyone answers each.
 #[test]
 fn the_papers_raft_pays_for_every_command_and_every_heartbeat() {
     let tuning = Tuning {
@@ -115,7 +115,7 @@ fn eager_commit_doubles_an_isolated_command() {
     assert_eq!(cost_of_puts(&mut cluster, leader, 50, 30), 50 * 4 * 4);
 }
 
-/// The floor: f + 1 messages would do; the answers come from a quorum in turn.
+/// The floor is f + 1 messages. Here the members of a quorum take turns to answer.
 #[test]
 fn an_idle_cluster_says_little() {
     let (mut cluster, leader) = warm(5, course());
@@ -145,7 +145,7 @@ fn a_dead_follower_costs_an_idle_cluster_little() {
     }
 }
 
-/// The silence of the dead is not taken for loss between the living.
+/// The silence of a dead member is not taken for loss between the living ones.
 #[test]
 fn a_dead_follower_does_not_break_the_chains_of_the_others() {
     let (mut cluster, leader) = warm(5, tuned(FanOut::Chain));
@@ -157,7 +157,7 @@ fn a_dead_follower_does_not_break_the_chains_of_the_others() {
     assert_eq!(relayed, 50);
 }
 
-/// Gets that waited for a leader cost nothing but its opening, whose answers bring the lease.
+/// Gets that waited for a leader cost only its opening appends: their answers bring the lease.
 #[test]
 fn reads_that_wait_for_a_new_leader_need_no_round() {
     let (mut cluster, leader) = warm(5, Tuning { hold_time_us: 5_000_000, ..course() });

@@ -1,4 +1,4 @@
-//! What tests look at in a cluster, and what is checked of its answers all the way.
+//! What tests read from a cluster, and the checks of its answers in every run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use laconic::wire::{Datagram, Payload};
 use crate::cluster::{Cluster, Name, course, ms};
 
 impl Cluster {
-    /// What is said of answers in design section 4 and rules R1 to R3.
+    /// Notes an answer, and checks what design section 4 and rules R1 to R3 say about answers.
     pub fn note_answer(&mut self, name: Name, by: Member, outcome: Outcome, leader: Address) {
         let asked = &self.requests[name];
         let before = &asked.answers;
@@ -24,7 +24,7 @@ impl Cluster {
         self.requests[name].answers.push((self.now, by, outcome, leader));
     }
 
-    /// Whether the put stands among the committed entries.
+    /// Whether the put is among the committed entries.
     pub fn is_committed(&self, name: Name) -> bool {
         let mid = format!("m{name}");
         let entries = self.invariants.committed().iter();
@@ -32,8 +32,8 @@ impl Cluster {
         commands.any(|command| command.mid() == mid)
     }
 
-    /// Rule R1 over the whole past: nothing that was redirected has taken effect, and nothing
-    /// has taken effect twice.
+    /// Checks rule R1 over the whole past: no redirected put has taken effect, and no put has taken
+    /// effect twice.
     pub fn check_answers(&self) {
         let mut mids = BTreeSet::new();
         for entry in self.invariants.committed() {
@@ -47,9 +47,9 @@ impl Cluster {
         }
     }
 
-    /// Rule R5 over the whole past: a replica redirects what a client asks again once until it
-    /// hears from a leader again. What was under way within a millisecond is excepted, and what was
-    /// held for the hold time.
+    /// Checks rule R5 over the whole past: when a client repeats a request, a replica does not
+    /// redirect it again until it has heard from a leader. Two sorts do not count: repeats within a
+    /// millisecond, and requests that were held for the whole hold time.
     pub fn check_redirects(&self) {
         let names: BTreeMap<RequestId, Name> =
             (0..self.requests.len()).map(|name| (request_id(&format!("m{name}")), name)).collect();
@@ -91,12 +91,12 @@ impl Cluster {
         commands.map(|command| command.value().to_owned()).collect()
     }
 
-    /// Facts from `mark` on.
+    /// The records from `mark` on.
     pub fn since(&self, mark: usize) -> &[Record] {
         &self.records[mark..]
     }
 
-    /// Messages that `matches` sent since `mark`, as the simulator counts them.
+    /// The number of messages that match, sent since `mark`, as the simulator counts them.
     pub fn count(&self, mark: usize, matches: impl Fn(Kind, Why) -> bool) -> usize {
         let cost = |record: &Record| match record.fact {
             Fact::Sent { to, kind, why, .. } if matches(kind, why) => match to {
@@ -108,7 +108,7 @@ impl Cluster {
         self.since(mark).iter().map(cost).sum()
     }
 
-    /// Messages since `mark` to one member, for reasons that match.
+    /// The number of messages sent to one member since `mark`, for reasons that match.
     pub fn sent_to(&self, mark: usize, member: Member, matches: impl Fn(Why) -> bool) -> usize {
         let is_one = |record: &&Record| match record.fact {
             Fact::Sent { to, why, .. } => to == To::Member(member) && matches(why),
@@ -117,17 +117,17 @@ impl Cluster {
         self.since(mark).iter().filter(is_one).count()
     }
 
-    /// All messages since `mark`.
+    /// The number of all messages since `mark`.
     pub fn messages(&self, mark: usize) -> usize {
         self.count(mark, |_, _| true)
     }
 
-    /// Messages sent for `cause` since `mark`, answers and relays left out.
+    /// The number of messages sent for `cause` since `mark`, without answers and relays.
     pub fn caused(&self, mark: usize, cause: Cause) -> usize {
         self.count(mark, |_, why| why == Why::Own(cause))
     }
 
-    /// Changes of state since `mark` that match, with who told them.
+    /// The changes of state since `mark` that match, each with the member that told it.
     pub fn events<'a>(
         &'a self,
         mark: usize,
@@ -139,15 +139,16 @@ impl Cluster {
         })
     }
 
-    /// Ends of the logs of those who live.
+    /// The commit index of each living member.
     pub fn commits(&self) -> Vec<Index> {
         self.living().map(|replica| replica.raft().commit()).collect()
     }
 }
 
-/// Rule R2 over a step of `me`, which made `records` and `out`: a put that this leader answers has
-/// not been told of by its commit index before; and if nothing is paced, reads come after puts.
-/// `told` is the highest commit index that it has sent out as a leader.
+/// Checks rule R2 over a step of `me`, which made `records` and `out`: when this leader answers a
+/// put, no commit index that it sent before may cover that put. If no answer is paced, answers to
+/// gets come after answers to puts. `told` is the highest commit index that it has sent as a
+/// leader.
 pub fn check_order(
     (me, paced): (Member, bool),
     told: &mut Index,

@@ -1,5 +1,5 @@
-//! The consensus core and the replica under a network and clocks that the tests drive: the rules
-//! R1 to R27, the stories that Raft is told by, what fan-outs cost, and random faults.
+//! The consensus core and the replica, on a network and clocks that the tests drive: the rules R1
+//! to R27, well-known stories about Raft, what fan-outs cost, and random faults.
 
 mod checks;
 mod cluster;

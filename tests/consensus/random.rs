@@ -1,6 +1,6 @@
-//! Random faults under random tuning. First a phase with faults, in which nothing false may
-//! happen; then one without, in which everything owed must come about. A failing seed is named and
-//! runs alone with `LACONIC_SEED=n cargo test --test consensus random`.
+//! Random faults under random tuning. In a first phase with faults, nothing wrong may happen. In a
+//! second phase without faults, everything that is owed must happen. A failing seed is named, and
+//! `LACONIC_SEED=n cargo test --test consensus random` runs it alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn tuning_of(random: &mut RandomStream) -> Tuning {
     let among =
         |random: &mut RandomStream, from: &[u64]| from[random.below(from.len() as u64) as usize];
     let pre_vote = !one_in(random, 6);
-    // Rule R24: without check-quorum nothing that rests on promises.
+    // Rule R24: without check-quorum, nothing that rests on promises may be on.
     let base =
         if one_in(random, 6) { without_check_quorum() } else { Tuning { pre_vote, ..course() } };
     let reads = if base.check_quorum && !one_in(random, 3) { Reads::Lease } else { Reads::Confirm };
@@ -50,7 +50,7 @@ fn tuning_of(random: &mut RandomStream) -> Tuning {
     }
 }
 
-/// Loss, duplicates, delays that overtake each other, and copies of what was said long ago.
+/// A network with loss, duplicates, messages that overtake others, and very late copies.
 fn weather(mut random: RandomStream) -> impl FnMut(&crate::cluster::Flight) -> Fate {
     let loss = Probability::of([0.0, 0.02, 0.1, 0.3][random.below(4) as usize]);
     let twice = Probability::of([0.0, 0.05, 0.2][random.below(3) as usize]);
@@ -72,13 +72,13 @@ fn weather(mut random: RandomStream) -> impl FnMut(&crate::cluster::Flight) -> F
     }
 }
 
-/// The clients: they ask, and follow redirects as the course's do.
+/// The clients: they ask, and follow redirects as the course's clients do.
 struct Clients {
     random: RandomStream,
     open: Vec<Name>,
-    /// How much they asked, re-sends left out.
+    /// How many requests they made, without repeats.
     asked: usize,
-    /// Quick redirects to nobody: too many are a storm (rule R5).
+    /// Redirects that came quickly and named no leader: too many of them are a storm (rule R5).
     sent_astray: usize,
 }
 
@@ -123,7 +123,7 @@ impl Clients {
     }
 }
 
-/// Faults for 20 s; whom they killed in the end.
+/// Runs 20 s or so with faults, and kills some replicas for good.
 fn stormy_phase(cluster: &mut Cluster, clients: &mut Clients, mut random: RandomStream) {
     let count = cluster.members().count() as u64;
     let mut may_die = random.below((count - 1) / 2 + 1);
@@ -160,11 +160,11 @@ fn stormy_phase(cluster: &mut Cluster, clients: &mut Clients, mut random: Random
     }
 }
 
-/// Without faults everyone is answered and every log is the same, soon.
+/// Without faults, everyone is answered and all logs soon agree.
 fn calm_phase(cluster: &mut Cluster, clients: &mut Clients) {
     cluster.heal();
     cluster.calm();
-    // What was under way arrives, late as it is.
+    // What was on its way arrives now, however late.
     for _ in 0..100 {
         cluster.run_for(ms(100));
         clients.follow(cluster);
@@ -179,15 +179,15 @@ fn calm_phase(cluster: &mut Cluster, clients: &mut Clients) {
         clients.follow(cluster);
     }
     cluster.run_for(ms(1_000));
-    // Only what was lost with the replica that held it, or had taken it in, stays open (rule R4).
+    // The only requests that stay open are those lost with the replica that was asked (rule R4).
     let open = clients.open.iter().filter(|name| cluster.lives(cluster.asked(**name).of));
     assert_eq!(open.collect::<Vec<_>>(), [&0; 0], "open, though whom they were asked of lives");
     let commits = cluster.commits();
     assert!(commits.iter().all(|commit| *commit == commits[0]), "commits differ: {commits:?}");
 }
 
-/// Linearizability as far as it shows in the order of commits: a get returns nothing older than
-/// what was acknowledged, or read, before it was asked.
+/// Checks linearizability as far as the order of commits shows it: a get returns nothing older than
+/// what was acknowledged or read before the get was asked.
 fn check_reads(cluster: &Cluster) {
     let places: BTreeMap<String, usize> = cluster.committed_values().into_iter().zip(1..).collect();
     let mut seen: Vec<(Micros, Arc<str>, usize)> = Vec::new();

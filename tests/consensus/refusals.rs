@@ -1,5 +1,5 @@
-//! Requests that are sound and cannot be served: what no datagram can carry is refused, and the
-//! records say why.
+//! Sound requests that cannot be served: if no datagram can carry the entry or the answer, the
+//! request is refused, and the records say why.
 
 use laconic::interface::{Operation, Outcome};
 use laconic::raft::Tuning;
@@ -37,7 +37,7 @@ fn a_put_that_no_append_can_carry_fails() {
     assert_eq!(told(&solo), [(Garbage::LongCommand, 64_001)]);
 }
 
-/// The longest value is read under a short MID, and under a long one not.
+/// The longest value can be read under a short MID, but not under a long one.
 #[test]
 fn a_get_whose_answer_no_datagram_can_carry_fails() {
     let value = "y".repeat(60_000);
@@ -50,7 +50,7 @@ fn a_get_whose_answer_no_datagram_can_carry_fails() {
     assert_eq!(answered(&out, &ok), ["r"]);
     let room = MOST_DATAGRAM_BYTES - encoded_length(solo.replica.members(), &out[0]);
     let longest = "r".repeat(1 + room);
-    // So long an answer fills half of the simulator's socket: the next waits (rule R27).
+    // This long answer fills half of the simulator's socket, so the next one waits (rule R27).
     solo.wait(ms(5));
     let out = solo.get("k", &longest);
     assert_eq!(answered(&out, &ok), [longest.as_str()]);
@@ -58,7 +58,7 @@ fn a_get_whose_answer_no_datagram_can_carry_fails() {
     solo.wait(ms(5));
     let longer = "r".repeat(2 + room);
     assert_eq!(answered(&solo.get("k", &longer), &Outcome::Fail), [longer.as_str()]);
-    // A quote takes two bytes.
+    // In JSON a quote takes two bytes.
     let quotes = "\"".repeat(1 + room / 2 + 1);
     assert_eq!(answered(&solo.get("k", &quotes), &Outcome::Fail), [quotes.as_str()]);
     let too_long = |fact: &(Garbage, u32)| fact.0 == Garbage::LongAnswer;

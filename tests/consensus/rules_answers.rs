@@ -20,19 +20,19 @@ fn r01_a_put_in_any_log_is_redirected_only_when_another_entry_is_committed_in_it
     let (term, place) = (solo.raft().term(), solo.raft().log().last_index() + 1);
     solo.put("k", "P");
     solo.wait(ms(1));
-    // The next leader's empty entry stands where P stood: that alone decides nothing.
+    // The next leader's empty entry replaces P. That alone decides nothing: P may come back.
     let opening = append(1, term + 1, (term, place - 1), &[term + 1]);
     let mut said = answers(&solo.hear(1, Message::Append(opening.clone())));
     assert_eq!(solo.raft().log().term_at(place), Some(term + 1), "P was truncated");
     said.extend(answers(&solo.wait(ms(600))));
     assert_eq!(said, [], "P may still take effect");
-    // Now it never will.
+    // Now that entry is committed, so P can never take effect.
     let out = solo.hear(1, Message::Append(Append { round: 2, commit: place, ..opening }));
     assert_eq!(answers(&out), [("P".into(), Outcome::Redirect, Address(1))]);
     assert_eq!(answers(&solo.wait(ms(3_000))), []);
 }
 
-/// The history for which the rule was made: the truncated put is committed after all.
+/// The reason for the rule: a put that was truncated is committed after all.
 #[test]
 fn r01_a_truncated_put_may_come_back() {
     let mut solo = Solo::new(3, course());
@@ -65,7 +65,7 @@ fn r02_a_follower_never_says_ok() {
     assert_eq!(answers(&out), []);
 }
 
-/// The harness checks this in every step of every cluster; here is a step in which it matters.
+/// The harness checks this in every step of every cluster. Here is a step where it matters.
 #[test]
 fn r02_ok_goes_out_before_the_commit_index_and_before_reads() {
     let mut solo = Solo::new(5, Tuning { lag_most_entries: 1, ..course() });
@@ -73,7 +73,7 @@ fn r02_ok_goes_out_before_the_commit_index_and_before_reads() {
     solo.put("k", "P");
     let first = solo.wait(ms(1));
     solo.get("k", "read");
-    // So that the first two lag, and are sent more as soon as they answer.
+    // These puts make the first two lag, so that each is sent more as soon as it answers.
     solo.put("l", "Q");
     solo.put("m", "R");
     solo.wait(ms(1));
@@ -118,7 +118,7 @@ fn r03_a_new_leader_answers_what_lies_above_the_commit_index_it_had_heard_of() {
     assert_eq!(cluster.asked(late).answers[1].1, next);
 }
 
-/// Those who vote tell what they have heard to be committed: it was answered before they heard it.
+/// Voters tell which commit index they have heard. Those puts were answered before they heard it.
 #[test]
 fn r03_what_voters_have_heard_to_be_committed_is_not_answered_again() {
     for seed in 0..20 {
@@ -127,7 +127,7 @@ fn r03_what_voters_have_heard_to_be_committed_is_not_answered_again() {
         cluster.run_for(ms(350));
         let put = cluster.put(leader, "k", "P");
         assert!(cluster.run_until(ms(5), |cluster| cluster.is_ok(put)));
-        // Heartbeats go to those who were in no quorum, and tell them of the commit.
+        // Heartbeats go to members that were in no quorum, and tell them of the commit.
         cluster.run_for(ms(100));
         let knows = |cluster: &Cluster, member: Member| {
             cluster.replica(member).status().heard_commit >= cluster.raft(leader).commit()
@@ -146,7 +146,7 @@ fn r03_what_a_leader_had_heard_to_be_committed_it_does_not_answer_again() {
     for heard in [0, 1, 2] {
         let mut solo = Solo::new(3, course());
         solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1, 1])));
-        // It does not fit, so nothing is committed here by it; but what it says is heard.
+        // The append does not fit, so it commits nothing here. But its commit index is heard.
         solo.hear(1, Message::Append(Append { commit: heard, ..append(1, 1, (1, 5), &[]) }));
         assert_eq!(solo.raft().commit(), 0);
         let opening = solo.lead();
@@ -160,7 +160,7 @@ fn r04_a_put_that_died_with_its_leader_is_redirected_by_nobody() {
     let mut cluster = Cluster::new(5, 6, Tuning { fan_out: FanOut::Star, ..course() });
     let leader = cluster.elect();
     let holder = cluster.others(leader)[0];
-    // One other holds the put, and is away while the rest overwrite it.
+    // One other member holds the put, and is away while the rest overwrite it.
     cluster.obeys(move |flight| {
         if flight.from == leader && flight.to != holder { Fate::Lose } else { Fate::Pass }
     });
@@ -192,11 +192,11 @@ fn r05_who_comes_back_from_a_silent_leader_is_held() {
     assert_eq!(answers(&solo.ask(Address(0x200), "other", other)), [redirect("other")]);
     let out = solo.hear(1, Message::Append(Append { round: 2, ..append(1, 1, (1, 1), &[]) }));
     assert_eq!(answers(&out), [redirect("back again")]);
-    // The leader has been heard, so nobody has come back since.
+    // The leader has been heard in between, so no request counts as a repeat.
     assert_eq!(answers(&solo.get("k", "later")), [redirect("later")]);
 }
 
-/// Requests that were under way together are no storm: each is sent to the leader at once.
+/// Requests that were on their way together are no storm: each is redirected at once.
 #[test]
 fn r05_requests_that_a_client_had_under_way_are_all_redirected_at_once() {
     let mut solo = Solo::new(3, course());
@@ -226,8 +226,8 @@ fn r05_a_request_that_names_the_leader_we_would_name_has_come_back() {
     assert_eq!(answers(&out), [redirect("back")], "the leader lives");
 }
 
-/// Clients that loop as the course's do (interface section 2): sent to a dead leader, each comes
-/// back at once, to a random living replica, with the same operation and a new MID.
+/// Clients that follow redirects as the course's do (interface section 2). A client that is sent to
+/// a dead leader asks a random living replica at once, with the same operation and a new MID.
 #[test]
 fn r05_clients_of_a_dead_leader_make_no_storm() {
     const ASKED: usize = 40;
@@ -246,9 +246,9 @@ fn r05_clients_of_a_dead_leader_make_no_storm() {
         let operation = Operation::Get { key: format!("k{number}").into() };
         open.push(ask(&mut cluster, Address(0x100 + number % 8), operation));
     }
-    // Quick ones: what was held for the hold time may try elsewhere.
+    // Only quick redirects count: a request that was held for the hold time may go elsewhere.
     let mut quick = 0;
-    // Until somebody leads: 500 us there and back.
+    // Until there is a leader: 500 us there and back.
     while cluster.leader().is_none_or(|found| found == leader) {
         cluster.run_for(ONE_WAY + ONE_WAY);
         for name in std::mem::take(&mut open) {
@@ -298,8 +298,8 @@ fn r06_a_leader_out_of_touch_takes_in_no_put() {
     assert_eq!(solo.raft().log().last_index(), last + 2, "in touch again");
 }
 
-/// Two puts lost with a cut leader; the cluster is idle afterwards, so the new log never reaches
-/// the second one's index.
+/// Two puts are lost with a leader that is cut off. Then the cluster is idle, so the new log never
+/// reaches the index of the second put.
 #[test]
 fn r22_all_that_a_deposed_leader_lost_is_redirected() {
     let mut cluster = Cluster::new(3, 2, course());
@@ -315,8 +315,8 @@ fn r22_all_that_a_deposed_leader_lost_is_redirected() {
     }
 }
 
-/// The border: a commit of term T at j kills what is pending of a lower term from j on, and nothing
-/// else.
+/// The limits of the rule: a commit of term T at index j ends the pending puts of lower terms at j
+/// and beyond, and no others.
 #[test]
 fn r22_only_lower_terms_at_or_beyond_the_commit_are_dead() {
     let mut solo = Solo::new(3, course());
@@ -328,13 +328,13 @@ fn r22_only_lower_terms_at_or_beyond_the_commit_are_dead() {
     solo.wait(ms(1));
     let kept = solo.raft().log().entry(place).expect("P0").clone();
     let redirect = |mid: &str| (mid.to_owned(), Outcome::Redirect, Address(1));
-    // A commit of the puts' own term, below them: they may all take effect yet.
+    // A commit of the puts' own term, at a lower index: both may still take effect.
     let mut next = append(1, term + 1, (term, place - 1), &[]);
     next.entries = [kept].into();
     next.commit = place;
     assert_eq!(answers(&solo.hear(1, Message::Append(next))), []);
     assert_eq!(solo.raft().commit(), place, "P0 is committed, and was not ours to answer");
-    // The next term's entry at P1's place: P1 is overwritten, and P2 beyond it is dead with it.
+    // The next term's entry takes P1's place: P1 is overwritten, and so P2 is lost too.
     let mut opening = append(1, term + 1, (term, place), &[term + 1]);
     (opening.round, opening.commit) = (2, place + 1);
     let out = solo.hear(1, Message::Append(opening));
@@ -342,7 +342,7 @@ fn r22_only_lower_terms_at_or_beyond_the_commit_are_dead() {
     assert_eq!(answers(&solo.wait(ms(1_000))), []);
 }
 
-/// The commit that raises the term kills no put of that term.
+/// A commit that raises the term ends no put of that same term.
 #[test]
 fn r22_a_put_of_the_same_term_beyond_the_commit_is_not_redirected() {
     let mut solo = Solo::new(3, course());

@@ -1,4 +1,4 @@
-//! Rules R21 and R23 to R26: what keeps a cluster answering on a bad day.
+//! Rules R21 and R23 to R26: what keeps a cluster answering when much goes wrong.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use laconic::sim::random_stream::RandomStream;
 use crate::cluster::{Cluster, Fate, Flight, ONE_WAY, course, each_answered, ms};
 use crate::solo::{Solo, accepted, append, appends, pre_vote_request, reply, vote, vote_request};
 
-/// The network repeats what a dead leader once said, for ten seconds.
+/// For ten seconds the network repeats messages that a dead leader once sent.
 #[test]
 fn r21_copies_of_old_heartbeats_calm_nobody() {
     let mut cluster = Cluster::new(3, 2, course());
@@ -35,7 +35,7 @@ fn r21_copies_of_old_heartbeats_calm_nobody() {
     }
 }
 
-/// A follower of 1 in term 1 that has heard round 5 of it, which asked for a promise of 800 ms.
+/// A follower of member 1 in term 1. It has heard round 5, which asked for a promise of 800 ms.
 fn follower() -> Solo {
     let mut solo = Solo::new(3, each_answered());
     solo.wait(ms(10));
@@ -59,8 +59,8 @@ fn r21_only_a_newer_round_renews_timer_promise_and_hearing() {
     }
 }
 
-/// Why R21 is safe: whoever accepts a round has promised at least since that round began. A round
-/// that was refused has promised nothing, so an older one that fits still must.
+/// Why R21 is safe: a member that accepts a round has promised at least since that round began. A
+/// refused round has promised nothing, so an older round that fits must still give its promise.
 #[test]
 fn r21_an_accepted_round_has_always_promised() {
     let mut solo = follower();
@@ -73,7 +73,7 @@ fn r21_an_accepted_round_has_always_promised() {
     assert!(!vote(&solo.hear(2, vote_request(9, (8, 50)))).0, "round 8 was accepted");
 }
 
-/// A pre-candidate goes on although its dead leader is heard again.
+/// A pre-candidate goes on, although a copy from its dead leader arrives.
 #[test]
 fn r21_an_old_copy_ends_no_campaign() {
     let mut solo = follower();
@@ -115,7 +115,7 @@ fn r21_an_old_copy_of_an_answer_clears_no_suspicion() {
     assert!(is_suspect(&solo), "this answer was known before the silence");
 }
 
-/// f members die before the election; the next leader never hears from them in its term.
+/// f members die before the election, so the next leader never hears from them in its term.
 #[test]
 fn r23_a_leader_that_never_heard_from_f_others_serves_at_once() {
     for count in [3, 5, 7, 21] {
@@ -139,7 +139,7 @@ fn r23_a_leader_that_never_heard_from_f_others_serves_at_once() {
     }
 }
 
-/// The same for reads that wait for a round: those whom it is sent to in vain start no clock.
+/// The same for reads that wait for a round: members that cannot answer it start no clock.
 #[test]
 fn r23_a_round_for_reads_that_goes_to_the_dead_holds_no_put() {
     let mut solo = Solo::new(5, Tuning { reads: Reads::Confirm, ..course() });
@@ -147,7 +147,7 @@ fn r23_a_round_for_reads_that_goes_to_the_dead_holds_no_put() {
     solo.acknowledge(&opening[..2]);
     solo.wait(ms(3));
     for put in 0..10 {
-        // Heartbeats, probes of the two silent ones, and their timeouts go on all the time.
+        // Heartbeats, probes of the two silent members and their timeouts go on all the time.
         for _ in 0..40 {
             let sent = solo.wait(ms(5));
             let answering = sent.into_iter().filter(|datagram| datagram.destination.0 <= 2);
@@ -157,8 +157,8 @@ fn r23_a_round_for_reads_that_goes_to_the_dead_holds_no_put() {
     }
 }
 
-/// A bridge topology under a leader that reaches one follower: a, b and the bridge are a quorum and
-/// hear each other, but the promise that the leader renews at the bridge forbids them to elect.
+/// A bridge: the leader reaches one follower, which also hears the members a and b. These three are
+/// a quorum, but the promise that the leader renews at the bridge forbids them to elect.
 #[test]
 fn r24_promises_need_check_quorum() {
     let refused = Tuning { check_quorum: false, ..course() }.check().expect_err("refused");
@@ -178,14 +178,14 @@ fn r24_promises_need_check_quorum() {
     assert!(cluster.run_until(ms(6_000), led), "a, b and the bridge elect one of them");
 }
 
-/// What the death of a leader cost.
+/// What it cost that a leader died.
 struct Outage {
     second_term: bool,
     campaign_messages: usize,
     lasted: Micros,
 }
 
-/// A leader under load dies; messages take 150 to 350 us.
+/// A leader dies under load. Messages take 150 to 350 us.
 fn outage(count: u8, seed: u64, tuning: Tuning) -> Outage {
     let mut random = RandomStream::new(seed, "outage", 0);
     let mut cluster = Cluster::new(count, seed, tuning);
@@ -209,7 +209,8 @@ fn outage(count: u8, seed: u64, tuning: Tuning) -> Outage {
     Outage { second_term, campaign_messages: cluster.count(mark, campaign), lasted }
 }
 
-/// Share of second terms per thousand, median of campaign messages, 90th percentile of the outage.
+/// Second terms per thousand outages, the median of campaign messages, and the 90th percentile of
+/// the outage's length.
 fn outages(count: u8, fan_out: FanOut) -> (usize, usize, Micros) {
     const SEEDS: u64 = 150;
     let one = |seed| outage(count, seed, Tuning { fan_out, ..course() });
@@ -236,7 +237,7 @@ fn r25_holders_of_the_longer_log_do_not_split_the_vote() {
     }
 }
 
-/// Two whose timers run out together: the one of the lower rank goes on, the other lets it.
+/// The timers of two members run out together: the one of lower rank goes on, the other yields.
 #[test]
 fn r25_of_two_that_ask_at_once_one_yields() {
     let asking = || {
@@ -259,7 +260,7 @@ fn r25_of_two_that_ask_at_once_one_yields() {
     assert!(deadline >= solo.now + ms(20), "and is left the time for its election");
 }
 
-/// What puts cost in a cluster in which messages of one follower may be slow.
+/// What puts cost in a cluster where the messages of one follower may be slow.
 struct Load {
     median: Micros,
     messages_per_put: f64,
@@ -267,7 +268,8 @@ struct Load {
     most_lag: u64,
 }
 
-/// 400 puts, one each `every`, after 40 that nobody counts; `delay` says how long a message takes.
+/// Sends 400 puts, one each `every`, after 40 that do not count. `delay` says how long a message
+/// takes.
 fn load(
     count: u8,
     tuning: Tuning,
@@ -321,7 +323,7 @@ fn r26_one_slow_follower_slows_nobody_and_is_not_starved() {
                 assert!(one_slow.median.0 * 10 <= all_prompt.median.0 * 12, "{case}");
                 assert!(one_slow.messages_per_put <= all_prompt.messages_per_put * 1.3, "{case}");
                 assert_eq!(one_slow.campaigns, 0, "{case}");
-                // The bound: what may lag, and what comes while a catch-up is on its way.
+                // The bound: the lag that is allowed, and the entries that come during a catch-up.
                 let on_the_way = 2 * slow_way.0 / every.0 + 1;
                 assert!(one_slow.most_lag <= course().lag_most_entries + on_the_way, "{case}");
             }
@@ -329,7 +331,7 @@ fn r26_one_slow_follower_slows_nobody_and_is_not_starved() {
     }
 }
 
-/// Who was slow for a while takes its turn again when it answers in time.
+/// A member that was slow for a while takes its turn again once it answers in time.
 #[test]
 fn r26_a_slow_follower_comes_back_when_it_is_prompt() {
     let mut cluster = Cluster::new(5, 3, course());
@@ -355,8 +357,8 @@ fn r26_a_slow_follower_comes_back_when_it_is_prompt() {
     assert!(turns(&mut cluster) >= 40);
 }
 
-/// An answer that comes after its resend proves that its sender lives, not that it is in time: the
-/// row of timeouts goes on, and the next resend waits twice as long.
+/// An answer that comes after its resend proves that its sender lives, but not that it is in time.
+/// So the row of timeouts goes on, and the next resend waits twice as long.
 #[test]
 fn r26_a_late_answer_ends_no_row_of_timeouts() {
     let fixed = Tuning { fan_out: FanOut::Star, resend_from: ResendFrom::Fixed, ..course() };
@@ -378,7 +380,8 @@ fn r26_a_late_answer_ends_no_row_of_timeouts() {
     assert_eq!(timeouts(&solo), 2);
 }
 
-/// A round trip above the resend timeout is measured, not taken for loss: 4 messages a put.
+/// A round trip longer than the resend timeout is measured and not taken for loss: 4 messages a
+/// put.
 #[test]
 fn a_long_way_costs_no_second_message() {
     for one_way in [ms(5), ms(8), ms(20), ms(50), ms(75)] {
@@ -389,8 +392,8 @@ fn a_long_way_costs_no_second_message() {
     }
 }
 
-/// What waits for an answer is sent again at a steady rate, and has its price: at 50 % loss each
-/// way the median stays below a tenth of a second.
+/// What waits for an answer is sent again at a steady rate, which costs messages. At 50 % loss each
+/// way, the median latency stays below a tenth of a second.
 #[test]
 fn at_heavy_loss_what_waits_is_asked_for_steadily() {
     for (count, loss, most_ms, most_messages) in

@@ -1,4 +1,4 @@
-//! Rules R11 to R14: logs, acknowledgements, hops.
+//! Rules R11 to R14: logs, acknowledgements, and the hops of a chain.
 
 use laconic::interface::Address;
 use laconic::raft::message::{Append, AppendReply, Hint, Refusal, Route};
@@ -26,7 +26,7 @@ fn terms_of(solo: &Solo) -> Vec<Term> {
 #[test]
 fn r11_commit_rises_to_what_the_append_has_checked_never_to_the_own_last_index() {
     let mut solo = follower(&[1, 1, 2, 2]);
-    // Index 3 and 4 conflict with the log of leader 3, who has committed through 4.
+    // Entries 3 and 4 conflict with the log of leader 3, which has committed up to 4.
     let heartbeat = Append { commit: 4, ..append(3, 3, (1, 2), &[]) };
     solo.hear(3, Message::Append(heartbeat));
     assert_eq!(solo.raft().commit(), 2);
@@ -61,7 +61,7 @@ fn r12_a_conflict_of_terms_truncates_but_never_below_the_commit_index() {
     solo.hear(1, Message::Append(Append { commit: 2, ..append(1, 1, (0, 0), &[1, 1]) }));
     solo.hear(2, Message::Append(append(2, 2, (1, 2), &[2])));
     assert_eq!(terms_of(&solo), [1, 1, 2]);
-    // No leader contradicts what is committed; what says so is no leader's.
+    // No true leader contradicts committed entries, so this message is implausible.
     solo.hear(2, Message::Append(append(2, 2, (1, 1), &[2, 2])));
     assert_eq!(solo.disposition(), Disposition::Implausible);
     assert_eq!(terms_of(&solo), [1, 1, 2]);
@@ -84,7 +84,7 @@ fn r13_an_acknowledgement_speaks_of_that_append_alone() {
     assert_eq!(reply(&solo.hear(1, Message::Append(heartbeat))).through, 2);
 }
 
-/// A leader of five with three entries that nobody has acknowledged, and its appends.
+/// A leader of five members with three unacknowledged entries, and the appends that it sent.
 fn leader() -> (Solo, Vec<Append>) {
     let mut solo = Solo::new(5, course());
     solo.lead_all();
@@ -120,7 +120,7 @@ fn r13_the_leader_checks_what_is_acknowledged() {
         assert_eq!(solo.disposition(), expected, "{lie:?}");
         assert_eq!(solo.raft().commit(), commit, "{lie:?}");
     }
-    // From one that the round did not go to.
+    // An answer from a member to which the round was not sent.
     solo.hear(second, Message::AppendReply(good));
     assert_eq!(solo.disposition(), Disposition::Implausible);
     solo.hear(first, Message::AppendReply(good));
@@ -145,7 +145,7 @@ fn r13_a_match_only_rises_and_late_refusals_are_ignored() {
     assert_eq!(solo.raft().commit(), last, "what was matched stays matched");
 }
 
-/// A batch along 0, 2, 3 from leader 1.
+/// A batch from leader 1 along the members 0, 2 and 3.
 fn chained() -> Append {
     let route = Route::through(&[ME, Member(2), Member(3)]).expect("distinct");
     Append { route, commit: 1, round: 4, ..append(1, 1, (1, 1), &[1]) }
@@ -202,14 +202,14 @@ fn r14_what_is_not_for_this_hop_is_dropped() {
         assert_eq!(solo.disposition(), Disposition::Implausible);
     }
     assert_eq!(Route::through(&[ME, Member(2), ME]), None, "a route of distinct followers");
-    // From a hop that is not said to have accepted it, and back at one that is.
+    // First from a hop that is not marked as accepted, then back at a hop that is.
     let mut solo = follower(&[1]);
     assert_eq!(solo.hear(4, Message::Append(chained())), []);
     let again = Append { accepted: MemberSet::only(ME), ..chained() };
     assert_eq!(solo.hear(1, Message::Append(again)), []);
 }
 
-/// Section 5.4.1: the later last term wins, then the longer log.
+/// Section 5.4.1: the later last term wins; if the terms are equal, the longer log.
 #[test]
 fn who_is_up_to_date_is_decided_by_last_term_then_index() {
     use crate::solo::{pre_vote_request, vote, vote_request};
@@ -229,9 +229,9 @@ fn who_is_up_to_date_is_decided_by_last_term_then_index() {
     }
 }
 
-/// Section 5.4.2, figure 8 (c): S1 leads again and has brought its old entry to a majority. It may
-/// not be committed by counting, for S5 could still overwrite it (d); an entry of the own term
-/// behind it commits both (e).
+/// Section 5.4.2, figure 8 (c): S1 leads again and has copied its old entry to a majority. The
+/// entry may not be committed by counting, because S5 could still overwrite it (d). An entry of
+/// S1's own term behind it commits both (e).
 #[test]
 fn an_old_term_entry_on_a_majority_is_not_committed_by_counting() {
     let mut solo = follower(&[1, 2]);
@@ -249,7 +249,7 @@ fn an_old_term_entry_on_a_majority_is_not_committed_by_counting() {
     assert_eq!(solo.raft().commit(), 3);
 }
 
-/// One vote a term, whoever asks and however often (section 5.2).
+/// A member gives one vote a term, whoever asks and however often (section 5.2).
 #[test]
 fn a_vote_is_given_once_a_term() {
     use crate::solo::{vote, vote_request};
@@ -260,8 +260,8 @@ fn a_vote_is_given_once_a_term() {
     assert_eq!(vote(&solo.hear(4, vote_request(3, (1, 5)))), (true, 3));
 }
 
-/// What one drain of the socket brought in is acknowledged once, when it is over: for the newest
-/// round, of all that any of its appends has checked.
+/// All appends that one drain of the socket brings in are acknowledged once, at its end. The answer
+/// names the newest round, and covers all that any of these appends has checked.
 #[test]
 fn r13_appends_of_one_drain_share_one_acknowledgement() {
     let mut solo = Solo::new(3, Tuning { shared_acknowledgements: true, ..course() });
@@ -274,7 +274,7 @@ fn r13_appends_of_one_drain_share_one_acknowledgement() {
     let answer = reply(&solo.wait(ms(0)));
     assert_eq!((answer.round, answer.through, answer.refusal), (3, 3, None));
     assert_eq!(solo.wait(ms(0)), [], "once");
-    // A no is told at once, and nothing is owed to a leader whose term is over.
+    // A refusal is sent at once, and nothing is owed to a leader whose term is over.
     let too_far = Append { round: 4, ..append(1, 1, (1, 9), &[1]) };
     assert!(reply(&solo.hear(1, Message::Append(too_far))).refusal.is_some());
     let last = Append { round: 5, ..append(1, 1, (1, 3), &[1]) };
@@ -283,8 +283,8 @@ fn r13_appends_of_one_drain_share_one_acknowledgement() {
     assert_eq!(solo.wait(ms(0)), []);
 }
 
-/// The same load with and without: half of the acknowledgements are spared, and nobody waits
-/// longer.
+/// The same load with and without the knob: with it, half of the acknowledgements are saved and no
+/// put waits longer.
 #[test]
 fn r13_shared_acknowledgements_cost_no_time() {
     let cost = |shared_acknowledgements| {

@@ -1,4 +1,4 @@
-//! Rule R27: answers are paced to what the simulator's socket holds, and none is forgotten for it.
+//! Rule R27: answers are paced to what the simulator's socket can hold, and none is forgotten.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -25,8 +25,8 @@ fn told(cluster: &Cluster, puts: &[Name]) -> usize {
     puts.iter().filter(|put| !cluster.outcomes(**put).is_empty()).count()
 }
 
-/// The next leader owes 600 answers in one step: no more than the window go out, and as long as
-/// nothing proves that they are read, one more each interval.
+/// The next leader owes 600 answers in one step. It sends no more than the window at once. As long
+/// as nothing proves that they are read, it sends one more each interval.
 #[test]
 fn r27_a_backlog_at_a_failover_goes_out_in_windows() {
     let tuning = course();
@@ -36,7 +36,8 @@ fn r27_a_backlog_at_a_failover_goes_out_in_windows() {
     let mute = Rc::new(Cell::new(false));
     let is_mute = Rc::clone(&mute);
     cluster.obeys(move |flight| match &flight.message {
-        // Nothing is committed by the first, and nobody hears when the next falls silent.
+        // Answers to the first leader are lost, so it commits nothing. Once `mute` is set, all are
+        // lost.
         Message::AppendReply(_) if flight.to == first || is_mute.get() => Fate::Lose,
         _ => Fate::Pass,
     });
@@ -49,7 +50,7 @@ fn r27_a_backlog_at_a_failover_goes_out_in_windows() {
     assert!(cluster.run_until(ms(10_000), committed));
     mute.set(true);
     let next = cluster.leader().expect("it has committed them");
-    // Its opening and vote requests are in the socket too.
+    // Its opening and its vote requests are in the socket too.
     assert!((window - 10..=window).contains(&told(&cluster, &puts)), "{}", told(&cluster, &puts));
     assert!(cluster.replica(next).applied() < cluster.raft(next).commit());
     let read = cluster.get(next, "k599");
@@ -67,8 +68,8 @@ fn r27_a_backlog_at_a_failover_goes_out_in_windows() {
     assert!(applied.iter().all(|index| *index > PUTS as u64), "{applied:?}");
 }
 
-/// A leader that is cut off with committed puts unanswered: the next answers them, and the old one,
-/// back again, answers none twice.
+/// A leader is cut off while committed puts are unanswered. The next leader answers them, and the
+/// old one answers none of them again when it is back.
 #[test]
 fn r27_what_a_deposed_leader_had_not_answered_somebody_answers() {
     let tuning = Tuning { answer_interval_us: 100_000, ..course() };
@@ -100,7 +101,7 @@ fn r27_what_a_deposed_leader_had_not_answered_somebody_answers() {
     cluster.check_answers();
 }
 
-/// The same leader again: what it had committed and not answered it goes on answering, once each.
+/// The same leader is elected again: it goes on to answer what it had committed, once each.
 #[test]
 fn r27_a_leader_that_is_elected_again_answers_the_rest() {
     let mut solo = Solo::new(3, Tuning { answer_interval_us: 100_000, ..course() });
@@ -111,7 +112,7 @@ fn r27_a_leader_that_is_elected_again_answers_the_rest() {
     let batches = solo.wait(ms(1));
     let mut oks = answered(&solo.acknowledge(&batches), &OK);
     assert_eq!(solo.raft().commit(), solo.raft().log().last_index());
-    // Nobody hears it any more.
+    // From now on, no member answers this leader.
     let silent = solo.wait(ms(3_000));
     assert_ne!(solo.role(), RoleName::Leader);
     oks.extend(answered(&silent, &OK));
@@ -130,8 +131,8 @@ fn r27_a_leader_that_is_elected_again_answers_the_rest() {
     assert_eq!(oks, wanted, "each once, in order");
 }
 
-/// What another leader told to be committed has been answered by it: a deposed leader applies it,
-/// and leaves it alone when it leads again.
+/// Puts that another leader told to be committed were answered by that leader. A deposed leader
+/// applies them, and does not answer them when it leads again.
 #[test]
 fn r27_what_the_next_leader_told_is_not_answered_again() {
     let mut solo = Solo::new(3, Tuning { answer_interval_us: 1_000_000, ..course() });

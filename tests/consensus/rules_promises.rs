@@ -1,4 +1,5 @@
-//! Rules R7 to R10, R18 and R20: promises, leases, reads, who may win, who may not come back.
+//! Rules R7 to R10, R18 and R20: promises, leases, reads, which member may win, and which may not
+//! come back.
 
 use laconic::interface::Outcome;
 use laconic::raft::message::{Append, Hint};
@@ -13,7 +14,7 @@ use crate::solo::{
     reply, vote, vote_reply, vote_request,
 };
 
-/// A follower of 1 in term 1 that has promised 800 ms from now.
+/// A follower of member 1 in term 1 that has promised 800 ms from now.
 fn promised() -> Solo {
     let mut solo = Solo::new(3, course());
     solo.wait(ms(10));
@@ -37,7 +38,7 @@ fn r07_a_promise_refuses_votes_before_any_term_is_looked_at() {
 #[test]
 fn r07_nothing_but_time_ends_a_promise() {
     let mut solo = promised();
-    // A higher term, another leader, a shorter promise, new tuning.
+    // None of these ends it: a higher term, another leader, a shorter promise, new tuning.
     solo.hear(2, vote_reply(4, false));
     assert_eq!(solo.raft().term(), 4);
     solo.hear(2, Message::Append(append(2, 5, (1, 1), &[5])));
@@ -90,7 +91,7 @@ fn r07_a_lower_term_append_is_answered_with_the_own_term() {
     assert_eq!(solo.raft().leader(), Some(Member(1)));
 }
 
-/// A yes to a pre-vote names the answerer's term, which may be far below the sender's.
+/// A granted pre-vote names the answerer's term, which may be far below the sender's.
 #[test]
 fn r07_pre_votes_of_lower_terms_count() {
     let mut solo = Solo::new(3, course());
@@ -119,7 +120,7 @@ fn r08_the_append_says_how_long_the_promise_is() {
     let mut solo = Solo::new(3, course());
     solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
     assert!(vote(&solo.hear(2, pre_vote_request(9, (8, 50)))).0, "no promise was asked for");
-    // What a leader asks for is what its lease rests on.
+    // The promise that a leader asks for is the one that its lease rests on.
     let opening = Solo::new(3, course()).lead();
     assert!(appends(&opening).iter().all(|append| append.promise == ms(800)));
 }
@@ -132,7 +133,7 @@ fn r08_what_is_refused_promises_nothing() {
     assert!(vote(&solo.hear(2, pre_vote_request(9, (8, 50)))).0);
 }
 
-/// Append 1 at 0 s, append 2 lost, answer to 1 late: it proves 0 s.
+/// Append 1 is sent at 0 s, append 2 is lost, and the answer to 1 comes late: it counts from 0 s.
 #[test]
 fn r09_an_answer_is_dated_by_the_send_time_of_its_round() {
     let mut solo = Solo::new(3, course());
@@ -172,7 +173,7 @@ fn r09_rounds_and_lease_die_with_the_term() {
     let term = solo.raft().term();
     solo.hear(1, vote_reply(term + 1, false));
     assert_eq!(solo.replica.status().lease_until, None);
-    // Rounds begin anew, so the old term's answers name rounds that are under way again.
+    // Rounds start again from the first, so the old term's answers name rounds that are open again.
     let (old, new) = (appends(&old), appends(&solo.lead()));
     assert!(solo.raft().term() > term + 1);
     assert_eq!((old[0].round, &old[0].route), (new[0].round, &new[0].route));
@@ -205,7 +206,7 @@ fn r10_the_lease_is_the_promise_less_a_margin_and_is_looked_at_when_a_read_is_an
     assert_eq!(answers(&solo.get("k", "too late")), []);
 }
 
-/// Two members, so that one answer is a quorum's.
+/// With two members, one answer makes a quorum.
 #[test]
 fn r10_tuning_makes_no_lease_out_of_promises_already_given() {
     let short = Tuning { promise_us: 200_000, ..course() };
@@ -233,7 +234,7 @@ fn r18_candidacy_waits_at_least_the_promise_and_a_heartbeat_interval() {
     assert_eq!(Tuning { promise_us: 900_000, ..course() }.check(), Ok(()));
     let violation = Tuning { promise_us: 900_001, ..course() }.check().expect_err("too long");
     assert_eq!(violation.key, "promise_us");
-    // So a dead leader's followers refuse no first pre-vote for their promise.
+    // So the promise to a dead leader never makes its followers refuse the first pre-vote.
     for seed in 0..20 {
         let mut cluster = Cluster::new(5, seed, course());
         let leader = cluster.elect();
@@ -254,7 +255,7 @@ fn r18_who_holds_more_stands_at_once() {
     solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1, 1])));
     assert!(!vote(&solo.hear(2, pre_vote_request(2, (1, 1)))).0);
     assert_eq!(solo.role(), RoleName::PreCandidate);
-    // But not against a leader that it follows.
+    // But it does not stand against a leader that it follows.
     let mut solo = Solo::new(3, course());
     solo.wait(ms(1_000));
     let asks = Append { promise: ms(800), ..append(1, 1, (0, 0), &[1, 1]) };
@@ -273,9 +274,9 @@ fn r18_a_pre_candidate_goes_on_naming_the_last_leader() {
     assert!(campaign.iter().all(|datagram| datagram.leader.0 == 1), "{campaign:?}");
 }
 
-/// Without a durable log nothing tells a restarted replica from a new one, so operators must not
-/// restart one under its old ID. A leader that knew it at least never counts on it again: what it
-/// had acknowledged it cannot take back.
+/// Without a durable log, a restarted replica cannot be told from a new one. So operators must not
+/// restart a replica under its old ID. A leader that knew it does at least not count on it again:
+/// what the replica had acknowledged cannot be taken back.
 #[test]
 fn r20_an_id_that_restarts_is_not_admitted() {
     let mut cluster = Cluster::new(3, 4, course());

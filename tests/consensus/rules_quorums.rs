@@ -1,4 +1,4 @@
-//! Rules R15 to R17 and R19: who is in a quorum, and what is sent to whom.
+//! Rules R15 to R17 and R19: which members are in a quorum, and what is sent to them.
 
 use laconic::raft::message::Append;
 use laconic::raft::tuning::FanOut;
@@ -58,7 +58,7 @@ fn r15_an_idle_leader_keeps_its_lease_and_its_role() {
         for count in [2, 3, 4, 5, 21] {
             let mut cluster = Cluster::new(count, 2, Tuning { fan_out, ..course() });
             let leader = cluster.elect();
-            // Puts that spread the heartbeats over the interval.
+            // These puts spread the heartbeats over the interval.
             for put in 0..u64::from(count) {
                 cluster.put(leader, "k", &format!("{put}"));
                 cluster.run_for(ms(90));
@@ -87,7 +87,7 @@ fn r16_every_silent_member_of_a_broken_chain_is_asked_directly_and_suspected_if_
     assert!(direct.iter().all(|append| append.route.len() == 1 && append.entries.len() == 1));
     assert_eq!(receivers(&resends).0 & batch[0].route.members().0, batch[0].route.members().0);
     assert_eq!(resends.len(), 3, "and one more gets the batch, so that one death costs no more");
-    // All answer but one; that one is suspected.
+    // All members answer but one, which is then suspected.
     let spare = resends.iter().find(|append| append.cause == Cause::Replicate).expect("one more");
     let spare_member = spare.route.first().expect("a receiver");
     solo.hear(spare_member.0, accepted(spare, spare.through()));
@@ -98,7 +98,7 @@ fn r16_every_silent_member_of_a_broken_chain_is_asked_directly_and_suspected_if_
     let suspected = |who| move |event: &Event| *event == Event::Suspected { member: who };
     assert_eq!(solo.events(suspected(hops[0])), 0);
     assert_eq!(solo.events(suspected(hops[1])), 1);
-    // And left out until it answers.
+    // The suspect is left out until it answers.
     for put in ["Q", "R", "S", "T"] {
         solo.put("k", put);
         let mut sent = solo.wait(ms(1));
@@ -109,7 +109,7 @@ fn r16_every_silent_member_of_a_broken_chain_is_asked_directly_and_suspected_if_
     }
 }
 
-/// At 30 % loss a chain of three messages gets through a third of the time.
+/// At 30 % loss, a chain of three messages arrives only a third of the time.
 #[test]
 fn r16_chains_fall_apart_when_much_is_lost_and_form_again() {
     let mut cluster = Cluster::new(5, 8, chain());
@@ -234,7 +234,7 @@ fn r19_a_silent_follower_gets_empty_probes_not_its_backlog() {
     assert!(sent.iter().all(|entries| *entries == 0), "{sent:?}");
 }
 
-/// A resend that is cut to the most bytes leaves a rest, which goes on at once.
+/// A resend that is cut at the byte limit leaves a rest, which is sent at once afterwards.
 #[test]
 fn r19_what_a_cut_left_out_follows_at_once() {
     let tuning = Tuning { batch_most_bytes: 1_000, batch_most_entries: 4, ..course() };
@@ -242,7 +242,7 @@ fn r19_what_a_cut_left_out_follows_at_once() {
     let leader = cluster.elect();
     cluster.kill(cluster.others(leader)[0]);
     cluster.run_for(ms(1_500));
-    // Ten batches are lost together, while the follower is trusted.
+    // Ten batches are lost together, while the follower is still trusted.
     cluster.obeys(|_| Fate::Lose);
     let puts: Vec<usize> =
         (0..10).map(|put| cluster.put(leader, &format!("k{put}"), &"x".repeat(200))).collect();

@@ -1,4 +1,4 @@
-//! One replica alone, of rank 0: the test plays everyone else, message by message.
+//! One replica alone, of rank 0. The test plays all other members, message by message.
 
 use std::sync::Arc;
 
@@ -21,16 +21,16 @@ pub const ME: Member = Member(0);
 
 /// The replica and its clock.
 pub struct Solo {
-    /// What is tested.
+    /// The replica under test.
     pub replica: Replica,
-    /// Its clock.
+    /// The time on its clock.
     pub now: Micros,
-    /// What it told.
+    /// The records that it has told.
     pub records: Vec<Record>,
 }
 
 impl Solo {
-    /// One of `count`.
+    /// The replica of rank 0 in a cluster of `count`.
     pub fn new(count: u8, tuning: Tuning) -> Solo {
         tuning.check().expect("a sound tuning");
         let others: Vec<Address> = (1..count).map(|rank| Address(rank.into())).collect();
@@ -39,12 +39,12 @@ impl Solo {
         Solo { replica, now: Micros(0), records: Vec::new() }
     }
 
-    /// Its core.
+    /// The replica's core.
     pub fn raft(&self) -> &Raft {
         self.replica.raft()
     }
 
-    /// Its role.
+    /// The replica's role.
     pub fn role(&self) -> RoleName {
         self.replica.status().role
     }
@@ -55,12 +55,12 @@ impl Solo {
         out
     }
 
-    /// A message from `from`; what it sends in return.
+    /// Takes in a message from `from`. Returns what the replica sends in return.
     pub fn hear(&mut self, from: u8, message: Message) -> Vec<Datagram> {
         self.step(Arrival::Peer { from: Member(from), number: 1, message })
     }
 
-    /// What came of the latest message.
+    /// How the replica handled the latest message.
     pub fn disposition(&self) -> Disposition {
         let received = self.records.iter().rev().find_map(|record| match record.fact {
             Fact::Received { disposition, .. } => Some(disposition),
@@ -69,7 +69,7 @@ impl Solo {
         received.expect("a message was heard")
     }
 
-    /// Time passes, and it is woken as often as it wants.
+    /// Lets time pass and wakes the replica as often as it asks. Returns what it sends.
     pub fn wait(&mut self, span: Micros) -> Vec<Datagram> {
         let end = self.now + span;
         let mut out = Vec::new();
@@ -83,23 +83,23 @@ impl Solo {
         out
     }
 
-    /// A put of `CLIENT`, named by its value.
+    /// Sends a put of `CLIENT`. Its value is also its MID.
     pub fn put(&mut self, key: &str, value: &str) -> Vec<Datagram> {
         let operation = Operation::Put { key: key.into(), value: value.into() };
         self.ask(CLIENT, value, operation)
     }
 
-    /// A get of `CLIENT`, named `mid`.
+    /// Sends a get of `CLIENT` with this MID.
     pub fn get(&mut self, key: &str, mid: &str) -> Vec<Datagram> {
         self.ask(CLIENT, mid, Operation::Get { key: key.into() })
     }
 
-    /// A request.
+    /// Sends a request.
     pub fn ask(&mut self, client: Address, mid: &str, operation: Operation) -> Vec<Datagram> {
         self.ask_believing(Address::UNKNOWN, client, mid, operation)
     }
 
-    /// A request of a client that believes in `leader`.
+    /// Sends a request of a client that believes in `leader`.
     pub fn ask_believing(
         &mut self,
         leader: Address,
@@ -111,7 +111,7 @@ impl Solo {
         self.step(Arrival::Request(Request { client, leader, mid, operation }))
     }
 
-    /// Everyone else votes for it as soon as it stands; its opening appends.
+    /// Lets all others vote for the replica as soon as it stands. Returns its opening appends.
     pub fn lead(&mut self) -> Vec<Datagram> {
         let count = self.replica.members().count() as u8;
         while self.role() == RoleName::Follower {
@@ -135,7 +135,8 @@ impl Solo {
         out
     }
 
-    /// Those to whom `sent` went answer that they have taken all; what it sends in return.
+    /// All receivers of `sent` answer that they have taken everything. Returns what the replica
+    /// sends in return.
     pub fn acknowledge(&mut self, sent: &[Datagram]) -> Vec<Datagram> {
         let mut out = Vec::new();
         for append in appends(sent) {
@@ -147,14 +148,14 @@ impl Solo {
         out
     }
 
-    /// Leads, and everyone has answered the opening.
+    /// Makes the replica lead, with an opening that everyone has answered.
     pub fn lead_all(&mut self) {
         let opening = self.lead();
         self.acknowledge(&opening);
         self.wait(ms(1));
     }
 
-    /// Changes of state told so far that match.
+    /// The number of changes of state told so far that match.
     pub fn events(&self, matches: impl Fn(&Event) -> bool) -> usize {
         let told = |record: &&Record| matches!(&record.fact, Fact::State(e) if matches(e));
         self.records.iter().filter(told).count()
@@ -170,7 +171,7 @@ pub fn appends(sent: &[Datagram]) -> Vec<Append> {
     sent.iter().filter_map(append).collect()
 }
 
-/// The one answer to an append among `sent`.
+/// The only answer to an append among `sent`.
 pub fn reply(sent: &[Datagram]) -> AppendReply {
     let reply = |datagram: &Datagram| match &datagram.payload {
         Payload::Peer { message: Message::AppendReply(reply), .. } => Some(*reply),
@@ -181,7 +182,7 @@ pub fn reply(sent: &[Datagram]) -> AppendReply {
     replies[0]
 }
 
-/// Whether a vote or pre-vote was granted in `sent`, and the answerer's term.
+/// Whether `sent` grants a vote or a pre-vote, and the answerer's term.
 pub fn vote(sent: &[Datagram]) -> (bool, Term) {
     let votes = sent.iter().filter_map(|datagram| match &datagram.payload {
         Payload::Peer { message: Message::VoteReply(reply), .. } => {
@@ -197,7 +198,7 @@ pub fn vote(sent: &[Datagram]) -> (bool, Term) {
     votes[0]
 }
 
-/// What clients are told in `sent`: MID, outcome and the leader named.
+/// The answers to clients in `sent`: the MID, the outcome, and the leader that they name.
 pub fn answers(sent: &[Datagram]) -> Vec<(String, Outcome, Address)> {
     let answer = |datagram: &Datagram| match &datagram.payload {
         Payload::Answer { mid, outcome } => {
@@ -208,13 +209,13 @@ pub fn answers(sent: &[Datagram]) -> Vec<(String, Outcome, Address)> {
     sent.iter().filter_map(answer).collect()
 }
 
-/// MIDs answered so in `sent`.
+/// The MIDs in `sent` that were answered with `outcome`.
 pub fn answered(sent: &[Datagram], outcome: &Outcome) -> Vec<String> {
     let all = answers(sent).into_iter();
     all.filter(|answer| answer.1 == *outcome).map(|answer| answer.0).collect()
 }
 
-/// Entries of these terms, each with a command of its own.
+/// Entries of these terms, each with a different command.
 pub fn entries(terms: &[Term]) -> Arc<[Entry]> {
     let entry = |(place, term): (usize, &Term)| Entry {
         term: *term,
@@ -225,8 +226,8 @@ pub fn entries(terms: &[Term]) -> Arc<[Entry]> {
     terms.iter().enumerate().map(entry).collect()
 }
 
-/// An append of `leader` in `term` to this replica: entries of `terms` behind `previous` (its term
-/// and index), no promise asked for.
+/// An append of `leader` in `term` to this replica. Its entries have the `terms` and follow
+/// `previous` (a term and an index). It asks for no promise.
 pub fn append(leader: u8, term: Term, previous: (Term, Index), terms: &[Term]) -> Append {
     Append {
         term,
@@ -243,14 +244,15 @@ pub fn append(leader: u8, term: Term, previous: (Term, Index), terms: &[Term]) -
     }
 }
 
-/// The answer of all hops of `append` that they hold it up to `through`.
+/// The answer by which all hops of `append` accept it and say that they hold entries up to
+/// `through`.
 pub fn accepted(append: &Append, through: Index) -> Message {
     let (term, round, cause) = (append.term, append.round, append.cause);
     let members = append.route.members();
     Message::AppendReply(AppendReply { term, round, cause, through, members, refusal: None })
 }
 
-/// The answer of its receiver that `append` does not fit.
+/// The answer by which the receiver of `append` says that it does not fit.
 pub fn refused(append: &Append, hint: laconic::raft::message::Hint) -> Message {
     let (term, round, cause) = (append.term, append.round, append.cause);
     Message::AppendReply(AppendReply {

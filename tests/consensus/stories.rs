@@ -1,4 +1,4 @@
-//! The stories that Raft is told by, each named after what it guards, with the paper's section.
+//! Well-known stories about Raft. Each is named after what it guards, with the paper's section.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,7 +11,8 @@ use crate::cluster::{Cluster, Fate, Flight, ONE_WAY, course, ms, without_check_q
 
 const OK: Outcome = Outcome::Ok(None);
 
-/// Section 5.3: what never left the leader is gone with it, and nobody was told that it stays.
+/// Section 5.3: a command that never left the leader is lost with it, and no client was told
+/// otherwise.
 #[test]
 fn a_leader_that_crashes_before_anyone_has_the_command() {
     let mut cluster = Cluster::new(5, 1, course());
@@ -30,8 +31,8 @@ fn a_leader_that_crashes_before_anyone_has_the_command() {
     cluster.check_answers();
 }
 
-/// Sections 5.3 and 5.4.1: the one of two followers that has the command is the one that can win,
-/// and it finishes what the dead leader began.
+/// Sections 5.3 and 5.4.1: of two followers, only the one that has the command can win, and it
+/// finishes what the dead leader began.
 #[test]
 fn a_leader_that_crashes_after_one_follower_has_the_command() {
     for holder in 0..2 {
@@ -44,7 +45,7 @@ fn a_leader_that_crashes_after_one_follower_has_the_command() {
         });
         let put = cluster.put(leader, "k", "kept");
         cluster.run_for(ms(25));
-        // The command arrives; that it did is not heard any more.
+        // The command arrives, but the answer to it is lost.
         cluster.release();
         cluster.kill(leader);
         cluster.held.clear();
@@ -56,12 +57,12 @@ fn a_leader_that_crashes_after_one_follower_has_the_command() {
     }
 }
 
-/// Section 5.2: all stand at once and vote for themselves; nobody wins, and then somebody does.
+/// Section 5.2: all stand at once and vote for themselves, so nobody wins; later somebody does.
 #[test]
 fn several_candidates_at_once() {
     for pre_vote in [true, false] {
         let mut cluster = Cluster::new(5, 1, Tuning { pre_vote, ..course() });
-        // Nobody hears of the others' campaigns before all have begun their own.
+        // No member hears of the other campaigns before all have begun their own.
         cluster.obeys(|flight| match flight.message {
             Message::Vote(_) | Message::PreVote(_) => Fate::After(ms(1_250)),
             _ => Fate::Pass,
@@ -82,7 +83,7 @@ fn several_candidates_at_once() {
     }
 }
 
-/// Section 8: an old leader alone must not answer from what it had, lease or none.
+/// Section 8: an old leader that is alone must not answer reads, with a lease or without.
 #[test]
 fn an_old_leader_cut_off_from_its_quorum_answers_no_reads() {
     let confirm = Tuning { reads: Reads::Confirm, ..course() };
@@ -113,7 +114,8 @@ fn an_old_leader_cut_off_from_its_quorum_answers_no_reads() {
         let told = |name: &usize| cluster.value(*name).is_some();
         assert_eq!(late.iter().filter(|name| told(name)).count(), 0);
         let early = gets.iter().filter(|name| told(name)).count();
-        // 10 ms apart: as many as the lease has room for, none without one.
+        // The gets are 10 ms apart: the lease has time for this many; without a lease there are
+        // none.
         let leases = cluster.raft(new).tuning().reads == Reads::Lease;
         assert!(if leases { (60..=75).contains(&early) } else { early == 0 });
         cluster.heal();
@@ -124,7 +126,7 @@ fn an_old_leader_cut_off_from_its_quorum_answers_no_reads() {
     }
 }
 
-/// Section 5.3: "Raft RPCs are idempotent". Everything ever sent comes again, latest first, twice.
+/// Section 5.3: "Raft RPCs are idempotent". All messages are sent again, the latest first, twice.
 #[test]
 fn duplicated_delayed_and_reordered_messages_change_nothing() {
     for fan_out in [FanOut::Thrifty, FanOut::Chain, FanOut::Star, FanOut::Broadcast] {
@@ -169,7 +171,7 @@ fn duplicated_delayed_and_reordered_messages_change_nothing() {
     }
 }
 
-/// Rule R16: the batch under way when the middle dies is saved within one resend timeout.
+/// Rule R16: the middle of a chain dies while it has a batch, which one resend timeout then saves.
 #[test]
 fn a_chain_whose_middle_dies_with_the_batch() {
     let mut cluster = Cluster::new(7, 1, Tuning { fan_out: FanOut::Chain, ..course() });
@@ -191,7 +193,8 @@ fn a_chain_whose_middle_dies_with_the_batch() {
     assert_eq!(suspects, [Event::Suspected { member: middle }]);
 }
 
-/// Promises and elections as tight as the rules allow, so that only the margin keeps leases apart.
+/// Promises and elections as tight as the rules allow, so that only the margin keeps two leases
+/// apart.
 fn tight(lease_margin_us: u64) -> Tuning {
     Tuning {
         heartbeat_interval_us: 10_000,
@@ -204,8 +207,8 @@ fn tight(lease_margin_us: u64) -> Tuning {
     }
 }
 
-/// Cuts the leader off and reads from it while the others elect the next and write. Whether a
-/// read returned what had been overwritten before it was asked.
+/// Cuts the leader off and reads from it while the others elect the next leader and write. Returns
+/// whether a read gave a value that had been overwritten before the read was asked.
 fn reads_stale(seed: u64, drift_ppm: i64) -> bool {
     let drift = |member: Member| if (seed >> member.0) & 1 == 0 { -drift_ppm } else { drift_ppm };
     let mut cluster = Cluster::drifting(3, seed, tight(50_000), drift);
@@ -226,8 +229,8 @@ fn reads_stale(seed: u64, drift_ppm: i64) -> bool {
     cluster.value(read).is_some()
 }
 
-/// Section 6.4.1 of the dissertation: leases rest on bounded drift. 3 % each way are within the
-/// margin of 50 ms in 800.
+/// Section 6.4.1 of the dissertation: leases rest on bounded drift. A drift of 3 % each way is
+/// within the margin of 50 ms in 800 ms.
 #[test]
 fn clocks_that_drift_within_the_margin_read_nothing_stale() {
     assert_eq!((0..1_000).find(|seed| reads_stale(*seed, 30_000)), None);
@@ -238,7 +241,7 @@ fn clocks_that_drift_beyond_the_margin_are_found_out() {
     assert!((0..100).any(|seed| reads_stale(seed, 100_000)));
 }
 
-/// Section 9.6 of the dissertation: who was away comes back without deposing anyone.
+/// Section 9.6 of the dissertation: a member that was away comes back and deposes nobody.
 #[test]
 fn pre_vote_keeps_a_returning_member_from_deposing_the_leader() {
     for pre_vote in [true, false] {
@@ -261,7 +264,7 @@ fn pre_vote_keeps_a_returning_member_from_deposing_the_leader() {
     }
 }
 
-/// Section 6.2 of the dissertation: a leader without a quorum stops leading, and sends clients on.
+/// Section 6.2 of the dissertation: a leader without a quorum stops leading, and redirects clients.
 #[test]
 fn check_quorum_ends_a_leader_that_nobody_hears() {
     for check_quorum in [true, false] {
@@ -278,7 +281,8 @@ fn check_quorum_ends_a_leader_that_nobody_hears() {
     }
 }
 
-/// Who had the term of a lost candidacy needs no luck to rejoin: grants of lower terms count.
+/// A member that has the term of a lost candidacy needs no luck to rejoin: grants of lower terms
+/// count.
 #[test]
 fn a_pair_of_different_terms_elects_a_leader_at_the_first_try() {
     let mut cluster = Cluster::new(3, 1, course());

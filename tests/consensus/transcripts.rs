@@ -1,6 +1,6 @@
-//! Stories as transcripts, in `tests/consensus/transcripts/`: each reads from its first line to its
-//! last, and a change of the protocol shows as a difference. `UPDATE=1 cargo test --test consensus
-//! transcripts` writes them again.
+//! Stories as transcripts, in `tests/consensus/transcripts/`. Each can be read from its first line
+//! to its last, and a change of the protocol shows as a difference. `UPDATE=1 cargo test --test
+//! consensus transcripts` writes them again.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,7 +11,7 @@ use laconic::raft::{Member, Micros, Tuning};
 
 use crate::cluster::{Cluster, Fate, course, ms};
 
-/// A story: what is done to the cluster, and all that is recorded meanwhile.
+/// A story: what the test does to the cluster, and all that is recorded meanwhile.
 struct Transcript {
     name: &'static str,
     text: String,
@@ -23,7 +23,7 @@ impl Transcript {
         Transcript { name, text: String::new(), told: cluster.records.len() }
     }
 
-    /// Something is done, and this is what came of it.
+    /// Adds what the test did, and all records since the last call.
     fn tell(&mut self, cluster: &Cluster, what: &str) {
         let _ = writeln!(self.text, "# {what}");
         for record in &cluster.records[self.told..] {
@@ -32,7 +32,7 @@ impl Transcript {
         self.told = cluster.records.len();
     }
 
-    /// Holds it against the file of its name.
+    /// Compares the transcript with the file of its name.
     fn hold(self) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/consensus/transcripts");
         let path = folder.join(format!("{}.txt", self.name));
@@ -49,7 +49,7 @@ impl Transcript {
     }
 }
 
-/// Three or five members with a leader, and nothing under way.
+/// A cluster of `count` members with a leader, and no message on its way.
 fn led(count: u8, tuning: Tuning) -> (Cluster, Member) {
     let mut cluster = Cluster::new(count, 1, tuning);
     let leader = cluster.elect();
@@ -105,7 +105,8 @@ fn transcripts_of_a_follower_that_dies() {
     transcript.hold();
 }
 
-/// The first to stand holds less than another, which then stands itself (rules R18 and R25).
+/// The first member that stands holds less than another, which then stands itself (rules R18 and
+/// R25).
 #[test]
 fn transcripts_of_a_leaders_death() {
     let mut cluster = Cluster::new(5, 2, course());
