@@ -1,4 +1,4 @@
-//! Every message is accounted for, and every microsecond of a latency.
+//! Every message is accounted for, and so is every microsecond of a latency.
 
 use laconic::budget::report::BudgetReport;
 use laconic::budget::{Analysis, RunInfo};
@@ -12,7 +12,7 @@ use laconic::sim::virtual_time::{Keep, VirtualOptions, run};
 
 use crate::{analysed, scenario, tuning};
 
-/// What must hold of every report.
+/// Checks what must be true of every report.
 pub fn assert_accounted_for(report: &BudgetReport, context: &str) {
     assert_eq!(report.run.problems, [] as [String; 0], "{context}");
     assert_eq!(report.books.faults, [] as [String; 0], "{context}");
@@ -79,8 +79,8 @@ fn report(scenario: &Scenario, records: &[Record], outcome: &RunOutcome) -> Budg
     analysis.finish(&client_requests(&outcome.conclusion.history), Vec::new())
 }
 
-/// A replica that tells of one message less, counts one too much, or names another receiver than
-/// the datagram had: each is caught, and the untouched run is not.
+/// A replica's records leave one message out, count one too many, or name another receiver than the
+/// datagram had. Each error is caught, and the run without an error is not.
 #[test]
 fn one_count_that_is_wrong_in_a_replica_is_caught() {
     let scenario = scenario("unreliable-2");

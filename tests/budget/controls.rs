@@ -1,5 +1,5 @@
-//! Each finding fires on runs that have the flaw by construction, at three magnitudes on ten seeds,
-//! and is silent on runs that have not.
+//! Each finding must fire on runs that have the flaw by construction, at three magnitudes on ten
+//! seeds, and must not fire on runs without the flaw.
 
 use laconic::budget::Limits;
 use laconic::raft::tuning::{FanOut, HeartbeatAnswers, Reads};
@@ -8,14 +8,14 @@ use laconic::sim::scenario::{Event, EventKind, Scenario};
 
 use crate::{analysed, finding, is_found, scenario, seconds, tuning};
 
-/// A run to do.
+/// A run that a test does.
 struct Case {
     scenario: Scenario,
     tuning: Tuning,
     precise: bool,
 }
 
-/// The course's profile on simple-2.
+/// The course's profile on the scenario simple-2.
 fn plain() -> Case {
     Case { scenario: scenario("simple-2"), tuning: tuning("course"), precise: false }
 }
@@ -80,7 +80,7 @@ fn surplus_answers() {
         })
     };
     assert_controls("surplus_answers", [20_000, 50_000, 100_000].map(everyone), vec![plain()]);
-    // Where a quorum answers in turn, its answers are needed.
+    // Where the members of a quorum take turns to answer, all answers are needed.
     let report = analysed(&scenario("simple-2"), &tuning("course"), false, 1).report;
     let numbers: Vec<f64> =
         finding(&report, "surplus_answers").numbers.iter().map(|number| number.value).collect();
@@ -131,7 +131,7 @@ fn chain_instead() {
 fn small_batches() {
     let flawed = [1, 2, 4].map(|most| {
         let mut case = tuned(|tuning| tuning.batch_most_entries = most);
-        // Many a moment: the simulator sends what is due in bunches.
+        // Many requests at each moment: the simulator sends all that is due together.
         case.scenario.requests = 6_000;
         case.scenario.max_packets = 900_000;
         case
@@ -139,7 +139,7 @@ fn small_batches() {
     assert_controls("small_batches", flawed, vec![plain()]);
 }
 
-/// Requests one by one, so many in thirty seconds.
+/// A number of `requests`, evenly spread over thirty seconds.
 fn evenly(requests: u64, linger_us: u64) -> Case {
     let mut case = asked(|scenario| scenario.requests = requests);
     case.tuning.linger_us = linger_us;
@@ -210,7 +210,7 @@ fn rejections() {
 
 #[test]
 fn split_votes() {
-    // After each leader's death timeouts lie closer together than a message takes.
+    // After each death of a leader, the timeouts are closer together than a message takes.
     let crowded = |delay_ms, spread_us| {
         let mut case = asked(|scenario| {
             scenario.replicas = 9;

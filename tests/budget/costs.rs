@@ -1,4 +1,5 @@
-//! What fan-outs cost, computed and measured on the same arrivals, within one percent (design §3).
+//! The costs of fan-outs, computed and measured on the same arrivals: they agree within one percent
+//! (design §3).
 
 use laconic::budget::bounds::{self, others_needed};
 use laconic::raft::Tuning;
@@ -59,7 +60,7 @@ fn what_etcd_does_costs_4_n_minus_1_an_isolated_command() {
     }
 }
 
-/// Isolated puts go the ways of their fan-out, hop by hop.
+/// A put that is alone takes as many hops as its fan-out says.
 #[test]
 fn a_batch_takes_two_hops_thriftily_and_one_a_follower_along_a_chain() {
     let f = others_needed(7);
@@ -72,7 +73,8 @@ fn a_batch_takes_two_hops_thriftily_and_one_a_follower_along_a_chain() {
     }
 }
 
-/// No run undercuts its floors, on any profile and with any faults, and no batch that of its delay.
+/// No run costs less than its floor, on any profile and with any faults, and no batch costs less
+/// than the floor for its delay.
 #[test]
 fn no_run_undercuts_its_floor() {
     for name in laconic::sim::scenario::COURSE {

@@ -1,4 +1,4 @@
-//! Runs that are damaged, and limits, through the program.
+//! Damaged runs, and limits, through the program.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A run kept in `folder`.
+/// Does a run and keeps it in `folder`.
 fn keep(folder: &Path) -> String {
     let run = folder.join("run").display().to_string();
     let output = laconic(&["sim", "simple-1", "--seed", "1", "--out", &run]);
@@ -26,7 +26,8 @@ fn keep(folder: &Path) -> String {
     run
 }
 
-/// The report is of what could be read, one line says what could not, and the status is 2.
+/// The report is made from what could be read, one line says what could not be read, and the exit
+/// status is 2.
 fn assert_partial(run: &str, words: &str) {
     let output = laconic(&["budget", run]);
     let (told, errors) = (stdout(&output), stderr(&output));

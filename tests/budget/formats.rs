@@ -1,11 +1,11 @@
-//! All formats carry the same numbers, and the difference of runs.
+//! All formats carry the same numbers. The difference of two runs is tested too.
 
 use laconic::budget::{BudgetReport, diff, document, html, markdown, text};
 use laconic::raft::tuning::FanOut;
 
 use crate::{analysed, scenario, tuning};
 
-/// The text without the escapes that colour it.
+/// The text without the escape codes for colours.
 fn plain(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -16,7 +16,7 @@ fn plain(text: &str) -> String {
     plain + rest
 }
 
-/// The cells of each table row: of Markdown those between bars, of text those that two spaces part.
+/// The cells of each table row: in Markdown those between bars, in text those between two spaces.
 fn rows(told: &str) -> Vec<Vec<String>> {
     let cell = |cell: &str| cell.trim().replace(['\\', '\u{2588}'], "");
     let of_line = |line: &str| -> Vec<String> {
@@ -30,7 +30,7 @@ fn rows(told: &str) -> Vec<Vec<String>> {
     told.lines().map(of_line).collect()
 }
 
-/// What each format must say, from the JSON form: rows of words and numbers.
+/// The rows of words and numbers that each format must contain, taken from the JSON form.
 fn wanted(json: &serde_json::Value) -> Vec<Vec<String>> {
     let list = |key: &str| json[key].as_array().unwrap().clone();
     let text = |value: &serde_json::Value| match value.as_str() {
@@ -102,14 +102,14 @@ fn all_four_formats_carry_the_same_numbers() {
                 let found = rows.iter().any(|row| row.starts_with(&wanted));
                 assert!(found, "{format} lacks {wanted:?}:\n{told}");
             }
-            // Sentences are broken into lines.
+            // Sentences are broken into lines, so compare them without line ends.
             let words = told.split_whitespace().collect::<Vec<_>>().join(" ");
             for finding in &report.findings {
                 assert!(words.contains(finding.title), "{format} lacks {}", finding.title);
             }
         }
         let page = html(std::slice::from_ref(&report)).unwrap();
-        // What the page draws is the report as JSON has it, within a script.
+        // The page draws from the report's JSON, which is embedded in a script.
         let embedded = serde_json::to_string(&report).unwrap().replace('<', "\\u003c");
         assert!(page.contains(&embedded));
     }

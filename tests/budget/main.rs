@@ -1,4 +1,4 @@
-//! The message budget: its books, its floors, its findings and their controls, its formats.
+//! The message budget: its books, its floors, its findings with their controls, and its formats.
 
 mod books;
 mod controls;
@@ -24,7 +24,7 @@ fn scenario(name: &str) -> Scenario {
     Scenario::load(name).unwrap()
 }
 
-/// Requests at even times, each alone on the network, none a get.
+/// Puts at even times, each of them alone on the network.
 fn isolated_puts(replicas: usize, requests: u64) -> Scenario {
     let mut scenario = scenario("simple-2");
     (scenario.replicas, scenario.requests, scenario.mix) = (replicas, requests, 0.0);

@@ -1,4 +1,4 @@
-//! The books of real UDP runs with faults balance too, to the message and link.
+//! The books of real UDP runs with faults balance too, for each message and each link.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use laconic::sim::scenario::{Event, EventKind, Scenario};
 
 use crate::{scenario, seconds};
 
-/// Eight seconds on five replicas.
+/// A run of eight seconds on five replicas.
 fn short(drops: f64, events: &[(EventKind, u64)]) -> Scenario {
     let mut scenario = scenario("simple-2");
     (scenario.requests, scenario.drops) = (60, drops);

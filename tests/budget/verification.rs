@@ -1,4 +1,4 @@
-//! What findings expect to save, against what reruns save.
+//! The savings that findings expect, compared with the savings that reruns show.
 
 use laconic::budget::report::{FindingVerdict, Verification, VerifiedRow};
 use laconic::raft::Tuning;
@@ -13,7 +13,7 @@ fn verified(scenario: Scenario, tuning: Tuning, precise: bool) -> Verification {
     verify(&experiment, &report).unwrap()
 }
 
-/// Seen savings of these findings lie within 15 % of what was expected.
+/// The savings seen for these findings are within 15 % of those expected.
 fn assert_holds(verification: &Verification, names: &[&str]) {
     for name in names {
         let row = verification.rows.iter().find(|row| row.name == *name);
@@ -45,8 +45,8 @@ fn commit_messages_and_chains_save_what_is_expected() {
     assert_holds(&course, &["chain_instead"]);
 }
 
-/// What saves most may be too quiet for the simulator, or break a run otherwise: that is named, and
-/// what is recommended passes wherever the run passed as it was.
+/// The change that saves most may be too quiet for the simulator, or break a run in another way.
+/// Then the report says so. A recommended change passes wherever the run passed without it.
 #[test]
 fn what_is_recommended_passes_and_what_fails_says_why() {
     let mut failing = Vec::new();

@@ -1,5 +1,5 @@
-//! Dashboards and rules: they name what the registry has, and a real Prometheus beside a real run
-//! has an answer to every one of their queries.
+//! Dashboards and rules: they name only what the registry has, and a real Prometheus beside a real
+//! run has an answer to each of their queries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,24 +18,24 @@ use super::real::options;
 use super::rules::{ALERTS, FAST_ALERTS, RECORDED, rules};
 use super::short_scenario;
 
-/// Panels that the dashboards use.
+/// The types of panels that the dashboards use.
 const PANELS: [&str; 6] = ["row", "stat", "timeseries", "state-timeline", "bargauge", "table"];
-/// Units that they use.
+/// The units that the panels use.
 const UNITS: [&str; 7] = ["short", "s", "ops", "percentunit", "Bps", "bytes", "dateTimeAsIso"];
-/// What keeps the clusters of every job apart.
+/// The labels that keep the clusters of all jobs apart.
 const OF_CLUSTER: &str = r#"job="$job",cluster="$cluster""#;
 
 pub(super) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards")
 }
 
-/// A dashboard, by its file's name.
+/// A dashboard, with the name of its file.
 pub(super) struct Board {
     name: String,
     json: Value,
 }
 
-/// A query, with its panel's title.
+/// A query, with the title of its panel.
 #[derive(Clone)]
 pub(super) struct Asked {
     pub title: String,
@@ -44,7 +44,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Whether it is a number of events in an interval.
+    /// Whether its value is a number of events in an interval.
     pub fn counts_events(&self) -> bool {
         self.expression.contains("max_over_time")
     }
@@ -77,7 +77,7 @@ impl Board {
         self.json["panels"].as_array().unwrap()
     }
 
-    /// Those that show something.
+    /// The panels that show something, each with its title.
     fn shown(&self) -> impl Iterator<Item = (String, &Value)> {
         let panels = self.panels().iter().filter(|panel| panel["type"] != "row");
         panels.map(|panel| (format!("{}: {}", self.name, text(&panel["title"])), panel))
@@ -97,7 +97,7 @@ impl Board {
         self.panels().iter().flat_map(of_panel).collect()
     }
 
-    /// The queries of what is marked over all panels.
+    /// The queries for the marks that are drawn over all panels.
     pub fn annotations(&self) -> Vec<Asked> {
         let list = self.json["annotations"]["list"].as_array().unwrap();
         let asked = list.iter().map(|annotation| Asked {
@@ -124,7 +124,7 @@ impl Board {
     }
 }
 
-/// Names of series that an expression speaks of.
+/// The names of series that an expression uses.
 fn names(expression: &str) -> BTreeSet<String> {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || "_:".contains(letter);
     expression
@@ -243,7 +243,7 @@ fn every_query_is_of_the_one_cluster_that_is_chosen() {
         let name = |variable: &Value| text(&variable["name"]);
         let names: Vec<String> = board.variables().iter().map(name).collect();
         assert_eq!(names, ["DS", "job", "cluster", "replica"], "{}", board.name);
-        // Of several at once panels would show sums.
+        // With several values at once, the panels would show sums.
         for variable in &board.variables()[1..3] {
             assert_eq!(
                 (&variable["multi"], &variable["includeAll"]),
@@ -271,8 +271,8 @@ fn compared(expression: &str) -> &str {
     }
 }
 
-/// Five replicas of which one is killed, and five of which three are: nobody leads those that are
-/// left.
+/// Five replicas of which one is killed, and five of which three are killed, so that the rest have
+/// no leader.
 fn scenarios() -> [Scenario; 2] {
     let mut scenario = short_scenario();
     (scenario.drops, scenario.mix) = (0.05, 0.5);
@@ -286,7 +286,7 @@ fn scenarios() -> [Scenario; 2] {
     [scenario, leaderless]
 }
 
-/// What each panel and rule shows of the one cluster, beside another in which nobody leads.
+/// Each panel and each rule shows the first cluster correctly, beside another that has no leader.
 #[test]
 #[ignore = "needs prometheus (Debian package)"]
 fn every_panel_and_every_rule_has_finite_data_in_a_real_run_with_faults_beside_another_cluster() {
@@ -315,7 +315,7 @@ fn every_panel_and_every_rule_has_finite_data_in_a_real_run_with_faults_beside_a
             .zip(&options)
             .map(|(scenario, options)| scope.spawn(|| run(scenario, options).unwrap()))
             .collect();
-        // In the midst of the run all has happened that dashboards tell of.
+        // By the middle of the run, everything that the dashboards show has happened.
         std::thread::sleep(Duration::from_secs(14));
         assert!(!runners.iter().any(|runner| runner.is_finished()), "a run is over too soon");
         assert_answers(&prometheus);
@@ -343,8 +343,8 @@ fn assert_answers(prometheus: &Prometheus) {
             assert!(series[0].0[label].is_string(), "{title}: no label {label}: {series:?}");
         }
     }
-    // Of the other one nothing is refused, and what is asked of all its replicas never speaks of
-    // the first.
+    // No query for the other cluster is refused, and queries for all its replicas never return the
+    // first cluster.
     for Asked { title, expression, .. } in &panels {
         let query = Board::substituted(expression, "leaderless", ".*");
         for (labels, _) in prometheus.query(&query) {
@@ -367,7 +367,7 @@ fn assert_kept_apart(prometheus: &Prometheus) {
         value(&Board::substituted(&asked[place].expression, name, "0003"))
     };
     for (name, leaders, up) in [("short", 1.0, 4.0), ("leaderless", 0.0, 2.0)] {
-        // Whichever replica is selected.
+        // This must not depend on the replica that is selected.
         assert_eq!(shows("Leaders", 0, name), leaders, "{name}");
         assert_eq!(shows("Members", 0, name), 5.0, "{name}");
         assert_eq!(shows("Members", 1, name), up, "{name}");

@@ -1,5 +1,5 @@
-//! One replica as a process: its endpoint is read-only and bounded, and does without what is not
-//! to be had.
+//! One replica as a process: its endpoint is read-only and bounded, and the replica runs on without
+//! an instrument that it cannot open.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -19,7 +19,7 @@ use super::{ask, assert_as_registered, get, get_with};
 /// Replica `0001` of three, which has said hello.
 struct Running {
     child: Child,
-    /// The simulator's, until it closes it.
+    /// The simulator's end, until the test closes it.
     socket: Option<UdpSocket>,
 }
 
@@ -48,7 +48,7 @@ impl Running {
         running
     }
 
-    /// How it ended, and what it had printed.
+    /// Stops the replica. Returns how it ended and what it had printed.
     fn stop(mut self) -> (ExitStatus, String) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         let status = self.child.wait().unwrap();
@@ -91,7 +91,7 @@ fn it_serves_metrics_status_and_health_and_nothing_else() {
     assert!(out.path().join("0001.prom").exists());
 }
 
-/// The same samples in both formats, compressed for those who take it.
+/// Both formats hold the same samples, and clients that accept gzip get them compressed.
 #[test]
 fn it_serves_what_is_asked_for_by_format_and_encoding() {
     let out = TempDir::new().unwrap();
@@ -121,13 +121,13 @@ fn it_serves_what_is_asked_for_by_format_and_encoding() {
     let mut unzipped = String::new();
     flate2::read::GzDecoder::new(&*zipped).read_to_string(&mut unzipped).unwrap();
     assert_eq!(names(&unzipped), names(&open_metrics));
-    // What is short is not made longer.
+    // Compression must not make a short text longer.
     let (head, body) = get_with(&address, "/healthz", "Accept-Encoding: gzip\r\n").unwrap();
     assert!(body == b"ok\n" && !head.contains("content-encoding"), "{head}");
     replica.stop();
 }
 
-/// What the system says of the process is that of the moment.
+/// The figures of the process are those of the moment of the scrape.
 #[cfg(target_os = "linux")]
 #[test]
 fn it_tells_of_its_process() {
@@ -136,14 +136,15 @@ fn it_tells_of_its_process() {
     let text = get(&announced(out.path()), "/metrics").unwrap();
     let figure = |name: &str| samples(&text).find(|(series, _)| series.name == name).unwrap().1;
     assert!(figure("process_resident_memory_bytes") > 1e6);
-    // Its two ends of the simulator and of this connection, stderr, and some of its runtime.
+    // Open are both sockets, to the simulator and of this connection, stderr, and some of the
+    // runtime.
     assert!((4.0..100.0).contains(&figure("process_open_fds")));
     assert!((0.0..60.0).contains(&figure("process_cpu_seconds_total")));
     replica.stop();
 }
 
-/// Whoever connects and says nothing, or not all, keeps nobody out: not by their number, and not by
-/// coming back as soon as they are dropped.
+/// Clients that connect and send nothing, or only a part, keep no other client out: neither when
+/// they are many, nor when they come back as soon as they are dropped.
 #[test]
 fn a_scrape_beside_a_thousand_idle_connections_is_answered() {
     let out = TempDir::new().unwrap();
@@ -171,7 +172,7 @@ fn a_scrape_beside_a_thousand_idle_connections_is_answered() {
     assert!(status.success() && printed.is_empty(), "{status} {printed}");
 }
 
-/// A request has a second to come, not as long as an answer has to go.
+/// A request must come within a second. The answer may take longer.
 #[test]
 fn a_request_that_trickles_in_is_not_waited_for() {
     let out = TempDir::new().unwrap();
@@ -189,7 +190,7 @@ fn a_request_that_trickles_in_is_not_waited_for() {
     replica.stop();
 }
 
-/// Gauges are those of the moment of the scrape, though nothing happens in the replica.
+/// Gauges are those of the moment of the scrape, even if nothing happens in the replica.
 #[test]
 fn a_scrape_sees_the_replica_as_it_is_now() {
     let out = TempDir::new().unwrap();
@@ -199,7 +200,7 @@ fn a_scrape_sees_the_replica_as_it_is_now() {
         let line = text.lines().find(|line| line.starts_with(&format!("{name}{{"))).unwrap();
         line.split_once(' ').unwrap().1.parse::<f64>().unwrap()
     };
-    // The others never come, so nobody leads.
+    // The other replicas never start, so there is no leader.
     let leaderless = || figure("laconic_leaderless_seconds_total");
     let first = leaderless();
     std::thread::sleep(Duration::from_millis(100));
@@ -209,7 +210,7 @@ fn a_scrape_sees_the_replica_as_it_is_now() {
     replica.stop();
 }
 
-/// The one thing on the dashboards that no run of replicas shows.
+/// These counters are the one thing on the dashboards that no run of replicas moves.
 #[test]
 fn datagrams_that_cannot_be_used_are_counted_by_reason() {
     let out = TempDir::new().unwrap();
@@ -239,7 +240,7 @@ fn datagrams_that_cannot_be_used_are_counted_by_reason() {
     replica.stop();
 }
 
-/// What it would say could reach nobody: it steps no more, and its last figures stay as they are.
+/// No answer could reach anybody, so the replica takes no more steps and its last figures stay.
 #[test]
 fn a_replica_whose_socket_the_simulator_has_closed_steps_no_more() {
     let out = TempDir::new().unwrap();
@@ -251,22 +252,23 @@ fn a_replica_whose_socket_the_simulator_has_closed_steps_no_more() {
         samples.map(|(_, count)| count).sum::<f64>()
     };
     let start = Instant::now();
-    // It notices when it first campaigns.
+    // The replica notices the closed socket when it first campaigns.
     while sent() == 0.0 {
         assert!(start.elapsed() < Duration::from_secs(20));
         std::thread::sleep(Duration::from_millis(50));
     }
-    // On a busy machine not before it asks again, but before it campaigns anew, 1.3 s later.
+    // On a busy machine it may notice only when it asks for votes again. That is still before its
+    // next campaign, 1.3 s later.
     std::thread::sleep(Duration::from_millis(1_000));
     let (last, role) = (sent(), get(&announced(out.path()), "/status").unwrap());
-    // Two election timeouts, and more.
+    // Longer than two election timeouts.
     std::thread::sleep(Duration::from_millis(4_500));
     assert_eq!(sent(), last, "{role}");
     let (status, _) = replica.stop();
     assert!(status.success());
 }
 
-/// One clear line, and the replica goes on without that instrument.
+/// Each costs one clear line, and the replica goes on without that instrument.
 #[test]
 fn a_port_in_use_and_a_file_that_cannot_be_written_cost_one_line_each() {
     let out = TempDir::new().unwrap();
@@ -282,7 +284,7 @@ fn a_port_in_use_and_a_file_that_cannot_be_written_cost_one_line_each() {
     assert!(lines.iter().all(|line| line.ends_with("serving on without it")), "{printed}");
 }
 
-/// A host has a name; one that nobody knows is no more to be had than a port in use.
+/// An address may have a host's name. An unknown name costs one line, like a port in use.
 #[test]
 fn a_host_may_be_named_and_one_that_is_not_known_costs_one_line() {
     let out = TempDir::new().unwrap();

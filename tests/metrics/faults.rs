@@ -1,4 +1,4 @@
-//! Panels that tell of faults, in a run with these faults: what they draw leaves zero.
+//! Panels that show faults, in a run with these faults: each must rise above zero.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn panels_that_tell_of_faults_move_in_a_run_with_these_faults() {
     let mut scenario = short_scenario();
     (scenario.drops, scenario.mix) = (0.05, 0.3);
     scenario.lifetime = Micros::from_seconds(18);
-    // Some puts are under way whenever the leader is cut off.
+    // With this many requests, some puts are on their way whenever the leader is cut off.
     scenario.requests = 5_400;
     let event = |kind, seconds| Event { kind, at: Micros::from_seconds(seconds) };
     scenario.events = vec![
@@ -51,7 +51,7 @@ fn panels_that_tell_of_faults_move_in_a_run_with_these_faults() {
     ];
     let run = run(&scenario, &options).unwrap();
     assert_eq!(run.conclusion.counts.killed, 1);
-    // The last scrapes are evaluated.
+    // Prometheus needs a moment to evaluate the last scrapes.
     std::thread::sleep(Duration::from_secs(1));
     let asked: Vec<_> =
         boards().iter().flat_map(|board| [board.queries(), board.annotations()].concat()).collect();
@@ -59,7 +59,7 @@ fn panels_that_tell_of_faults_move_in_a_run_with_these_faults() {
     for (panel, fault) in MOVED {
         assert!(titles.contains(panel), "no panel {panel}");
         for asked in asked.iter().filter(|asked| asked.title == panel) {
-            // Of all replicas, where the panel is about one.
+            // A panel about one replica is asked for all replicas.
             let query = asked.expression.replace("=\"$replica\"", "=~\"$replica\"");
             let query = Board::substituted(&query, "short", ".+");
             let highest = prometheus.highest(&query, 60);

@@ -1,5 +1,5 @@
-//! Metrics: what is exposed is what the registry says and what the records hold, from real runs
-//! and virtual ones, and the endpoint keeps its bounds.
+//! Metrics: what is exposed matches the registry and the records, in real runs and virtual ones,
+//! and the endpoint keeps its bounds.
 
 mod dashboards;
 mod endpoint;
@@ -21,7 +21,7 @@ use laconic::raft::{Member, To, Why};
 use laconic::record::{Fact, Record};
 use laconic::sim::scenario::Scenario;
 
-/// Direction, kind, form, cause and peer, as labels say them.
+/// Direction, kind, form, cause and peer of messages, as the labels name them.
 type Place = (&'static str, String, String, String, String);
 
 fn place(direction: &'static str, kind: &str, why: Why, peer: Member) -> Place {
@@ -29,7 +29,7 @@ fn place(direction: &'static str, kind: &str, why: Why, peer: Member) -> Place {
     (direction, kind.into(), why.form().name().into(), why.cause().name().into(), peer)
 }
 
-/// What `source`'s records say of its messages, in a cluster of `replicas`.
+/// The messages of `source`, counted from its records, in a cluster of `replicas`.
 fn ledger(records: &[Record], source: Member, replicas: usize) -> BTreeMap<Place, u64> {
     let mut ledger = BTreeMap::new();
     for record in records.iter().filter(|record| record.source == source) {
@@ -49,7 +49,7 @@ fn ledger(records: &[Record], source: Member, replicas: usize) -> BTreeMap<Place
     ledger
 }
 
-/// The same from the samples of an exposition, of one replica where it holds several.
+/// The same counts from the samples of an exposition; of one replica if it holds several.
 fn exposed(samples: &BTreeMap<Series, f64>, replica: Option<&str>) -> BTreeMap<Place, u64> {
     let of_replica = samples
         .iter()
@@ -75,8 +75,8 @@ fn family_of(sample: &str) -> &'static Family {
     histogram.or_else(|| named(sample)).unwrap_or_else(|| panic!("{sample}: not in the registry"))
 }
 
-/// Holds the text that a replica exposes to the registry: help, type, labels, buckets, and that no
-/// family is missing. Those of messages must be there if `talked`.
+/// Checks the text that a replica exposes against the registry: help, type, labels and buckets are
+/// right, and no family is missing. Families of messages must be there if `talked`.
 fn assert_as_registered(text: &str, talked: bool) {
     let samples = by_series(text);
     let mut seen = BTreeSet::new();
@@ -117,8 +117,8 @@ fn assert_as_registered(text: &str, talked: bool) {
     }
 }
 
-/// What an HTTP server answers to the bytes of a request; `None` if nobody is there or it ends
-/// before it has said anything.
+/// The answer of an HTTP server to the bytes of a request; `None` if there is no server or it
+/// answers nothing.
 fn ask(address: &str, request: &[u8]) -> Option<String> {
     ask_bytes(address, request).map(|answer| String::from_utf8(answer).unwrap())
 }
@@ -126,16 +126,16 @@ fn ask(address: &str, request: &[u8]) -> Option<String> {
 fn ask_bytes(address: &str, request: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // The server may refuse before it has read all.
+    // The server may refuse the request before it has read all of it.
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     (!answer.is_empty()).then_some(answer)
 }
 
-/// Head and body of what is at `path`, asked for with `headers`, each of them with its end of line.
+/// Head and body of what is at `path`. Each of the `headers` ends with its end of line.
 fn get_with(address: &str, path: &str, headers: &str) -> Option<(String, Vec<u8>)> {
-    // By HTTP/1.0 nobody answers in chunks.
+    // In HTTP/1.0 no answer comes in chunks.
     let request = format!("GET {path} HTTP/1.0\r\nHost: test\r\n{headers}\r\n");
     let answer = ask_bytes(address, request.as_bytes())?;
     let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
@@ -143,7 +143,7 @@ fn get_with(address: &str, path: &str, headers: &str) -> Option<(String, Vec<u8>
     Some((head, answer[end + 4..].to_vec()))
 }
 
-/// The body of what is at `path`; `None` if it is not to be had whole.
+/// The body of what is at `path`; `None` if it cannot be read whole.
 fn get(address: &str, path: &str) -> Option<String> {
     let (head, body) = get_with(address, path, "")?;
     let body = String::from_utf8(body).unwrap();
@@ -153,7 +153,7 @@ fn get(address: &str, path: &str) -> Option<String> {
     (head.split(' ').nth(1) == Some("200") && whole).then_some(body)
 }
 
-/// Five replicas and 60 requests in eight seconds, of which the first two are quiet.
+/// Five replicas and 60 requests in eight seconds; the first two seconds are quiet.
 fn short_scenario() -> Scenario {
     let mut scenario = Scenario::load("simple-2").unwrap();
     scenario.name = "short".into();

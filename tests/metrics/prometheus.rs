@@ -1,5 +1,5 @@
-//! A real Prometheus beside a real run: it finds all replicas, and what it holds at the end is
-//! their ledgers.
+//! A real Prometheus beside a real run: it finds all replicas, and at the end it holds exactly the
+//! messages that their records count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -33,8 +33,8 @@ impl Drop for Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes what the files `discoveries` name, and evaluates the rules of `rules`, below
-    /// `dashboards`.
+    /// Scrapes the targets in the files `discoveries`, and evaluates the rule files `rules` of the
+    /// folder `dashboards`.
     pub fn start(folder: &Path, discoveries: &[&Path], rules: &[&str]) -> Prometheus {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
@@ -74,7 +74,7 @@ impl Prometheus {
         series.iter().map(|series| (series["metric"].clone(), value(series))).collect()
     }
 
-    /// The highest finite value that `query` had in the last so many seconds, in any series.
+    /// The highest finite value that `query` had in the last `seconds`, in any series.
     pub fn highest(&self, query: &str, seconds: u64) -> Option<f64> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
         let range = format!("&start={}&end={now}&step=0.5", now - seconds as f64);
@@ -108,11 +108,11 @@ impl Prometheus {
         answer["data"].clone()
     }
 
-    /// By replica, what the newest samples say of its messages.
+    /// The messages of each replica, as its newest samples count them.
     fn ledgers(&self) -> BTreeMap<String, BTreeMap<Place, u64>> {
         let mut ledgers: BTreeMap<String, BTreeMap<Place, u64>> = BTreeMap::new();
         for direction in ["sent", "received"] {
-            // Behind the run its targets are gone, and their series with them: look back.
+            // After the run its targets are gone, and their series too, so ask for the last minute.
             let name = format!("laconic_messages_{direction}_total");
             for (labels, value) in self.query(&format!("last_over_time({name}[1m])")) {
                 let label = |name: &str| labels[name].as_str().unwrap().to_owned();
@@ -125,12 +125,12 @@ impl Prometheus {
     }
 }
 
-/// Of a pair of time and value.
+/// The value of a pair of time and value.
 fn sample(pair: &Value) -> f64 {
     pair[1].as_str().unwrap().parse().unwrap()
 }
 
-/// It asks for OpenMetrics by itself, and keeps what only that format has.
+/// Prometheus asks for OpenMetrics by itself, and keeps the exemplars, which only that format has.
 #[test]
 #[ignore = "needs prometheus (Debian package)"]
 fn prometheus_keeps_the_mids_of_slow_requests() {
@@ -138,7 +138,7 @@ fn prometheus_keeps_the_mids_of_slow_requests() {
     let discovery = folder.path().join("discovery.json");
     let prometheus = Prometheus::start(folder.path(), &[&discovery], &[]);
     let mut scenario = short_scenario();
-    // What is lost is sent again after 10 ms at least.
+    // A lost message is sent again after at least 10 ms, so some requests are slow.
     scenario.drops = 0.2;
     scenario.requests = 200;
     let options = RealOptions {

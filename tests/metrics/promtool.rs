@@ -1,4 +1,4 @@
-//! What Prometheus's own tool says of it.
+//! Prometheus's own tool checks the metrics and the rules.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_laconic");
 
-/// Runs promtool with `input`; panics unless it is content and, if `silent`, says nothing.
+/// Runs promtool with `input`; panics if it finds a fault or, with `silent`, if it prints anything.
 fn promtool(arguments: &[&str], input: &str, silent: bool) {
     let mut child = Command::new("promtool")
         .args(arguments)

@@ -1,4 +1,4 @@
-//! Real runs over UDP: the last figures that replicas serve or leave behind are their ledgers.
+//! Real runs over UDP: the last figures that replicas serve or leave behind match their records.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,24 +20,25 @@ pub(super) fn options(folder: &Path) -> RealOptions {
     RealOptions { seed: 1, program: Some(program), out, ..RealOptions::default() }
 }
 
-/// By replica: where it serves. All are of one cluster.
+/// The address of each replica's endpoint, by ID. All are of one cluster.
 fn targets(discovery: &Path) -> BTreeMap<String, String> {
     let Ok(text) = std::fs::read_to_string(discovery) else {
         return BTreeMap::new();
     };
-    // It comes by rename: a reader sees it whole.
+    // The file is put in place by a rename, so a reader always sees it whole.
     let groups: Vec<Value> = serde_json::from_str(&text).unwrap();
     let target = |group: &Value| {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         assert_eq!(group["labels"]["cluster"], "short");
-        // The replica itself says who it is: a label `replica` here would stand beside its own.
+        // A replica's metrics have a label `replica` already, so the target must not add a second
+        // one.
         assert_eq!(group["labels"].as_object().unwrap().len(), 2, "{group}");
         (text(&group["labels"]["__meta_laconic_replica"]), text(&group["targets"][0]))
     };
     groups.iter().map(target).collect()
 }
 
-/// Scrapes all that `discovery` names until `over`; the last figures of each.
+/// Scrapes all targets in `discovery` until `over`. Returns the last figures of each.
 fn scrape(discovery: &Path, over: impl Fn() -> bool) -> BTreeMap<String, String> {
     let mut last = BTreeMap::new();
     while !over() {
@@ -55,7 +56,8 @@ fn last_figures(out: &Path, member: Member) -> String {
     std::fs::read_to_string(out.join(format!("{:04X}.prom", member.0))).unwrap()
 }
 
-/// Exact, by kind, cause, peer and direction, and the simulator's total by the balance.
+/// The figures match the records exactly, by kind, cause, peer and direction. With the balance,
+/// they also match the simulator's total.
 fn assert_is_ledger(run: &RealRun, member: Member, text: &str) {
     let figures = exposed(&by_series(text), None);
     assert_eq!(figures, ledger(&run.records, member, run.balances.len()), "{member:?}");

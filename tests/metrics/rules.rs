@@ -1,5 +1,5 @@
-//! Rule files, read line by line: recording rules, and alerts in a slow and a fast variant, with
-//! what each alert leads to.
+//! Rule files, read line by line: recording rules, and alerts in a slow and a fast variant. Each
+//! alert leads to a panel.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ pub(super) const FAST_ALERTS: &str = "laconic.alerts-fast.yml";
 /// Recording rules.
 pub(super) const RECORDED: &str = "laconic.rules.yml";
 
-/// A rule: what it is called, and what its keys say.
+/// A rule: its name, and the values of its keys.
 pub(super) struct Rule {
     pub name: String,
     pub expression: String,
@@ -24,7 +24,7 @@ fn read(file: &str) -> String {
     fs::read_to_string(folder().join(file)).unwrap()
 }
 
-/// The rules of `file`. What is longer than its key's line goes on to the next key.
+/// The rules of `file`. A value that is longer than its line goes on until the next key.
 pub(super) fn rules(file: &str) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     let mut key = String::new();
@@ -69,7 +69,7 @@ fn every_rule_keeps_the_clusters_of_every_job_apart() {
             for aggregation in ["sum", "max", "min", "avg", "count", "count_values"] {
                 let word = format!("{aggregation} ");
                 let places = expression.match_indices(&word).map(|(place, _)| place);
-                // The end of a recorded rule's name is none.
+                // A word at the end of a recorded rule's name is no aggregation.
                 for call in places.filter(|call| !expression[..*call].ends_with(['_', ':'])) {
                     let by = &expression[call + aggregation.len()..];
                     assert!(by.starts_with(" by (job, cluster"), "{name}: {expression}");
@@ -79,7 +79,7 @@ fn every_rule_keeps_the_clusters_of_every_job_apart() {
             for on in expression.split(" on ").skip(1) {
                 assert!(on.starts_with("(job, cluster"), "{name}: {expression}");
             }
-            // One series without labels would stand for all clusters.
+            // A series without labels would stand for all clusters.
             assert!(!expression.contains("vector("), "{name}: {expression}");
         }
     }
@@ -101,7 +101,7 @@ fn the_fast_alerts_are_those_for_operations_but_for_their_times() {
     };
     for (slow, fast) in rules(ALERTS).iter().zip(&rules(FAST_ALERTS)) {
         assert!(seconds(fast) <= 10, "{}: {}", fast.name, seconds(fast));
-        // What is never right need not last.
+        // A state that is never right is told at once.
         let minutes = seconds(slow) >= 60;
         let at_once = ["LaconicTwoLeaders", "LaconicLeaderFlapping"].contains(&&*slow.name);
         assert!(minutes != at_once, "{}: {}", slow.name, seconds(slow));
@@ -125,7 +125,7 @@ fn every_alert_has_a_page_that_says_what_it_means_what_to_look_at_and_what_to_do
     }
 }
 
-/// The panel has a line where the alert fires.
+/// The panel has a threshold at the value where the alert fires.
 #[test]
 fn every_alert_leads_to_a_panel_that_shows_its_limit() {
     for alert in rules(ALERTS) {
@@ -139,7 +139,7 @@ fn every_alert_leads_to_a_panel_that_shows_its_limit() {
         let limit = alert.expression.rsplit(' ').next().unwrap().parse::<f64>().unwrap();
         let steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"].as_array();
         let steps = steps.into_iter().flatten().filter_map(|step| step["value"].as_f64());
-        // Members are told by their number, which is not the panel's to know.
+        // These alerts compare with a number of members, which no panel knows.
         let by_count = ["LaconicTwoLeaders", "LaconicMemberDown", "LaconicQuorumAtRisk"];
         let shown = by_count.contains(&&**name) || steps.into_iter().any(|step| step == limit);
         assert!(shown, "{name}: {limit} is no threshold of {}", panel["title"]);

@@ -1,5 +1,5 @@
-//! Virtual runs: the OpenMetrics text holds the same families and totals as what replicas expose,
-//! and looking changes nothing.
+//! Virtual runs: the OpenMetrics text holds the same families and totals that replicas expose, and
+//! sampling changes nothing in the run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,7 @@ fn newest(text: &str) -> BTreeMap<Series, f64> {
     by_series(&untimed.collect::<String>())
 }
 
-/// The text that the replica `rank` would expose after these records.
+/// The text that the replica `rank` exposes after these records.
 fn exposition(records: &[Record], rank: u16, replicas: u16, tuning: &Tuning) -> String {
     let others: Vec<Address> = (0..replicas).filter(|id| *id != rank).map(Address).collect();
     let members = Membership::new(Address(rank), &others).unwrap();
@@ -91,8 +91,8 @@ fn both_writers_tell_the_same_families_and_totals_and_these_are_the_ledgers() {
                 let labels = format!("job=\"laconic\",cluster=\"{name}\",{}", series.labels);
                 (Series { labels, ..series.clone() }, *value)
             });
-            // Gauges are those of the moment of publication, which records do not tell.
-            // So is the time without a leader, which goes on while nothing is recorded.
+            // Gauges have the values of the moment of publication, which records do not tell. The
+            // same is true of the time without a leader, which rises while nothing is recorded.
             let told = labelled.filter(|(series, _)| {
                 let family = family_of(&series.name);
                 family.kind != FamilyKind::Gauge && family.name != LEADERLESS.name
@@ -111,7 +111,7 @@ fn both_writers_tell_the_same_families_and_totals_and_these_are_the_ledgers() {
             assert!(plain_names.is_subset(&timed_names), "{name} {id}");
             for (series, value) in told {
                 let other = timed[&series];
-                // A sum of seconds depends on the order of its addends in the last digits.
+                // The last digits of a sum of seconds depend on the order of adding.
                 let same = if series.name.ends_with("_seconds_sum") {
                     (other - value).abs() <= 1e-9 * value
                 } else {
@@ -124,7 +124,7 @@ fn both_writers_tell_the_same_families_and_totals_and_these_are_the_ledgers() {
     }
 }
 
-/// What another fold over the same records counted.
+/// Compares the totals with those that another fold counted from the same records.
 fn assert_totals(run: &VirtualRun, timed: &BTreeMap<Series, f64>) {
     let sum = |name: &str, labels: &str| {
         let found = timed.iter().filter(|(series, _)| series.name == name);
@@ -173,7 +173,7 @@ fn the_text_is_open_metrics_family_by_family_in_the_order_of_time() {
     }
 }
 
-/// The receiver's side of the books names the sender's cause, whatever the fan-out.
+/// The receiver counts a message under the cause that its sender recorded, for every fan-out.
 #[test]
 fn a_received_message_has_the_cause_that_its_sender_recorded() {
     let chain = Tuning { fan_out: FanOut::Chain, ..tuning("course") };
