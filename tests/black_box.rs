@@ -1,4 +1,4 @@
-//! Black boxes of replicas that are killed with SIGKILL, and what `laconic postmortem` makes of
+//! Black boxes of replicas that are killed with SIGKILL, and what `laconic postmortem` says about
 //! them.
 
 use std::fs;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_laconic");
-/// More than anything here needs, on a machine that is busy elsewhere.
+/// Longer than any wait here needs, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A replica, and the test's socket for it.
@@ -28,7 +28,7 @@ struct Replica {
     child: Child,
     socket: UdpSocket,
     address: SocketAddr,
-    /// Its highest message number that was read.
+    /// The highest message number that the test has read from it.
     newest: u64,
 }
 
@@ -40,7 +40,7 @@ impl Drop for Replica {
     }
 }
 
-/// Three replicas with boxes; the test is their network.
+/// Three replicas with black boxes. The test is their network.
 struct Cluster {
     replicas: Vec<Replica>,
     folder: TempDir,
@@ -51,7 +51,8 @@ const IDS: [&str; 3] = ["0000", "0001", "0002"];
 impl Cluster {
     fn start() -> Cluster {
         let folder = tempfile::tempdir().unwrap();
-        // A leader is out of touch after two resend timeouts, and takes no put in then (rule R6).
+        // After two resend timeouts a leader is out of touch and takes no put (rule R6), so make
+        // them long.
         let course = fs::read_to_string("profiles/course.toml").unwrap();
         let patient = course.replace("resend_timeout_us = 10_000", "resend_timeout_us = 300_000");
         assert_ne!(course, patient);
@@ -64,8 +65,8 @@ impl Cluster {
         read_box(&self.folder.path().join(format!("{}.box", IDS[rank]))).unwrap()
     }
 
-    /// Routes what `may_pass` lets through, by sender, receiver and message, until `wanted` comes
-    /// from a replica: that one and its rank.
+    /// Routes the messages that `may_pass` accepts, by sender, receiver and message, until a
+    /// replica sends one that is `wanted`. Returns that replica's rank and the message.
     fn route_until(
         &mut self,
         may_pass: impl Fn(usize, usize, &Value) -> bool,
@@ -90,7 +91,7 @@ impl Cluster {
 
     fn send(&self, to: usize, bytes: &[u8]) {
         let replica = &self.replicas[to];
-        // The dead take nothing in.
+        // A dead replica takes nothing in.
         let _ = replica.socket.send_to(bytes, replica.address);
     }
 
@@ -102,7 +103,7 @@ impl Cluster {
         self.send(to, request.to_string().as_bytes());
     }
 
-    /// Waits until the box of `rank` holds such a fact.
+    /// Waits until the box of `rank` holds a fact that is `wanted`.
     fn await_fact(&self, rank: usize, wanted: impl Fn(Fact) -> bool) {
         let start = Instant::now();
         while !self.read_box(rank).records.iter().any(|record| wanted(record.fact)) {
@@ -164,7 +165,7 @@ fn a_leader_killed_with_requests_in_flight_leaves_their_fate_in_the_boxes() {
     let (leader, _) = cluster.route_until(everything, |m| m["leader"] == m["src"]);
     cluster.ask(leader, "0013", "put", "first");
     cluster.route_until(everything, ok("first"));
-    // This one reaches another replica, whose answer is lost; those after it reach nobody.
+    // This put reaches one other replica, whose answer is lost. The later ones reach no replica.
     cluster.ask(leader, "0014", "put", "held");
     let carries = |m: &Value| m["entries"].to_string().contains("held");
     let to_others = |from, _, _: &Value| from == leader;
@@ -266,7 +267,7 @@ fn busy_scenario() -> Scenario {
     scenario
 }
 
-/// Waits until the puts are under way, and kills the leader as nobody sees it coming.
+/// Waits until the puts are under way, and kills the leader without warning.
 fn kill_the_leader(out: &Path, pids: &Path) -> u8 {
     let start = Instant::now();
     let led_by = |path: PathBuf| {
@@ -323,7 +324,8 @@ fn a_kept_real_run_has_boxes_that_agree_with_its_records_and_outlive_sigkill() {
         assert_eq!(read(rank).records, file.records, "both instruments saw the same");
         assert_eq!(read(rank).header.clock_start_us, file.header.clock_start_us);
     }
-    // The file of the killed one lacks what it had not written; the box goes on where it ends.
+    // The killed replica's file lacks what was not written yet. Its box goes on where the file
+    // ends.
     let file = read_records(&out.join(format!("records/{leader:04X}.bin"))).unwrap();
     assert!(killed.records.starts_with(&file.records));
     assert!(killed.records.len() > file.records.len());
@@ -352,7 +354,7 @@ fn a_kept_real_run_has_boxes_that_agree_with_its_records_and_outlive_sigkill() {
     assert_eq!(named, waiting, "every request that was taken in and not answered");
 }
 
-/// Requests asked and not answered, in order.
+/// The requests that were asked and not answered, in order.
 fn open_requests(records: &[Record]) -> Vec<String> {
     let mut open = Vec::new();
     for record in records {
@@ -413,7 +415,7 @@ fn a_folder_that_cannot_be_written_is_a_line_and_the_replica_serves_on() {
     let child = command.env("LACONIC_BLACK_BOX", &file).spawn().unwrap();
     let address = socket.recv_from(&mut [0; 1_000]).expect("a hello").1;
     let mut replica = Replica { child, socket, address, newest: 0 };
-    // It stands for election: it serves.
+    // It starts a campaign, so it is serving.
     while replica.receive().expect("a pre-vote").1["type"] != "pre_vote" {}
     replica.end(Signal::TERM);
     let mut printed = String::new();

@@ -1,6 +1,6 @@
-//! A thousand random clusters under loss, duplication, delays that reorder, copies that come up to
-//! half a minute late, partitions, crashes and clocks that differ: every one must stay safe and,
-//! once its faults are over, serve.
+//! A thousand random clusters with loss, duplicates, delays that reorder messages, copies that come
+//! up to half a minute late, partitions, crashes and clocks that differ. Each must stay safe, and
+//! must answer requests once its faults are over.
 //!
 //! A failing seed is printed; `SEED=n cargo test --test campaign` runs it alone, and
 //! `SEEDS=100000 cargo test --release --test campaign` is the slow campaign.
@@ -21,7 +21,7 @@ use rayon::prelude::*;
 
 const DEFAULT_SEEDS: u64 = 1_000;
 
-/// Faults end here, counted from the first request; what comes after must be served.
+/// When the faults end, counted from the first request. Later requests must be served.
 const FAULTS_END: Micros = Micros::from_seconds(8);
 const LIFETIME: Micros = Micros::from_seconds(14);
 
@@ -65,7 +65,8 @@ fn scenario(seed: u64) -> Scenario {
     }
 }
 
-/// Random faults, at most as many crashes as a quorum survives; the last heals all partitions.
+/// Random faults, with at most as many crashes as leave a quorum. The last event heals all
+/// partitions.
 fn events(random: &mut RandomStream, replicas: usize) -> Vec<Event> {
     use EventKind::{CutLeader, KillLeader, KillNonLeader, PartEasy, PartEnd, PartHard};
     let mut crashes = random.below(replicas.div_ceil(2) as u64);
@@ -85,10 +86,10 @@ fn events(random: &mut RandomStream, replicas: usize) -> Vec<Event> {
     events
 }
 
-/// The course's check holds a get against what its client last had acknowledged when the answer
-/// comes. Here messages may be seconds late, so a put of the same client, asked after the get, can
-/// be acknowledged before it: the get's older value is then right, and the history's check, which
-/// has passed, says so.
+/// The course's check compares a get with the value that its client had acknowledged last when the
+/// answer comes. Here messages can be seconds late, so a put of that client that was asked after
+/// the get can be acknowledged before it. Then the older value is right, and the check of the
+/// history, which has passed, accepts it.
 fn is_by_order_alone(incidents: &[Incident]) -> bool {
     incidents.iter().all(|incident| matches!(incident.what, Incorrect::WrongValue { .. }))
 }
@@ -127,7 +128,7 @@ fn check(seed: u64) -> Result<(), String> {
     if let Some(uneven) = run.balances.iter().find(|balance| !balance.is_even()) {
         return Err(format!("the books do not balance: {uneven:?}"));
     }
-    // Liveness: a quorum lived all the time, and the faults were over long before the end.
+    // Liveness: a quorum lived all the time, and the faults ended long before the run.
     let unserved = run.conclusion.unanswered.iter().find(|story| story.killed_at.is_none());
     match unserved {
         Some(story) => Err(format!("never answered by a living replica: {story:?}")),

@@ -1,4 +1,4 @@
-//! The program as a user has it: help, errors, output and exit status.
+//! The program as a user meets it: help, errors, output and exit status.
 
 mod desk;
 
@@ -13,10 +13,10 @@ use desk::{Desk, Done, PATIENCE, PROGRAM, wait_until};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 
-/// Columns of the terminal that output is made for.
+/// The columns of the terminal that the output is made for.
 const WIDTH: usize = 80;
 
-/// Runs and reads no more than the first line of what it prints.
+/// Runs the program, but reads only the first line that it prints.
 fn first_line(desk: &Desk, words: &str) -> (String, Done) {
     let mut command = desk.command(words);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -25,12 +25,12 @@ fn first_line(desk: &Desk, words: &str) -> (String, Done) {
     (line, Done::of(child.wait_with_output().unwrap()))
 }
 
-/// A run whose records are kept in `run`.
+/// Does a run whose records are kept in `run`.
 fn keep_run(desk: &Desk) {
     assert_eq!(desk.run("sim simple-2 --seed 1 --out run").status, 0);
 }
 
-/// The keys that `sim --help` documents, the parts of `messages` among them.
+/// The keys that `sim --help` documents, with the parts of `messages`.
 const KEYS: [&str; 25] = [
     "schema",
     "engine",
@@ -59,7 +59,7 @@ const KEYS: [&str; 25] = [
     "messages.table",
 ];
 
-/// A scenario that no cluster passes: it demands more messages than there are.
+/// A scenario that every cluster fails: it demands more messages than there are.
 fn too_loud() -> &'static str {
     r#"{"lifetime": 5, "replicas": 3, "requests": 19000, "mix": 0, "seed": 5, "tests": {
         "maximum_appends_batched_fraction": 0, "benchmarks": {"total_msgs": [1, 2, 3],
@@ -198,7 +198,7 @@ fn a_misspelt_key_is_named_with_the_nearest_and_refused_if_strict() {
     desk.write("mine.json", with("\"comment\": \"mine\""));
     let warned = desk.run("sim mine.json --seed 1");
     assert_eq!(warned.err, "laconic: mine.json: comment: no key of a scenario (ignored)\n");
-    // The course's own files carry this one outside `tests`.
+    // The course's own files have this key outside `tests`.
     desk.write("mine.json", with("\"maximum_get_generation_fail_fraction\": 0.4"));
     assert_eq!(desk.run("sim mine.json --seed 1 --strict").err, "");
     desk.write("mine.json", with("\"budget\": {\"mesages_a_commit\": 3}"));
@@ -256,8 +256,7 @@ fn a_folder_that_cannot_be_written_is_named() {
     desk.run("sim simple-2 --out file").assert_refused(4, &["file: ", "Not a directory"]);
 }
 
-/// What is wrong with a name is said before anything is done that takes its time or leaves
-/// something.
+/// A wrong name is reported before anything runs or is written.
 #[test]
 fn all_names_are_tried_before_anything_runs() {
     let desk = Desk::new();
@@ -338,7 +337,7 @@ fn a_report_fits_a_terminal_and_says_what_happened() {
     for part in parts {
         assert!(done.out.lines().any(|line| line.trim_start().starts_with(part)), "{part}");
     }
-    // Bars of the budget and µs are the only letters that are not ASCII.
+    // The budget's bars and µs have the only letters that are not ASCII.
     let is_plain = |line: &str| line.trim_end_matches('\u{2588}').replace("µs", "us").is_ascii();
     let long = done.out.lines().find(|line| line.chars().count() > WIDTH || !is_plain(line));
     assert_eq!(long, None);
@@ -433,7 +432,7 @@ fn a_check_that_fails_has_status_1_and_is_named() {
 fn of_several_runs_one_that_could_not_be_done_decides_the_status() {
     let desk = Desk::new();
     desk.write("loud.json", too_loud());
-    // The second run cannot write its folder, while the first fails its check.
+    // The second run cannot write its folder, and the first fails its check.
     fs::create_dir(desk.path().join("out")).unwrap();
     fs::create_dir(desk.path().join("out/loud-seed-6")).unwrap();
     desk.write("out/loud-seed-6/records", "no folder");
@@ -441,7 +440,7 @@ fn of_several_runs_one_that_could_not_be_done_decides_the_status() {
     assert_eq!(done.status, 4, "{done:?}");
     assert!(done.err.contains("loud-seed-6") && done.err.lines().count() == 1, "{done:?}");
     assert!(done.out.contains("FAIL") && done.out.contains("Passed 0 out of 2 runs"));
-    // Bad input comes before everything.
+    // Bad input is reported before anything else.
     assert_eq!(desk.run("sim loud.json --repeat 2 --out out --profile none").status, 2);
 }
 
@@ -517,7 +516,7 @@ fn thresholds_that_do_not_rise_are_a_warning_and_an_error_if_strict() {
     }
 }
 
-/// An instrument looks on: with all of them on, a seed leaves the same records, to the bit.
+/// Instruments only look on: with all of them on, a seed leaves exactly the same records.
 #[test]
 fn every_lens_on_or_off_leaves_the_same_records() {
     let desk = Desk::new();

@@ -1,5 +1,5 @@
-//! Tables of the documents are held to the code: knobs with their limits and values, scenarios and
-//! their keys, limits, environment, exit statuses, dependencies, causes; and every link leads to a
+//! The tables of the documents match the code: knobs with their limits and values, scenarios and
+//! their keys, limits, environment, exit statuses, dependencies and causes. Every link leads to a
 //! file.
 
 use std::collections::BTreeSet;
@@ -22,8 +22,7 @@ fn read(name: &str) -> String {
     fs::read_to_string(house().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The rows of the table in `text` whose first heading is `heading`, as cells without their
-/// code marks.
+/// The rows of the table in `text` whose first heading is `heading`, as cells without code marks.
 fn table(text: &str, heading: &str) -> Vec<Vec<String>> {
     let start = format!("| {heading} |");
     let lines = text.lines().skip_while(|line| !line.starts_with(&start));
@@ -41,7 +40,7 @@ fn first_cells(rows: &[Vec<String>]) -> BTreeSet<String> {
     rows.iter().map(|row| row[0].clone()).collect()
 }
 
-/// What `knobs` says of `knob`, as the table writes it.
+/// The value of `knob` in `knobs`, written as the table writes it.
 fn written(knobs: &toml::Table, knob: &str) -> String {
     match &knobs[knob] {
         toml::Value::Integer(number) => with_commas(*number),
@@ -84,7 +83,7 @@ fn the_page_on_profiles_has_every_knob_with_its_value_in_every_profile() {
     }
 }
 
-/// The limits that are mere numbers are those that a value far above them is refused with.
+/// A limit that is a plain number must be the one in the error for a value far above it.
 #[test]
 fn the_page_on_profiles_has_the_limits_of_every_knob() {
     let course: toml::Table = toml::from_str(EMBEDDED[0].1).unwrap();
@@ -118,7 +117,7 @@ fn the_page_on_scenarios_has_every_key_and_every_event() {
     let mut known = BTreeSet::new();
     for (key, value) in scenario.as_object().unwrap() {
         let inner = value.as_object().filter(|_| key != "budget");
-        // What holds nothing but keys of its own is not listed itself, unless it is required.
+        // A key that only holds other keys is not listed itself, unless it is required.
         if inner.is_none() || key == "tests" {
             known.insert(key.clone());
         }
@@ -133,7 +132,7 @@ fn the_page_on_scenarios_has_every_key_and_every_event() {
     }
 }
 
-/// The events of a row of interface section 6, as in `part_easy@5, end@10, kill_leader@12, @20`.
+/// The events in a row of interface section 6, such as `part_easy@5, end@10, kill_leader@12, @20`.
 fn events_of(cell: &str) -> Vec<(String, f64)> {
     let mut last = String::new();
     let mut events = Vec::new();
@@ -229,7 +228,7 @@ fn the_page_on_the_environment_has_every_variable_and_every_exit_status() {
 fn the_design_names_every_dependency_and_no_other() {
     let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
     let taken = ["dependencies", "dev-dependencies"].map(|table| &manifest[table]);
-    // Those of one system alone stand one table deeper.
+    // Dependencies of one system alone are one table deeper.
     let targets = manifest["target"].as_table().unwrap().values();
     let taken = taken.into_iter().chain(targets.map(|target| &target["dependencies"]));
     let taken = taken.flat_map(|table| table.as_table().unwrap().keys().cloned());
@@ -252,7 +251,7 @@ fn the_design_names_every_kind_and_every_cause() {
     }
 }
 
-/// The Markdown files of the house.
+/// The Markdown files at the root of the project and in `docs`.
 fn pages() -> Vec<PathBuf> {
     let folders = [house().to_owned(), house().join("docs")];
     let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
@@ -262,7 +261,7 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// As a heading is called in links: small letters, digits, and hyphens for spaces.
+/// A heading's name in links: small letters, digits, and hyphens instead of spaces.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
     kept.collect::<String>().trim().to_lowercase().replace(' ', "-")
@@ -290,8 +289,7 @@ fn every_link_leads_to_a_file_and_a_heading() {
     assert!(count >= 30, "{count}");
 }
 
-/// A path between code marks, from the house's own folders, is that of a file or folder that is
-/// there.
+/// A path between code marks that starts with one of the project's folders must exist.
 #[test]
 fn every_path_that_a_page_names_exists() {
     const FOLDERS: [&str; 7] =
@@ -300,7 +298,8 @@ fn every_path_that_a_page_names_exists() {
     for page in pages() {
         let text = fs::read_to_string(&page).expect("a page");
         for name in text.split('`').skip(1).step_by(2) {
-            // Names with a choice or a blank in them stand for several files, or for yours.
+            // A name with a choice or a blank in it stands for several files, or for a file of the
+            // reader.
             let is_path = FOLDERS.iter().any(|folder| name.starts_with(folder))
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
                 && !name.contains("NAME");

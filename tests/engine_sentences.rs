@@ -1,5 +1,6 @@
-//! Sentences of interface §1 and §4 that bind an engine: sockets, polling, processes. Named after
-//! the sentence; the rest of §2 to §5 is tested beside the course's state machine.
+//! Sentences of interface §1 and §4 that an engine must obey: sockets, polling, processes. Each
+//! test is named after its sentence. The rest of §2 to §5 is tested beside the course's state
+//! machine.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -42,7 +43,7 @@ fn every_60_ms(seconds: u64) -> Scenario {
     scenario
 }
 
-/// Replicas that never send anything as long as a short run takes.
+/// Replicas that send nothing for as long as a short run takes.
 fn silent(seed: u64) -> VirtualOptions {
     let mut options = VirtualOptions { delays: Delays::none(), ..options(seed) };
     options.tuning.startup_silence_us = 10_000_000;
@@ -50,14 +51,14 @@ fn silent(seed: u64) -> VirtualOptions {
     options
 }
 
-/// How much later than due each request was created, in microseconds.
+/// How much after its due time each request was created, in microseconds.
 fn lateness(conclusion: &Conclusion, spacing: Micros) -> Vec<u64> {
     let due = (0..).map(|place| place * spacing.0);
     let operations = conclusion.history.iter();
     operations.zip(due).map(|(operation, due)| operation.invoked_at.0 - due).collect()
 }
 
-/// How many requests were created at one time with another.
+/// How many requests were created at the same time as another.
 fn bunched(conclusion: &Conclusion) -> usize {
     let times: Vec<Micros> = conclusion.history.iter().map(|o| o.invoked_at).collect();
     times.iter().filter(|time| times.iter().filter(|other| other == time).count() > 1).count()
@@ -88,8 +89,8 @@ fn with_precise_timing_every_request_goes_out_when_it_is_due() {
     assert_eq!((late.iter().max(), bunched(&run.conclusion)), (Some(&1), 0));
 }
 
-/// Datagrams between replicas in the order in which the simulator read them: when, from whom, and
-/// the sender's count.
+/// The datagrams between replicas in the order in which the simulator read them: the time, the
+/// sender, and the sender's number for the message.
 fn read_in_order(records: &[Record]) -> Vec<(Micros, Member, u64)> {
     let mut datagrams: Vec<_> = records
         .iter()
@@ -98,7 +99,7 @@ fn read_in_order(records: &[Record]) -> Vec<(Micros, Member, u64)> {
             _ => None,
         })
         .collect();
-    // A broadcast is told once for each receiver.
+    // A broadcast has one record for each receiver.
     datagrams.dedup();
     datagrams
 }
@@ -107,8 +108,8 @@ fn read_in_order(records: &[Record]) -> Vec<(Micros, Member, u64)> {
 fn read_one_datagram_from_each_ready_socket_in_the_order_of_ids() {
     let mut scenario = Scenario::load("simple-2").unwrap();
     scenario.requests = 5_000;
-    // Handling takes no time, so that all of one turn has one time; and the simulator wakes late,
-    // so that senders of two datagrams have sent both.
+    // Handling takes no time, so all that is read in one turn has the same time. The simulator
+    // wakes late, so a replica can have sent two datagrams by then.
     let mut delays = Delays::none();
     delays.replica_wake_us = Quantiles::of(vec![1]).into();
     delays.simulator_wake_us = Quantiles::of(vec![100]).into();
@@ -142,7 +143,7 @@ fn what_a_replica_had_sent_and_the_simulator_had_not_read_when_it_is_killed_is_n
     scenario.lifetime = Micros::from_seconds(12);
     scenario.requests = 6_000;
     scenario.max_packets = 900_000;
-    // A slow simulator, so that datagrams wait for it.
+    // The simulator is slow, so that datagrams wait for it.
     let mut delays = Delays::embedded();
     delays.simulator_handling_us = Quantiles::of(vec![300]);
     let mut unread = 0;
@@ -180,12 +181,12 @@ fn a_partition_is_recorded_by_its_majority_side_when_it_begins_and_ends() {
     assert_eq!(sides, [(10, 3), (15, 0), (23, 3), (28, 0)]);
 }
 
-/// A replica in bash, and a folder for what it notes.
+/// A replica written in bash, with a folder for its notes.
 struct Script(TempDir);
 
 impl Script {
-    /// Says hello and then does as `lines` say; `$1` is the port, `$2` the ID. `note` appends a
-    /// line to the notes.
+    /// Says hello and then runs `lines`. In them, `$1` is the port, `$2` is the ID, and `note` adds
+    /// a line to the notes.
     fn new(lines: &str) -> Script {
         let script = Script(tempfile::tempdir().unwrap());
         let notes = script.0.path().join("notes").display().to_string();
@@ -221,10 +222,10 @@ impl Script {
     }
 }
 
-/// Waits until it is told to stop.
+/// Shell words that wait until the process is told to stop.
 const STAY: &str = "sleep 600 & wait";
 
-/// Two seconds in which the second kills a replica.
+/// A scenario of two seconds in which a replica is killed after one.
 fn with_a_kill() -> Scenario {
     let mut scenario = every_60_ms(2);
     scenario.events = vec![Event { kind: EventKind::KillNonLeader, at: Micros::from_seconds(1) }];
@@ -284,7 +285,7 @@ fn closing_stdout_or_stderr_is_taken_for_the_replicas_death() {
 
 #[test]
 fn the_simulator_closes_the_replicas_socket_first_and_then_waits_for_the_process_to_exit() {
-    // The last lines of /proc/net/udp name the port of each socket there is, as hex digits.
+    // Each line of /proc/net/udp names the port of one socket, in hex digits.
     let lines = format!(
         "open() {{ grep -c \":$(printf %04X $port) 00000000:0000\" /proc/net/udp; }}\n\
          port=$1\n\
@@ -299,7 +300,7 @@ fn the_simulator_closes_the_replicas_socket_first_and_then_waits_for_the_process
     assert_eq!((count("start 1"), count("stop 0")), (5, 5), "{notes:?}");
     assert_eq!((run.conclusion.counts.killed, run.exits.len()), (1, 1));
     assert!(run.exits[0] >= Micros::from_millis(300), "{:?}", run.exits);
-    // Nothing else happens meanwhile: requests that were due are late by as much.
+    // The simulator does nothing else meanwhile, so requests that fell due are late by as much.
     let late = lateness(&run.conclusion, Micros::from_millis(60));
     assert!(late.iter().any(|late| *late >= 200_000), "{late:?}");
 }
@@ -312,6 +313,6 @@ fn on_a_quiet_network_requests_go_out_in_bunches_in_a_real_run_too() {
     assert!(bunched(&run.conclusion) >= 30, "{} of 50", bunched(&run.conclusion));
     let precise = RealOptions { precise: true, ..script.options() };
     let run = script.run(&every_60_ms(3), &precise);
-    // A machine that is busy elsewhere may hold up a few.
+    // On a busy machine a few requests may be held up.
     assert!(bunched(&run.conclusion) <= 15, "{} of 50", bunched(&run.conclusion));
 }

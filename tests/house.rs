@@ -1,6 +1,6 @@
-//! The house's own rules, held by a test: who imports whom, how long a file may be, that what the
-//! code cites is there to be read, and that every rule of the protocol has a test. `UPDATE=1 cargo
-//! test --test house` writes the tests' names into `docs/rules.md`.
+//! The project's own rules, checked by tests: which module imports which, how long a file may be,
+//! that every citation in the code can be looked up, and that every rule of the protocol has a
+//! test. `UPDATE=1 cargo test --test house` writes the tests' names into `docs/rules.md`.
 
 mod circles;
 
@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Most lines of a source file.
+/// The most lines of a source file.
 const MOST_LINES: usize = 520;
 
-/// Most columns of a line, in comments and strings too, which rustfmt leaves alone.
+/// The most columns of a line. rustfmt does not shorten comments and strings.
 const MOST_COLUMNS: usize = 100;
 
 fn house() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every file below `places`, which are files or folders of the house.
+/// Every file in or below `places`, which are files or folders of the project.
 fn files_below(places: &[&str]) -> Vec<PathBuf> {
     fn walk(place: PathBuf, files: &mut Vec<PathBuf>) {
         if place.is_dir() {
@@ -58,7 +58,7 @@ fn first_name(text: &str) -> &str {
     &text[..end.unwrap_or(text.len())]
 }
 
-/// The items of a list in braces, which `text` begins within; lists within it are left out.
+/// The items of a list in braces; `text` begins inside it. Lists within the list are left out.
 fn items_of_braces(text: &str) -> Vec<&str> {
     let (mut depth, mut start, mut items) = (0, 0, Vec::new());
     for (place, letter) in text.char_indices() {
@@ -78,7 +78,7 @@ fn items_of_braces(text: &str) -> Vec<&str> {
     items
 }
 
-/// The modules of ours that a text names after `crate::`, one or several in braces.
+/// The project's modules that a text names after `crate::`, alone or several in braces.
 fn named(text: &str) -> BTreeSet<String> {
     let starts = text.match_indices("crate::").map(|(at, found)| &text[at + found.len()..]);
     let names = starts.flat_map(|rest| match rest.strip_prefix('{') {
@@ -104,8 +104,8 @@ fn imports_are_found_in_every_form_that_they_have() {
     }
 }
 
-/// What each module may use of ours, by the table in `src/lib.rs`: a row a module, its last cell
-/// names the others.
+/// The modules that each module may use, by the table in `src/lib.rs`. Each row is for one module,
+/// and its last cell names the others.
 fn map_of_modules() -> BTreeMap<String, BTreeSet<String>> {
     let text = fs::read_to_string(house().join("src/lib.rs")).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("//! | ")?.strip_suffix('|'));
@@ -134,7 +134,7 @@ fn modules_import_what_the_map_says_and_nothing_else() {
             continue;
         }
         let may = map.get(&module).unwrap_or_else(|| panic!("{module}: not on the map"));
-        // Examples in comments, and tests at the end of a file, show more than the module uses.
+        // Examples in comments and tests at the end of a file may use more than the module itself.
         let used = found.entry(module.clone()).or_default();
         for name in named(&circles::built(&fs::read_to_string(&path).unwrap())) {
             let fine = name == module || may.contains(&name);
@@ -150,7 +150,7 @@ fn modules_import_what_the_map_says_and_nothing_else() {
     }
 }
 
-/// Every folder below `src`, as the paths of its modules.
+/// Every folder below `src`, as the path of its module.
 fn folders() -> BTreeSet<Vec<String>> {
     let below = sources().into_iter().filter_map(|file| {
         let folder = file.parent()?.strip_prefix(house().join("src")).ok()?.to_owned();
@@ -177,8 +177,8 @@ fn no_files_of_a_folder_use_each_other_in_a_circle() {
     assert_eq!(found, [] as [String; 0]);
 }
 
-/// No clock, socket, file or thread, and no random order, in the core, the replica, the schema of
-/// records, and in whatever these import.
+/// The core, the replica, the schema of records, and all that these import use no clock, socket,
+/// file or thread, and no random order.
 #[test]
 fn nothing_pure_reaches_a_socket_a_clock_or_a_file() {
     let forbidden = [
@@ -220,7 +220,7 @@ fn files_are_of_a_length_that_can_be_read() {
     }
 }
 
-/// Rows of tables cannot be broken.
+/// Whether a line is a row of a table, which cannot be broken.
 fn is_row_of_table(line: &str) -> bool {
     line.matches(" | ").count() >= 3
 }
@@ -237,7 +237,7 @@ fn lines_are_of_a_width_that_can_be_read() {
     }
 }
 
-/// Where citations are looked for.
+/// The files and folders whose citations are checked.
 const CITING: &[&str] = &[
     "src",
     "tests",
@@ -253,7 +253,7 @@ const CITING: &[&str] = &[
     "Makefile",
 ];
 
-/// A section or a rule that a text names.
+/// A section or a rule that a text cites.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Citation {
     /// A section of `docs/design.md`.
@@ -264,8 +264,8 @@ enum Citation {
     Rule(u32),
 }
 
-/// The words of a text, without what starts a line of a comment, so that a citation may go over the
-/// end of a line.
+/// The words of a text without the marks that begin comment lines, so that a citation may continue
+/// on the next line.
 fn words(text: &str) -> Vec<&str> {
     let lines = text.lines().map(|line| {
         let line = line.trim_start();
@@ -275,7 +275,7 @@ fn words(text: &str) -> Vec<&str> {
     lines.flat_map(str::split_whitespace).collect()
 }
 
-/// The number of a section at the start of `text`, as in `6a),` or `5.4.2`.
+/// The section number at the start of `text`, as in `6a),` or `5.4.2`.
 fn section_number(text: &str) -> Option<&str> {
     let end = text.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.');
     let number = text[..end.unwrap_or(text.len())].trim_end_matches('.');
@@ -289,7 +289,7 @@ fn names_document(word: &str, document: &str) -> bool {
     word == document || word.ends_with(&file)
 }
 
-/// The sections named in `words`, which follow the name of their document: `§1`, `§2 and §4`,
+/// The sections that `words` cite. The words follow the name of their document: `§1`, `§2 and §4`,
 /// `§2 to §5`, `section 3`.
 fn sections<'a>(words: &[&'a str]) -> Vec<&'a str> {
     let mut found = Vec::new();
@@ -308,7 +308,7 @@ fn sections<'a>(words: &[&'a str]) -> Vec<&'a str> {
             None if joins => {}
             None => break,
         }
-        // Behind a full stop or a closing bracket the next sentence begins.
+        // After a full stop or a closing bracket, the next sentence begins.
         if number.is_some() && word.ends_with(['.', ')', ':', ';']) {
             break;
         }
@@ -323,7 +323,7 @@ fn rules_in(word: &str) -> Vec<u32> {
     parts.filter_map(number).collect()
 }
 
-/// All that a text cites.
+/// All sections and rules that a text cites.
 fn citations(text: &str) -> Vec<Citation> {
     let words = words(text);
     let mut found = Vec::new();
@@ -343,13 +343,13 @@ fn document(name: &str) -> String {
     fs::read_to_string(house().join("docs").join(name)).unwrap()
 }
 
-/// What stands before the first full stop of each heading of a document: `6a`, `R7`.
+/// The text before the first full stop of each heading of a document: `6a`, `R7`.
 fn headings(text: &str) -> Vec<String> {
     let titles = text.lines().filter_map(|line| line.strip_prefix("## "));
     titles.filter_map(|title| Some(title.split_once(". ")?.0.to_owned())).collect()
 }
 
-/// All that can be cited.
+/// All sections and rules that can be cited.
 fn citable() -> BTreeSet<Citation> {
     let design = headings(&document("design.md")).into_iter().map(Citation::Design);
     let interface = headings(&document("interface.md")).into_iter().map(Citation::Interface);
@@ -397,7 +397,7 @@ fn what_is_cited_is_there_to_be_read() {
     let citable = citable();
     let mut count = 0;
     for path in files_below(CITING) {
-        // This file's own examples are none; what is packed by others is not ours.
+        // The examples in this file are no citations, and neither is anything in files of others.
         let name = path.strip_prefix(house()).unwrap().display().to_string();
         if name == "tests/house.rs" || name.ends_with(".min.js") {
             continue;
@@ -416,8 +416,8 @@ fn what_is_cited_is_there_to_be_read() {
     assert!(count > 250, "only {count} citations were found");
 }
 
-/// Within a document a section without a document's name is one of its own; those of the paper have
-/// a point in their number.
+/// In a document, a section without a document's name is one of its own. The paper's sections are
+/// known by the point in their number.
 #[test]
 fn documents_name_their_own_sections() {
     for name in ["design.md", "interface.md"] {
@@ -451,7 +451,7 @@ fn tests_of_rules() -> BTreeMap<u32, BTreeSet<String>> {
             if let (true, Some(rule), Some(name)) = (is_test, rule, name) {
                 tests.entry(rule).or_default().insert(name.to_owned());
             }
-            // Other attributes and comments may stand between.
+            // Other attributes and comments may come between.
             is_test = line == "#[test]" || is_test && line.starts_with(['#', '/']);
         }
     }
@@ -473,7 +473,7 @@ fn every_rule_has_a_test_and_every_such_test_a_rule() {
     assert!(unknown.is_empty(), "tests of rules that docs/rules.md lacks: {unknown:?}");
 }
 
-/// `docs/rules.md` with the names of the tests behind each rule.
+/// `docs/rules.md` with the names of its tests after each rule.
 fn rules_with_tests(text: &str) -> String {
     let tests = tests_of_rules();
     let (head, rules) = text.split_once("\n## ").unwrap();

@@ -1,5 +1,5 @@
-//! The report as HTML: one file that loads nothing, carries the numbers that JSON carries, and
-//! draws as many marks as they say.
+//! The report as HTML: it is one file that loads nothing, holds the numbers of the JSON form, and
+//! draws as many marks as these numbers say.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,10 +9,10 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Name of a scenario that tries to leave the text it stands in.
+/// The name of a scenario that tries to break out of the text around it.
 const HOSTILE: &str = "</script><script>alert('out')</script><!-- & {{style}}{{reports}} \"'";
 
-/// Largest page for simple-2.
+/// The most bytes of a page for simple-2.
 const MOST_BYTES: usize = 250_000;
 
 fn laconic(arguments: &[&str]) -> (Option<i32>, String) {
@@ -21,7 +21,7 @@ fn laconic(arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stdout).expect("UTF-8"))
 }
 
-/// Run folders in a folder of their own.
+/// Kept runs, and the folder that holds them.
 struct Runs {
     folder: TempDir,
     paths: Vec<PathBuf>,
@@ -42,7 +42,7 @@ impl Runs {
         laconic(&["sim", scenario, "--seed", "1", "--out", path.to_str().unwrap()]);
     }
 
-    /// A run of more replicas than a small chart can number one by one.
+    /// A run with more replicas than a small chart can label one by one.
     fn of_many_replicas() -> Runs {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let short = fs::read(project.join("scenarios/short.json")).unwrap();
@@ -56,7 +56,7 @@ impl Runs {
         Runs { folder, paths: vec![path] }
     }
 
-    /// What `laconic budget` says of the runs in a format.
+    /// The output of `laconic budget` for the runs, in a format.
     fn told(&self, format: &str) -> String {
         let mut arguments = vec!["budget", "--format", format];
         arguments.extend(self.paths.iter().map(|path| path.to_str().unwrap()));
@@ -67,7 +67,7 @@ impl Runs {
         serde_json::from_str(&self.told("json")).unwrap()
     }
 
-    /// The first run gets a hostile name and loses the end of a record file.
+    /// Gives the first run a hostile name and cuts the end off one of its record files.
     fn spoil(&self) {
         let described = self.paths[0].join("run.json");
         let mut run: Value = serde_json::from_slice(&fs::read(&described).unwrap()).unwrap();
@@ -79,7 +79,7 @@ impl Runs {
     }
 }
 
-/// The reports that a page carries.
+/// The reports that are embedded in a page.
 fn embedded(page: &str) -> Vec<Value> {
     let start = "<script type=\"application/json\" id=\"reports\">";
     let (_, rest) = page.split_once(start).expect("the page carries its reports");
@@ -139,7 +139,7 @@ fn no_text_leaves_its_place() {
     assert_eq!(embedded(&after)[0]["run"]["scenario"], HOSTILE);
 }
 
-/// The names of the charts, as the help lists them.
+/// The names of the charts, as the help text lists them.
 fn chart_names() -> Vec<String> {
     let help = laconic(&["budget", "--help"]).1;
     let (_, rest) = help.split_once("Charts: ").unwrap();
@@ -147,7 +147,7 @@ fn chart_names() -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// The classes of the elements of a picture, which must be well formed.
+/// The classes of all elements of a picture. The picture must be well formed.
 fn classes(picture: &str) -> Vec<String> {
     use svg::parser::Event;
     let mut classes = Vec::new();
@@ -189,7 +189,7 @@ fn every_chart_stands_alone_with_its_title_its_colours_and_all_its_marks() {
         }
     }
     assert_eq!(seen, expected(report));
-    // The run states no limits.
+    // The run states no limits, so this chart is refused.
     assert_eq!(told("limits"), (Some(2), String::new()));
 }
 
@@ -219,7 +219,7 @@ fn a_chart_that_is_unknown_or_missing_is_refused_in_a_line_with_the_list() {
     }
 }
 
-/// What a script that looks at a page through Chromium saw, at two sizes and in two themes.
+/// What a script saw when it opened a page in Chromium, at two sizes and in two themes.
 fn seen(runs: &Runs) -> Vec<Value> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = runs.folder.path().join("report.html");
@@ -249,7 +249,7 @@ fn above_zero(value: &&Value) -> bool {
     value.as_f64().is_some_and(|value| value > 0.0)
 }
 
-/// How many marks the charts of a report must have, but for the space-time diagram.
+/// The number of marks that the charts of a report must have, without the space-time diagram.
 fn expected(report: &Value) -> BTreeMap<String, u64> {
     let excess = list(&report["figures"])
         .iter()
@@ -286,7 +286,7 @@ fn expected(report: &Value) -> BTreeMap<String, u64> {
     marks.into_iter().filter(|mark| mark.1 > 0).map(|(name, n)| (name.to_owned(), n)).collect()
 }
 
-/// Marks that a page has, but for the space-time diagram.
+/// The number of marks that a page has, without the space-time diagram.
 fn drawn(shown: &Value) -> BTreeMap<String, u64> {
     let counts = shown["counts"].as_object().unwrap();
     counts
@@ -296,7 +296,7 @@ fn drawn(shown: &Value) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// A number as the page writes it.
+/// A number with its digits in groups, as the page writes it.
 fn grouped(value: &Value) -> String {
     let digits = value.as_u64().unwrap().to_string();
     let groups: Vec<&str> = digits
@@ -319,7 +319,7 @@ fn check_shown(shown: &Value, report: &Value) {
     assert_eq!(shown["cards"], found, "{name}");
     assert_eq!(shown["contents"], shown["sections"], "{name}");
     assert!(shown["verdict"].as_str().unwrap().contains(verdict(report)), "{name}");
-    // Text is never scaled down, and stays on its section.
+    // Text is never too small, and never leaves its section.
     assert!(shown["smallest_text"].as_f64().unwrap() >= 12.0, "{name}: {}", shown["smallest_text"]);
     assert_eq!(shown["beyond"], json!([]), "{name}");
     assert!(shown["too_wide"].as_i64().unwrap() <= 0, "{name} scrolls sideways");
@@ -343,8 +343,8 @@ fn verdict(report: &Value) -> &'static str {
     }
 }
 
-/// Each window must show the messages on their way in it, the lost ones crossed out. The last one
-/// ends with the run.
+/// Each window must show the messages that are on their way in it, with a cross on lost ones. The
+/// last window ends with the run.
 fn check_windows(windows: &Value, report: &Value, size_us: u64, step_us: u64) {
     let last = report["run"]["duration_us"].as_u64().unwrap() - size_us;
     assert_eq!(list(windows).len() as u64, (last.div_ceil(step_us) + 1).min(80));
@@ -371,7 +371,7 @@ fn window(value: &Value) -> (u64, u64) {
     (value[0].as_u64().unwrap(), value[1].as_u64().unwrap())
 }
 
-/// The diagram opens on the first election, at a width at which a hop can be seen.
+/// The diagram opens at the first election, in a window so short that single hops can be seen.
 fn check_opening(shown: &Value, report: &Value) {
     let (from, to) = window(&shown["window"]);
     let hop = report["trade_off"]["one_way_us"].as_u64().unwrap();
@@ -380,7 +380,7 @@ fn check_opening(shown: &Value, report: &Value) {
     assert!((from..to).contains(&elected["at_us"].as_u64().unwrap()), "{from} to {to}: {elected}");
 }
 
-/// A jump has the event in the middle of the window, and the election that follows at its end.
+/// After a jump, the event is in the middle of the window, and the election after it is at the end.
 fn check_jumps(jumps: &Value, report: &Value) {
     let events = list(&report["events"]);
     assert_eq!(list(jumps).len(), events.len().min(3));
@@ -396,7 +396,7 @@ fn check_jumps(jumps: &Value, report: &Value) {
     }
 }
 
-/// Keys and wheel change the window, and the address names it.
+/// Keys and the mouse wheel change the window, and the page's address names it.
 fn check_steering(steered: &Value, report: &Value) {
     check_jumps(&steered["jumps"], report);
     let size = |name: &str| {

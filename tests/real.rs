@@ -32,7 +32,7 @@ impl Bench {
         RealOptions { seed, program: Some(self.program()), out, ..RealOptions::default() }
     }
 
-    /// A program that does as `lines` of shell say.
+    /// Options with a program that runs these `lines` of shell script.
     fn script(&self, lines: &str) -> RealOptions {
         let path = self.0.path().join("script");
         fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
@@ -41,7 +41,7 @@ impl Bench {
     }
 }
 
-/// Five replicas and 60 requests in eight seconds, of which the first two are quiet.
+/// Five replicas and 60 requests in eight seconds; the first two seconds are quiet.
 fn scenario() -> Scenario {
     let mut scenario = Scenario::load("simple-2").unwrap();
     scenario.name = "short".into();
@@ -49,7 +49,7 @@ fn scenario() -> Scenario {
     scenario.start_wait = Micros::from_seconds(2);
     scenario.end_wait = Micros::from_seconds(1);
     scenario.requests = 60;
-    // The clients' random alone decide how many gets can be generated.
+    // The clients' random numbers alone decide how many gets can be generated.
     scenario.tests.maximum_get_generation_fail_fraction = 1.0;
     scenario
 }
@@ -64,7 +64,7 @@ fn assert_passed(run: &RealRun) {
     assert_eq!(run.fold.early, [], "no put was answered before its time");
 }
 
-/// What replicas say they sent, and the simulator that it read, agree.
+/// What the replicas say they sent agrees with what the simulator read.
 fn assert_books_balance(run: &RealRun) {
     assert!(run.balances.iter().all(|balance| balance.is_even()), "{:?}", run.balances);
     let counted: u64 = run.balances.iter().map(|balance| balance.counted).sum();
@@ -99,7 +99,7 @@ fn kills_and_drops_are_survived_and_accounted_for() {
     scenario.drops = 0.1;
     scenario.events = vec![event(EventKind::KillNonLeader, 1), event(EventKind::KillLeader, 3)];
     let bench = Bench::new();
-    // A request that falls due with the kill of its leader is lost with it (interface §4).
+    // A request that is due when its leader is killed is lost with it (interface §4).
     let run = run(&scenario, &RealOptions { precise: true, ..bench.options(2) }).unwrap();
     assert_passed(&run);
     assert_books_balance(&run);
@@ -162,7 +162,7 @@ fn what_a_killed_replica_has_launched_is_killed_with_it() {
     scenario.lifetime = Micros::from_seconds(1);
     scenario.start_wait = Micros(0);
     let run = run(&scenario, &bench.script(&script)).unwrap();
-    // Nobody said hello: the first message to each marked it dead (interface §2).
+    // No replica said hello, so the first message to each marked it dead (interface §2).
     assert_eq!((run.conclusion.over, run.conclusion.counts.died), (Some(Over::NobodyLives), 5));
     let pids: Vec<_> = fs::read_to_string(&note).unwrap().lines().map(str::to_owned).collect();
     assert_eq!(pids.len(), 5);
@@ -171,8 +171,8 @@ fn what_a_killed_replica_has_launched_is_killed_with_it() {
     }
 }
 
-/// Whether process `pid` is no more, or a zombie that nobody has collected yet. A signal takes a
-/// moment to do its work.
+/// Whether process `pid` soon has ended, or is a zombie that nobody has collected yet. A signal
+/// needs a moment to end a process.
 fn is_soon_gone(pid: &str) -> bool {
     let is_gone = || {
         let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

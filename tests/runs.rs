@@ -1,4 +1,4 @@
-//! What becomes of a run on its way: its folder, and its replicas when it is broken off.
+//! What happens during a run: to its folder, and to its replicas when it is interrupted.
 
 mod desk;
 
@@ -38,7 +38,7 @@ fn a_folder_that_holds_a_run_is_refused_and_force_replaces_what_is_ours() {
         .output()
         .unwrap();
     assert!(same.status.success(), "{}", String::from_utf8_lossy(&same.stdout));
-    // Of several runs the first folder that is taken is named before anything runs.
+    // Of several runs, the first folder that exists already is named before anything runs.
     assert_eq!(desk.run("sim simple-1 --seed 2 --out many/simple-1-seed-2").status, 0);
     let refused = desk.run("sim simple-1 --seed 1 --repeat 2 --out many");
     refused.assert_refused(2, &["many/simple-1-seed-2: holds a run"]);
@@ -80,7 +80,7 @@ fn a_report_says_how_its_run_was_judged_and_how_to_run_it_again() {
         assert_eq!(run["verdict"]["tiers"][0][1], again["benchmarks"][0]["tier"]);
         let changed = run["knobs"].as_array().unwrap();
         assert_eq!(changed.iter().any(|knob| knob["knob"] == "fan_out"), knobs, "{changed:?}");
-        // The start is time without a leader too.
+        // The start of a run is time without a leader too.
         assert!(run["leaderless_us"].as_u64() > Some(100_000), "{run}");
         let told = desk.run("budget run").out;
         let verdict = if run["verdict"]["passed"] == true { "Passed; tiers: " } else { "Failed: " };
@@ -89,7 +89,7 @@ fn a_report_says_how_its_run_was_judged_and_how_to_run_it_again() {
     }
 }
 
-/// A folder into which files of other runs have come: every reader takes the run's own.
+/// Files of other runs are put into a run's folder: every reader takes only the run's own files.
 #[test]
 fn every_reader_takes_the_files_that_run_json_names() {
     let desk = Desk::new();
@@ -115,7 +115,7 @@ fn every_reader_takes_the_files_that_run_json_names() {
     refused.assert_refused(2, &["run: a run in virtual time has no black boxes"]);
 }
 
-/// A real run under way, kept in `run`, of which some has been recorded.
+/// Starts a real run, kept in `run`, and waits until some of it is recorded.
 fn under_way(desk: &Desk, words: &str) -> Child {
     let words = format!("sim simple-2 --real --seed 1 --out run {words}");
     let mut command = desk.command(&words);
@@ -149,7 +149,7 @@ fn ctrl_c_in_a_real_run_leaves_all_that_happened_until_then() {
     }
 }
 
-/// Nobody is left to end the replicas, and nobody to say how the run ended.
+/// The simulator is gone, so it can neither end the replicas nor say how the run ended.
 #[test]
 fn after_sigkill_of_the_simulator_its_replicas_end_and_the_folder_is_read() {
     let desk = Desk::new();
@@ -163,9 +163,9 @@ fn after_sigkill_of_the_simulator_its_replicas_end_and_the_folder_is_read() {
     for replica in replicas {
         wait_until(&replica, || !is_running(&replica));
     }
-    // A second is promised; a machine that does more besides may take longer.
+    // One second is promised, but a busy machine may take longer.
     println!("the last of them ended after {:?}", start.elapsed());
-    // They look, and do not find out by a campaign that nobody answers.
+    // They watch the simulator's process, and need no campaign without answers to find out.
     assert_eq!(campaigns(&desk), campaigns_before);
     for (words, lacks) in [
         ("records run", "no whole records"),
@@ -184,7 +184,7 @@ fn after_sigkill_of_the_simulator_its_replicas_end_and_the_folder_is_read() {
     assert!(read.out.contains("Messages by kind and why"), "{read:?}");
 }
 
-/// Campaigns that the replicas of the run have begun, by their black boxes.
+/// The number of campaigns that the run's replicas have begun, by their black boxes.
 fn campaigns(desk: &Desk) -> usize {
     let boxes = fs::read_dir(desk.path().join("run/boxes")).unwrap();
     let records = boxes.flat_map(|path| read_box(&path.unwrap().path()).unwrap().records);
@@ -193,7 +193,7 @@ fn campaigns(desk: &Desk) -> usize {
     records.filter(begins).count()
 }
 
-/// The processes that `parent` has started and that run.
+/// The processes that `parent` has started and that are still running.
 fn children_of(parent: u32) -> Vec<String> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let names = processes.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -204,7 +204,7 @@ fn children_of(parent: u32) -> Vec<String> {
     names.filter(is_child).collect()
 }
 
-/// Whether process `pid` is there, and no zombie that nobody has collected yet.
+/// Whether process `pid` runs, and is no zombie that nobody has collected yet.
 fn is_running(pid: &str) -> bool {
     let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     !state.is_empty() && !state.contains(") Z ")
@@ -215,7 +215,7 @@ fn a_campaign_that_is_interrupted_sums_up_what_was_done() {
     let desk = Desk::new();
     let mut command = desk.command("sim large --repeat 200 --seed 1");
     let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // By then it has taken over the signal, as nothing else does that comes before the runs.
+    // It catches the signal only from the first run on, so wait until it does.
     wait_until("the campaign", || watches_interrupts(run.id()));
     kill_process(Pid::from_child(&run), Signal::INT).unwrap();
     let done = Done::of(run.wait_with_output().unwrap());

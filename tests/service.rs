@@ -1,4 +1,4 @@
-//! The replica as a process, at the end of a socket: interface §1 and §2.
+//! The replica as a process behind a socket: interface §1 and §2.
 
 use std::io::Read;
 use std::net::{SocketAddr, UdpSocket};
@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_laconic");
-/// More than any replica needs for anything here, on a machine that is busy elsewhere.
+/// Longer than a replica needs for anything here, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A child that does not outlive its test.
@@ -55,7 +55,7 @@ impl Running {
         command.envs(environment.iter().copied());
         let child = Guarded(command.spawn().unwrap());
         let mut bytes = [0; 1_000];
-        // A wait that the machine breaks off begins again.
+        // A wait that the system interrupts is started again.
         let start = Instant::now();
         let (length, address) = loop {
             match socket.recv_from(&mut bytes) {
@@ -73,7 +73,8 @@ impl Running {
         self.socket.send_to(bytes, self.address).unwrap();
     }
 
-    /// Offers a term's leadership and waits until the replica accepts it: it serves.
+    /// Sends an append of a leader in `term` and waits until the replica accepts it: so it is
+    /// serving.
     fn assert_serves(&self, term: u64) {
         self.send(append(term).as_bytes());
         let reply = self.read_until(|reply| reply["type"] == "append_reply");
@@ -92,7 +93,7 @@ impl Running {
         }
     }
 
-    /// Stops it as the simulator does, and tells how it ended and what it had printed.
+    /// Stops the replica as the simulator does. Returns how it ended and what it had printed.
     fn stop(mut self, signal: Signal) -> (ExitStatus, String) {
         drop(self.socket);
         let start = Instant::now();
@@ -115,14 +116,14 @@ fn append(term: u64) -> String {
     .to_string()
 }
 
-/// `append` with a key changed.
+/// The message `append` with one key changed.
 fn append_with(key: &str, value: Value) -> Vec<u8> {
     let mut message: Value = serde_json::from_str(&append(1)).unwrap();
     message[key] = value;
     message.to_string().into_bytes()
 }
 
-/// `append` without a key.
+/// The message `append` without one key.
 fn append_without(key: &str) -> Vec<u8> {
     let mut message: Value = serde_json::from_str(&append(1)).unwrap();
     message.as_object_mut().unwrap().remove(key).unwrap();
@@ -200,7 +201,7 @@ fn facts(out: &Path) -> Vec<Fact> {
     read.records.into_iter().map(|record| record.fact).collect()
 }
 
-/// What names a client and a MID is answered, whatever else is wrong with it.
+/// A request that names a client and a MID is answered, whatever else is wrong with it.
 #[test]
 fn a_request_that_cannot_be_served_is_answered_fail() {
     let folder = tempfile::tempdir().unwrap();
@@ -228,7 +229,7 @@ fn a_request_that_cannot_be_served_is_answered_fail() {
             "MID": format!("bad {number}")});
         assert_eq!(answer, wanted, "{rest}");
     }
-    // Nobody could be reached by an answer to these.
+    // An answer to these requests could reach nobody.
     let nobody = [
         r#"{"src":"0015","dst":"0001","leader":"FFFF","type":"put","MID":"\ud800","key":"k"}"#,
         r#"{"src":"0000","dst":"0001","leader":"FFFF","type":"put","MID":"m","key":"k"}"#,
@@ -259,7 +260,7 @@ fn a_stranger_is_never_seen() {
     let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
     stranger.send_to(append(9).as_bytes(), replica.address).unwrap();
     stranger.send_to(b"garbage", replica.address).unwrap();
-    // Had it seen term 9, it would refuse term 3.
+    // If it had taken in term 9, it would refuse term 3.
     replica.assert_serves(3);
     let (status, printed) = replica.stop(Signal::TERM);
     assert_eq!((status.code(), printed.as_str()), (Some(0), ""));
@@ -306,7 +307,7 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
 fn it_outlives_the_simulators_socket() {
     let folder = tempfile::tempdir().unwrap();
     let mut replica = Running::start(&[("LACONIC_BLACK_BOX", folder.path())]);
-    // Without a leader it campaigns, to a port that nobody has.
+    // Without a leader it campaigns, and sends to a port that is closed.
     replica.socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let sent = |record: &Record| matches!(record.fact, Fact::Sent { .. });
     wait_until("it campaigns", || {
@@ -329,7 +330,7 @@ fn the_courses_names_need_no_subcommand() {
     }
 }
 
-/// Instruments that a replica lost, by variable, from a line of each.
+/// The instruments that a replica lost, as their variables, one from each line.
 fn lost_lenses(printed: &str) -> Vec<&str> {
     let mut lost = Vec::new();
     for line in printed.lines() {
@@ -341,7 +342,7 @@ fn lost_lenses(printed: &str) -> Vec<&str> {
     lost
 }
 
-/// The folder is not to be had: records and last figures are lost, which is said once.
+/// The folder cannot be made, so records and last figures are lost, which is said once.
 #[test]
 fn without_its_folder_a_replica_serves_on_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
@@ -355,8 +356,8 @@ fn without_its_folder_a_replica_serves_on_and_says_so() {
     assert_eq!(status.code(), Some(4), "records that were asked for are missing");
 }
 
-/// A disk of 256 KiB is too small for the black box at once, for records and spans in time, and for
-/// the last figures in the end: four instruments, four lines.
+/// A disk of 256 KiB is too small: at once for the black box, later for records and spans, at the
+/// end for the last figures. So there are four lines for four instruments.
 #[test]
 #[ignore = "needs a kernel that lets it mount a small disk of its own (unshare, of util-linux)"]
 fn on_a_disk_that_is_full_a_replica_serves_on_and_says_so() {
@@ -381,7 +382,7 @@ fn on_a_disk_that_is_full_a_replica_serves_on_and_says_so() {
     assert_eq!(std::fs::read_dir(out).unwrap().count(), 0, "the disk was its own");
 }
 
-/// They are read in files and behind the simulator's prefixes.
+/// Log lines are read in files and after the simulator's prefixes, where colours would disturb.
 #[test]
 fn log_lines_have_no_colours() {
     let mut replica = Running::start(&[("LACONIC_LOG", Path::new("info,laconic=debug"))]);

@@ -1,5 +1,5 @@
-//! What surrounds a command: completions, the manual, a page that opens, a bar while many runs
-//! are under way, and a word before the disk fills.
+//! What comes with the commands: completions, the manual, a page that opens, a progress bar for
+//! many runs, and a warning before the disk is full.
 
 mod desk;
 
@@ -41,7 +41,7 @@ fn the_manual_has_a_page_a_command_with_its_flags() {
     desk.run("man file").assert_refused(4, &["laconic: file: ", "exists"]);
 }
 
-/// The user's program for pages, in place of a browser: it notes what it is given.
+/// A program takes the place of the user's browser: it notes which page it is given.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_page_opens_in_the_program_that_the_user_has_and_is_there_without_one() {
@@ -76,7 +76,7 @@ fn a_page_opens_in_the_program_that_the_user_has_and_is_there_without_one() {
     assert!(desk.path().join("none.html").exists());
 }
 
-/// On a terminal, and there alone.
+/// The progress bar is shown on a terminal, and nowhere else.
 #[test]
 fn a_terminal_shows_how_many_of_the_runs_are_over() {
     let desk = Desk::new();
@@ -88,11 +88,11 @@ fn a_terminal_shows_how_many_of_the_runs_are_over() {
     let mut command = desk.command("sim simple-1 --repeat 100 --seed 1");
     command.stdout(Stdio::piped()).stderr(Stdio::from(OwnedFd::from(terminal)));
     let child = command.spawn().unwrap();
-    // With it goes the last copy of the terminal that is ours.
+    // Dropping the command closes this process's last copy of the terminal.
     drop(command);
     let reader = std::thread::spawn(move || {
         let mut seen = Vec::new();
-        // At the end the terminal has nobody behind it, which is an error to its reader.
+        // When the other side closes the terminal at the end, the reader gets an error.
         let _ = File::from(user).read_to_end(&mut seen);
         String::from_utf8_lossy(&seen).into_owned()
     });

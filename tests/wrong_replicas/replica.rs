@@ -1,5 +1,6 @@
-//! Replicas that are wrong on purpose, so that a test can see the simulator catch each. The real
-//! replica with one fault, which the environment variable [`VARIABLE`] names; see `Wrong`.
+//! Replicas that are wrong on purpose, so that tests see whether the simulator catches them. Each
+//! is the real replica with one fault, which the environment variable [`VARIABLE`] names; see
+//! `Wrong`.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -13,18 +14,17 @@ use laconic::replica::{Arrival, Replica};
 use laconic::tuning_file;
 use laconic::wire::{Datagram, Membership, Payload, encode};
 
-/// The environment variable that makes the test's program a replica, and says what is wrong with
-/// it.
+/// The environment variable that makes this program a replica and names its fault.
 pub const VARIABLE: &str = "WRONG";
 
-/// What is wrong.
+/// The fault of a replica.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wrong {
     /// Every tenth get is answered as if nothing had ever been put.
     StaleRead,
     /// Every tenth put is acknowledged and forgotten.
     LostWrite,
-    /// A leader acknowledges puts before they are replicated.
+    /// A leader acknowledges puts before it has replicated them.
     EarlyOk,
     /// Every `ok` and every `redirect` is sent twice.
     AnswersTwice,
@@ -57,7 +57,7 @@ struct Process {
     socket: UdpSocket,
     members: Membership,
     replica: Replica,
-    /// Whether this is the one replica that some faults need.
+    /// Whether this is the one replica that has the fault, where only one has it.
     chosen: bool,
     gets: u64,
     puts: u64,
@@ -66,10 +66,9 @@ struct Process {
     bytes: Vec<u8>,
 }
 
-/// Serves as a replica with that fault; the arguments are those of the course's replicas.
+/// Runs a replica with the fault `name`. The arguments are those of the course's replicas.
 ///
-/// # Errors
-/// If fault or arguments are unknown, or there is no socket to be had.
+/// # Errors If the fault or the arguments are unknown, or if no socket can be opened.
 pub fn run(name: &str) -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [port, me, others @ ..] = arguments.as_slice() else {
@@ -107,7 +106,7 @@ impl Process {
             self.send(&hello);
         }
         let mut buffer = vec![0; 65_536];
-        // A bound, should nobody end this process.
+        // A limit, in case nobody ends this process.
         while start.elapsed() < Duration::from_secs(60) {
             let mut out = Vec::new();
             let received = self.socket.recv(&mut buffer);
@@ -131,7 +130,7 @@ impl Process {
         Ok(())
     }
 
-    /// What of an arrival is left for the replica.
+    /// What the real replica gets of an arrival; the fault keeps the rest from it.
     fn intercept(&mut self, arrival: Arrival) -> Option<Arrival> {
         if self.wrong == Wrong::Garbage && self.chosen {
             let _ = self.socket.send(b"{\"src\":\"0000\",\"type\":\"append\"}");
@@ -160,7 +159,7 @@ impl Process {
         Some(arrival)
     }
 
-    /// Everyone sends clients to the first replica, which serves them from its own memory.
+    /// All replicas send clients to the first one, which answers from its own memory.
     fn answer_alone(&mut self, request: &Request) {
         if !self.chosen {
             return self.answer(request, Outcome::Redirect);
@@ -208,7 +207,7 @@ impl Process {
 
     fn send(&mut self, datagram: &Datagram) {
         encode(&self.members, datagram, &mut self.bytes);
-        // The simulator may have closed its end; it will end this process, too.
+        // The simulator may have closed its end. Then it will end this process too.
         let _ = self.socket.send(&self.bytes);
     }
 }
