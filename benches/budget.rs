@@ -1,5 +1,5 @@
-//! How fast a run is analysed: simple-2, and ten million records from files, in flat memory. Aims
-//! are printed beside what is seen; nothing is asserted but that the analysis is of all of it.
+//! How fast a run is analysed: simple-2, and ten million records from files in constant memory.
+//! Aims are printed beside the results. The only assertion is that the whole run was analysed.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -16,7 +16,7 @@ use laconic::sim::scenario::Scenario;
 use laconic::sim::virtual_time::{Keep, VirtualOptions, run};
 use laconic::tuning_file;
 
-/// Records of the long run.
+/// The number of records of the long run.
 const MANY: u64 = 10_000_000;
 
 fn main() {
@@ -66,7 +66,7 @@ fn seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
     (start.elapsed().as_secs_f64(), result)
 }
 
-/// Runs `name` and keeps the run in `folder`.
+/// Runs the scenario `name` and keeps the run in `folder`.
 fn keep(folder: &Path, name: &str) {
     let scenario = Scenario::load(name).expect("an embedded scenario");
     let profile = tuning_file::load("course").expect("an embedded profile");
@@ -97,8 +97,8 @@ fn analyse(folder: &Path) -> BudgetReport {
     analysis.finish(&requests, Vec::new())
 }
 
-/// Writes the run again and again, one after the other in time, numbers, terms and indexes, until
-/// there are [`MANY`] records; how many there are.
+/// Writes the run again and again, each copy after the last in time, numbers, terms and indexes,
+/// until there are [`MANY`] records. Returns the number of records written.
 fn repeat(records: &[Record], folder: &Path) -> u64 {
     let last = records.iter().map(|record| record.at.0).max().unwrap_or(0) + 1_000_000;
     let sources: Vec<_> = (0..21).map(laconic::raft::Member).chain([SIMULATOR]).collect();
@@ -172,7 +172,7 @@ fn shift(fact: &mut Fact, copy: u64, numbers: &[u64; 21], (terms, indexes): (u64
     }
 }
 
-/// The most memory that this process has had, in megabytes.
+/// The most memory that this process has used so far, in megabytes.
 fn peak_megabytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));

@@ -1,5 +1,5 @@
-//! The core alone: commits a second, all members in one thread, 16-byte commands, causes on.
-//! `cargo bench --bench core`. Aims are printed behind the results.
+//! The core alone: commits a second, with all members in one thread, 16-byte commands, and causes
+//! recorded. `cargo bench --bench core`. Aims are printed after the results.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn main() {
     println!("{AIMS}");
 }
 
-/// Members whose messages arrive at once.
+/// Members whose messages arrive at once, without a network.
 struct Cluster {
     rafts: Vec<Raft>,
     leader: usize,
@@ -78,7 +78,7 @@ impl Cluster {
         }
     }
 
-    /// Commits `count` commands, all in flight together.
+    /// Commits `count` commands that are all in flight together.
     fn commit(&mut self, count: u64) {
         self.now += Micros(50);
         let leader = self.leader;

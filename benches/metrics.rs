@@ -1,8 +1,11 @@
-//! What metrics and the black box cost, as ratios within one run: replicas in one thread (core,
-//! store, records kept in a ring) with metrics, the black box and both against neither; the same
-//! without the replicas; and an increment of a counter.
-//! With `-- --real` also real runs whose replicas are scraped every 100 ms against runs that nobody
-//! scrapes, in two minutes. `cargo bench --bench metrics`. Aims are printed beside the results.
+//! The cost of metrics and of the black box, as ratios within one run: replicas in one thread
+//! (core, store, records kept in a ring) with metrics, with the black box or with both, compared
+//! with neither. Then the same without the replicas, and one increment of a counter.
+//!
+//! With `-- --real` there are also real runs, which take two minutes: replicas that are scraped
+//! every 100 ms, compared with replicas that nobody scrapes.
+//!
+//! `cargo bench --bench metrics`. Aims are printed beside the results.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -23,12 +26,12 @@ use laconic::tuning_file;
 use laconic::wire::{Datagram, Membership, Payload};
 
 const MEMBERS: u16 = 5;
-/// Pairs of turns; the median of their ratios counts.
+/// The number of pairs of turns. The result is the median of their ratios.
 const PAIRS: usize = 81;
 /// How long one turn lasts.
 const TURN: Duration = Duration::from_millis(30);
 
-/// What takes records in every turn: the last of them in a ring, as a recorder would.
+/// Takes records in every turn, and keeps the latest in a ring, as a recorder does.
 struct Ring {
     records: Vec<Record>,
     told: usize,
@@ -50,14 +53,14 @@ impl Sink for Ring {
     }
 }
 
-/// A replica's instruments.
+/// The instruments of one replica.
 struct Instruments {
     ring: Ring,
     metrics: Option<MetricsSink>,
     black_box: Option<BlackBox>,
 }
 
-/// What is on.
+/// The instruments that are on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum On {
     Nothing,
@@ -75,7 +78,7 @@ impl Sink for Instruments {
     }
 }
 
-/// Replicas whose datagrams arrive at once.
+/// Replicas whose datagrams arrive at once, without a network.
 struct Cluster {
     replicas: Vec<(Replica, Instruments)>,
     leader: usize,
@@ -161,7 +164,7 @@ impl Cluster {
         }
     }
 
-    /// `in_flight` puts, asked together, until all are answered.
+    /// Asks `in_flight` puts together and runs until all are answered.
     fn commit(&mut self, in_flight: u64) {
         self.now += Micros(50);
         let answered = self.ok + in_flight;
@@ -177,13 +180,15 @@ impl Cluster {
             self.step(self.leader, Arrival::Request(request));
         }
         while self.ok < answered {
-            // A follower acknowledges what has come together when its time comes, not before.
+            // A follower acknowledges only when it is woken, so that one answer is for all that has
+            // come.
             (0..self.replicas.len()).for_each(|rank| self.step(rank, Arrival::Wake));
             self.settle();
         }
     }
 
-    /// Nanoseconds a put, and records told by all replicas a put.
+    /// Runs one turn. Returns the nanoseconds for one put, and the records of all replicas for one
+    /// put.
     fn turn(&mut self, in_flight: u64) -> (f64, f64) {
         let told = |cluster: &Cluster| {
             cluster.replicas.iter().map(|(_, instruments)| instruments.ring.told).sum::<usize>()
@@ -203,7 +208,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// On against off, in turns.
+/// Compares instruments on with instruments off, turn by turn.
 fn compare(on: On, in_flight: u64, tuning: &Tuning) {
     let folder = tempfile::tempdir().expect("a folder");
     let fresh = || [On::Nothing, on].map(|on| Cluster::new(on, tuning, folder.path()));
@@ -211,7 +216,7 @@ fn compare(on: On, in_flight: u64, tuning: &Tuning) {
     let mut pairs = Vec::new();
     let mut records = 0.0;
     for pair in 0..PAIRS {
-        // Logs are kept whole: new clusters keep them short. The order of a pair alternates.
+        // Replicas keep their whole log, so new clusters keep it short. Which is first alternates.
         if pair % 16 == 15 {
             clusters = fresh();
         }
@@ -236,8 +241,8 @@ fn compare(on: On, in_flight: u64, tuning: &Tuning) {
     );
 }
 
-/// What one message sent costs the fold, two counters and their place included, and what an
-/// increment of a kept handle does.
+/// Measures what one sent message costs the fold, which is two counters and finding their place,
+/// and what one increment of a kept counter costs.
 fn increments() {
     const TIMES: u64 = 2_000_000;
     let tuning = tuning_file::load("course").expect("an embedded profile").tuning;
@@ -265,8 +270,8 @@ fn increments() {
     println!("a message sent, two increments: {sent:.1} ns");
 }
 
-/// What the instruments take for a record, without the replica: the leader's latest records, again
-/// and again.
+/// Measures what the instruments need for one record without the replica: the leader's latest
+/// records are told again and again.
 fn replay(in_flight: u64, tuning: &Tuning) {
     const LAPS: usize = 300;
     let folder = tempfile::tempdir().expect("a folder");
@@ -298,7 +303,7 @@ fn replay(in_flight: u64, tuning: &Tuning) {
     );
 }
 
-/// A real run's median latency, with its replicas scraped or not.
+/// The median latency of a real run, with its replicas scraped or not.
 fn real_run(seed: u64, scraped: bool) -> Micros {
     let folder = tempfile::tempdir().expect("a folder");
     let discovery = folder.path().join("discovery.json");
@@ -330,7 +335,7 @@ fn scrape_all(discovery: &Path) {
     let groups: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     for group in groups.as_array().into_iter().flatten() {
         let address = group["targets"][0].as_str().expect("an address");
-        // At the end of the run nobody is there any more.
+        // At the end of the run the replicas are gone.
         if let Ok(mut stream) = TcpStream::connect(address) {
             let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
             let _ = stream.write_all(request).and_then(|()| stream.read_to_end(&mut Vec::new()));
@@ -354,7 +359,7 @@ fn real_runs() {
 fn main() {
     let mut tuning = tuning_file::load("course").expect("an embedded profile").tuning;
     tuning.startup_silence_us = 0;
-    // Nothing lies between these replicas and their clients: answers need not wait for room there.
+    // There is no network between these replicas and their clients, so answers need not be paced.
     tuning.answer_window = 1_000_000;
     increments();
     for in_flight in [64, 1] {

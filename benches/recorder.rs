@@ -1,5 +1,5 @@
-//! A record into the black box, and beside it what encoding its frame alone takes.
-//! `cargo bench --bench recorder`. Aim: 80 ns a record for box and metrics together.
+//! The time to write a record into the black box and, beside it, to encode its frame alone. `cargo
+//! bench --bench recorder`. The aim is 80 ns a record for box and metrics together.
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -8,7 +8,7 @@ use laconic::record::frame::{FRAME_BYTES, encode_into};
 use laconic::record::{Fact, Record, Sink};
 use laconic::recorder::{BlackBox, BoxHeader};
 
-/// Twice round the ring.
+/// Enough records to go twice round the ring.
 const RECORDS: u64 = 1 << 17;
 
 fn main() {

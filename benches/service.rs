@@ -1,8 +1,10 @@
-//! A datagram in to datagrams out, through the real socket loop of a replica process: an append of
-//! one entry until its answer. Beside it, in the same run, what the machine itself takes: a thread
-//! that sends back whatever it gets. Then what spans cost: appends 64 at a time, to replicas that
-//! span nothing, next to nothing (which leaves the looking for what to span), one in 100 and
-//! everything, in turns. `cargo bench --bench service`.
+//! The time from a datagram in to the datagrams out, through the real socket loop of a replica
+//! process: from an append of one entry to its answer. Beside it is the machine's own time, for a
+//! thread that sends back whatever it gets.
+//!
+//! Then the cost of spans, with 64 appends at a time. Four replicas take turns: one without spans,
+//! one with almost none (so only the sampling costs), one with one request in 100, and one with
+//! all. `cargo bench --bench service`.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -18,11 +20,11 @@ use laconic::raft::{Cause, Entry, Member, MemberSet, Message, Micros};
 use laconic::wire::{Datagram, Membership, Payload, encode};
 
 const ROUNDS: u64 = 5_000;
-/// So that each round finds the replica asleep.
+/// A pause before each round, so that the round finds the replica asleep.
 const PAUSE: Duration = Duration::from_micros(300);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // `cargo test --benches` only wants to see it start.
+    // `cargo test --benches` only checks that the program starts.
     let rounds = if std::env::args().any(|argument| argument == "--test") { 10 } else { ROUNDS };
     let echo = measure_echo(rounds)?;
     let replica = measure_replica(rounds)?;
@@ -39,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compare_spans(rounds)
 }
 
-/// Prints how fast replicas with spans are beside one without.
+/// Prints the speed of replicas with spans, compared with one without.
 fn compare_spans(rounds: u64) -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let mut replicas = Vec::new();
@@ -53,7 +55,7 @@ fn compare_spans(rounds: u64) -> Result<(), Box<dyn Error>> {
         for replica in &mut replicas {
             times.push(replica.turn()?.as_secs_f64());
         }
-        // The first is spent on warming up.
+        // The first turn only warms up.
         if turn > 0 {
             ratios.iter_mut().zip(&times).for_each(|(of, time)| of.push(times[0] / time));
         }
@@ -69,7 +71,7 @@ fn compare_spans(rounds: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Appends in flight at a time, and how often a turn.
+/// The number of appends in flight at a time, and how many times that in a turn.
 const IN_FLIGHT: u64 = 64;
 const WINDOWS: u64 = 20;
 
@@ -108,7 +110,7 @@ impl Loaded {
     }
 }
 
-/// Round trips, sorted.
+/// The times of all round trips, sorted.
 fn round_trips(
     socket: &UdpSocket,
     rounds: u64,
@@ -136,14 +138,14 @@ fn measure_echo(rounds: u64) -> Result<Vec<u64>, Box<dyn Error>> {
         let mut buffer = [0; 65_536];
         for _ in 0..rounds {
             let Ok(length) = far.recv(&mut buffer) else { return };
-            // The other end sees it missing.
+            // If this fails, the other end sees that the datagram is missing.
             let _ = far.send(&buffer[..length]);
         }
     });
     round_trips(&near, rounds, |_, bytes| bytes.resize(400, b'x'))
 }
 
-/// Ends the child whatever happens.
+/// A child process that is ended in every case.
 struct Replica(Child);
 
 impl Drop for Replica {
@@ -154,7 +156,7 @@ impl Drop for Replica {
     }
 }
 
-/// Replica 1 of three, and the simulator's socket for it.
+/// Starts replica 1 of three. Returns it with the simulator's socket for it.
 fn start_replica(environment: &[(&str, &OsStr)]) -> Result<(Replica, UdpSocket), Box<dyn Error>> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_read_timeout(Some(Duration::from_secs(2)))?;
@@ -175,10 +177,10 @@ fn measure_replica(rounds: u64) -> Result<Vec<u64>, Box<dyn Error>> {
     })
 }
 
-/// The leader's append of entry `round`.
+/// The leader's append of the entry for this `round`.
 fn append(round: u64) -> Datagram {
     let text = "0123456789ABCDEF0123456789ABCDEF";
-    // A MID of its own, as clients draw them.
+    // Each has a different MID, like those that clients draw.
     let mid = format!("{:016X}", round.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let command = Put::put(Address(0x15), &mid, text, text).encode();
     let before = round - 1;

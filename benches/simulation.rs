@@ -1,5 +1,5 @@
-//! One virtual simple-2 run: 37 simulated seconds, invariants after every step, history check and
-//! message table included, no files. `cargo bench --bench simulation`.
+//! One virtual run of simple-2: 37 simulated seconds, with the invariants after every step, the
+//! check of the history and the message table, and without files. `cargo bench --bench simulation`.
 
 use divan::{Bencher, black_box};
 use laconic::sim::delays::Delays;

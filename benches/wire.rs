@@ -17,7 +17,7 @@ fn members() -> Membership {
     Membership::new(Address(0), &others).expect("five IDs")
 }
 
-/// An append as the course's puts make it: keys and values of 32 characters.
+/// An append like those of the course's puts: keys and values have 32 characters.
 fn append(entries: usize) -> Datagram {
     let text = "0123456789ABCDEF0123456789ABCDEF";
     let command = Command::put(Address(0x15), "0123456789ABCDEF", text, text).encode();
