@@ -128,7 +128,7 @@ fn check(seed: u64) -> Result<(), String> {
     if let Some(uneven) = run.balances.iter().find(|balance| !balance.is_even()) {
         return Err(format!("the books do not balance: {uneven:?}"));
     }
-    // Liveness: a quorum lived all the time, and the faults ended long before the run.
+    // Liveness: a quorum lived all the time, and the faults ended long before the end.
     let unserved = run.conclusion.unanswered.iter().find(|story| story.killed_at.is_none());
     match unserved {
         Some(story) => Err(format!("never answered by a living replica: {story:?}")),

@@ -380,7 +380,7 @@ fn check_opening(shown: &Value, report: &Value) {
     assert!((from..to).contains(&elected["at_us"].as_u64().unwrap()), "{from} to {to}: {elected}");
 }
 
-/// After a jump, the event is in the middle of the window, and the election after it is at the end.
+/// After a jump, the event is in the middle of the window, which reaches to the election after it.
 fn check_jumps(jumps: &Value, report: &Value) {
     let events = list(&report["events"]);
     assert_eq!(list(jumps).len(), events.len().min(3));

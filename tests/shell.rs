@@ -1,5 +1,5 @@
-//! What comes with the commands: completions, the manual, a page that opens, a progress bar for
-//! many runs, and a warning before the disk is full.
+//! What comes with the commands: completions, the manual, a page that opens, and a progress
+//! bar for many runs.
 
 mod desk;
 

@@ -94,7 +94,8 @@ impl Run {
         Run { folder, spans, records }
     }
 
-    /// All requests answered: which replica answered, the MID, and whether it was a put answered ok.
+    /// All answered requests: the replica that answered, the MID, and whether it was a put answered
+    /// ok.
     fn answered(&self) -> Vec<(usize, String, bool)> {
         let history = fs::read_to_string(self.folder.path().join("run/history.jsonl")).unwrap();
         let lines = history.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
