@@ -75,6 +75,13 @@ impl Cluster {
             for (from, to, message) in std::mem::take(&mut self.queue) {
                 self.step(to.rank(), Input::Message { from, message });
             }
+            // The drain is over: a follower acknowledges what the drain brought (rule R13).
+            for rank in 0..self.rafts.len() {
+                let raft = &self.rafts[rank];
+                if !raft.is_leader() && raft.deadline() <= self.now {
+                    self.step(rank, Input::Wake);
+                }
+            }
         }
     }
 
