@@ -54,7 +54,7 @@ fn any_route() -> impl Strategy<Value = Route> {
 
 prop_compose! {
     fn any_append()(
-        (term, round, commit, promise) in any::<(u64, u64, u64, u64)>(),
+        (term, round, commit, promise, timeout) in any::<(u64, u64, u64, u64, u64)>(),
         cause in any_cause(),
         previous in any_position(),
         entries in proptest::collection::vec(any_entry(), 0..4),
@@ -63,11 +63,12 @@ prop_compose! {
         accepted in any_set(),
         leader in 0u8..21,
     ) -> Append {
-        let (leader, promise) = (Member(leader), Micros(promise));
+        let leader = Member(leader);
+        let (promise, election_timeout) = (Micros(promise), Micros(timeout));
         let entries = entries.into();
         Append {
-            term, leader, round, cause, previous, commit, entries, promise, wants_answer, route,
-            accepted,
+            term, leader, round, cause, previous, commit, entries, promise, election_timeout,
+            wants_answer, route, accepted,
         }
     }
 }
@@ -174,7 +175,7 @@ proptest! {
             payload: Payload::Peer { number: 0, message: Message::Append(Append {
                 term: 1, leader: Member(0), round: 1, cause: Cause::Replicate,
                 previous: Position::default(), commit: 0, entries: entries.into(),
-                promise: Micros(0), wants_answer: true, route: Route::EVERYONE,
+                promise: Micros(0), election_timeout: Micros(0), wants_answer: true, route: Route::EVERYONE,
                 accepted: MemberSet::EMPTY,
             })},
         };

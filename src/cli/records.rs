@@ -43,6 +43,7 @@ and, for each change of a replica's state:
   resend_timeout        member, attempt, batch_waits
   suspected             member
   trusted               member
+  leader_given_up       leader, term
 
 Examples:
   laconic sim simple-2 --seed 1 --out run

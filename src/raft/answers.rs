@@ -109,9 +109,14 @@ impl Leader {
         let round = kth_largest(core, needed, |m| self.progress[m.rank()].answered_round);
         let began_at = kth_largest(core, needed, |m| self.progress[m.rank()].answered_at.0);
         let matched = kth_largest(core, needed, |m| self.progress[m.rank()].matched);
-        self.lease.renew(round, Micros(began_at), context.now);
+        let lease = kth_largest(core, needed, |m| self.progress[m.rank()].lease_until.0);
+        if self.lease.renew(round, Micros(began_at), context.now) {
+            self.waits_since = None;
+        }
+        self.lease.extend(Micros(lease));
         self.maybe_commit(context, matched);
         self.release_reads(context);
+        self.note_waiting(context.core, context.now);
     }
 
     /// Commits what a quorum holds, if it ends in an entry of the leader's own term. Older entries

@@ -3,9 +3,9 @@
 use super::estimate::RoundTrip;
 use super::event::{Event, Output, To};
 use super::log::Log;
-use super::message::{AppendReply, Message, Why};
+use super::message::{AppendReply, Message, PreVote, Why};
 use super::random::Random;
-use super::tuning::{ResendFrom, Tuning};
+use super::tuning::{NOT_WATCHING, ResendFrom, Tuning};
 use super::types::{Index, Member, MemberSet, Micros, Round, Term};
 
 /// State that outlives a change of role.
@@ -52,6 +52,13 @@ pub(super) struct Core {
     pub silent_until: Micros,
     /// The acknowledgement of what has been accepted in the current drain, not sent yet.
     pub owed: Option<AppendReply>,
+    /// The election timeout that the newest append stated, within this member's own bounds; zero:
+    /// none (rule R29).
+    pub told_timeout: Micros,
+    /// The question to a silent leader that is under way (rule R28).
+    pub inquiry: Option<Inquiry>,
+    /// Whether the leader of this term has left the inquiries unanswered since it was last heard.
+    pub given_up: bool,
     /// Round trip to each other member, by rank, measured in every role.
     pub round_trips: Vec<RoundTrip>,
 }
@@ -86,12 +93,34 @@ impl Core {
         Micros((measured.0 * (hops as u64 + 1)).div_ceil(2)).clamp(fixed, most)
     }
 
-    /// Draws when to campaign if nothing is heard from now on.
+    /// Draws when to campaign if nothing is heard from now on. A timeout that the leader has stated
+    /// is spread as widely as this member's own.
     pub fn reset_election(&mut self, now: Micros) {
         self.early_candidacy_at = None;
         let (low, high) =
             (self.tuning.election_timeout_min_us, self.tuning.election_timeout_max_us);
+        let (low, high) = match self.told_timeout.0 {
+            0 => (low, high),
+            told => (told, told * high / low),
+        };
         self.election_at = now + Micros(self.random.between(low, high));
+    }
+
+    /// Takes on the election timeout that an append states, within this member's own bounds (rule
+    /// R29).
+    pub fn take_timeout(&mut self, stated: Micros) {
+        let least = Micros(self.tuning.resend_timeout_us * 2);
+        self.told_timeout = match stated.0 {
+            0 => stated,
+            _ => stated.clamp(least, NOT_WATCHING),
+        };
+    }
+
+    /// For how long after it was heard the leader is believed to be there, so that clients are sent
+    /// to it.
+    pub fn believed_for(&self) -> Micros {
+        let own = self.tuning.election_timeout_min();
+        if self.told_timeout.0 > 0 { own.min(self.told_timeout) } else { own }
     }
 
     /// Gives others the time for an election before this replica campaigns (rule R25).
@@ -102,11 +131,15 @@ impl Core {
 
     /// When a member that does not lead has to be woken: at once, if it owes an acknowledgement.
     pub fn deadline(&self) -> Micros {
-        if self.owed.is_some() { Micros(0) } else { self.candidacy_at() }
+        let inquiry = self.inquiry.as_ref().map_or(Micros::NEVER, |inquiry| inquiry.next_at);
+        if self.owed.is_some() { Micros(0) } else { self.candidacy_at().min(inquiry) }
     }
 
-    /// When to campaign.
+    /// When to campaign; not while the leader is being asked.
     pub fn candidacy_at(&self) -> Micros {
+        if self.inquiry.is_some() {
+            return Micros::NEVER;
+        }
         self.election_at.min(self.early_candidacy_at.unwrap_or(Micros::NEVER))
     }
 
@@ -119,6 +152,22 @@ impl Core {
     pub fn promise(&mut self, now: Micros, length: Micros) {
         self.promise_until = self.promise_until.max(now + length);
     }
+}
+
+/// A follower's question to its silent leader whether it lives (rule R28).
+#[derive(Debug)]
+pub(super) struct Inquiry {
+    /// How often the leader has been asked.
+    pub asked: u64,
+    /// When it was asked last.
+    pub asked_at: Micros,
+    /// When to ask again, or to give the leader up.
+    pub next_at: Micros,
+    /// Whether this member campaigns if no answer comes.
+    pub campaigns: bool,
+    /// Who have asked for this member's pre-vote meanwhile, at most once each. They are answered
+    /// when the inquiry has ended.
+    pub answer_to: Vec<(Member, PreVote)>,
 }
 
 /// What a step works with: the state, the time, and the list of outputs.
@@ -148,6 +197,9 @@ impl Context<'_> {
         self.core.voted_for = None;
         self.core.leader = None;
         self.core.owed = None;
+        self.core.told_timeout = Micros(0);
+        self.core.inquiry = None;
+        self.core.given_up = false;
         (self.core.heard_round, self.core.promised_round) = (0, 0);
         self.tell(Event::TermStarted { term });
     }

@@ -26,6 +26,10 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
         core.election_at = earliest;
         return;
     }
+    // A leader that is given up has no say in how soon the next attempt begins.
+    if core.told_timeout > core.tuning.election_timeout_min() {
+        core.told_timeout = Micros(0);
+    }
     core.reset_election(*now);
     let asked = first_asked(core);
     if core.tuning.pre_vote {
@@ -122,20 +126,33 @@ pub(super) fn on_pre_vote(
     let promised = core.is_promised(context.now);
     let ahead = request.term > core.term;
     let up_to_date = request.last >= core.log.last();
-    let granted =
-        !promised && ahead && up_to_date && !stands_before(role, core, from, request.last);
-    let (term, campaign_term, cause) = (core.term, request.term, request.cause);
-    let why = if granted { Why::Ack(cause) } else { Why::Reject(cause) };
-    let reply = PreVoteReply { term, campaign_term, granted, cause };
-    context.send(from, Message::PreVoteReply(reply), why);
+    let stands = !matches!(role, Role::Leader(_)) && request.cause != Cause::Inquiry;
+    let granted = stands
+        && !promised
+        && ahead
+        && up_to_date
+        && !stands_before(role, core, from, request.last);
+    answer_pre_vote(context, from, request, granted);
     if granted {
         yield_to_another(role, context);
         return Disposition::Accepted;
     }
-    if !promised && !up_to_date {
+    if stands && !promised && !up_to_date {
         stand_soon(role, context, from);
     }
     Disposition::Rejected
+}
+
+/// Refuses a pre-vote.
+pub(super) fn refuse_pre_vote(context: &mut Context<'_>, from: Member, request: PreVote) {
+    answer_pre_vote(context, from, request, false);
+}
+
+fn answer_pre_vote(context: &mut Context<'_>, from: Member, request: PreVote, granted: bool) {
+    let (term, campaign_term, cause) = (context.core.term, request.term, request.cause);
+    let why = if granted { Why::Ack(cause) } else { Why::Reject(cause) };
+    let reply = PreVoteReply { term, campaign_term, granted, cause };
+    context.send(from, Message::PreVoteReply(reply), why);
 }
 
 /// Of two members that ask at the same time only one must go on (rule R25): the one with the longer

@@ -36,8 +36,12 @@ pub enum Input {
         /// Comes back in [`Output::ReadReady`] or [`Output::Refused`].
         ticket: Ticket,
     },
-    /// Replaces the tuning from now on.
+    /// Replaces the tuning from now on. Promises and leases given before keep their length (rules
+    /// R7, R31).
     Retune(Tuning),
+    /// A client waits here because no leader can serve it. A follower that may ask (rule R28) asks
+    /// its leader whether it lives.
+    LeaderWanted,
 }
 
 /// The receiver of a message.
@@ -246,5 +250,12 @@ pub enum Event {
     Trusted {
         /// The member that answered.
         member: Member,
+    },
+    /// The leader did not answer inquiries, or said that it leads no more (rule R28).
+    LeaderGivenUp {
+        /// The leader's rank.
+        leader: Member,
+        /// The leader's term.
+        term: Term,
     },
 }

@@ -2,6 +2,7 @@
 
 use super::core::Context;
 use super::event::{Disposition, Event};
+use super::inquiry;
 use super::message::{Append, AppendReply, Message, Refusal, Why};
 use super::types::{Index, MemberSet};
 
@@ -41,12 +42,16 @@ fn hear(context: &mut Context<'_>, append: &Append) {
         context.core.leader = Some(append.leader);
         context.tell(Event::LeaderHeard { leader: append.leader, term: append.term });
     }
+    if append.round > context.core.heard_round {
+        inquiry::on_heard(context, append.cause);
+    }
     let Context { core, now, .. } = context;
     core.heard_commit = core.heard_commit.max(append.commit);
     if append.round > core.heard_round {
         core.heard_round = append.round;
         core.heard_at = *now;
         core.times_heard += 1;
+        core.take_timeout(append.election_timeout);
         core.reset_election(*now);
     }
 }

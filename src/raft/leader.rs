@@ -8,8 +8,9 @@ use super::core::{Context, Core};
 use super::estimate::Loss;
 use super::event::{Event, Output, Ticket};
 use super::lease::Lease;
+use super::message::Cause;
 use super::progress::{Progress, Rounds};
-use super::tuning::FanOut;
+use super::tuning::{FanOut, HeartbeatTo, NOT_WATCHING, Reads};
 use super::types::{Entry, Index, MOST_MEMBERS, Member, MemberSet, Micros, Round};
 
 /// How many resends in a row go out one timeout apart while requests wait and too few followers can
@@ -42,6 +43,13 @@ pub(super) struct Leader {
     pub loss: Loss,
     /// Time of the next tick of `heartbeat_always`.
     pub tick_at: Micros,
+    /// Since when something waits for a quorum's answer, or since its latest answer if that is
+    /// later; `None`: nothing waits (rule R30).
+    pub waits_since: Option<Micros>,
+    /// The followers that are kept hearing with `heartbeat_to = "watchers"`, longest on duty first.
+    pub watchers: VecDeque<Member>,
+    /// How many heartbeats the watchers have had since one of them was relieved.
+    pub watched: u32,
     /// Whether no message has carried the newest commit index yet (only with `eager_commit`).
     pub commit_untold: bool,
 }
@@ -63,6 +71,9 @@ impl Leader {
             confirm_wanted: false,
             loss: Loss::default(),
             tick_at: now + core.tuning.heartbeat_interval(),
+            waits_since: Some(now),
+            watchers: core.others().iter().take(core.others_needed()).collect(),
+            watched: 0,
             commit_untold: false,
         }
     }
@@ -73,6 +84,7 @@ impl Leader {
         if self.flush_at.is_none() && !self.is_window_full(context.core) {
             self.flush_at = Some(context.now + Micros(context.core.tuning.linger_us));
         }
+        self.waits_since.get_or_insert(context.now);
         index
     }
 
@@ -85,6 +97,7 @@ impl Leader {
         }
         self.reads.push_back((ticket, self.rounds.newest + 1));
         self.confirm_wanted = true;
+        self.waits_since.get_or_insert(context.now);
     }
 
     /// Releases the reads for which a lease or a round proves leadership now (rule R10).
@@ -116,18 +129,22 @@ impl Leader {
 
     /// Until when reads need no round, with the margin taken off (rules R7 to R9).
     pub fn lease_until(&self, core: &Core) -> Option<Micros> {
-        self.lease.until(core.tuning.lease())
+        self.lease.until().filter(|_| core.tuning.reads == Reads::Lease)
     }
 
     fn has_lease(&self, core: &Core, now: Micros) -> bool {
         self.lease_until(core).is_some_and(|until| now < until)
     }
 
-    /// Whether a quorum answered within two resend timeouts, or was not asked to (rule R6).
+    /// Whether a quorum answered within two resend timeouts, or was not asked to (rule R6). This is
+    /// asked for every put, so the followers' own timeouts, which are never shorter than the fixed
+    /// one, are looked at only if the answer depends on them.
     pub fn is_in_touch(&self, core: &Core, now: Micros) -> bool {
-        let timeouts = self.prompt(core).iter().map(|member| core.resend_timeout(member, 1).0);
-        let timeout = timeouts.max().unwrap_or(core.tuning.resend_timeout_us);
-        self.lease.is_in_touch(now, Micros(timeout * 2))
+        let fixed = core.tuning.resend_timeout_us;
+        self.lease.is_in_touch(now, Micros(fixed * 2)) || {
+            let timeouts = self.prompt(core).iter().map(|member| core.resend_timeout(member, 1).0);
+            self.lease.is_in_touch(now, Micros(timeouts.max().unwrap_or(fixed) * 2))
+        }
     }
 
     /// Whether no quorum has answered for an election timeout (check-quorum, §6.2 of the
@@ -136,8 +153,27 @@ impl Leader {
         core.tuning.check_quorum && now >= self.quorum_lost_at(core)
     }
 
+    /// When no quorum will have answered for an election timeout. A leader that leaves followers
+    /// without heartbeats is not answered while nothing waits, so it counts only from then on (rule
+    /// R30).
     fn quorum_lost_at(&self, core: &Core) -> Micros {
-        self.lease.renewed_at() + core.tuning.election_timeout_min()
+        let since = match self.waits_since {
+            _ if !core.tuning.is_sparse() => self.lease.renewed_at(),
+            None => return Micros::NEVER,
+            Some(since) => since,
+        };
+        since + core.tuning.election_timeout_min()
+    }
+
+    /// Notes whether something waits for a quorum's answer, from `now` on if nothing did before.
+    pub fn note_waiting(&mut self, core: &Core, now: Micros) {
+        let waits = self.has_work(core) || self.lease.is_owed();
+        self.waits_since = waits.then(|| self.waits_since.unwrap_or(now));
+    }
+
+    /// Whether an entry or a read waits.
+    fn has_work(&self, core: &Core) -> bool {
+        core.commit < core.log.last_index() || !self.reads.is_empty()
     }
 
     /// Whether no more batches may go out before one is committed.
@@ -148,7 +184,7 @@ impl Leader {
     /// Whether something here cannot go on without an answer. Then silent members are asked again.
     pub fn needs_answers(&self, core: &Core, now: Micros) -> bool {
         let stale = self.lease.renewed_at() + core.tuning.heartbeat_interval();
-        core.commit < core.log.last_index() || !self.reads.is_empty() || now > stale
+        self.has_work(core) || now > stale
     }
 
     /// Whether messages are lost so often that silence more likely means loss than death.
@@ -171,8 +207,7 @@ impl Leader {
     /// Whether something waits for an answer and fewer followers can be counted on than a quorum
     /// needs. Then any answer helps.
     pub fn is_starved(&self, core: &Core) -> bool {
-        let waits = core.commit < core.log.last_index() || !self.reads.is_empty();
-        waits && self.healthy(core).len() < core.others_needed()
+        self.has_work(core) && self.healthy(core).len() < core.others_needed()
     }
 
     /// When `member` must hear from this leader again.
@@ -180,7 +215,32 @@ impl Leader {
         if core.tuning.heartbeat_always {
             return self.tick_at;
         }
-        self.progress[member.rank()].addressed_at + core.tuning.heartbeat_interval()
+        let progress = &self.progress[member.rank()];
+        let told = progress.told_timeout;
+        if told < NOT_WATCHING {
+            let told = if told == Micros(0) { core.tuning.election_timeout_min() } else { told };
+            return progress.addressed_at + core.tuning.heartbeat_within(told);
+        }
+        // Who does not watch needs no heartbeat, but is asked whether it lives again.
+        let is_asked = !progress.is_healthy() && (!core.tuning.quiet || self.has_work(core));
+        let again_at = progress.addressed_at + core.tuning.heartbeat_interval();
+        if is_asked { again_at } else { Micros::NEVER }
+    }
+
+    /// The election timeout that an append for `cause` states to `member`: a long one, if it is not
+    /// to watch this leader. Zero: none (rules R29, R30).
+    pub fn stated_timeout(&self, core: &Core, member: Member, cause: Cause) -> Micros {
+        let watches =
+            core.tuning.heartbeat_to == HeartbeatTo::Everyone || self.watchers.contains(&member);
+        if core.tuning.inquiries == 0 {
+            Micros(0)
+        } else if core.tuning.quiet || !watches {
+            NOT_WATCHING
+        } else if cause == Cause::Replicate {
+            core.tuning.election_timeout_under_load()
+        } else {
+            core.tuning.election_timeout_min()
+        }
     }
 
     /// When to wake this leader.
@@ -188,7 +248,8 @@ impl Leader {
         if self.is_confirm_due(core) || self.commit_untold {
             return Micros(0);
         }
-        let is_starved = self.is_starved(core);
+        let awaits = self.progress.iter().any(|progress| progress.awaiting.is_some());
+        let is_starved = awaits && self.is_starved(core);
         let mut deadline = self.flush_at.unwrap_or(Micros::NEVER);
         if core.tuning.check_quorum {
             deadline = deadline.min(self.quorum_lost_at(core));

@@ -10,8 +10,9 @@ pub(super) struct Lease {
     round: Round,
     /// When that round began; before the first, when the election was won.
     began_at: Micros,
-    /// First round that asked for promises under the tuning in force.
-    valid_from: Round,
+    /// Until when a quorum has promised not to elect another, less the margin; zero before the
+    /// first answers.
+    until: Micros,
     /// First of the rounds that the latest request for a quorum's answers covers.
     asked_round: Round,
     /// Since when a quorum owes an answer; `None`: it owes none.
@@ -21,7 +22,7 @@ pub(super) struct Lease {
 impl Lease {
     /// For a leader elected at `now` that has asked nobody yet.
     pub const fn new(now: Micros) -> Lease {
-        Lease { round: 0, began_at: now, valid_from: 1, asked_round: 0, owed_since: None }
+        Lease { round: 0, began_at: now, until: Micros(0), asked_round: 0, owed_since: None }
     }
 
     /// Notes that a quorum that can be counted on was asked to answer rounds from `first` on (rule
@@ -32,24 +33,29 @@ impl Lease {
     }
 
     /// Notes that a quorum accepted `round`, which began at `began_at` by the leader's clock (rule
-    /// R9).
-    pub fn renew(&mut self, round: Round, began_at: Micros, now: Micros) {
-        if round > self.round {
+    /// R9). Returns whether that was news.
+    pub fn renew(&mut self, round: Round, began_at: Micros, now: Micros) -> bool {
+        let is_news = round > self.round;
+        if is_news {
             (self.round, self.began_at) = (round, began_at);
             self.owed_since = (round < self.asked_round).then_some(now);
         }
+        is_news
     }
 
-    /// Ends the lease until a quorum has answered round `next` or a later one: promises asked for
-    /// before may be shorter than those of a new tuning.
-    pub fn suspend(&mut self, next: Round) {
-        self.valid_from = next;
+    /// Notes that a quorum has promised not to elect another before `until` (rules R7 to R9, R31).
+    pub fn extend(&mut self, until: Micros) {
+        self.until = self.until.max(until);
     }
 
-    /// Until when reads need no round, if a quorum's promises last `length`. Promises count from
-    /// when the round began (rules R7 to R9).
-    pub fn until(&self, length: Micros) -> Option<Micros> {
-        (self.round >= self.valid_from).then(|| self.began_at + length)
+    /// Until when reads need no round; `None` before a quorum has answered.
+    pub fn until(&self) -> Option<Micros> {
+        (self.round > 0).then_some(self.until)
+    }
+
+    /// Whether a quorum owes an answer.
+    pub const fn is_owed(&self) -> bool {
+        self.owed_since.is_some()
     }
 
     /// Whether a quorum has accepted `round`.

@@ -46,6 +46,9 @@ pub enum Cause {
     Campaign = 7,
     /// The same election's requests again, to all who have not answered.
     Retry = 8,
+    /// A follower's question to its silent leader whether it lives, and the leader's append in
+    /// answer (rule R28).
+    Inquiry = 9,
 }
 
 impl Cause {
@@ -296,6 +299,9 @@ pub struct Append {
     /// For how long a member that accepts this neither votes nor campaigns (rule R8), in
     /// microseconds. Zero: no promise.
     pub promise: Micros,
+    /// The shortest silence of the leader after which the receiver may take it for dead (rule R29),
+    /// in microseconds. Zero: as the receiver's own tuning says.
+    pub election_timeout: Micros,
     /// Whether the last hop answers. Refusals are always answered (rule R15).
     pub wants_answer: bool,
     /// The receiver and the hops after it; empty in a datagram to everyone.
@@ -357,7 +363,8 @@ pub struct PreVote {
     pub term: Term,
     /// The end of the sender's log (§5.4.1).
     pub last: Position,
-    /// [`Cause::Campaign`] or [`Cause::Retry`].
+    /// [`Cause::Campaign`], [`Cause::Retry`] or, from a follower to its silent leader,
+    /// [`Cause::Inquiry`].
     pub cause: Cause,
 }
 

@@ -67,6 +67,15 @@
 //! wait (ReadIndex, dissertation §6.4). Leases depend on clocks whose rates differ by less than the
 //! margin.
 //!
+//! **Few heartbeats.** With `inquiries`, a follower that would campaign asks its leader first, and
+//! so does each member that it asks for a pre-vote (R28). One lost heartbeat then deposes nobody,
+//! and heartbeats can be few. `watchers` keeps f followers hearing, in a chain: f + 1 messages an
+//! interval. It gives up that the others notice a death by themselves, and that they hear of the
+//! last commits before the next batch. `quiet` sends nothing: it also gives up that a death is
+//! noticed before a client asks, and the lease, so the first read costs a round (R30). Promises and
+//! election timeouts can be short under load, when every batch renews them: each append states
+//! both, and the lease follows the round's own promise (R29, R31).
+//!
 //! # What is left out
 //!
 //! Persistence and restarts: an ID lasts for one process life, and a replica that restarts under
@@ -82,6 +91,7 @@ mod election;
 mod estimate;
 mod event;
 mod follower;
+mod inquiry;
 pub mod invariants;
 mod leader;
 mod lease;
@@ -97,6 +107,7 @@ mod step;
 pub mod tuning;
 mod types;
 mod waking;
+mod watching;
 
 pub use event::{Deposed, Disposition, Event, Input, Output, Ticket, To};
 pub use message::{Cause, Form, Kind, Message, Why};

@@ -11,6 +11,8 @@ const MOST_TERMS_AHEAD: Term = 1 << 20;
 const MOST_ENTRIES_AHEAD: Index = 1 << 24;
 /// A longer promise than this is not believed.
 const LONGEST_PROMISE: Micros = Micros::from_seconds(120);
+/// A longer election timeout than this is not believed.
+const LONGEST_TIMEOUT: Micros = Micros::from_seconds(120);
 
 /// Whether a correct member could have sent `message` to this one.
 pub(super) fn is_plausible(core: &Core, from: Member, message: &Message) -> bool {
@@ -58,6 +60,7 @@ fn is_plausible_append(core: &Core, from: Member, append: &Append, reachable: In
     let newest = append.entries.last().map_or(previous.term, |entry| entry.term);
     members
         && append.promise <= LONGEST_PROMISE
+        && append.election_timeout <= LONGEST_TIMEOUT
         && append.round > 0
         && (previous.index == 0) == (previous.term == 0)
         && rising

@@ -38,6 +38,9 @@ pub struct Progress {
     pub answered_round: Round,
     /// When that round began, by the leader's clock (rule R9).
     pub answered_at: Micros,
+    /// Until when it has promised not to elect another, by the leader's clock and less the margin
+    /// (rule R31).
+    pub lease_until: Micros,
     /// When the newest append that the follower should have got was sent. The rotation (rule R17)
     /// is ordered by it, and the next heartbeat follows from it.
     pub addressed_at: Micros,
@@ -48,6 +51,8 @@ pub struct Progress {
     pub probing: bool,
     /// Refusals of earlier rounds than this one are answered by what was sent in it.
     pub settled_round: Round,
+    /// The election timeout that this append stated; zero: it stated none (rule R29).
+    pub told_timeout: Micros,
     /// Commit index of the newest append that the follower should have got.
     pub told_commit: Index,
     /// The answer that the leader waits for, if any.
@@ -66,10 +71,12 @@ impl Progress {
             heard_round: 0,
             answered_round: 0,
             answered_at: Micros(0),
+            lease_until: Micros(0),
             addressed_at: now,
             suspect: false,
             probing: false,
             settled_round: 0,
+            told_timeout: Micros(0),
             told_commit: 0,
             awaiting: None,
             loss: Loss::default(),
@@ -89,6 +96,7 @@ impl Progress {
             self.answered_round = round.number;
             self.answered_at = round.at;
         }
+        self.lease_until = self.lease_until.max(round.at + round.lease);
         self.probing = false;
         let rose = through > self.matched;
         self.matched = self.matched.max(through);
@@ -167,6 +175,8 @@ pub struct SentRound {
     pub number: Round,
     /// When it began, by the leader's clock (rule R9).
     pub at: Micros,
+    /// How long the promise that it asks for serves as a lease (rule R31).
+    pub lease: Micros,
     /// The members it was sent to (rule R13).
     pub members: MemberSet,
     /// How many of them it visits one after the other; 1 if it goes to each directly.
@@ -190,11 +200,17 @@ impl Rounds {
         Rounds { ring: vec![SentRound::default(); ROUNDS_KEPT], newest: 0 }
     }
 
-    /// Begins a round that goes to `members`, over `hops` of them in a row.
-    pub fn begin(&mut self, at: Micros, members: MemberSet, hops: usize) -> Round {
+    /// Begins a round at `at` that goes to `members`, over `hops` of them in a row. The promise
+    /// that it asks for serves as a lease for `lease`.
+    pub fn begin(
+        &mut self,
+        (at, lease): (Micros, Micros),
+        members: MemberSet,
+        hops: usize,
+    ) -> Round {
         self.newest += 1;
         let place = self.newest as usize % ROUNDS_KEPT;
-        self.ring[place] = SentRound { number: self.newest, at, members, hops };
+        self.ring[place] = SentRound { number: self.newest, at, lease, members, hops };
         self.newest
     }
 

@@ -55,19 +55,27 @@ impl Leader {
         };
         let members = if route.is_empty() { core.others() } else { route.members() };
         let hops = route.len().max(1);
-        let round = self.rounds.begin(*now, members, hops);
+        let promise = if cause == Cause::Replicate {
+            core.tuning.promise_under_load()
+        } else {
+            core.tuning.promise()
+        };
+        let round = self.rounds.begin((*now, core.tuning.lease(promise)), members, hops);
+        let timeout = |member| self.stated_timeout(core, member, cause);
+        let election_timeout = members.iter().map(timeout).min().unwrap_or_default();
         for member in members.iter() {
             let progress = &mut self.progress[member.rank()];
             // Nobody waits for a suspect's answer to entries that went to it along with all others.
             let awaited = wants_answer && (first > last || !progress.suspect);
             progress.sent((round, hops), first, awaited, *now);
             progress.told_commit = core.commit;
+            progress.told_timeout = election_timeout;
             if first <= progress.next {
                 progress.next = progress.next.max(last + 1);
             }
         }
         // The leader is one of the quorum that its lease counts, so it promises too (rule R7).
-        core.promise(*now, core.tuning.promise());
+        core.promise(*now, promise);
         let append = Append {
             term: core.term,
             leader: core.me,
@@ -76,7 +84,8 @@ impl Leader {
             previous: core.log.position(first - 1),
             commit: core.commit,
             entries: core.log.range(first, last),
-            promise: core.tuning.promise(),
+            promise,
+            election_timeout,
             wants_answer,
             route,
             accepted: MemberSet::EMPTY,
@@ -105,6 +114,17 @@ impl Leader {
         let first = self.progress[member.rank()].next;
         let (route, last) = (Route::direct(member), first - 1);
         self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
+    }
+
+    /// Answers a member that asks whether this leader lives: with an append, which is heard as what
+    /// it is by whoever has fallen behind, too.
+    pub fn show_life(&mut self, context: &mut Context<'_>, member: Member) {
+        let progress = &self.progress[member.rank()];
+        if progress.is_healthy() {
+            self.ship_to(context, member, Cause::Inquiry, false);
+        } else {
+            self.probe(context, member, Cause::Inquiry);
+        }
     }
 
     /// Sends the batch up to `end` to `quorum`: to everyone in one datagram, to each, or in chains.

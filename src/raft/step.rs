@@ -4,14 +4,14 @@ use super::core::{Context, Core};
 use super::estimate::RoundTrip;
 use super::event::{Deposed, Disposition, Event, Input, Output, Ticket};
 use super::log::Log;
-use super::message::{Append, Message};
+use super::message::{Append, Cause, Message};
 use super::plausible::is_plausible;
 use super::random::Random;
 use super::role::Role;
 use super::status::{FollowerStatus, RoleName, Status};
 use super::tuning::Tuning;
 use super::types::{Index, Member, Micros, Term};
-use super::{election, follower};
+use super::{election, follower, inquiry};
 
 /// A member of a Raft cluster: the protocol's state, and nothing else.
 ///
@@ -75,6 +75,9 @@ impl Raft {
             silent_until,
             early_candidacy_at: None,
             owed: None,
+            told_timeout: Micros(0),
+            inquiry: None,
+            given_up: false,
             round_trips: vec![RoundTrip::default(); count],
             tuning,
         };
@@ -109,11 +112,9 @@ impl Raft {
                 _ => context.out.push(Output::Refused(ticket, context.core.leader)),
             },
             Input::Retune(tuning) => {
-                if let Role::Leader(leader) = role {
-                    leader.lease.suspend(leader.rounds.newest + 1);
-                }
                 context.core.tuning = tuning;
             }
+            Input::LeaderWanted => inquiry::on_leader_wanted(role, &mut context),
         }
         None
     }
@@ -150,7 +151,7 @@ impl Raft {
 
     /// The leader, if it has been heard recently enough to send clients there.
     pub fn live_leader(&self, now: Micros) -> Option<Member> {
-        let fresh = now < self.core.heard_at + self.core.tuning.election_timeout_min();
+        let fresh = now < self.core.heard_at + self.core.believed_for();
         self.core.leader.filter(|leader| *leader == self.core.me || fresh)
     }
 
@@ -237,7 +238,8 @@ fn on_wake(role: &mut Role, context: &mut Context<'_>) {
                 leader.on_wake(context);
             }
         }
-        _ if context.now >= context.core.candidacy_at() => election::campaign(role, context),
+        _ if inquiry::is_due(context) => inquiry::go_on(role, context),
+        _ if context.now >= context.core.candidacy_at() => inquiry::or_campaign(role, context),
         Role::PreCandidate(campaign) | Role::Candidate(campaign)
             if campaign.retry_at.is_some_and(|at| context.now >= at) =>
         {
@@ -259,12 +261,15 @@ fn on_message(
         return Disposition::Implausible;
     }
     match &message {
-        Message::PreVote(request) => return election::on_pre_vote(role, context, from, *request),
+        Message::PreVote(request) => return inquiry::on_pre_vote(role, context, from, *request),
         Message::Vote(request) if context.core.is_promised(context.now) => {
             return election::refuse_vote(context, from, request.cause);
         }
         // Whoever answers a pre-vote stays in its own term, so a yes may come from any lower term.
         Message::PreVoteReply(reply) if reply.term <= context.core.term => {
+            if reply.cause == Cause::Inquiry {
+                return inquiry::on_refusal(context, from, *reply);
+            }
             return election::on_pre_vote_reply(role, context, from, *reply);
         }
         _ => {}

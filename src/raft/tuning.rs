@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::types::Micros;
 
+/// The election timeout that is stated to followers that are not to watch their leader. A follower
+/// that is told so in error, or by a leader that has died since, still asks in the end.
+pub(super) const NOT_WATCHING: Micros = Micros::from_seconds(120);
+
 /// How a batch reaches a quorum of f others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,6 +50,18 @@ pub enum HeartbeatAnswers {
     Quorum,
 }
 
+/// Who is kept hearing from a leader that has nothing to send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeartbeatTo {
+    /// Every follower: each notices the leader's death by itself.
+    #[default]
+    Everyone,
+    /// f followers, in a chain: f + 1 messages an interval. The leader and they are a majority, so
+    /// one of them is left to notice the leader's death, if at most f members die in all.
+    Watchers,
+}
+
 /// How long to wait for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -67,6 +83,16 @@ pub struct Tuning {
     pub heartbeat_always: bool,
     /// Who is asked to answer heartbeats.
     pub heartbeat_answers: HeartbeatAnswers,
+    /// Who is kept hearing from a leader that has nothing to send (rule R30).
+    #[serde(default)]
+    pub heartbeat_to: HeartbeatTo,
+    /// Whether a leader sends nothing at all while nothing is asked (rule R30).
+    #[serde(default)]
+    pub quiet: bool,
+    /// How often a follower asks its silent leader whether it lives, before it campaigns (rule
+    /// R28). 0: it does not ask.
+    #[serde(default)]
+    pub inquiries: u64,
     /// Shortest silence of a leader after which a follower campaigns. A leader that hears from no
     /// quorum for this long steps down.
     pub election_timeout_min_us: u64,
@@ -80,6 +106,14 @@ pub struct Tuning {
     pub check_quorum: bool,
     /// For how long a member that accepts an append neither votes nor campaigns. 0: no promises.
     pub promise_us: u64,
+    /// The promise that batches ask for, instead of `promise_us`. Under load each batch renews it,
+    /// so it can be short. 0: the same.
+    #[serde(default)]
+    pub promise_under_load_us: u64,
+    /// The shortest election timeout that batches state, instead of `election_timeout_min_us` (rule
+    /// R29). 0: the same.
+    #[serde(default)]
+    pub election_timeout_under_load_us: u64,
     /// How reads are made safe.
     pub reads: Reads,
     /// How much shorter than the promise the lease is. It must cover the drift of clocks during a
@@ -145,12 +179,14 @@ impl Tuning {
             }
         };
         within("heartbeat_interval_us", self.heartbeat_interval_us, 1_000, 10_000_000)?;
-        within(
-            "election_timeout_min_us",
-            self.election_timeout_min_us,
-            self.heartbeat_interval_us.saturating_mul(2),
-            60_000_000,
-        )?;
+        within("inquiries", self.inquiries, 0, 5)?;
+        // Whoever asks its leader first may lose a heartbeat without any election.
+        let least = if self.inquiries > 0 {
+            self.heartbeat_interval_us + self.resend_timeout_us * 2
+        } else {
+            self.heartbeat_interval_us * 2
+        };
+        within("election_timeout_min_us", self.election_timeout_min_us, least, 60_000_000)?;
         within(
             "election_timeout_max_us",
             self.election_timeout_max_us,
@@ -171,7 +207,42 @@ impl Tuning {
         if self.linger_us != 0 {
             within("linger_us", self.linger_us, 1_000, 1_000_000)?;
         }
-        self.check_promises()
+        self.check_promises()?;
+        self.check_inquiries()
+    }
+
+    /// What rests on followers that ask their leader before they campaign (rules R28 to R30).
+    fn check_inquiries(&self) -> Result<(), Violation> {
+        let fail = |key, rule: String| Err(Violation { key, rule });
+        let asks = self.inquiries > 0 && self.pre_vote && self.check_quorum;
+        if !asks {
+            let rule = || "needs inquiries, pre_vote and check_quorum".to_owned();
+            if self.quiet {
+                return fail("quiet", rule());
+            }
+            if self.heartbeat_to == HeartbeatTo::Watchers {
+                return fail("heartbeat_to", rule());
+            }
+            if self.election_timeout_under_load_us > 0 {
+                return fail("election_timeout_under_load_us", rule());
+            }
+        }
+        if self.promise_under_load_us > self.promise_us {
+            let rule = format!("must be at most promise_us, is {}", self.promise_under_load_us);
+            return fail("promise_under_load_us", rule);
+        }
+        let (promise, timeout) = (self.promise_under_load(), self.election_timeout_under_load());
+        if self.reads == Reads::Lease && Micros(self.lease_margin_us) >= promise {
+            let rule = "must be more than lease_margin_us while reads use leases".into();
+            return fail("promise_under_load_us", rule);
+        }
+        let least = promise + self.heartbeat_within(timeout);
+        if timeout > self.election_timeout_min() || timeout < least {
+            let (least, most) = (least.0, self.election_timeout_min_us);
+            let rule = format!("must be {least} to {most} (R18), is {}", timeout.0);
+            return fail("election_timeout_under_load_us", rule);
+        }
+        Ok(())
     }
 
     /// Rule R18: a candidate's first pre-votes must not be refused because of promises to the
@@ -194,8 +265,9 @@ impl Tuning {
             // electing another for ever.
             return fail("promise_us", "must be 0 without check_quorum".into());
         }
-        if self.pre_vote && self.promise_us < self.heartbeat_interval_us {
-            let rule = "must be at least heartbeat_interval_us with pre_vote, or it lapses between";
+        if self.pre_vote && self.inquiries == 0 && self.promise_us < self.heartbeat_interval_us {
+            let rule = "must be at least heartbeat_interval_us with pre_vote and without \
+                        inquiries, or it lapses between";
             return fail("promise_us", rule.into());
         }
         if self.reads == Reads::Lease && self.lease_margin_us >= self.promise_us {
@@ -230,10 +302,38 @@ impl Tuning {
         Micros(self.promise_us)
     }
 
-    /// How long a round's lease lasts from the round's beginning; zero if reads use no lease.
-    pub fn lease(&self) -> Micros {
+    /// The promise that batches ask for.
+    pub const fn promise_under_load(&self) -> Micros {
+        match self.promise_under_load_us {
+            0 => Micros(self.promise_us),
+            promise => Micros(promise),
+        }
+    }
+
+    /// The shortest election timeout that batches state.
+    pub const fn election_timeout_under_load(&self) -> Micros {
+        match self.election_timeout_under_load_us {
+            0 => Micros(self.election_timeout_min_us),
+            timeout => Micros(timeout),
+        }
+    }
+
+    /// The heartbeat interval for a follower with this shortest election timeout: the same share of
+    /// it as `heartbeat_interval_us` is of `election_timeout_min_us`.
+    pub const fn heartbeat_within(&self, timeout: Micros) -> Micros {
+        Micros(self.heartbeat_interval_us * timeout.0 / self.election_timeout_min_us)
+    }
+
+    /// Whether an idle leader leaves followers without heartbeats.
+    pub fn is_sparse(&self) -> bool {
+        self.quiet || self.heartbeat_to == HeartbeatTo::Watchers
+    }
+
+    /// How long the lease of a round that asks for `promise` lasts from the round's beginning; zero
+    /// if reads use no lease.
+    pub fn lease(&self, promise: Micros) -> Micros {
         match self.reads {
-            Reads::Lease => Micros(self.promise_us.saturating_sub(self.lease_margin_us)),
+            Reads::Lease => Micros(promise.0.saturating_sub(self.lease_margin_us)),
             Reads::Confirm => Micros(0),
         }
     }

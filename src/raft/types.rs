@@ -112,6 +112,16 @@ impl MemberSet {
         self.0 &= !(1 << member.0);
     }
 
+    /// Whether the sets have a member in common.
+    pub const fn meets(self, other: MemberSet) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The members that are not in `other`.
+    pub const fn without(self, other: MemberSet) -> MemberSet {
+        MemberSet(self.0 & !other.0)
+    }
+
     /// Whether `member` is in the set.
     pub const fn contains(self, member: Member) -> bool {
         self.0 & (1 << member.0) != 0

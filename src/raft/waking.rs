@@ -20,6 +20,7 @@ impl Leader {
         self.maybe_tell_commit(context);
         self.maybe_heartbeat(context);
         self.maybe_catch_up(context);
+        self.note_waiting(context.core, context.now);
     }
 
     /// Asks again where answers are overdue: directly, since it is not known which hop of a chain
@@ -226,15 +227,17 @@ impl Leader {
     /// Sends a heartbeat to every follower that was not addressed for an interval. While the lease
     /// needs it, a quorum is asked to answer (rule R15).
     fn maybe_heartbeat(&mut self, context: &mut Context<'_>) {
-        let (core, now) = (&context.core, context.now);
-        let is_due = |member: &Member| now >= self.heartbeat_at(core, *member);
-        let due: MemberSet = core.others().iter().filter(is_due).collect();
+        let now = context.now;
+        let is_due = |member: &Member| now >= self.heartbeat_at(context.core, *member);
+        let due: MemberSet = context.core.others().iter().filter(is_due).collect();
         if due.is_empty() {
             return;
         }
-        self.tick_at = now + core.tuning.heartbeat_interval();
+        self.tick_at = now + context.core.tuning.heartbeat_interval();
+        let watchers = self.maybe_beat_watchers(context, due);
+        let due = due.without(watchers);
         let round = self.rounds.newest + 1;
-        let answering = self.choose_answering(core, now, due);
+        let answering = self.choose_answering(context.core, now, due);
         for member in due.iter() {
             let progress = &self.progress[member.rank()];
             if progress.suspect || progress.probing {
@@ -258,7 +261,11 @@ impl Leader {
         let prompt = self.prompt(core);
         let mut in_turn: Vec<Member> = Vec::new();
         if everyone || !self.lease.is_fresh(now, half) {
-            in_turn.extend(due.iter().filter(|member| progress(member).is_healthy()));
+            // Where only watchers hear from this leader, only they renew the lease.
+            let is_asked =
+                |member: &Member| !core.tuning.is_sparse() || self.watchers.contains(member);
+            let healthy = due.iter().filter(|member| progress(member).is_healthy());
+            in_turn.extend(healthy.filter(is_asked));
         }
         in_turn.sort_by_key(|member| {
             (!prompt.contains(*member), progress(member).answered_round, *member)

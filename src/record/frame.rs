@@ -180,6 +180,7 @@ fn state_cells(event: Event) -> Cells {
         }
         Event::Suspected { member } => (13, [member.0, 0, 0], [0; 3]),
         Event::Trusted { member } => (14, [member.0, 0, 0], [0; 3]),
+        Event::LeaderGivenUp { leader, term } => (15, [leader.0, 0, 0], [term, 0, 0]),
     };
     cells(FIRST_STATE + tag, small, 0, words)
 }
@@ -269,6 +270,7 @@ fn read_state(tag: u8, small: [u8; 8], words: [u64; 4]) -> Option<Event> {
         12 => Event::ResendTimeout { member, attempt: small[1], batch_waits: small[2] != 0 },
         13 => Event::Suspected { member },
         14 => Event::Trusted { member },
+        15 => Event::LeaderGivenUp { leader: member, term: words[0] },
         _ => return None,
     })
 }

@@ -33,6 +33,7 @@ pub fn one_of_each() -> Vec<Fact> {
         Event::ResendTimeout { member, attempt: 2, batch_waits: true },
         Event::Suspected { member },
         Event::Trusted { member },
+        Event::LeaderGivenUp { leader: member, term },
     ];
     let client = Address(0x15);
     let routed = |fate| Fact::Routed { from: member, to: Member(1), number: 6, fate, bytes: 99 };

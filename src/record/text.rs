@@ -117,5 +117,8 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: Event) -> fmt::Result {
         }
         Event::Suspected { member } => write!(f, "suspects {}", id(member)),
         Event::Trusted { member } => write!(f, "trusts {} again", id(member)),
+        Event::LeaderGivenUp { leader, term } => {
+            write!(f, "gives up {}, the leader of term {term}", id(leader))
+        }
     }
 }

@@ -299,8 +299,7 @@ impl Replica {
         match event {
             // Rule R3. What this replica committed itself is answered only as far as it is applied.
             Event::BecameLeader { heard_commit, .. } => {
-                let heard = heard_commit > self.committed_as_leader;
-                self.answer_above = if heard { heard_commit } else { self.applied };
+                self.answer_above = self.answered_through(heard_commit);
             }
             Event::SteppedDown { .. } => {
                 self.pacer.on_stepped_down();
@@ -308,6 +307,13 @@ impl Replica {
             }
             _ => {}
         }
+    }
+
+    /// Up to where puts are known to be answered, by one that has heard of the commit index
+    /// `heard`. What this replica committed itself is answered only as far as it is applied (rule
+    /// R27).
+    fn answered_through(&self, heard: Index) -> Index {
+        if heard > self.committed_as_leader { heard } else { self.applied }
     }
 
     /// Sends a message to replicas, with its number (design §5).
@@ -325,6 +331,10 @@ impl Replica {
             // Rule R2: no commit index goes out before the puts up to it are answered (R27).
             append.commit = append.commit.min(self.applied);
             own_round = Some((append.term, append.round)).filter(|_| append.wants_answer);
+        }
+        if let Message::VoteReply(reply) = &mut message {
+            // Rule R3: the next leader answers what this one had committed and not answered.
+            reply.heard_commit = self.answered_through(reply.heard_commit);
         }
         self.number += to.receivers(context.me, self.members.count()).len() as u64;
         let (first, entries) = message.first_and_entries();

@@ -184,6 +184,10 @@ fn write_append(members: &Membership, append: &Append, out: &mut impl Writer) {
     out.number(append.commit);
     out.raw(b",\"promise_us\":");
     out.number(append.promise.0);
+    if append.election_timeout.0 > 0 {
+        out.raw(b",\"election_timeout_us\":");
+        out.number(append.election_timeout.0);
+    }
     out.raw(if append.wants_answer { b",\"answer\":true" } else { b",\"answer\":false" });
     out.raw(b",\"route\":");
     write_members(members, append.route.iter(), out);

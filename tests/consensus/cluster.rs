@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use laconic::interface::{Address, Operation, Outcome, Request};
 use laconic::raft::invariants::{Invariants, check_all};
-use laconic::raft::tuning::Reads;
+use laconic::raft::tuning::{HeartbeatTo, Reads};
 use laconic::raft::{Index, Member, MemberSet, Message, Micros, Raft, RoleName, Tuning};
 use laconic::record::{Fact, Record};
 use laconic::replica::{Arrival, Replica};
@@ -44,6 +44,24 @@ pub fn without_check_quorum() -> Tuning {
         reads: Reads::Confirm,
         ..course()
     }
+}
+
+/// Like [`course`], but an idle leader sends heartbeats to f watchers only, in a chain, just within
+/// the election timeout of 1.3 s.
+pub fn watched() -> Tuning {
+    Tuning {
+        heartbeat_to: HeartbeatTo::Watchers,
+        inquiries: 2,
+        heartbeat_interval_us: 1_280_000,
+        promise_us: 20_000,
+        lease_margin_us: 2_000,
+        ..course()
+    }
+}
+
+/// Like [`course`], but an idle leader sends nothing.
+pub fn quiet() -> Tuning {
+    Tuning { quiet: true, inquiries: 1, ..course() }
 }
 
 /// So many milliseconds.

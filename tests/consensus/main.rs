@@ -8,6 +8,7 @@ mod inspect;
 mod random;
 mod refusals;
 mod rules_answers;
+mod rules_inquiries;
 mod rules_liveness;
 mod rules_logs;
 mod rules_pacing;

@@ -6,9 +6,10 @@ use std::rc::Rc;
 use laconic::interface::{Address, Operation, Outcome};
 use laconic::raft::message::Append;
 use laconic::raft::{Member, Message, RoleName, Tuning};
+use laconic::wire::Payload;
 
 use crate::cluster::{CLIENT, Cluster, Fate, Name, course, ms};
-use crate::solo::{Solo, answered, append, appends};
+use crate::solo::{Solo, answered, append, appends, vote_request};
 
 const OK: Outcome = Outcome::Ok(None);
 const PUTS: usize = 600;
@@ -152,4 +153,25 @@ fn r27_what_the_next_leader_told_is_not_answered_again() {
     later.extend(answered(&solo.acknowledge(&out), &OK));
     later.extend(answered(&solo.wait(ms(1_200)), &OK));
     assert_eq!(later.first().map(String::as_str), Some("m399"), "the one behind index 400");
+}
+
+/// A leader that has committed three puts and answered one of them is asked for its vote. It tells
+/// of no commit that it has not answered, or the next leader would not answer it either.
+#[test]
+fn r03_a_voter_tells_only_of_commits_that_are_answered() {
+    let tuning = Tuning { answer_window: 1, answer_interval_us: 1_000_000, ..course() };
+    let mut solo = Solo::new(3, tuning);
+    solo.lead_all();
+    let sent: Vec<_> = ["a", "b", "c"].iter().flat_map(|value| solo.put("k", value)).collect();
+    let sent = [sent, solo.wait(ms(0))].concat();
+    solo.acknowledge(&sent);
+    solo.wait(ms(900));
+    let (commit, applied) = (solo.raft().commit(), solo.replica.applied());
+    assert!(commit == 4 && applied < 4, "{commit} committed, {applied} applied");
+    let sent = solo.hear(2, vote_request(solo.raft().term() + 1, (1, 9)));
+    let heard = sent.iter().find_map(|datagram| match &datagram.payload {
+        Payload::Peer { message: Message::VoteReply(reply), .. } => Some(reply.heard_commit),
+        _ => None,
+    });
+    assert_eq!(heard, Some(applied));
 }

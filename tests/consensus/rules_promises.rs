@@ -208,7 +208,7 @@ fn r10_the_lease_is_the_promise_less_a_margin_and_is_looked_at_when_a_read_is_an
 
 /// With two members, one answer makes a quorum.
 #[test]
-fn r10_tuning_makes_no_lease_out_of_promises_already_given() {
+fn r31_tuning_makes_no_longer_lease_out_of_promises_already_given() {
     let short = Tuning { promise_us: 200_000, ..course() };
     let mut raft = Raft::new(Member(0), 2, short, 7, Micros(0));
     let mut out = Vec::new();
@@ -226,7 +226,8 @@ fn r10_tuning_makes_no_lease_out_of_promises_already_given() {
     raft.step(ms(3_000), Input::Retune(course()), &mut Vec::new());
     hear(&mut raft, accepted(&opening, opening.through()));
     assert_eq!(raft.commit(), 1);
-    assert_eq!(raft.status().lease_until, None, "the promise was for 200 ms");
+    let until = raft.status().lease_until;
+    assert_eq!(until, Some(ms(3_150)), "the promise was for 200 ms, and the margin is 50");
 }
 
 #[test]

@@ -238,6 +238,7 @@ pub fn append(leader: u8, term: Term, previous: (Term, Index), terms: &[Term]) -
         commit: 0,
         entries: entries(terms),
         promise: Micros(0),
+        election_timeout: Micros(0),
         wants_answer: true,
         route: Route::direct(ME),
         accepted: MemberSet::EMPTY,

@@ -4,7 +4,7 @@
 use super::super::report::BudgetReport;
 use super::super::words::spaced;
 /// Name, light colour, dark colour.
-const PALETTE: [(&str, &str, &str); 30] = [
+const PALETTE: [(&str, &str, &str); 31] = [
     ("page", "#f6f7f9", "#101317"),
     ("surface", "#ffffff", "#181c22"),
     ("soft", "#eef1f5", "#222831"),
@@ -25,6 +25,7 @@ const PALETTE: [(&str, &str, &str); 30] = [
     ("commit", "#b8a200", "#f0e442"),
     ("campaign", "#3b4250", "#f4f5f7"),
     ("retry", "#8a919c", "#88919d"),
+    ("inquiry", "#7a5c2e", "#c9a66b"),
     // Stages of a request: neighbours differ in hue, hops there and back in brightness.
     ("stage-request", "#009e73", "#2cc295"),
     ("stage-queued", "#b8a200", "#f0e442"),

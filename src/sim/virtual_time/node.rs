@@ -79,13 +79,16 @@ impl Node {
 
     /// What the replica's own clock shows at true time `now`.
     pub fn local(&self, now: Micros) -> Micros {
+        if self.drift_ppm == 0 {
+            return now;
+        }
         let now = now.0 as i128;
         Micros((now + now * i128::from(self.drift_ppm) / 1_000_000) as u64)
     }
 
     /// The first true time at which the replica's own clock shows `local`.
     fn global(&self, local: Micros) -> Micros {
-        if local == Micros::NEVER {
+        if local == Micros::NEVER || self.drift_ppm == 0 {
             return local;
         }
         let rate = 1_000_000 + i128::from(self.drift_ppm);

@@ -1,0 +1,183 @@
+//! How a follower asks its silent leader whether it lives, before it campaigns or lets another
+//! member campaign (rule R28).
+
+use super::core::{Context, Core, Inquiry};
+use super::election;
+use super::event::{Disposition, Event};
+use super::message::{Cause, Message, PreVote, PreVoteReply, Why};
+use super::role::Role;
+use super::types::{Member, Micros};
+
+/// A pre-vote request. A leader shows that it lives. A member that follows a leader asks that one
+/// first and answers later.
+pub(super) fn on_pre_vote(
+    role: &mut Role,
+    context: &mut Context<'_>,
+    from: Member,
+    request: PreVote,
+) -> Disposition {
+    if context.core.tuning.inquiries > 0 || request.cause == Cause::Inquiry {
+        if let Role::Leader(leader) = role {
+            leader.show_life(context, from);
+            return Disposition::Accepted;
+        }
+        if must_ask_first(role, context, from, request) {
+            answer_later(context, from, request);
+            return Disposition::Accepted;
+        }
+    }
+    election::on_pre_vote(role, context, from, request)
+}
+
+/// Whether another than the leader asks for a vote against a leader that this member has not given
+/// up, or has given up and is still bound to by its promise.
+fn must_ask_first(role: &Role, context: &Context<'_>, from: Member, request: PreVote) -> bool {
+    let core = &context.core;
+    matches!(role, Role::Follower)
+        && request.cause != Cause::Inquiry
+        && core.leader.is_some_and(|leader| leader != from)
+        && (!core.given_up || core.is_promised(context.now))
+}
+
+fn answer_later(context: &mut Context<'_>, from: Member, request: PreVote) {
+    let waiting = &mut begin(context).answer_to;
+    waiting.retain(|(member, _)| *member != from);
+    waiting.push((from, request));
+}
+
+/// The inquiry under way, or a new one.
+fn begin<'a>(context: &'a mut Context<'_>) -> &'a mut Inquiry {
+    let Context { core, now, .. } = context;
+    // A leader that has been given up need not be asked again. Only the promise is waited for.
+    let (asked, next_at) =
+        if core.given_up { (core.tuning.inquiries, core.promise_until) } else { (0, *now) };
+    core.inquiry.get_or_insert(Inquiry {
+        asked,
+        asked_at: *now,
+        next_at,
+        campaigns: false,
+        answer_to: Vec::new(),
+    })
+}
+
+/// A client waits for a leader. If the leader has been silent for longer than an answer takes, it
+/// is asked.
+pub(super) fn on_leader_wanted(role: &Role, context: &mut Context<'_>) {
+    let core = &context.core;
+    let is_silent = context.now >= core.heard_at + core.tuning.resend_timeout();
+    if is_silent && has_a_leader_to_ask(role, core) {
+        begin(context).campaigns = true;
+    }
+}
+
+fn has_a_leader_to_ask(role: &Role, core: &Core) -> bool {
+    core.tuning.inquiries > 0
+        && matches!(role, Role::Follower)
+        && core.leader.is_some()
+        && !core.given_up
+}
+
+/// Nothing was heard for an election timeout: asks the leader, or campaigns if there is none to
+/// ask.
+pub(super) fn or_campaign(role: &mut Role, context: &mut Context<'_>) {
+    if has_a_leader_to_ask(role, context.core) {
+        begin(context).campaigns = true;
+        go_on(role, context);
+    } else {
+        election::campaign(role, context);
+    }
+}
+
+/// Whether the inquiry under way has something to do.
+pub(super) fn is_due(context: &Context<'_>) -> bool {
+    context.core.inquiry.as_ref().is_some_and(|inquiry| context.now >= inquiry.next_at)
+}
+
+/// Asks again, or gives the leader up.
+pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
+    let Context { core, now, .. } = context;
+    let (Some(leader), Some(mut inquiry)) = (core.leader, core.inquiry.take()) else {
+        return;
+    };
+    if inquiry.asked < core.tuning.inquiries {
+        inquiry.asked += 1;
+        inquiry.asked_at = *now;
+        inquiry.next_at = *now + core.inquiry_timeout(leader);
+        core.inquiry = Some(inquiry);
+        let (term, last) = (core.term + 1, core.log.last());
+        let message = Message::PreVote(PreVote { term, last, cause: Cause::Inquiry });
+        return context.send(leader, message, Why::Own(Cause::Inquiry));
+    }
+    if !std::mem::replace(&mut core.given_up, true) {
+        let term = core.term;
+        context.tell(Event::LeaderGivenUp { leader, term });
+    }
+    let Context { core, now, .. } = context;
+    if inquiry.answer_to.is_empty() {
+        core.election_at = *now;
+        return election::campaign(role, context);
+    }
+    if core.is_promised(*now) {
+        // Rule R7: only time ends a promise, so the answer waits for that.
+        inquiry.next_at = core.promise_until;
+        core.inquiry = Some(inquiry);
+        return;
+    }
+    core.reset_election(*now);
+    let has_most = inquiry.answer_to.iter().all(|(_, request)| core.log.last() > request.last);
+    for (from, request) in inquiry.answer_to {
+        election::on_pre_vote(role, context, from, request);
+    }
+    if has_most && matches!(role, Role::Follower) {
+        // None of the others can win (rule R18). The time to let another one try is over.
+        election::campaign(role, context);
+    }
+}
+
+/// A leader has been heard in a new round: the inquiry has its answer, and so has whoever asked for
+/// a vote meanwhile.
+pub(super) fn on_heard(context: &mut Context<'_>, cause: Cause) {
+    let Context { core, now, .. } = context;
+    core.given_up = false;
+    let Some(inquiry) = core.inquiry.take() else {
+        return;
+    };
+    if cause == Cause::Inquiry
+        && inquiry.asked == 1
+        && let Some(leader) = core.leader
+    {
+        core.round_trips[leader.rank()].sample(inquiry.asked_at, *now, 2);
+    }
+    for (from, request) in inquiry.answer_to {
+        election::refuse_pre_vote(context, from, request);
+    }
+}
+
+/// The one that was asked answers that it does not lead.
+pub(super) fn on_refusal(
+    context: &mut Context<'_>,
+    from: Member,
+    reply: PreVoteReply,
+) -> Disposition {
+    let Context { core, now, .. } = context;
+    let of_leader = core.leader == Some(from) && reply.term == core.term;
+    match &mut core.inquiry {
+        Some(inquiry) if of_leader => {
+            inquiry.asked = core.tuning.inquiries;
+            inquiry.next_at = *now;
+            Disposition::Accepted
+        }
+        _ => Disposition::Stale,
+    }
+}
+
+impl Core {
+    /// How long an inquiry waits for the leader: its measured round trip with a margin, or before
+    /// there is one a quarter of the resend timeout, which is two or three round trips.
+    fn inquiry_timeout(&self, leader: Member) -> Micros {
+        let fixed = self.tuning.resend_timeout_us;
+        let measured = self.round_trips[leader.rank()].timeout();
+        let most = self.tuning.heartbeat_interval();
+        measured.unwrap_or(Micros(fixed / 4)).clamp(Micros(fixed / 10), most)
+    }
+}

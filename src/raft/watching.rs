@@ -1,0 +1,69 @@
+//! Heartbeats for watchers: the f followers that are kept hearing from an idle leader (rule R30).
+
+use super::core::{Context, Core};
+use super::leader::Leader;
+use super::message::{Cause, Route};
+use super::sending::Shipment;
+use super::tuning::HeartbeatTo;
+use super::types::{Member, MemberSet};
+
+/// How many heartbeats a watcher is on duty for, at most, before another is due to be relieved. The
+/// change costs a message.
+const HEARTBEATS_A_WATCH: u32 = 40;
+
+impl Leader {
+    /// If a watcher is among the members that are `due`, sends all watchers one heartbeat in a
+    /// chain, which the last of them answers: f + 1 messages. Returns who got it. Nobody does if
+    /// the chain would not come through, or if entries have to go with it; each then gets its own.
+    pub fn maybe_beat_watchers(&mut self, context: &mut Context<'_>, due: MemberSet) -> MemberSet {
+        let core = &context.core;
+        if core.tuning.heartbeat_to != HeartbeatTo::Watchers || !self.watch_set().meets(due) {
+            return MemberSet::EMPTY;
+        }
+        self.relieve_watchers(core);
+        let is_ready = |member: &Member| {
+            let progress = &self.progress[member.rank()];
+            progress.is_healthy() && progress.next > self.batched_through
+        };
+        let ready = self.watchers.iter().all(is_ready);
+        let route = Route::through(self.watchers.make_contiguous());
+        let (Some(route), true, false) = (route, ready, self.is_lossy(core)) else {
+            return MemberSet::EMPTY;
+        };
+        let (watchers, round) = (self.watch_set(), self.rounds.newest + 1);
+        let (first, last) = (self.batched_through + 1, self.batched_through);
+        let cause = Cause::Heartbeat;
+        self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
+        self.expect_answers(context.core, context.now, round, watchers);
+        watchers
+    }
+
+    /// The watchers as a set.
+    pub fn watch_set(&self) -> MemberSet {
+        self.watchers.iter().copied().collect()
+    }
+
+    /// Puts healthy followers in the place of watchers that are not, and now and then relieves the
+    /// one that has been on duty longest. So every follower is heard from some time.
+    fn relieve_watchers(&mut self, core: &Core) {
+        self.watched += 1;
+        let prompt = self.prompt(core);
+        let mut spare: Vec<Member> = self.healthy(core).iter().collect();
+        spare.retain(|member| !self.watchers.contains(member));
+        spare.sort_by_key(|member| self.turn(prompt, *member));
+        let mut spare = spare.into_iter();
+        for place in 0..self.watchers.len() {
+            let is_healthy = self.progress[self.watchers[place].rank()].is_healthy();
+            if !is_healthy && let Some(other) = spare.next() {
+                self.watchers[place] = other;
+            }
+        }
+        if self.watched >= HEARTBEATS_A_WATCH
+            && let Some(other) = spare.next()
+        {
+            self.watched = 0;
+            self.watchers.pop_front();
+            self.watchers.push_back(other);
+        }
+    }
+}
