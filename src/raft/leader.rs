@@ -8,6 +8,7 @@ use super::core::{Context, Core};
 use super::estimate::Loss;
 use super::event::{Event, Output, Ticket};
 use super::lease::Lease;
+use super::lingering::Lingering;
 use super::message::Cause;
 use super::progress::{Progress, Rounds};
 use super::tuning::{FanOut, HeartbeatTo, NOT_WATCHING, Reads};
@@ -35,6 +36,8 @@ pub(super) struct Leader {
     /// When the next batch goes out, even if it is not full. `None`: nothing waits, or it is
     /// blocked until an answer comes.
     pub flush_at: Option<Micros>,
+    /// The entries that wait for that batch.
+    pub lingering: Lingering,
     /// Reads, each with the first round that proves leadership for it.
     pub reads: VecDeque<(Ticket, Round)>,
     /// Whether a read waits for a round that has not begun.
@@ -67,6 +70,7 @@ impl Leader {
             batched_through: opened,
             batches: VecDeque::from([opened]),
             flush_at: None,
+            lingering: Lingering::default(),
             reads: VecDeque::new(),
             confirm_wanted: false,
             loss: Loss::default(),
@@ -81,8 +85,9 @@ impl Leader {
     /// Takes a command into the log. It goes out with the next batch.
     pub fn propose(&mut self, context: &mut Context<'_>, command: Arc<[u8]>) -> Index {
         let index = append(context, command);
-        if self.flush_at.is_none() && !self.is_window_full(context.core) {
-            self.flush_at = Some(context.now + Micros(context.core.tuning.linger_us));
+        let due = self.lingering.add(&context.core.tuning, context.now);
+        if !self.is_window_full(context.core) {
+            self.flush_at = Some(due.min(self.flush_at.unwrap_or(Micros::NEVER)));
         }
         self.waits_since.get_or_insert(context.now);
         index
@@ -308,7 +313,9 @@ impl Leader {
         let prompt = self.prompt(core);
         quorum.sort_by_key(|member| self.turn(prompt, *member));
         if core.tuning.fan_out.is_to_a_quorum() {
-            quorum.truncate(core.others_needed());
+            let is_direct = self.chain_length(core) == 1;
+            let spares = if is_direct { core.tuning.quorum_spares as usize } else { 0 };
+            quorum.truncate(core.others_needed() + spares);
         }
         quorum
     }

@@ -95,6 +95,7 @@ mod inquiry;
 pub mod invariants;
 mod leader;
 mod lease;
+mod lingering;
 pub mod log;
 pub mod message;
 mod plausible;

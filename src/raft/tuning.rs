@@ -121,6 +121,13 @@ pub struct Tuning {
     pub lease_margin_us: u64,
     /// How long a batch's first entry waits for more entries. 0: only until the socket is drained.
     pub linger_us: u64,
+    /// How many entries go out at once, however short they have waited. 0: only
+    /// `batch_most_entries` do.
+    #[serde(default)]
+    pub linger_enough_entries: u64,
+    /// How long the entries of a batch wait in sum, at most. 0: as long as `linger_us` says.
+    #[serde(default)]
+    pub linger_waited_us: u64,
     /// Most new entries in a batch.
     pub batch_most_entries: u64,
     /// Most encoded bytes of entries in an append.
@@ -133,6 +140,10 @@ pub struct Tuning {
     pub resend_from: ResendFrom,
     /// How batches reach their quorum.
     pub fan_out: FanOut,
+    /// How many followers more than f a batch goes to at first, where it goes to each directly
+    /// (R16). Where messages are lost, one of them answers sooner than a resend.
+    #[serde(default)]
+    pub quorum_spares: u64,
     /// Most followers in one chain; several chains run side by side. 0: all f in one chain.
     pub chain_length: u64,
     /// Above this estimated loss (in thousandths of all messages) silence is taken for loss, not
@@ -198,15 +209,16 @@ impl Tuning {
         within("batch_most_bytes", self.batch_most_bytes, 1_000, 64_000)?;
         within("pipeline_window", self.pipeline_window, 1, 256)?;
         within("resend_timeout_us", self.resend_timeout_us, 1_000, self.heartbeat_interval_us)?;
+        within("linger_enough_entries", self.linger_enough_entries, 0, 4_096)?;
+        within("linger_waited_us", self.linger_waited_us, 0, 60_000_000)?;
+        within("quorum_spares", self.quorum_spares, 0, 20)?;
         within("chain_length", self.chain_length, 0, 10)?;
         within("silence_is_loss_above_per_mille", self.silence_is_loss_above_per_mille, 0, 1_000)?;
         within("lag_most_entries", self.lag_most_entries, 1, 1_000_000)?;
         within("hold_time_us", self.hold_time_us, 10_000, 60_000_000)?;
         within("answer_window", self.answer_window, 1, 1_000_000)?;
         within("answer_interval_us", self.answer_interval_us, 100, 1_000_000)?;
-        if self.linger_us != 0 {
-            within("linger_us", self.linger_us, 1_000, 1_000_000)?;
-        }
+        within("linger_us", self.linger_us, 0, 1_000_000)?;
         self.check_promises()?;
         self.check_inquiries()
     }

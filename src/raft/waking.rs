@@ -148,6 +148,7 @@ impl Leader {
         }
         // Blocked or done. An answer, or the next proposal, sets the time again.
         self.flush_at = None;
+        self.lingering.clear();
     }
 
     /// Sends the next batch to a quorum; false if no quorum can be reached now.

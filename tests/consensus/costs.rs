@@ -3,7 +3,7 @@
 use laconic::raft::tuning::{FanOut, HeartbeatAnswers};
 use laconic::raft::{Cause, Event, Kind, Member, Tuning, Why};
 
-use crate::cluster::{Cluster, course, ms};
+use crate::cluster::{Cluster, Fate, course, ms};
 
 fn tuned(fan_out: FanOut) -> Tuning {
     Tuning { fan_out, ..course() }
@@ -205,5 +205,46 @@ fn a_dead_middle_costs_a_chain_one_resend_timeout_in_a_hundred_batches() {
             let f = usize::from(count) / 2;
             assert!(appends <= 100 * f + 40, "n = {count}: {appends} appends");
         }
+    }
+}
+
+/// Puts one millisecond apart, under each of the three rules that end a linger.
+#[test]
+fn a_batch_goes_by_its_age_its_size_or_what_its_entries_have_waited() {
+    let lingers = Tuning { linger_us: 10_000, ..tuned(FanOut::Thrifty) };
+    for (tuning, entries) in [
+        // From 0 to 9 ms: the one at 10 ms comes after the batch has gone.
+        (lingers.clone(), 10),
+        (Tuning { linger_enough_entries: 4, ..lingers.clone() }, 4),
+        // After the fourth put, at 3 ms, they have waited 3 + 2 + 1 + 0 = 6 ms.
+        (Tuning { linger_waited_us: 6_000, ..lingers.clone() }, 4),
+        (Tuning { linger_waited_us: 6_000, linger_us: 250, ..lingers }, 1),
+    ] {
+        let (mut cluster, leader) = warm(5, tuning);
+        cluster.run_for(ms(50));
+        let mark = cluster.records.len();
+        for put in 0..44 {
+            cluster.put(leader, &format!("k{put}"), "v");
+            cluster.run_for(ms(1));
+        }
+        cluster.run_for(ms(20));
+        assert_eq!(cluster.caused(mark, Cause::Replicate), 44_usize.div_ceil(entries) * 2, "{entries}");
+    }
+}
+
+/// With spares a batch goes to more followers than it needs, and the first f answers commit it.
+#[test]
+fn spares_get_the_batch_too_and_nobody_waits_for_them() {
+    let tuning = Tuning { quorum_spares: 1, ..tuned(FanOut::Thrifty) };
+    let (mut cluster, leader) = warm(5, tuning);
+    let slow = cluster.others(leader)[3];
+    cluster.run_for(ms(50));
+    assert_eq!(cost_of_puts(&mut cluster, leader, 100, 30), 100 * 6);
+    cluster.obeys(move |flight| if flight.to == slow { Fate::Lose } else { Fate::Pass });
+    for put in 0..50 {
+        let name = cluster.put(leader, &format!("k{put}"), "v");
+        cluster.run_for(ms(1));
+        assert!(cluster.is_ok(name), "put {put} does not wait for the one that is silent");
+        cluster.run_for(ms(30));
     }
 }
