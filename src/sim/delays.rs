@@ -68,6 +68,21 @@ impl From<Quantiles> for Warmth {
     }
 }
 
+/// The pace of the course's own simulator, which is a Python program: how long it works at least on
+/// what it does. It was measured there, on two cores (interface §4). `laconic calibrate` does not
+/// measure it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pace {
+    /// Time from when a client's request is created until the next one can be.
+    pub request_us: Quantiles,
+    /// Time for a datagram from a replica, from reading it until the next one can be read.
+    pub datagram_us: Quantiles,
+    /// Time that a cold replica needs at least to take in what wakes it. The Python process leaves
+    /// it less of the caches than ours does. Virtual engine only: in real runs it takes its time.
+    pub cold_wake_us: Quantiles,
+}
+
 /// The delays of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,6 +106,8 @@ pub struct Delays {
     pub timer_late_us: Quantiles,
     /// How long a killed replica takes to exit. The simulator waits for it.
     pub exit_us: Quantiles,
+    /// How long the course's own simulator takes at least for requests and datagrams.
+    pub pace: Pace,
 }
 
 impl Delays {
@@ -114,6 +131,7 @@ impl Delays {
             request_send_us: idle(),
             timer_late_us: zero(),
             exit_us: zero(),
+            pace: Pace { request_us: zero(), datagram_us: zero(), cold_wake_us: zero() },
         }
     }
 }

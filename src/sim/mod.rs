@@ -28,6 +28,7 @@ pub mod folder;
 pub mod history;
 pub mod ideal_store;
 pub mod outcome;
+pub mod pace;
 pub mod random_stream;
 pub mod real;
 pub mod recorder;
