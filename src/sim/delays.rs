@@ -148,6 +148,20 @@ mod tests {
     }
 
     #[test]
+    fn the_pace_has_the_quantiles_that_the_courses_simulator_showed() {
+        let Pace { request_us, datagram_us, .. } = Delays::embedded().pace;
+        let mut random = RandomStream::new(1, "test", 0);
+        let mut draws: Vec<u64> = (0..10_000).map(|_| request_us.draw(&mut random).0).collect();
+        draws.sort_unstable();
+        for (percent, seen) in [(10, 92), (50, 148), (90, 571)] {
+            let drawn = draws[draws.len() * percent / 100];
+            assert!(drawn.abs_diff(seen) <= seen / 20, "{drawn} us at {percent} %");
+        }
+        let draws = (0..10_000).map(|_| datagram_us.draw(&mut random).0);
+        assert!(draws.into_iter().all(|draw| (100..=200).contains(&draw)));
+    }
+
+    #[test]
     fn draws_follow_the_quantiles() {
         let quantiles = Quantiles::of((1..=1_000).collect());
         let mut random = RandomStream::new(1, "test", 0);

@@ -6,8 +6,8 @@ use super::random_stream::RandomStream;
 use super::scenario::Scenario;
 use crate::raft::Micros;
 
-/// Draws how long each piece of work takes at least. The draws have a stream of their own, so a run
-/// without a pace draws all else as a run with one.
+/// Draws how long each piece of work takes at least. The draws have a stream of their own: with the
+/// pace or without it, the clients ask the same.
 #[derive(Debug)]
 pub struct Pacing {
     /// `None`: the run has no pace, and nothing takes longer than it has to.
@@ -35,5 +35,28 @@ impl Pacing {
     /// How long the next datagram takes at least.
     pub fn datagram(&mut self) -> Micros {
         self.pace.as_ref().map_or(Micros(0), |pace| pace.datagram_us.draw(&mut self.random))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(scenario: &Scenario, precise: bool) -> (bool, Vec<Micros>) {
+        let mut pacing = Pacing::new(scenario, 1, precise, &Delays::embedded());
+        let draws = (0..50).flat_map(|_| [pacing.request(), pacing.datagram()]).collect();
+        (pacing.is_on(), draws)
+    }
+
+    #[test]
+    fn a_run_has_a_pace_unless_its_timing_is_precise_or_its_scenario_has_none() {
+        let course = Scenario::load("simple-2").unwrap();
+        let (on, draws) = drawn(&course, false);
+        assert!(on && draws.iter().all(|draw| *draw >= Micros(82)), "{draws:?}");
+        assert_eq!(drawn(&course, false).1, draws, "the same seed, the same pace");
+        let unpaced = Scenario { pace: false, ..course.clone() };
+        for (scenario, precise) in [(&course, true), (&unpaced, false), (&unpaced, true)] {
+            assert_eq!(drawn(scenario, precise), (false, vec![Micros(0); 100]));
+        }
     }
 }
