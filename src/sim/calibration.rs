@@ -130,8 +130,8 @@ impl Samples {
         }
     }
 
-    /// The delays as a model. `timer_late` was measured separately, and the pace in the course's own
-    /// simulator, so it stays.
+    /// The delays as a model. `timer_late` was measured separately. The pace is the course's
+    /// simulator's and stays.
     pub fn into_delays(self, measured_on: String, timer_late: Vec<u64>) -> Delays {
         Delays {
             measured_on,

@@ -244,7 +244,8 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Lets the replica act that wakes first, if that is before `until`. Returns false if none does.
+    /// Lets the replica act that wakes first, if that is before `until`. Returns false if none
+    /// does.
     fn run_next_node(&mut self, until: Micros) -> bool {
         let next = self.nodes.iter().enumerate().min_by_key(|(rank, node)| (node.wake_at, *rank));
         let next = next.map(|(rank, node)| (rank, node.wake_at)).filter(|(_, at)| *at < until);
