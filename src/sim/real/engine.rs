@@ -270,6 +270,7 @@ impl<'a> Engine<'a> {
         let mut bytes = std::mem::take(&mut self.bytes);
         if let Some(length) = self.nodes[member.rank()].receive(&mut bytes) {
             let work = self.pacing.datagram();
+            // Half of the work is to read it, half to send it on.
             self.work_until(begun + Micros(work.0 / 2));
             self.take_in(self.clock.now(), member, &bytes[..length]);
             self.work_until(begun + work);
