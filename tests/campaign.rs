@@ -61,6 +61,7 @@ fn scenario(seed: u64) -> Scenario {
             delay_max: Micros(1 + random.below(longest_delay)),
         },
         clock_drift_ppm: (0..replicas).map(|_| drift(&mut random)).collect(),
+        pace: even(&mut random),
         budget: Default::default(),
     }
 }

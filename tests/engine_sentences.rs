@@ -46,8 +46,8 @@ fn every_60_ms(seconds: u64) -> Scenario {
 /// Replicas that send nothing for as long as a short run takes.
 fn silent(seed: u64) -> VirtualOptions {
     let mut options = VirtualOptions { delays: Delays::none(), ..options(seed) };
-    options.tuning.startup_silence_us = 10_000_000;
-    options.tuning.hold_time_us = 10_000_000;
+    options.tuning.startup_silence_us = 100_000_000;
+    options.tuning.hold_time_us = 100_000_000;
     options
 }
 
@@ -87,6 +87,83 @@ fn with_precise_timing_every_request_goes_out_when_it_is_due() {
     let run = run_virtual(&every_60_ms(6), &VirtualOptions { precise: true, ..silent(1) });
     let late = lateness(&run.conclusion, Micros::from_millis(60));
     assert_eq!((late.iter().max(), bunched(&run.conclusion)), (Some(&1), 0));
+}
+
+/// The times between two requests of the same edge, in microseconds.
+fn gaps_within_edges(conclusion: &Conclusion) -> Vec<u64> {
+    let times: Vec<u64> = conclusion.history.iter().map(|o| o.invoked_at.0).collect();
+    let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+    gaps.filter(|gap| *gap < 30_000).collect()
+}
+
+/// Only the pace takes time.
+fn paced(seed: u64) -> VirtualOptions {
+    let delays = Delays { pace: Delays::embedded().pace, ..Delays::none() };
+    VirtualOptions { delays, ..silent(seed) }
+}
+
+#[test]
+fn requests_of_one_edge_are_created_one_by_one() {
+    let mut scenario = every_60_ms(60);
+    let run = run_virtual(&scenario, &paced(1));
+    assert_eq!(bunched(&run.conclusion), 0);
+    let mut gaps = gaps_within_edges(&run.conclusion);
+    gaps.sort_unstable();
+    let at = |percent: usize| gaps[(gaps.len() - 1) * percent / 100];
+    println!("{} gaps, {} / {} / {} us", gaps.len(), at(10), at(50), at(90));
+    assert!(gaps.len() >= 350, "{} pairs in 1,000 requests", gaps.len());
+    assert!((80..=105).contains(&at(10)) && (130..=170).contains(&at(50)), "{gaps:?}");
+    assert!((450..=650).contains(&at(90)), "{gaps:?}");
+    let precise = run_virtual(&scenario, &VirtualOptions { precise: true, ..paced(1) });
+    let late = lateness(&precise.conclusion, Micros::from_millis(60));
+    assert_eq!(late.iter().max(), Some(&1), "precise timing has no pace");
+    scenario.pace = false;
+    let burst = run_virtual(&scenario, &paced(1));
+    let silent = run_virtual(&scenario, &silent(1));
+    let times = |run: &VirtualRun| lateness(&run.conclusion, Micros::from_millis(60));
+    assert_eq!(times(&burst), times(&silent), "without a pace nothing takes time");
+    assert_eq!(gaps_within_edges(&burst.conclusion).iter().max(), Some(&0));
+}
+
+/// How many requests a replica took in at the same time as the one before.
+fn taken_in_together(records: &[Record]) -> usize {
+    let mut asked: Vec<(u8, Micros)> = records
+        .iter()
+        .filter(|record| matches!(record.fact, Fact::Asked { .. }))
+        .map(|record| (record.source.0, record.at))
+        .collect();
+    asked.sort_unstable();
+    asked.windows(2).filter(|pair| pair[0] == pair[1]).count()
+}
+
+#[test]
+fn at_the_pace_requests_reach_replicas_one_by_one() {
+    let mut scenario = Scenario::load("simple-2").unwrap();
+    let together = |scenario: &Scenario| {
+        let runs = (1..=5).map(|seed| run_virtual(scenario, &options(seed)));
+        runs.map(|run| taken_in_together(&run.records)).sum::<usize>()
+    };
+    let one_by_one = together(&scenario);
+    scenario.pace = false;
+    let in_bursts = together(&scenario);
+    println!("of 2,500 requests: {one_by_one} at the pace, {in_bursts} in bursts");
+    assert!(in_bursts > 500 && one_by_one * 2 < in_bursts, "{one_by_one} {in_bursts}");
+}
+
+#[test]
+fn it_works_100_to_200_us_on_each_datagram() {
+    let mut scenario = Scenario::load("simple-2").unwrap();
+    let mut options = VirtualOptions { delays: paced(1).delays, ..options(1) };
+    options.delays.replica_wake_us = Quantiles::of(vec![1]).into();
+    let gaps = |scenario: &Scenario| -> Vec<u64> {
+        let read = read_in_order(&run_virtual(scenario, &options).records);
+        read.windows(2).map(|pair| pair[1].0.since(pair[0].0).0).collect()
+    };
+    let paced = gaps(&scenario);
+    assert!(paced.len() > 1_000 && paced.iter().all(|gap| *gap >= 100), "{paced:?}");
+    assert!(paced.iter().filter(|gap| **gap <= 200).count() > 300, "{paced:?}");
+    scenario.pace = false;
+    assert!(gaps(&scenario).iter().filter(|gap| **gap < 100).count() > 300);
 }
 
 /// The datagrams between replicas in the order in which the simulator read them: the time, the
@@ -131,7 +208,8 @@ fn when_a_kill_falls_due_in_the_same_bunch_as_a_request_to_the_leader_that_reque
         let run = run_virtual(&scenario, &options(seed));
         lost += run.conclusion.unanswered.len();
         for story in &run.conclusion.unanswered {
-            assert_eq!(story.killed_at, Some(story.created_at), "seed {seed}: {story:?}");
+            let after = story.killed_at.map(|at| at.since(story.created_at));
+            assert!(after.is_some_and(|after| after < Micros(2_000)), "seed {seed}: {story:?}");
         }
     }
     assert!(lost >= 15, "two a run are normal in crash-4, {lost} in ten");
@@ -308,7 +386,13 @@ fn the_simulator_closes_the_replicas_socket_first_and_then_waits_for_the_process
 #[test]
 fn on_a_quiet_network_requests_go_out_in_bunches_in_a_real_run_too() {
     let script = Script::new(STAY);
-    let run = script.run(&every_60_ms(3), &script.options());
+    let mut scenario = every_60_ms(3);
+    let run = script.run(&scenario, &script.options());
+    let gaps = gaps_within_edges(&run.conclusion);
+    // At the pace no request is created sooner after another than the pace's shortest time.
+    assert!(gaps.len() >= 12 && gaps.iter().all(|gap| *gap >= 82), "{gaps:?}");
+    scenario.pace = false;
+    let run = script.run(&scenario, &script.options());
     assert_eq!(run.conclusion.history.len(), 50);
     assert!(bunched(&run.conclusion) >= 30, "{} of 50", bunched(&run.conclusion));
     let precise = RealOptions { precise: true, ..script.options() };

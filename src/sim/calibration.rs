@@ -130,7 +130,8 @@ impl Samples {
         }
     }
 
-    /// The delays as a model. `timer_late` was measured separately.
+    /// The delays as a model. `timer_late` was measured separately. The pace is the course's
+    /// simulator's and stays.
     pub fn into_delays(self, measured_on: String, timer_late: Vec<u64>) -> Delays {
         Delays {
             measured_on,
@@ -142,6 +143,7 @@ impl Samples {
             request_send_us: self.request_send.into_quantiles(),
             timer_late_us: Quantiles::of(timer_late),
             exit_us: Quantiles::of(self.exit),
+            pace: Delays::embedded().pace,
         }
     }
 }

@@ -68,6 +68,21 @@ impl From<Quantiles> for Warmth {
     }
 }
 
+/// The pace of the course's own simulator, which is a Python program: how long it works at least on
+/// what it does. It was measured there, on two cores (interface §4). `laconic calibrate` does not
+/// measure it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pace {
+    /// Time from when a client's request is created until the next one can be.
+    pub request_us: Quantiles,
+    /// Time for a datagram from a replica, from reading it until the next one can be read.
+    pub datagram_us: Quantiles,
+    /// Time that a cold replica needs at least to take in what wakes it. The Python process leaves
+    /// it less of the caches than ours does. Virtual engine only: in real runs it takes its time.
+    pub cold_wake_us: Quantiles,
+}
+
 /// The delays of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,6 +106,8 @@ pub struct Delays {
     pub timer_late_us: Quantiles,
     /// How long a killed replica takes to exit. The simulator waits for it.
     pub exit_us: Quantiles,
+    /// How long the course's own simulator takes at least for requests and datagrams.
+    pub pace: Pace,
 }
 
 impl Delays {
@@ -114,6 +131,7 @@ impl Delays {
             request_send_us: idle(),
             timer_late_us: zero(),
             exit_us: zero(),
+            pace: Pace { request_us: zero(), datagram_us: zero(), cold_wake_us: zero() },
         }
     }
 }
@@ -127,6 +145,20 @@ mod tests {
         let delays: Delays = serde_json::from_str(include_str!("delays.json")).unwrap();
         assert_eq!(delays, Delays::embedded());
         assert!(delays.replica_wake_us.cold.median() > Micros(0));
+    }
+
+    #[test]
+    fn the_pace_has_the_quantiles_that_the_courses_simulator_showed() {
+        let Pace { request_us, datagram_us, .. } = Delays::embedded().pace;
+        let mut random = RandomStream::new(1, "test", 0);
+        let mut draws: Vec<u64> = (0..10_000).map(|_| request_us.draw(&mut random).0).collect();
+        draws.sort_unstable();
+        for (percent, seen) in [(10, 92), (50, 148), (90, 571)] {
+            let drawn = draws[draws.len() * percent / 100];
+            assert!(drawn.abs_diff(seen) <= seen / 20, "{drawn} us at {percent} %");
+        }
+        let draws = (0..10_000).map(|_| datagram_us.draw(&mut random).0);
+        assert!(draws.into_iter().all(|draw| (100..=200).contains(&draw)));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! - [`virtual_time`]: the virtual engine; [`delays`]: how long things take in it; [`calibration`]:
 //!   where these delays come from, real runs;
 //! - [`real`]: the real engine;
+//! - [`pace`]: how long both engines work at least on a request or a datagram;
 //! - [`random_stream`]: the random numbers of a run;
 //! - [`recorder`]: where a run's records go; [`folder`]: the files of a run;
 //! - [`fold`]: the message table, and whether each put's `ok` came too early; [`books`]: the
@@ -28,6 +29,7 @@ pub mod folder;
 pub mod history;
 pub mod ideal_store;
 pub mod outcome;
+pub mod pace;
 pub mod random_stream;
 pub mod real;
 pub mod recorder;

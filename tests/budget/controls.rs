@@ -132,6 +132,7 @@ fn small_batches() {
     let flawed = [1, 2, 4].map(|most| {
         let mut case = tuned(|tuning| tuning.batch_most_entries = most);
         // Many requests at each moment: the simulator sends all that is due together.
+        case.scenario.pace = false;
         case.scenario.requests = 6_000;
         case.scenario.max_packets = 900_000;
         case

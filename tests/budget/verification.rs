@@ -24,25 +24,35 @@ fn assert_holds(verification: &Verification, names: &[&str]) {
     }
 }
 
+/// The scenario simple-2, in which the requests of one edge go out together.
+fn in_bursts() -> Scenario {
+    let mut scenario = scenario("simple-2");
+    scenario.pace = false;
+    scenario
+}
+
 #[test]
 fn five_savings_on_textbook_raft_are_as_expected() {
-    let verification = verified(scenario("simple-2"), tuning("textbook"), false);
-    let names = [
-        "wide_fan_out",
-        "needless_heartbeats",
-        "surplus_answers",
-        "small_batches",
-        "confirm_rounds",
-    ];
-    assert_holds(&verification, &names);
+    let names = ["wide_fan_out", "needless_heartbeats", "surplus_answers", "confirm_rounds"];
+    let paced = verified(scenario("simple-2"), tuning("textbook"), false);
+    assert_holds(&paced, &names);
+    let bursts = verified(in_bursts(), tuning("textbook"), false);
+    assert_holds(&bursts, &names);
+    // At the pace few entries come together, and less is saved than expected (docs/reports.md).
+    assert_holds(&bursts, &["small_batches"]);
 }
 
 #[test]
 fn commit_messages_and_chains_save_what_is_expected() {
-    let eager = verified(scenario("simple-2"), tuning("eager"), false);
+    let eager = verified(in_bursts(), tuning("eager"), false);
     assert_holds(&eager, &["commit_messages", "wide_fan_out"]);
-    let course = verified(scenario("simple-2"), tuning("course"), false);
-    assert_holds(&course, &["chain_instead"]);
+    // At the pace a narrower fan-out saves more than expected (docs/reports.md).
+    let eager = verified(scenario("simple-2"), tuning("eager"), false);
+    assert_holds(&eager, &["commit_messages"]);
+    for scenario in [scenario("simple-2"), in_bursts()] {
+        let course = verified(scenario, tuning("course"), false);
+        assert_holds(&course, &["chain_instead"]);
+    }
 }
 
 /// The change that saves most may be too quiet for the simulator, or break a run in another way.

@@ -53,7 +53,8 @@ pub struct SimArguments {
     /// The program to launch as replicas, in a real run; ours if not given
     #[arg(long, value_name = "PROGRAM", requires = "real")]
     pub replica: Option<PathBuf>,
-    /// Fire requests and faults when they are due, not at the course's 100 ms edges
+    /// Fire requests and faults when they are due, not at the course's 100 ms edges, and without
+    /// its pace
     #[arg(long)]
     pub precise: bool,
     /// Seed of all random draws; not given: the scenario's, else drawn

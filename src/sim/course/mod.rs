@@ -103,21 +103,33 @@ impl Course {
     /// Fires all that was due before `now`, in the order of due times. Of a request and an event
     /// due at the same time, the request comes first (interface §4).
     pub fn fire_due(&mut self, now: Micros, effects: &mut Vec<Effect>) {
-        while !self.living().is_empty()
-            && let Some(due) = self.schedule.take_due(now)
-        {
-            match due {
-                Due::Request => {
-                    let outgoing = self.clients.create(now, self.living());
-                    self.send(now, outgoing, effects);
-                }
-                Due::Event(event) => {
-                    if self.cluster.on_event(now, event, effects) {
-                        self.clients.forget_leader();
-                    }
+        while self.fire_next(now, now, effects) {}
+    }
+
+    /// Fires the first thing that was due before `edge`; a request is created at `now`. Returns
+    /// false if nothing is left. It is for an engine that needs time for each of them.
+    pub fn fire_next(&mut self, edge: Micros, now: Micros, effects: &mut Vec<Effect>) -> bool {
+        if self.living().is_empty() {
+            return false;
+        }
+        match self.schedule.take_due(edge) {
+            Some(Due::Request) => {
+                let outgoing = self.clients.create(now, self.living());
+                self.send(now, outgoing, effects);
+            }
+            Some(Due::Event(event)) => {
+                if self.cluster.on_event(now, event, effects) {
+                    self.clients.forget_leader();
                 }
             }
+            None => return false,
         }
+        true
+    }
+
+    /// Whether something was due before `edge` and has not been fired.
+    pub fn is_due(&self, edge: Micros) -> bool {
+        self.schedule.next().is_some_and(|(at, _)| at < edge)
     }
 
     /// The earliest time at which [`Course::fire_due`] fires something: a microsecond after the due

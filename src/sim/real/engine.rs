@@ -21,6 +21,8 @@ use crate::sim::books::Account;
 use crate::sim::course::incoming::{Content, Incoming, address_of, parse};
 use crate::sim::course::score::Conclusion;
 use crate::sim::course::{Course, Effect};
+use crate::sim::delays::Delays;
+use crate::sim::pace::Pacing;
 use crate::sim::scenario::Scenario;
 use crate::wire::{BadMembership, Datagram, Membership, Payload, encode};
 
@@ -62,6 +64,7 @@ pub(super) struct Engine<'a> {
     progress: ProgressLine,
     request_sends: Vec<RequestSend>,
     exits: Vec<Micros>,
+    pacing: Pacing,
     effects: Vec<Effect>,
     bytes: Vec<u8>,
 }
@@ -88,6 +91,7 @@ impl<'a> Engine<'a> {
             progress: ProgressLine::new(options.progress, scenario.duration()),
             request_sends: Vec::new(),
             exits: Vec::new(),
+            pacing: Pacing::new(scenario, options.seed, options.precise, &Delays::embedded()),
             effects: Vec::new(),
             bytes: vec![0; BUFFER_BYTES],
         })
@@ -140,15 +144,7 @@ impl<'a> Engine<'a> {
             self.read_from(member);
         }
         let now = self.clock.now();
-        let mut effects = std::mem::take(&mut self.effects);
-        let majority = self.course.majority();
-        self.course.fire_due(now, &mut effects);
-        if self.course.majority() != majority {
-            self.ledger.on_partitioned(now, self.course.majority());
-        }
-        self.carry_out(now, &effects, None);
-        effects.clear();
-        self.effects = effects;
+        self.fire_due(now);
         self.read_pipes(&ready.pipes);
         self.notice_ended();
         self.progress.update(now, &self.course);
@@ -237,10 +233,47 @@ impl<'a> Engine<'a> {
         Ok(ready)
     }
 
+    /// Fires what is due at `edge`, one by one, at the run's pace. Without a pace all requests are
+    /// created at once.
+    fn fire_due(&mut self, edge: Micros) {
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut now = edge;
+        loop {
+            let majority = self.course.majority();
+            if !self.course.fire_next(edge, now, &mut effects) {
+                break;
+            }
+            if self.course.majority() != majority {
+                self.ledger.on_partitioned(now, self.course.majority());
+            }
+            self.carry_out(now, &effects, None);
+            effects.clear();
+            if self.pacing.is_on() && self.course.is_due(edge) {
+                let next = now + self.pacing.request();
+                self.work_until(next);
+                now = self.clock.now();
+            }
+        }
+        self.effects = effects;
+    }
+
+    /// Works until `until`. It does not sleep: the course's simulator keeps a processor busy too,
+    /// and a sleep would end late by the timer's slack and by a wake-up.
+    fn work_until(&self, until: Micros) {
+        while self.clock.now() < until {
+            std::hint::spin_loop();
+        }
+    }
+
     fn read_from(&mut self, member: Member) {
+        let begun = self.clock.now();
         let mut bytes = std::mem::take(&mut self.bytes);
         if let Some(length) = self.nodes[member.rank()].receive(&mut bytes) {
+            let work = self.pacing.datagram();
+            // Half of the work is to read it, half to send it on.
+            self.work_until(begun + Micros(work.0 / 2));
             self.take_in(self.clock.now(), member, &bytes[..length]);
+            self.work_until(begun + work);
         }
         self.bytes = bytes;
     }

@@ -21,7 +21,8 @@ pub struct RealOptions {
     pub foreign: bool,
     /// Tuning profile of our replicas; `None`: the one that the environment names.
     pub profile: Option<String>,
-    /// Whether events fire when they are due, and not only at the next datagram or 100 ms edge.
+    /// Whether events fire when they are due, and not only at the next datagram or 100 ms edge, and
+    /// without the course's pace.
     pub precise: bool,
     /// Whether to make no pipes for the replicas' output. A replica that ends is then not noticed.
     pub silence: bool,

@@ -138,10 +138,10 @@ impl<'a> Fields<'a> {
         value.as_str().ok_or_else(|| self.refuse(key, not("a text", value)))
     }
 
-    /// The flag `key`; false if the file leaves it out.
-    pub fn flag(&self, key: &str) -> Result<bool, ScenarioError> {
+    /// The flag `key`; `default` if the file leaves it out.
+    pub fn flag_or(&self, key: &str, default: bool) -> Result<bool, ScenarioError> {
         match self.value(key) {
-            None => Ok(false),
+            None => Ok(default),
             Some(Value::Bool(flag)) => Ok(*flag),
             Some(other) => Err(self.refuse(key, not("true or false", other))),
         }

@@ -121,6 +121,9 @@ pub struct Scenario {
     /// Our own key: clients share keys, each client has several requests in flight, and only the
     /// linearizability check judges the answers.
     pub shared_keys: bool,
+    /// Our own key: whether the simulator works at the pace of the course's own (design §7). If
+    /// false, requests of one edge go out together and datagrams are handled at once.
+    pub pace: bool,
     /// Our own key: delays, duplicates and reordering in the virtual network.
     pub network: Network,
     /// Our own key: by how much each replica's clock is too fast, in parts per million, by rank.

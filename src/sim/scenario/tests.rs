@@ -45,7 +45,7 @@ fn keys_left_out_have_the_defaults_of_interface_3() {
     assert_eq!(scenario.tests.maximum_put_fail_fraction, 0.5);
     assert_eq!(scenario.tests.maximum_get_generation_fail_fraction, 0.1);
     assert_eq!(scenario.tests.maximum_appends_batched_fraction, 0.5);
-    assert!(!scenario.shared_keys);
+    assert!(!scenario.shared_keys && scenario.pace);
     assert_eq!(scenario.network, Network::default());
     assert!(scenario.clock_drift_ppm.is_empty());
     assert_eq!(scenario.duration(), Micros::from_seconds(12));
@@ -56,7 +56,7 @@ fn keys_given_are_read() {
     let scenario = parse(&with(
         r#""mix": 0.25, "start_wait": 1.5, "end_wait": 0, "drops": 0.1,
         "seed": 18446744073709551615,
-        "max_packets": 900000, "shared_keys": true, "clock_drift_ppm": [200, -300],
+        "max_packets": 900000, "shared_keys": true, "pace": false, "clock_drift_ppm": [200, -300],
         "network": {"duplicates": 0.01, "delayed": 0.02, "delay_max_ms": 2.5},
         "events": [{"type": "cut_leader", "time": 5}, {"type": "part_end", "time": 0.25}]"#,
     ));
@@ -66,7 +66,7 @@ fn keys_given_are_read() {
     assert_eq!(scenario.drops, 0.1);
     assert_eq!(scenario.seed, Some(u64::MAX));
     assert_eq!(scenario.max_packets, 900_000);
-    assert!(scenario.shared_keys);
+    assert!(scenario.shared_keys && !scenario.pace);
     assert_eq!(scenario.clock_drift_ppm, [200, -300]);
     let network = Network { duplicates: 0.01, delayed: 0.02, delay_max: Micros(2_500) };
     assert_eq!(scenario.network, network);
@@ -174,6 +174,7 @@ fn a_file_that_breaks_a_rule_is_refused_with_file_key_and_rule() {
             "tests.maximum_put_fail_fraction: must be a number from 0 to 1, not 1.5",
         ),
         (with("\"shared_keys\": 1"), "shared_keys: must be true or false, not 1"),
+        (with("\"pace\": \"slow\""), "pace: must be true or false, not \"slow\""),
         (with("\"network\": []"), "network: must be an object, not a list"),
         (
             with("\"network\": {\"delayed\": 2}"),
@@ -306,6 +307,7 @@ fn every_embedded_scenario_reads_back_from_what_a_run_keeps_of_it() {
         let mut scenario = Scenario::load(name).unwrap();
         scenario.seed = Some(7);
         scenario.shared_keys = true;
+        scenario.pace = false;
         scenario.clock_drift_ppm = vec![3, -4];
         scenario.network.delay_max = Micros(1_500);
         scenario.budget.p99_latency_us = Some(2.5);

@@ -33,6 +33,7 @@ impl Scenario {
                 "maximum_appends_batched_fraction": tests.maximum_appends_batched_fraction,
             },
             "shared_keys": self.shared_keys,
+            "pace": self.pace,
             "network": {
                 "duplicates": self.network.duplicates,
                 "delayed": self.network.delayed,

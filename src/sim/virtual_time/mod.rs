@@ -16,6 +16,7 @@ use super::course::incoming::{Content, Incoming, address_of};
 use super::course::score::Conclusion;
 use super::course::{Course, Effect};
 use super::fold::RunFold;
+use super::pace::Pacing;
 use super::random_stream::{Probability, RandomStream};
 use super::recorder::Recorder;
 use super::scenario::Scenario;
@@ -161,6 +162,7 @@ struct Engine<'a> {
     /// When it last read a datagram.
     read_at: Micros,
     random: RandomStream,
+    pacing: Pacing,
     duplicated: Probability,
     delayed: Probability,
     effects: Vec<Effect>,
@@ -179,10 +181,11 @@ impl<'a> Engine<'a> {
             Keep::Memory => Recorder::Memory(Vec::new()),
             Keep::Folder(out) => Recorder::files(out, replicas)?,
         };
+        let pacing = Pacing::new(scenario, options.seed, options.precise, &options.delays);
         let nodes: Vec<Node> = (0..replicas)
             .map(|rank| {
                 let drift = scenario.clock_drift_ppm.get(rank).copied().unwrap_or(0);
-                Node::new(rank, replicas, options, drift)
+                Node::new(rank, replicas, options, drift, pacing.is_on())
             })
             .collect();
         nodes.iter().for_each(|node| observer.join(&node.replica));
@@ -202,6 +205,7 @@ impl<'a> Engine<'a> {
             busy_until: Micros(0),
             read_at: Micros(0),
             random: RandomStream::new(options.seed, "virtual network", 0),
+            pacing,
             duplicated: Probability::of(scenario.network.duplicates),
             delayed: Probability::of(scenario.network.delayed),
             effects: Vec::new(),
@@ -234,17 +238,23 @@ impl<'a> Engine<'a> {
             (0..self.nodes.len()).for_each(|rank| self.sample(self.now, rank));
             self.sample_at = self.now + SAMPLE_INTERVAL;
         }
-        let next = self.nodes.iter().enumerate().min_by_key(|(rank, node)| (node.wake_at, *rank));
-        match next.map(|(rank, node)| (rank, node.wake_at)) {
-            Some((rank, at)) if at < self.pass_at => {
-                self.now = at;
-                self.run_node(rank);
-            }
-            _ => {
-                self.now = self.pass_at;
-                self.pass();
-            }
+        if !self.run_next_node(self.pass_at) {
+            self.now = self.pass_at;
+            self.pass();
         }
+    }
+
+    /// Lets the replica act that wakes first, if that is before `until`. Returns false if none
+    /// does.
+    fn run_next_node(&mut self, until: Micros) -> bool {
+        let next = self.nodes.iter().enumerate().min_by_key(|(rank, node)| (node.wake_at, *rank));
+        let next = next.map(|(rank, node)| (rank, node.wake_at)).filter(|(_, at)| *at < until);
+        let Some((rank, at)) = next else {
+            return false;
+        };
+        self.now = at;
+        self.run_node(rank);
+        true
     }
 
     /// Shows the observer a replica that lives.
@@ -287,20 +297,50 @@ impl<'a> Engine<'a> {
             // A kill earlier in this turn has closed sockets that were ready.
             if let Some((datagram, bytes)) = self.nodes[rank].read(self.now) {
                 self.read_at = now;
-                now = self.route(now, Handed { from: Member(rank as u8), datagram, bytes });
-                now += self.options.delays.simulator_handling_us.draw(&mut self.random);
+                now = self.handle(now, Handed { from: Member(rank as u8), datagram, bytes });
             }
         }
-        let majority = self.course.majority();
-        self.course.fire_due(now, &mut self.effects);
-        if self.course.majority() != majority {
-            let majority = self.course.majority().unwrap_or_default();
-            self.tell(now, Fact::Partitioned { majority });
-        }
-        let now = self.perform(now, None);
+        let now = self.fire_due(now);
         self.over = self.course.is_over(now).is_some();
         (self.now, self.busy_until) = (now, now);
         self.pass_at = self.next_pass(now);
+    }
+
+    /// Handles a datagram that was read at `now`. Returns when that is done. At the course's pace
+    /// the datagram is forwarded halfway: half of the work is to read it, half to send it on.
+    fn handle(&mut self, now: Micros, handed: Handed) -> Micros {
+        let work = self.pacing.datagram();
+        let reading = Micros(work.0 / 2);
+        let forwarded = self.route(now + reading, handed);
+        let handling = self.options.delays.simulator_handling_us.draw(&mut self.random);
+        forwarded + handling.max(work).since(reading)
+    }
+
+    /// Fires all that is due at `edge`, one by one. Returns when the last is done. Without a pace
+    /// all requests are created at once.
+    fn fire_due(&mut self, edge: Micros) -> Micros {
+        let mut now = edge;
+        let mut looking = true;
+        loop {
+            let majority = self.course.majority();
+            let created = if self.pacing.is_on() { now } else { edge };
+            let next = now + self.pacing.request();
+            if !self.course.fire_next(edge, created, &mut self.effects) {
+                return now;
+            }
+            if self.course.majority() != majority {
+                let majority = self.course.majority().unwrap_or_default();
+                self.tell(now, Fact::Partitioned { majority });
+            }
+            let sends = matches!(self.effects.first(), Some(Effect::Send { .. }));
+            if sends && std::mem::take(&mut looking) {
+                now += self.options.delays.request_lead_us.draw(&mut self.random);
+            }
+            now = self.perform(now, None);
+            if self.course.is_due(edge) {
+                now = now.max(next);
+            }
+        }
     }
 
     /// When the simulator's next wait ends. It reads at once if something is there.
@@ -350,7 +390,6 @@ impl<'a> Engine<'a> {
     fn perform(&mut self, mut now: Micros, handed: Option<Handed>) -> Micros {
         // A datagram kills its own sender. The scenario did not kill it.
         let by_itself = handed.is_some();
-        let mut looking = handed.is_none();
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Deliver { to } => self.forward(now, to, handed.as_ref()),
@@ -358,12 +397,11 @@ impl<'a> Engine<'a> {
                     self.tell_fate(now, to, handed.as_ref(), reason.into());
                 }
                 Effect::Send { to, request } => {
-                    if std::mem::take(&mut looking) {
-                        now += self.options.delays.request_lead_us.draw(&mut self.random);
-                    }
                     now = self.nodes[to.rank()].request(now, request, self.options);
                 }
                 Effect::Kill { member } => {
+                    // The replica may have acted since this turn began.
+                    while self.run_next_node(now) {}
                     self.sample(now, member.rank());
                     self.nodes[member.rank()].kill();
                     self.tell(now, Fact::Killed { member, by_itself });

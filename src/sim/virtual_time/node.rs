@@ -38,11 +38,19 @@ pub(super) struct Node {
     /// When the timer goes off, in true time.
     timer_at: Micros,
     drift_ppm: i64,
+    /// Whether the simulator works at the course's pace.
+    paced: bool,
     random: RandomStream,
 }
 
 impl Node {
-    pub fn new(rank: usize, replicas: usize, options: &VirtualOptions, drift_ppm: i32) -> Node {
+    pub fn new(
+        rank: usize,
+        replicas: usize,
+        options: &VirtualOptions,
+        drift_ppm: i32,
+        paced: bool,
+    ) -> Node {
         let id = |rank: usize| Address(rank as u16);
         let others: Vec<Address> = (0..replicas).filter(|other| *other != rank).map(id).collect();
         let replica = Membership::new(id(rank), &others).map(|members| {
@@ -66,6 +74,7 @@ impl Node {
             timer_for: Micros::NEVER,
             timer_at: Micros::NEVER,
             drift_ppm: drift_ppm.into(),
+            paced,
             random: RandomStream::new(options.seed, "replica", rank as u64),
         };
         node.plan(options);
@@ -120,12 +129,17 @@ impl Node {
     fn draw_wake(&mut self, at: Micros, options: &VirtualOptions) -> Micros {
         let idle = at.since(self.active_at);
         let request = matches!(self.inbox.front(), Some((_, Arrival::Request(_))));
-        let wake = if request && idle > COLD_AFTER {
+        let cold = idle > COLD_AFTER;
+        let wake = if request && cold {
             &options.delays.request_wake_us
         } else {
             options.delays.replica_wake_us.after(idle)
         };
-        wake.draw(&mut self.random)
+        let wake = wake.draw(&mut self.random);
+        if !(cold && self.paced) {
+            return wake;
+        }
+        wake.max(options.delays.pace.cold_wake_us.draw(&mut self.random))
     }
 
     /// The simulator sends this replica a request, from `now` on. Returns when it is done. A cold

@@ -12,7 +12,8 @@ pub struct VirtualOptions {
     pub seed: u64,
     /// The replicas' knobs.
     pub tuning: Tuning,
-    /// Whether events fire when they are due, and not only at the next datagram or 100 ms edge.
+    /// Whether events fire when they are due, and not only at the next datagram or 100 ms edge, and
+    /// without the course's pace.
     pub precise: bool,
     /// Whether every datagram is encoded and decoded as JSON. This changes only the computing time.
     pub through_codec: bool,

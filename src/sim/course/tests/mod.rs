@@ -39,6 +39,7 @@ fn scenario() -> Scenario {
             maximum_appends_batched_fraction: 0.5,
         },
         shared_keys: false,
+        pace: true,
         network: Network::default(),
         clock_drift_ppm: Vec::new(),
         budget: crate::budget::Limits::default(),
