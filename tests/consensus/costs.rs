@@ -216,8 +216,8 @@ fn a_batch_goes_by_its_age_its_size_or_what_its_entries_have_waited() {
         // From 0 to 9 ms: the one at 10 ms comes after the batch has gone.
         (lingers.clone(), 10),
         (Tuning { linger_enough_entries: 4, ..lingers.clone() }, 4),
-        // After the fourth put, at 3 ms, they have waited 3 + 2 + 1 + 0 = 6 ms.
-        (Tuning { linger_waited_us: 6_000, ..lingers.clone() }, 4),
+        // At 3 ms three have waited 3 + 2 + 1 = 6 ms, and the fourth comes after that.
+        (Tuning { linger_waited_us: 6_000, ..lingers.clone() }, 3),
         (Tuning { linger_waited_us: 6_000, linger_us: 250, ..lingers }, 1),
     ] {
         let (mut cluster, leader) = warm(5, tuning);
