@@ -136,6 +136,10 @@ pub struct Tuning {
     pub pipeline_window: u64,
     /// How long to wait for an answer before sending again.
     pub resend_timeout_us: u64,
+    /// How often a suspect is asked whether it lives, at least, while others are enough for a quorum.
+    /// 0: once a heartbeat interval.
+    #[serde(default)]
+    pub probe_interval_us: u64,
     /// Whether that time is fixed or follows the measured round trip.
     pub resend_from: ResendFrom,
     /// How batches reach their quorum.
@@ -209,6 +213,10 @@ impl Tuning {
         within("batch_most_bytes", self.batch_most_bytes, 1_000, 64_000)?;
         within("pipeline_window", self.pipeline_window, 1, 256)?;
         within("resend_timeout_us", self.resend_timeout_us, 1_000, self.heartbeat_interval_us)?;
+        if self.probe_interval_us != 0 {
+            let least = self.heartbeat_interval_us;
+            within("probe_interval_us", self.probe_interval_us, least, 60_000_000)?;
+        }
         within("linger_enough_entries", self.linger_enough_entries, 0, 4_096)?;
         within("linger_waited_us", self.linger_waited_us, 0, 60_000_000)?;
         within("quorum_spares", self.quorum_spares, 0, 20)?;
@@ -307,6 +315,14 @@ impl Tuning {
     /// `resend_timeout_us` as [`Micros`]. It is about ten round trips long.
     pub const fn resend_timeout(&self) -> Micros {
         Micros(self.resend_timeout_us)
+    }
+
+    /// `probe_interval_us` as [`Micros`].
+    pub const fn probe_interval(&self) -> Micros {
+        match self.probe_interval_us {
+            0 => self.heartbeat_interval(),
+            interval => Micros(interval),
+        }
     }
 
     /// `promise_us` as [`Micros`].

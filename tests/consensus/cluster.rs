@@ -61,7 +61,7 @@ pub fn watched() -> Tuning {
 
 /// Like [`course`], but an idle leader sends nothing.
 pub fn quiet() -> Tuning {
-    Tuning { quiet: true, inquiries: 1, ..course() }
+    Tuning { quiet: true, inquiries: 1, resend_timeout_us: 3_000, ..course() }
 }
 
 /// So many milliseconds.

@@ -228,7 +228,11 @@ fn a_batch_goes_by_its_age_its_size_or_what_its_entries_have_waited() {
             cluster.run_for(ms(1));
         }
         cluster.run_for(ms(20));
-        assert_eq!(cluster.caused(mark, Cause::Replicate), 44_usize.div_ceil(entries) * 2, "{entries}");
+        assert_eq!(
+            cluster.caused(mark, Cause::Replicate),
+            44_usize.div_ceil(entries) * 2,
+            "{entries}"
+        );
     }
 }
 
@@ -247,4 +251,35 @@ fn spares_get_the_batch_too_and_nobody_waits_for_them() {
         assert!(cluster.is_ok(name), "put {put} does not wait for the one that is silent");
         cluster.run_for(ms(30));
     }
+}
+
+/// A dead follower is asked once a probe interval while the others are enough, and as often as
+/// ever when they are not.
+#[test]
+fn a_suspect_that_is_not_needed_is_asked_seldom() {
+    let tuning = Tuning { probe_interval_us: 4_000_000, ..tuned(FanOut::Thrifty) };
+    for (dead, most) in [(1, 10), (2, 20)] {
+        let (mut cluster, leader) = warm(5, tuning.clone());
+        let victims = cluster.others(leader)[..dead].to_vec();
+        victims.iter().for_each(|victim| cluster.kill(*victim));
+        for put in 0..20 {
+            cluster.put(leader, "k", &format!("{put}"));
+            cluster.run_for(ms(100));
+        }
+        let mark = cluster.records.len();
+        for put in 0..300 {
+            cluster.put(leader, "k", &format!("{put}"));
+            cluster.run_for(ms(100));
+        }
+        let probes = cluster.caused(mark, Cause::Probe);
+        assert!(probes <= most, "{dead} dead, 30 s: {probes} probes");
+        assert!(probes >= dead * 7, "{dead} dead: {probes} probes");
+    }
+    let (mut cluster, leader) = warm(5, tuning);
+    let victims = cluster.others(leader)[..3].to_vec();
+    victims.iter().for_each(|victim| cluster.kill(*victim));
+    let mark = cluster.records.len();
+    cluster.put(leader, "k", "v");
+    cluster.run_for(ms(1_200));
+    assert!(cluster.caused(mark, Cause::Probe) + cluster.caused(mark, Cause::Resend) >= 9);
 }

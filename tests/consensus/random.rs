@@ -47,6 +47,7 @@ fn tuning_of(random: &mut RandomStream) -> Tuning {
         linger_us: among(random, &[0, 0, 300, 10_000]),
         linger_enough_entries: among(random, &[0, 0, 2, 5]),
         linger_waited_us: among(random, &[0, 0, 500, 20_000]),
+        probe_interval_us: among(random, &[0, 0, 4_000_000]),
         quorum_spares: among(random, &[0, 0, 1, 20]),
         batch_most_entries: among(random, &[1, 2, 16, 256]),
         batch_most_bytes: among(random, &[1_000, 1_000, 60_000]),

@@ -32,6 +32,23 @@ fn r01_a_put_in_any_log_is_redirected_only_when_another_entry_is_committed_in_it
     assert_eq!(answers(&solo.wait(ms(3_000))), []);
 }
 
+/// The client of such a put repeats it before the leader is heard again: it has come back, and is
+/// held.
+#[test]
+fn r05_a_put_that_died_and_comes_back_is_held() {
+    let mut solo = Solo::new(3, course());
+    solo.lead_all();
+    let (term, place) = (solo.raft().term(), solo.raft().log().last_index() + 1);
+    solo.put("k", "P");
+    solo.wait(ms(1));
+    let next = append(1, term + 1, (term, place - 1), &[term + 1]);
+    let out = solo.hear(1, Message::Append(Append { commit: place, ..next }));
+    assert_eq!(answers(&out), [("P".into(), Outcome::Redirect, Address(1))]);
+    solo.wait(ms(2));
+    let again = Operation::Put { key: "k".into(), value: "P".into() };
+    assert_eq!(answers(&solo.ask(CLIENT, "again", again)), []);
+}
+
 /// The reason for the rule: a put that was truncated is committed after all.
 #[test]
 fn r01_a_truncated_put_may_come_back() {
