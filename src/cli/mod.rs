@@ -67,7 +67,7 @@ enum Command {
     Calibrate(calibrate::CalibrateArguments),
     /// List the scenarios and profiles that are built in
     List(list::ListArguments),
-    /// Run five scenarios in both engines and say how far they agree
+    /// Put profiles side by side on the same seeds, or hold virtual runs against real ones
     Compare(compare::CompareArguments),
     /// Print what completes laconic's commands and flags in a shell
     Completions(manual::CompletionsArguments),
