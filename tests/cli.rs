@@ -81,6 +81,8 @@ fn every_help_has_examples_and_fits_a_terminal() {
         "compare",
         "compare profiles",
         "compare engines",
+        "tune",
+        "tune merge",
         "list",
         "completions",
         "man",

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::failure::{ExitStatus, Failure};
 
 pub use engines::machine;
+pub(super) use profiles::load_scenarios;
 
 /// Put profiles side by side on the same seeds, or hold virtual runs against real ones
 #[derive(Args)]

@@ -14,6 +14,7 @@ mod records;
 mod sim;
 mod top;
 mod trace;
+mod tune;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -40,6 +41,8 @@ Examples:
   laconic sim simple-2 --out run  keep the run, then: laconic budget run
   laconic trace run -o x.json     the same as arrows and slices, for Perfetto
   laconic postmortem run          what a real run's black boxes tell
+  laconic tune simple-2 -o my.toml
+                                  a search for a better profile
 
 Exit status: 0 good, 1 a check failed, 2 bad input or usage, 3 only a budget
 exceeded, 4 the environment failed (port, child, disk), 130 interrupted."
@@ -69,6 +72,8 @@ enum Command {
     List(list::ListArguments),
     /// Put profiles side by side on the same seeds, or hold virtual runs against real ones
     Compare(compare::CompareArguments),
+    /// Search for better knobs, by thousands of runs in virtual time
+    Tune(tune::TuneArguments),
     /// Print what completes laconic's commands and flags in a shell
     Completions(manual::CompletionsArguments),
     /// Write the manual, one page for each command
@@ -147,6 +152,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Tune(arguments) => tune::run(&arguments),
         Command::Completions(arguments) => manual::complete(Arguments::command(), &arguments),
         Command::Man(arguments) => manual::write_pages(Arguments::command(), &arguments),
         Command::Replica(arguments) => {

@@ -146,8 +146,8 @@ impl Comparison {
         }
         let first = self.profiles.first().map_or("", String::as_str);
         blocks.push(Block::Paragraph(format!(
-            "Change: of the median, from {first}. Less, more: on how many seeds a profile had less, \
-             or more, than {first}. What is 0 with every profile is left out."
+            "Change: of the median, from {first}. Less, more: on how many seeds a profile had \
+             less, or more, than {first}. What is 0 with every profile is left out."
         )));
         blocks
     }

@@ -86,7 +86,8 @@ pub struct RunFigures {
     pub messages: u64,
     /// Puts that took effect and were answered.
     pub puts: u64,
-    /// Median latency of the answered requests, in microseconds; the run's length if there are none.
+    /// Median latency of the answered requests, in microseconds; the run's length if there are
+    /// none.
     pub p50_latency_us: u64,
     /// 99th percentile of the same.
     pub p99_latency_us: u64,

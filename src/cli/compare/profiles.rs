@@ -97,7 +97,7 @@ fn short(name: &str) -> String {
 }
 
 /// The scenarios of these names; `all` stands for the course's seventeen.
-fn load_scenarios(names: &[String]) -> Result<Vec<Scenario>, Failure> {
+pub(in crate::cli) fn load_scenarios(names: &[String]) -> Result<Vec<Scenario>, Failure> {
     let names = names.iter().flat_map(|name| match name.as_str() {
         "all" => COURSE.to_vec(),
         name => vec![name],
