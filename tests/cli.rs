@@ -83,6 +83,7 @@ fn every_help_has_examples_and_fits_a_terminal() {
         "compare engines",
         "tune",
         "tune merge",
+        "whatif",
         "list",
         "completions",
         "man",

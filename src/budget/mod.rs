@@ -58,7 +58,7 @@ pub use charts::{
 };
 pub use diff::{Difference, diff};
 pub use document::{Block, Table, document, summary};
-pub use findings::apply;
+pub use findings::{apply, turn};
 pub use html::{html, html_of_difference};
 pub use limits::{Limits, StatedBy};
 pub use markdown::markdown;

@@ -15,6 +15,7 @@ mod sim;
 mod top;
 mod trace;
 mod tune;
+mod whatif;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -74,6 +75,8 @@ enum Command {
     Compare(compare::CompareArguments),
     /// Search for better knobs, by thousands of runs in virtual time
     Tune(tune::TuneArguments),
+    /// Say what would have come of a kept run with other knobs from a moment on
+    Whatif(whatif::WhatifArguments),
     /// Print what completes laconic's commands and flags in a shell
     Completions(manual::CompletionsArguments),
     /// Write the manual, one page for each command
@@ -153,6 +156,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Command::List(arguments) => list::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Tune(arguments) => tune::run(&arguments),
+        Command::Whatif(arguments) => whatif::run(&arguments),
         Command::Completions(arguments) => manual::complete(Arguments::command(), &arguments),
         Command::Man(arguments) => manual::write_pages(Arguments::command(), &arguments),
         Command::Replica(arguments) => {

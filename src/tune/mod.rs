@@ -7,6 +7,7 @@
 //!   numbers, the objectives, and their weights;
 //! - `verify`: each finding's change, held against reruns (design §6);
 //! - `compare`: profiles side by side;
+//! - `fork`: a kept run once more, with other knobs from a moment on;
 //! - `knobs`: what a search turns, and how far; `design`: where it looks; `select`: what is better;
 //!   `search`: the race, and why it is one; `journal`: what of it outlives the process;
 //! - `found`: what a search has found: the front, its floors, what was picked, and what that loses
@@ -18,6 +19,7 @@ mod error;
 mod experiment;
 mod figures;
 mod files;
+mod fork;
 mod found;
 mod journal;
 mod knobs;
@@ -31,6 +33,7 @@ pub use error::TuneError;
 pub use experiment::{Experiment, ExperimentError, Rerun};
 pub use figures::{Figures, OBJECTIVES, Objective, Quantiles, RunFigures, Weights};
 pub use files::{document, gather, leave_finalists, write_front};
+pub use fork::{ForkError, Forked, fork};
 pub use found::{Finalist, Floors, Found, FrontMember, Verdict, conclude, finalists};
 pub use journal::{JOURNAL, Journal};
 pub use profile::profile_text;

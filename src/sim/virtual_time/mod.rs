@@ -22,7 +22,7 @@ use super::scenario::Scenario;
 use crate::archive::RecordFileError;
 use crate::interface::{Address, Answer};
 use crate::raft::invariants::{Broken, Invariants, check_all};
-use crate::raft::{Entry, Event, Member, Micros, Raft};
+use crate::raft::{Entry, Event, Member, Micros, Raft, Tuning};
 use crate::record::{Fact, Fate, Record, SIMULATOR, Sink};
 use crate::replica::{Arrival, Replica};
 use crate::wire::{Datagram, Payload};
@@ -105,12 +105,32 @@ pub fn run_observed(
     options: &VirtualOptions,
     observer: &mut dyn Observer,
 ) -> Result<VirtualRun, RecordFileError> {
-    let mut engine = Engine::new(scenario, options, observer)?;
-    engine.launch();
-    while !engine.is_over() {
-        engine.advance();
-    }
-    engine.finish()
+    Engine::new(scenario, options, observer)?.run()
+}
+
+/// Other knobs for all replicas, from a moment on.
+#[derive(Clone, Debug)]
+pub struct Retuning {
+    /// The moment.
+    pub at: Micros,
+    /// The knobs. They must have been checked.
+    pub tuning: Tuning,
+}
+
+/// Runs `scenario`, and retunes all replicas that live at the moment of `retuning`. Up to there it
+/// is the run that [`run`] does.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_retuned(
+    scenario: &Scenario,
+    options: &VirtualOptions,
+    retuning: &Retuning,
+) -> Result<VirtualRun, RecordFileError> {
+    let mut nobody = ();
+    let mut engine = Engine::new(scenario, options, &mut nobody)?;
+    engine.retuning = Some(retuning);
+    engine.run()
 }
 
 /// Passes each record on to the fold, the recorder and the observer. It also keeps the events of
@@ -151,6 +171,8 @@ struct Engine<'a> {
     splitter: RecordSplitter<'a>,
     /// When the observer sees the replicas next.
     sample_at: Micros,
+    /// The knobs that the replicas have not got yet.
+    retuning: Option<&'a Retuning>,
     invariants: Invariants,
     broken: Option<(Micros, Broken)>,
     now: Micros,
@@ -195,6 +217,7 @@ impl<'a> Engine<'a> {
             accounts: vec![Account::default(); replicas],
             splitter: RecordSplitter { fold, recorder, events: Vec::new(), observer },
             sample_at: SAMPLE_INTERVAL,
+            retuning: None,
             invariants: Invariants::new(replicas),
             broken: None,
             now: Micros(0),
@@ -207,6 +230,15 @@ impl<'a> Engine<'a> {
             effects: Vec::new(),
             over: false,
         })
+    }
+
+    /// Does the run.
+    fn run(mut self) -> Result<VirtualRun, RecordFileError> {
+        self.launch();
+        while !self.is_over() {
+            self.advance();
+        }
+        self.finish()
     }
 
     /// Launches all replicas, which say hello before the clock starts.
@@ -235,7 +267,13 @@ impl<'a> Engine<'a> {
             self.sample_at = self.now + SAMPLE_INTERVAL;
         }
         let next = self.nodes.iter().enumerate().min_by_key(|(rank, node)| (node.wake_at, *rank));
-        match next.map(|(rank, node)| (rank, node.wake_at)) {
+        let next = next.map(|(rank, node)| (rank, node.wake_at));
+        let first = next.map_or(self.pass_at, |(_, at)| at.min(self.pass_at));
+        if let Some(retuning) = self.retuning.take_if(|retuning| retuning.at <= first) {
+            self.retune(retuning);
+            return;
+        }
+        match next {
             Some((rank, at)) if at < self.pass_at => {
                 self.now = at;
                 self.run_node(rank);
@@ -255,23 +293,42 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// Gives all replicas that live other knobs.
+    fn retune(&mut self, retuning: &Retuning) {
+        self.now = self.now.max(retuning.at);
+        for rank in 0..self.nodes.len() {
+            if self.nodes[rank].is_alive() {
+                self.nodes[rank].retune(self.now, &retuning.tuning, &mut self.splitter);
+                self.check_step(rank);
+                self.send(rank);
+            }
+        }
+    }
+
     /// Lets a replica take in what has arrived.
     fn run_node(&mut self, rank: usize) {
-        let Engine { nodes, splitter, options, .. } = self;
-        let node = &mut nodes[rank];
-        node.begin();
-        while node.take_in(splitter) {
-            if self.broken.is_none() && !splitter.events.is_empty() {
-                let raft = node.replica.raft();
-                let broken = splitter
-                    .events
-                    .iter()
-                    .find_map(|event| self.invariants.observe(raft, event).err());
-                self.broken = broken.map(|broken| (self.now, broken));
-            }
-            splitter.events.clear();
+        self.nodes[rank].begin();
+        while self.nodes[rank].take_in(&mut self.splitter) {
+            self.check_step(rank);
         }
-        if let Some(arrival) = node.send(options) {
+        self.send(rank);
+    }
+
+    /// Holds the invariants against the events of a replica's step.
+    fn check_step(&mut self, rank: usize) {
+        let events = &mut self.splitter.events;
+        if self.broken.is_none() && !events.is_empty() {
+            let raft = self.nodes[rank].replica.raft();
+            let broken = events.iter().find_map(|event| self.invariants.observe(raft, event).err());
+            self.broken = broken.map(|broken| (self.now, broken));
+        }
+        events.clear();
+    }
+
+    /// Lets a replica send what its turn has made.
+    fn send(&mut self, rank: usize) {
+        let Engine { nodes, options, .. } = self;
+        if let Some(arrival) = nodes[rank].send(options) {
             let idle = arrival.since(self.read_at);
             let wake = options.delays.simulator_wake_us.after(idle).draw(&mut self.random);
             self.pass_at = self.pass_at.min((arrival + wake).max(self.busy_until + Micros(1)));

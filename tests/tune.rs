@@ -1,4 +1,5 @@
-//! Profiles side by side, searched for, and explained, as a user meets them.
+//! What turns knobs, as a user meets it: profiles side by side, searched for and explained, and a
+//! run forked.
 
 mod desk;
 
@@ -235,4 +236,118 @@ fn what_cannot_be_searched_is_refused_in_one_line() {
         desk.run(words).assert_refused(status, &[named]);
         assert!(!Path::new(&desk.path().join("tuned")).exists(), "{words}");
     }
+}
+
+/// Keeps a run in `run`.
+fn keep(desk: &Desk, words: &str) {
+    let done = desk.run(&format!("sim {words} --out run"));
+    assert!(done.status < 2, "{done:?}");
+}
+
+fn json_of(done: &Done) -> Value {
+    assert_eq!(done.err, "");
+    serde_json::from_str(&done.out).unwrap()
+}
+
+/// The messages of a difference, before and after.
+fn messages(difference: &Value) -> (f64, f64) {
+    let all = difference["causes"].as_array().unwrap().last().unwrap();
+    (all["before"].as_f64().unwrap(), all["after"].as_f64().unwrap())
+}
+
+#[test]
+fn a_longer_linger_from_a_moment_on_saves_messages_from_there() {
+    let desk = Desk::new();
+    keep(&desk, "simple-2 --seed 1");
+    let what_if = |at: &str| {
+        let words = format!("whatif run --at {at} --set linger_us=4_000 --format json");
+        json_of(&desk.run(&words))
+    };
+    let difference = what_if("12.5s");
+    assert_eq!(difference["forked_at_us"], 12_500_000);
+    let (before, after) = messages(&difference);
+    let run = desk.run("sim simple-2 --seed 1 --json");
+    assert_eq!(before, json_of(&run)["messages"]["total"].as_f64().unwrap());
+    let later = messages(&what_if("30"));
+    assert!(after < later.1 && later.1 < before, "{before}, {after} and {later:?}");
+    // With the knobs that it had, it is the same run: the timers are drawn anew, no more.
+    let same = desk.run("whatif run --at 12.5 --set linger_us=0 --format json");
+    let (before, same) = messages(&json_of(&same));
+    assert!((before - same).abs() <= 0.02 * before, "{before} and {same}");
+    let text = desk.run("whatif run --at 12.5s --set linger_us=4000 --set fan_out=chain");
+    assert_eq!((text.status, text.err.as_str()), (0, ""));
+    assert!(text.out.lines().all(|line| line.chars().count() <= 80), "{}", text.out);
+    let head = "run, and from 12.5 s on linger_us = 4000, fan_out = chain";
+    assert!(text.out.contains(head), "{}", text.out);
+    assert!(text.out.contains("What changed"), "{}", text.out);
+}
+
+#[test]
+fn every_kind_of_virtual_run_is_repeated() {
+    for words in [
+        "crash-4 --seed 7 --profile quiet",
+        "advanced-3 --seed 2 --precise",
+        "partition-4 --seed 3 --profile textbook",
+    ] {
+        let desk = Desk::new();
+        keep(&desk, words);
+        let done = desk.run("whatif run --at 10 --set pipeline_window=8 --format json");
+        assert!(messages(&json_of(&done)).0 > 400.0, "{words}: {done:?}");
+    }
+}
+
+#[test]
+fn a_page_has_both_runs_and_the_moment() {
+    let desk = Desk::new();
+    keep(&desk, "crash-4 --seed 1");
+    let words = "whatif run --at 12 --set heartbeat_interval_us=200000 --format html -o w.html";
+    let done = desk.run(words);
+    assert_eq!((done.status, done.out.as_str()), (0, "Written: w.html\n"));
+    let page = fs::read_to_string(desk.path().join("w.html")).unwrap();
+    for part in ["\"forked_at_us\":12000000", "from 12 s on heartbeat_interval_us = 200000"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert_eq!(page.matches("\"kind\":\"retuned\"").count(), 1, "told once, of one run");
+}
+
+/// Knobs that make the run fail are told, and so is it by the status.
+#[test]
+fn a_check_that_fails_only_with_the_knobs_has_status_1() {
+    let desk = Desk::new();
+    keep(&desk, "simple-2 --seed 1");
+    let words = "whatif run --at 2 --set linger_us=200000 --set fan_out=chain";
+    let done = desk.run(words);
+    assert_eq!((done.status, done.err.as_str()), (1, ""), "{done:?}");
+    let last = done.out.lines().last().unwrap();
+    assert!(last.starts_with("With these knobs the run fails: enough messages"), "{last}");
+}
+
+#[test]
+fn what_cannot_be_forked_is_refused_in_one_line() {
+    let desk = Desk::new();
+    keep(&desk, "simple-1 --seed 1");
+    for (words, named) in [
+        ("--at 12 --set linger=2000", "no knob is called linger, did you mean linger_us?"),
+        ("--at 12 --set linger_us=x", "linger_us: invalid type: string"),
+        ("--at 12 --set pre_vote=7", "pre_vote: invalid type: integer"),
+        ("--at 12 --set promise_us=9000000", "promise_us: must be at most"),
+        ("--at 12 --set linger_us", "must be KNOB=VALUE"),
+        ("--at 99 --set linger_us=0", "--at 99.000: run ended at "),
+        ("--at x --set linger_us=0", "must be seconds from 0"),
+    ] {
+        desk.run(&format!("whatif run {words}")).assert_refused(2, &[named]);
+    }
+    let missing = desk.run("whatif none --at 12 --set linger_us=0");
+    missing.assert_refused(2, &["none/run.json: No such file"]);
+    let unwritable = desk.run("whatif run --at 12 --set linger_us=0 -o none/x.html");
+    unwritable.assert_refused(4, &["none/x.html: No such file"]);
+    let path = desk.path().join("run/run.json");
+    let kept = fs::read_to_string(&path).unwrap();
+    desk.write("run/run.json", kept.replace("\"engine\": \"virtual\"", "\"engine\": \"real\""));
+    let real = desk.run("whatif run --at 12 --set linger_us=0");
+    real.assert_refused(2, &["run: a real run, which cannot be repeated"]);
+    // Another seed is another run.
+    desk.write("run/run.json", kept.replace("\"seed\": 1", "\"seed\": 2"));
+    let other = desk.run("whatif run --at 12 --set linger_us=0");
+    other.assert_refused(2, &["run: this version of the program does not repeat the run: at "]);
 }
