@@ -84,6 +84,8 @@ fn every_help_has_examples_and_fits_a_terminal() {
         "tune",
         "tune merge",
         "whatif",
+        "profiles",
+        "profiles show",
         "list",
         "completions",
         "man",

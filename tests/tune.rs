@@ -351,3 +351,39 @@ fn what_cannot_be_forked_is_refused_in_one_line() {
     let other = desk.run("whatif run --at 12 --set linger_us=0");
     other.assert_refused(2, &["run: this version of the program does not repeat the run: at "]);
 }
+
+#[test]
+fn profiles_are_explained_and_one_is_shown_in_full() {
+    let desk = Desk::new();
+    let all = desk.run("profiles");
+    assert_eq!((all.status, all.err.as_str()), (0, ""));
+    assert!(all.out.lines().all(|line| line.chars().count() <= 80), "{}", all.out);
+    for part in ["course\n", "\nquiet\n", "  As course, but:\n", "  - fan_out = \"chain\": f+1"] {
+        assert!(all.out.contains(part), "{part}: {}", all.out);
+    }
+    let listed: Value = serde_json::from_str(&desk.run("profiles --json").out).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 4);
+    let shown = desk.run("profiles show quiet");
+    assert!(shown.out.starts_with("# The fewest messages: "), "{}", shown.out);
+    let line =
+        "pre_vote = true                      # course: a replica back from a partition must";
+    assert!(shown.out.contains(line), "{}", shown.out);
+    desk.write("mine.toml", &shown.out);
+    let run =
+        |profile: &str| desk.run(&format!("sim simple-1 --seed 3 --json --profile {profile}"));
+    let messages = |done: Done| json_of(&done)["messages"].clone();
+    assert_eq!(messages(run("quiet")), messages(run("mine.toml")));
+    let one: Value = serde_json::from_str(&desk.run("profiles show mine.toml --json").out).unwrap();
+    assert_eq!((&one["base"], &one["name"]), (&Value::Null, &"mine.toml".into()));
+}
+
+#[test]
+fn a_bad_profile_is_not_shown_but_refused_with_line_key_and_rule() {
+    let desk = Desk::new();
+    desk.write("mine.toml", "base = \"course\"\n\npipeline_window = 0\n");
+    let refused = desk.run("profiles show mine.toml");
+    refused.assert_refused(2, &["mine.toml:3: pipeline_window must be 1 to 256, is 0"]);
+    desk.run("profiles show corse").assert_refused(2, &["did you mean course?"]);
+    let done = desk.run("profiles show");
+    assert_eq!((done.status, done.out.as_str()), (2, ""));
+}

@@ -10,6 +10,7 @@ mod list;
 mod manual;
 mod output;
 mod postmortem;
+mod profiles;
 mod records;
 mod sim;
 mod top;
@@ -69,6 +70,8 @@ enum Command {
     Top(top::TopArguments),
     /// Measure this machine's delays in real runs, for virtual ones
     Calibrate(calibrate::CalibrateArguments),
+    /// Explain the profiles that are built in, or one in full
+    Profiles(profiles::ProfilesArguments),
     /// List the scenarios and profiles that are built in
     List(list::ListArguments),
     /// Put profiles side by side on the same seeds, or hold virtual runs against real ones
@@ -153,6 +156,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Command::Postmortem(arguments) => postmortem::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::Profiles(arguments) => profiles::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Tune(arguments) => tune::run(&arguments),
