@@ -1,6 +1,9 @@
 //! Profiles: tuning files in TOML (`profiles/*.toml`), each value with its reason beside it. A
 //! profile may begin with the values of another one, its base.
 
+mod explain;
+mod keys;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,6 +15,9 @@ use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 use crate::budget::Limits;
 use crate::nearest::{did_you_mean, shorten_unknown_field};
 use crate::raft::Tuning;
+use keys::{BASE, BUDGET_TABLE};
+
+pub use explain::{ExplainedKnob, ExplainedProfile};
 
 /// The embedded profiles, the default first.
 pub const EMBEDDED: [(&str, &str); 4] = [
@@ -79,6 +85,24 @@ pub fn load(name_or_path: &str) -> Result<Profile, TuningFileError> {
     Layers::of(Text::find(name_or_path, Path::new(""))?)?.profile()
 }
 
+/// What an embedded profile or a file says, and why.
+///
+/// # Errors
+/// As [`load`].
+pub fn explain(name_or_path: &str) -> Result<ExplainedProfile, TuningFileError> {
+    let layers = Layers::of(Text::find(name_or_path, Path::new(""))?)?;
+    layers.profile()?;
+    let texts = layers.0.iter().map(|(_, text)| (named(&text.file), text.text.as_str()));
+    Ok(explain::explained(&texts.collect::<Vec<_>>()))
+}
+
+/// The name of the embedded profile `file`; of another file, its path.
+fn named(file: &str) -> String {
+    let is = |name: &&str| file == format!("profiles/{name}.toml");
+    let embedded = EMBEDDED.iter().map(|(name, _)| *name).find(is);
+    embedded.unwrap_or(file).to_owned()
+}
+
 /// The profile in `text`, the content of the file called `file`.
 ///
 /// # Errors
@@ -92,11 +116,6 @@ pub fn base_of(text: &str) -> Option<String> {
     let table = DeTable::parse(text).ok()?;
     table.get_ref().get(BASE).and_then(|base| base.get_ref().as_str()).map(str::to_owned)
 }
-
-/// The key that names the base, whose values hold where a file has none.
-const BASE: &str = "base";
-/// The key of the table of limits.
-const BUDGET_TABLE: &str = "budget";
 
 /// A file's name and its content.
 struct Text {

@@ -136,8 +136,8 @@ pub struct Tuning {
     pub pipeline_window: u64,
     /// How long to wait for an answer before sending again.
     pub resend_timeout_us: u64,
-    /// How often a suspect is asked whether it lives, at least, while others are enough for a quorum.
-    /// 0: once a heartbeat interval.
+    /// How often a suspect is asked whether it lives, at least, while others are enough for a
+    /// quorum. 0: once a heartbeat interval.
     #[serde(default)]
     pub probe_interval_us: u64,
     /// Whether that time is fixed or follows the measured round trip.
