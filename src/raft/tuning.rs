@@ -256,10 +256,9 @@ impl Tuning {
             let rule = "must be more than lease_margin_us while reads use leases".into();
             return fail("promise_under_load_us", rule);
         }
-        let least = promise + self.heartbeat_within(timeout);
-        if timeout > self.election_timeout_min() || timeout < least {
-            let (least, most) = (least.0, self.election_timeout_min_us);
-            let rule = format!("must be {least} to {most} (R18), is {}", timeout.0);
+        if timeout > self.election_timeout_min() || timeout < promise {
+            let (least, most) = (promise.0, self.election_timeout_min_us);
+            let rule = format!("must be {least} to {most}, is {}", timeout.0);
             return fail("election_timeout_under_load_us", rule);
         }
         Ok(())
@@ -269,16 +268,16 @@ impl Tuning {
     /// leader that it has just given up. Also checks what leases and pre-votes depend on.
     fn check_promises(&self) -> Result<(), Violation> {
         let fail = |key, rule: String| Err(Violation { key, rule });
-        let most = self.election_timeout_min_us - self.heartbeat_interval_us;
+        // A member that is asked first answers a pre-vote when its promise has run out (R28).
+        let spare = if self.inquiries > 0 { 0 } else { self.heartbeat_interval_us };
+        let most = self.election_timeout_min_us - spare;
         if self.promise_us > most {
-            return fail(
-                "promise_us",
-                format!(
-                    "must be at most election_timeout_min_us - heartbeat_interval_us = {most}, \
-                     is {}",
-                    self.promise_us
-                ),
+            let less = if spare > 0 { " - heartbeat_interval_us" } else { "" };
+            let rule = format!(
+                "must be at most election_timeout_min_us{less} = {most}, is {}",
+                self.promise_us
             );
+            return fail("promise_us", rule);
         }
         if self.promise_us > 0 && !self.check_quorum {
             // Rule R24: a leader that reaches some members but no quorum would keep them from
