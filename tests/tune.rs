@@ -170,7 +170,6 @@ fn shards_are_merged_into_one_front_if_all_are_there() {
     search(&desk, &format!("{merge} all/shard-2-of-2"));
     let merged = front_of(&desk, "all");
     assert!(merged.contains("trial 1.") && merged.contains("trial 2."), "{merged}");
-    fs::remove_dir_all(desk.path().join("all/journal.jsonl")).unwrap_or_default();
     search(&desk, &format!("{merge} all/shard-2-of-2").replace("--out all", "--out again"));
     assert_eq!(merged, front_of(&desk, "again"));
     let twice = desk.run(&format!("{merge} all/shard-1-of-2"));
@@ -178,6 +177,13 @@ fn shards_are_merged_into_one_front_if_all_are_there() {
     search(&desk, "tune short.json --runs 340 --seed 9 --out other --shard 2/2");
     let mixed = desk.run(&format!("{merge} other/shard-2-of-2"));
     mixed.assert_refused(2, &["other/shard-2-of-2: a shard of another search: another seed"]);
+    let path = "all/shard-1-of-2/finalists.json";
+    let left = fs::read_to_string(desk.path().join(path)).unwrap();
+    let spoilt = left.replacen("\"finalists\":[", "\"finalists\":[],\"rest\":[", 1);
+    assert_ne!(left, spoilt);
+    desk.write(path, spoilt);
+    let spoilt = desk.run(&format!("{merge} all/shard-2-of-2"));
+    spoilt.assert_refused(2, &[path, "the first finalist is not the base profile"]);
     desk.run("tune merge nowhere").assert_refused(2, &["nowhere/finalists.json: No such file"]);
 }
 

@@ -160,11 +160,11 @@ fn shard_of(
         let words = || format!("{name}: {text:?} is no whole number");
         text.parse().map(Some).map_err(|_| words())
     };
-    let index = number("JOB_COMPLETION_INDEX")?.map(|index| index + 1);
+    let index = number("JOB_COMPLETION_INDEX")?.map(|index| index.saturating_add(1));
     let task = number("SLURM_ARRAY_TASK_ID")?;
     let (min, count) = (number("SLURM_ARRAY_TASK_MIN")?, number("SLURM_ARRAY_TASK_COUNT")?);
     let step = number("SLURM_ARRAY_TASK_STEP")?.unwrap_or(1).max(1);
-    let place = task.map(|task| task.saturating_sub(min.unwrap_or(0)) / step + 1);
+    let place = task.map(|task| (task.saturating_sub(min.unwrap_or(0)) / step).saturating_add(1));
     let shard = match (asked, place, count) {
         (Some(AskedShard { number: Some(number), of }), _, _) => Shard { number, of },
         (Some(AskedShard { number: None, of }), place, _) => {
@@ -369,6 +369,7 @@ mod tests {
             ("/2", &[][..], "neither JOB_COMPLETION_INDEX nor SLURM_ARRAY_TASK_ID"),
             ("/2", &slurm, "there is no shard 3 of 2"),
             ("", &[("SLURM_ARRAY_TASK_ID", "x")], "SLURM_ARRAY_TASK_ID: \"x\" is no whole number"),
+            ("/2", &[("JOB_COMPLETION_INDEX", "18446744073709551615")], "there is no shard"),
             ("0/2", &[], "must be I/N"),
             ("2", &[], "must be I/N"),
             ("1/x", &[], "must be I/N"),

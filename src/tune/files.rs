@@ -73,6 +73,10 @@ pub fn gather(folders: &[PathBuf]) -> Result<(Search, Vec<Finalist>), TuneError>
                 }
             }
         }
+        let base = first.as_ref().map(|(_, search)| &search.base);
+        if more.first().map(|first| (first.number, &first.tuning)) != base.map(|base| (0, base)) {
+            return Err(malformed("the first finalist is not the base profile".to_owned()));
+        }
         if seen.contains(&number) {
             return Err(refused(format!("shard {number} is there twice")));
         }

@@ -1,14 +1,15 @@
 //! What a search has found: the front and its floors, what was picked, and what that loses on seeds
 //! that it was not searched on.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::TuneError;
-use super::experiment::Experiment;
+use super::experiment::{Experiment, ExperimentError};
 use super::figures::{Figures, Objective};
 use super::knobs::{KNOBS, put_back};
-use super::search::{Runner, SEEDS, Search};
+use super::search::{Runner, Search, Trial};
 use super::select::{Shown, Standard};
 use crate::budget::BudgetReport;
 use crate::raft::Tuning;
@@ -98,10 +99,14 @@ impl Found {
     }
 }
 
-/// The finalists of this shard, from what its race left.
+/// The finalists of this shard, what its race has left: the base profile, and the trials that came
+/// through.
+///
+/// # Errors
+/// As [`Runner::race`].
 pub fn finalists(search: &Search, runner: &mut Runner<'_>) -> Result<Vec<Finalist>, TuneError> {
     let shard = search.shard.number;
-    let finalist = |(trial, searched): (super::search::Trial, Figures)| Finalist {
+    let finalist = |(trial, searched): (Trial, Figures)| Finalist {
         shard,
         number: trial.number,
         tuning: trial.tuning,
@@ -125,17 +130,9 @@ pub fn conclude(
     let base = finalists.remove(0);
     let standard = Standard { weights: &search.weights, base: &base.searched };
     simplify(search, runner, &standard, &mut finalists)?;
-    let shown: Vec<Shown> =
-        finalists.iter().map(|finalist| finalist.searched).enumerate().collect();
-    let front = standard.front(&shown);
-    let sound = |place: &usize| standard.is_sound(&finalists[*place].searched);
-    let mut front: Vec<Shown> = front.into_iter().filter(sound).map(|place| shown[place]).collect();
-    let members = standard.best(&front, MOST_MEMBERS);
-    front.retain(|(place, _)| members.contains(place));
-    front.sort_by(|one, other| standard.score(&one.1).total_cmp(&standard.score(&other.1)));
-    let seeds = search.validation_seeds(count);
     let mut shown_members = vec![&base];
-    shown_members.extend(front.iter().map(|(place, _)| &finalists[*place]));
+    shown_members.extend(front(&standard, &finalists));
+    let seeds = search.validation_seeds(count);
     let tunings: Vec<&Tuning> = shown_members.iter().map(|member| &member.tuning).collect();
     runner.plan_more(tunings.len() * seeds.len() * search.scenarios.len());
     let validated = runner.figures(&tunings, &seeds)?;
@@ -163,7 +160,6 @@ pub fn conclude(
     let is_other = |finalist: &Finalist| members.iter().all(|m| m.finalist != *finalist);
     let others = finalists.iter().filter(|finalist| is_other(finalist)).cloned().collect();
     let (searched, search) = (search.seeds(), search.head());
-    debug_assert_eq!(searched.len(), SEEDS);
     Ok(Found {
         search,
         seeds: searched,
@@ -173,6 +169,22 @@ pub fn conclude(
         verdict,
         others,
     })
+}
+
+/// The finalists that none is better than in everything and that fail no more checks than the base
+/// profile, the best by the weights first; if they are many, the most telling ones.
+fn front<'a>(standard: &Standard<'_>, finalists: &'a [Finalist]) -> Vec<&'a Finalist> {
+    let shown: Vec<Shown> =
+        finalists.iter().map(|finalist| finalist.searched).enumerate().collect();
+    let free = standard.front(&shown).into_iter().map(|place| shown[place]);
+    let sound: Vec<Shown> = free.filter(|(_, figures)| standard.is_sound(figures)).collect();
+    let mut members: Vec<&Finalist> =
+        standard.best(&sound, MOST_MEMBERS).into_iter().map(|place| &finalists[place]).collect();
+    members.sort_by(|one, other| {
+        let score = standard.score(&one.searched).total_cmp(&standard.score(&other.searched));
+        score.then(one.shard.cmp(&other.shard)).then(one.number.cmp(&other.number))
+    });
+    members
 }
 
 /// Puts the knobs of the best finalist back to the base profile's, one by one, where that costs
@@ -229,10 +241,12 @@ fn distinct(mut finalists: Vec<Finalist>) -> Vec<Finalist> {
 impl Floors {
     /// The floors of a run with `tuning` in each scenario.
     fn of(experiments: &[Experiment], tuning: &Tuning, seed: u64) -> Result<Floors, TuneError> {
+        let run = |experiment: &Experiment| Ok(floors(&experiment.run(tuning, seed)?.report));
+        let of_scenarios: Vec<[f64; 3]> =
+            experiments.par_iter().map(run).collect::<Result<_, ExperimentError>>()?;
         let mut logarithms = [0.0; 3];
-        for experiment in experiments {
-            let report = experiment.run(tuning, seed)?.report;
-            for (sum, floor) in logarithms.iter_mut().zip(floors(&report)) {
+        for floors in of_scenarios {
+            for (sum, floor) in logarithms.iter_mut().zip(floors) {
                 *sum += floor.max(1e-3).ln();
             }
         }

@@ -54,18 +54,14 @@ impl Scale {
         (first..=last).map(|place| place as f64 * step).collect()
     }
 
-    /// The values 1, 2 and 5 times a power of ten that lie on the scale; where they are few, all
-    /// with one digit. For scales by logarithm.
+    /// The values 1, 2 and 5 times a power of ten that lie on the scale; where they are few, round
+    /// values at equal distances. For scales by logarithm.
     pub fn round_values(&self) -> Vec<f64> {
         let powers = self.least.log10().floor() as i32..=self.most.log10().floor() as i32;
-        let with = |digits: &[i32]| -> Vec<f64> {
-            let values = powers.clone().flat_map(|power| {
-                digits.iter().map(move |digit| f64::from(*digit) * 10f64.powi(power))
-            });
-            values.filter(|value| (self.least..=self.most).contains(value)).collect()
-        };
-        let values = with(&[1, 2, 5]);
-        if values.len() < 3 { with(&[1, 2, 3, 4, 5, 6, 7, 8, 9]) } else { values }
+        let values = powers.flat_map(|power| [1.0, 2.0, 5.0].map(|d| d * 10f64.powi(power)));
+        let values: Vec<f64> =
+            values.filter(|value| (self.least..=self.most).contains(value)).collect();
+        if values.len() < 3 { self.ticks(5) } else { values }
     }
 }
 
@@ -97,7 +93,7 @@ mod tests {
     fn values_on_a_scale_by_logarithm_are_round() {
         let values = |least, most| Scale::new(Spacing::Logarithm, least, most).round_values();
         assert_eq!(values(700.0, 12_000.0), [1_000.0, 2_000.0, 5_000.0, 10_000.0]);
-        assert_eq!(values(650.0, 1_100.0), [700.0, 800.0, 900.0, 1_000.0]);
+        assert_eq!(values(650.0, 1_100.0), [700.0, 800.0, 900.0, 1_000.0, 1_100.0]);
     }
 
     #[test]
