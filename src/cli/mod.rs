@@ -92,7 +92,7 @@ enum Command {
 #[derive(Args)]
 #[command(after_help = "\
 Environment (nothing set: no files, only warnings printed, profile course):
-  LACONIC_PROFILE    course, textbook, eager, quiet, or a TOML file
+  LACONIC_PROFILE    one that `laconic profiles` lists, or a TOML file
   LACONIC_LOG        what is told on stderr: info, laconic=debug; else warn
   LACONIC_OUT        folder for records/ID.bin, the facts of this replica, and
                      for ID.prom, its last metrics

@@ -13,7 +13,7 @@
 use serde_json::json;
 
 use crate::raft::Tuning;
-use crate::raft::tuning::{FanOut, HeartbeatAnswers, ResendFrom};
+use crate::raft::tuning::{FanOut, HeartbeatAnswers, HeartbeatTo, ResendFrom};
 
 /// How the values of a knob are spread over its range.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,6 +92,7 @@ pub struct Knob {
 const FAN_OUTS: [FanOut; 4] = [FanOut::Thrifty, FanOut::Chain, FanOut::Star, FanOut::Broadcast];
 const ANSWERS: [HeartbeatAnswers; 2] = [HeartbeatAnswers::Quorum, HeartbeatAnswers::Everyone];
 const RESENDS: [ResendFrom; 2] = [ResendFrom::RoundTrip, ResendFrom::Fixed];
+const HEARERS: [HeartbeatTo; 2] = [HeartbeatTo::Everyone, HeartbeatTo::Watchers];
 const CHAINS: [u64; 4] = [0, 2, 3, 4];
 
 /// The place of `wanted` among `choices`.
@@ -109,34 +110,88 @@ fn ratio(value: u64, of: u64) -> f64 {
     value as f64 / of.max(1) as f64
 }
 
-/// What an election timeout must cover (rule R18), in microseconds.
+/// What an election timeout must cover (rules R18 and R28), in microseconds.
 fn least_timeout_us(tuning: &Tuning) -> u64 {
+    if tuning.inquiries > 0 {
+        return tuning.promise_us.max(tuning.heartbeat_interval_us + tuning.resend_timeout_us * 2);
+    }
     let by_promise = tuning.promise_us + tuning.heartbeat_interval_us;
     by_promise.max(2 * tuning.heartbeat_interval_us)
 }
 
 /// The knobs, each after those that it is tied to.
-pub static KNOBS: [Knob; 14] = [
+pub static KNOBS: [Knob; 19] = [
     Knob {
         name: "heartbeat_interval_us",
         trade: "longer: fewer idle messages, later detection",
         tied: None,
-        spread: Spread::Logarithm { low: 60_000.0, high: 1_200_000.0 },
+        spread: Spread::Logarithm { low: 60_000.0, high: 1_600_000.0 },
         get: |tuning| tuning.heartbeat_interval_us as f64,
         set: |tuning, value| tuning.heartbeat_interval_us = round(value),
     },
     Knob {
+        name: "resend_timeout_us",
+        trade: "shorter: losses cost less time, more resends",
+        tied: Some("at most a heartbeat interval"),
+        spread: Spread::Logarithm { low: 1_000.0, high: 200_000.0 },
+        get: |tuning| tuning.resend_timeout_us as f64,
+        set: |tuning, value| {
+            tuning.resend_timeout_us = round(value).min(tuning.heartbeat_interval_us);
+        },
+    },
+    Knob {
+        name: "heartbeat_to",
+        trade: "watchers: fewer idle messages",
+        tied: None,
+        spread: Spread::Choice(HEARERS.len()),
+        get: |tuning| number_of(&HEARERS, &tuning.heartbeat_to),
+        set: |tuning, value| {
+            // Without inquiries everyone must hear (rule R30).
+            if tuning.inquiries > 0 {
+                tuning.heartbeat_to = HEARERS[value as usize];
+            }
+        },
+    },
+    Knob {
+        name: "inquiries",
+        trade: "more: losses start fewer elections",
+        tied: None,
+        spread: Spread::Choice(5),
+        get: |tuning| tuning.inquiries.saturating_sub(1) as f64,
+        set: |tuning, value| {
+            // A profile without inquiries stays one.
+            if tuning.inquiries > 0 {
+                tuning.inquiries = value as u64 + 1;
+            }
+        },
+    },
+    Knob {
         name: "promise_us",
         trade: "longer: outlives more lost heartbeats",
-        tied: Some("1 to 4 heartbeat intervals"),
-        spread: Spread::Logarithm { low: 1.0, high: 4.0 },
+        tied: Some("half to 4 heartbeat intervals, 1 without inquiries"),
+        spread: Spread::Logarithm { low: 0.5, high: 4.0 },
         get: |tuning| ratio(tuning.promise_us, tuning.heartbeat_interval_us),
         set: |tuning, value| {
             // A profile without promises stays one.
             if tuning.promise_us > 0 {
                 let wanted = round(value * tuning.heartbeat_interval_us as f64);
-                tuning.promise_us = wanted.max(tuning.heartbeat_interval_us);
+                let asks = tuning.inquiries > 0;
+                let least =
+                    if asks { 2 * tuning.lease_margin_us } else { tuning.heartbeat_interval_us };
+                tuning.promise_us = wanted.max(least).min(tuning.lease_margin_us * 100);
             }
+        },
+    },
+    Knob {
+        name: "promise_under_load_us",
+        trade: "shorter: a dead leader is replaced sooner",
+        tied: Some("a tenth to all of the promise"),
+        spread: Spread::Logarithm { low: 0.1, high: 1.0 },
+        get: |tuning| ratio(tuning.promise_under_load().0, tuning.promise_us),
+        set: |tuning, value| {
+            let wanted = round(value * tuning.promise_us as f64);
+            let least = tuning.lease_margin_us * 3 / 2;
+            tuning.promise_under_load_us = wanted.max(least).min(tuning.promise_us);
         },
     },
     Knob {
@@ -190,7 +245,7 @@ pub static KNOBS: [Knob; 14] = [
         name: "linger_us",
         trade: "longer: fewer batches, each put waits",
         tied: None,
-        spread: Spread::LogarithmOrOff { low: 1_000.0, high: 30_000.0 },
+        spread: Spread::LogarithmOrOff { low: 100.0, high: 30_000.0 },
         get: |tuning| tuning.linger_us as f64,
         set: |tuning, value| tuning.linger_us = round(value),
     },
@@ -203,13 +258,22 @@ pub static KNOBS: [Knob; 14] = [
         set: |tuning, value| tuning.pipeline_window = round(value),
     },
     Knob {
-        name: "resend_timeout_us",
-        trade: "shorter: losses cost less time, more resends",
-        tied: Some("at most a heartbeat interval"),
-        spread: Spread::Logarithm { low: 1_000.0, high: 200_000.0 },
-        get: |tuning| tuning.resend_timeout_us as f64,
+        name: "quorum_spares",
+        trade: "more: a lost answer costs no time",
+        tied: None,
+        spread: Spread::Choice(3),
+        get: |tuning| tuning.quorum_spares as f64,
+        set: |tuning, value| tuning.quorum_spares = value as u64,
+    },
+    Knob {
+        name: "probe_interval_us",
+        trade: "longer: fewer messages to the dead",
+        tied: Some("1 to 8 heartbeat intervals"),
+        spread: Spread::Logarithm { low: 1.0, high: 8.0 },
+        get: |tuning| ratio(tuning.probe_interval().0, tuning.heartbeat_interval_us),
         set: |tuning, value| {
-            tuning.resend_timeout_us = round(value).min(tuning.heartbeat_interval_us);
+            let wanted = round(value * tuning.heartbeat_interval_us as f64);
+            tuning.probe_interval_us = wanted.max(tuning.heartbeat_interval_us);
         },
     },
     Knob {

@@ -8,7 +8,7 @@ use laconic::raft::{Cause, Disposition, Event, Index, Kind, Member, Message, Mic
 use laconic::record::{AnswerKind, Fact, Record, RequestId, request_id};
 use laconic::wire::{Datagram, Payload};
 
-use crate::cluster::{Cluster, Name, course, ms};
+use crate::cluster::{Cluster, Name, fast, ms};
 
 impl Cluster {
     /// Notes an answer, and checks what design section 4 and rules R1 to R3 say about answers.
@@ -67,7 +67,7 @@ impl Cluster {
                     held.insert((by, request), record.at);
                 }
                 Fact::Answered { request, outcome: AnswerKind::Redirect, .. } => {
-                    let hold = Micros(course().hold_time_us);
+                    let hold = Micros(fast().hold_time_us);
                     if held.get(&(by, request)).is_some_and(|since| record.at >= *since + hold) {
                         continue;
                     }

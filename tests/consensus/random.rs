@@ -11,7 +11,7 @@ use laconic::raft::{Member, Micros, Tuning};
 use laconic::sim::random_stream::{Probability, RandomStream};
 
 use crate::cluster::{
-    CLIENT, Cluster, Fate, Name, ONE_WAY, course, ms, quiet, watched, without_check_quorum,
+    CLIENT, Cluster, Fate, Name, ONE_WAY, course, fast, ms, quiet, watched, without_check_quorum,
 };
 
 const SCHEDULES: u64 = 300;
@@ -25,11 +25,11 @@ fn tuning_of(random: &mut RandomStream) -> Tuning {
     let pre_vote = !one_in(random, 6);
     // Rule R24: without check-quorum, nothing that rests on promises may be on.
     let base =
-        if one_in(random, 6) { without_check_quorum() } else { Tuning { pre_vote, ..course() } };
-    let base = if base.check_quorum && base.pre_vote && !one_in(random, 3) {
-        asking(random, base)
-    } else {
-        base
+        if one_in(random, 6) { without_check_quorum() } else { Tuning { pre_vote, ..fast() } };
+    let base = match random.below(4) {
+        0 => course(),
+        1 | 2 if base.check_quorum && base.pre_vote => asking(random, base),
+        _ => base,
     };
     let reads = if base.check_quorum && !one_in(random, 3) { Reads::Lease } else { Reads::Confirm };
     Tuning {
