@@ -16,6 +16,7 @@
 //! | [`budget`] | where the messages of a run went, and what they should have cost | columns, raft, record |
 //! | [`metrics`] | records and status as Prometheus and OpenMetrics text | budget, interface, raft, record, replica, wire |
 //! | [`tuning_file`] | profiles: the core's knobs from TOML, and what a run may spend | budget, nearest, raft |
+//! | [`control`] | what sets the core's knobs while a replica runs, pure | raft |
 //! | [`clock`] | the machine's monotonic clock | raft |
 //! | [`columns`] | tables in the terminal | |
 //! | [`nearest`] | "did you mean" | |
@@ -39,6 +40,7 @@ pub mod budget;
 pub mod cli;
 pub mod clock;
 pub mod columns;
+pub mod control;
 pub mod interface;
 pub mod interrupt;
 pub mod kv;

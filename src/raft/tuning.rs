@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lingering::LingerRule;
 use super::types::Micros;
 
 /// The election timeout that is stated to followers that are not to watch their leader. A follower
@@ -334,6 +335,15 @@ impl Tuning {
     /// it as `heartbeat_interval_us` is of `election_timeout_min_us`.
     pub const fn heartbeat_within(&self, timeout: Micros) -> Micros {
         Micros(self.heartbeat_interval_us * timeout.0 / self.election_timeout_min_us)
+    }
+
+    /// When a batch that waits for more entries goes.
+    pub const fn linger_rule(&self) -> LingerRule {
+        LingerRule {
+            linger_us: self.linger_us,
+            enough: self.linger_enough_entries,
+            waited_us: self.linger_waited_us,
+        }
     }
 
     /// Whether an idle leader leaves followers without heartbeats.

@@ -228,7 +228,11 @@ fn a_batch_goes_by_its_age_its_size_or_what_its_entries_have_waited() {
             cluster.run_for(ms(1));
         }
         cluster.run_for(ms(20));
-        assert_eq!(cluster.caused(mark, Cause::Replicate), 44_usize.div_ceil(entries) * 2, "{entries}");
+        assert_eq!(
+            cluster.caused(mark, Cause::Replicate),
+            44_usize.div_ceil(entries) * 2,
+            "{entries}"
+        );
     }
 }
 
