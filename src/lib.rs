@@ -12,7 +12,8 @@
 //! | [`wire`] | datagrams as types and as JSON, and their length | interface, raft |
 //! | [`record`] | the one schema of facts; as frames, text and JSON | interface, raft, wire |
 //! | [`archive`] | records on disk: what a run leaves, read again | interface, raft, record |
-//! | [`replica`] | core, store and the clients that wait, still pure | interface, kv, raft, record, wire |
+//! | [`control`] | what sets the core's knobs while a replica runs, pure | raft, record |
+//! | [`replica`] | core, store and the clients that wait, still pure | control, interface, kv, raft, record, wire |
 //! | [`budget`] | where the messages of a run went, and what they should have cost | columns, raft, record |
 //! | [`metrics`] | records and status as Prometheus and OpenMetrics text | budget, interface, raft, record, replica, wire |
 //! | [`tuning_file`] | profiles: the core's knobs from TOML, and what a run may spend | budget, nearest, raft |
@@ -39,6 +40,7 @@ pub mod budget;
 pub mod cli;
 pub mod clock;
 pub mod columns;
+pub mod control;
 pub mod interface;
 pub mod interrupt;
 pub mod kv;

@@ -20,7 +20,7 @@ use keys::{BASE, BUDGET_TABLE};
 pub use explain::{ExplainedKnob, ExplainedProfile};
 
 /// The embedded profiles, the default first.
-pub const EMBEDDED: [(&str, &str); 7] = [
+pub const EMBEDDED: [(&str, &str); 8] = [
     ("course", include_str!("../profiles/course.toml")),
     ("textbook", include_str!("../profiles/textbook.toml")),
     ("eager", include_str!("../profiles/eager.toml")),
@@ -28,6 +28,7 @@ pub const EMBEDDED: [(&str, &str); 7] = [
     ("fast", include_str!("../profiles/fast.toml")),
     ("lossy", include_str!("../profiles/lossy.toml")),
     ("wan", include_str!("../profiles/wan.toml")),
+    ("adaptive", include_str!("../profiles/adaptive.toml")),
 ];
 
 /// Why a profile cannot be used, in one line that names file, line, key and rule.
@@ -383,7 +384,7 @@ mod tests {
         let refused = |text: &str| parse("mine.toml", text).unwrap_err().to_string();
         let error = refused("# mine\nbase = \"cuorse\"\n");
         let rule = "base: profile \"cuorse\" is neither a file nor one of course, textbook, eager, \
-                    quiet, fast, lossy, wan, did you mean course?";
+                    quiet, fast, lossy, wan, adaptive, did you mean course?";
         assert_eq!(error, format!("mine.toml:2: {rule}"));
         let rule = "must be the name of a profile or a path, in quotes";
         assert_eq!(refused("base = 7"), format!("mine.toml:1: base: {rule}"));

@@ -85,7 +85,7 @@ impl Leader {
     /// Takes a command into the log. It goes out with the next batch.
     pub fn propose(&mut self, context: &mut Context<'_>, command: Arc<[u8]>) -> Index {
         let index = append(context, command);
-        let due = self.lingering.add(&context.core.tuning, context.now);
+        let due = self.lingering.add(context.core.tuning.linger_rule(), context.now);
         if !self.is_window_full(context.core) {
             self.flush_at = Some(due.min(self.flush_at.unwrap_or(Micros::NEVER)));
         }

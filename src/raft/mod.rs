@@ -111,6 +111,7 @@ mod waking;
 mod watching;
 
 pub use event::{Deposed, Disposition, Event, Input, Output, Ticket, To};
+pub use lingering::{LingerRule, Lingering};
 pub use message::{Cause, Form, Kind, Message, Why};
 pub use status::{FollowerStatus, RoleName, Status};
 pub use step::Raft;

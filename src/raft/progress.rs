@@ -51,7 +51,8 @@ pub struct Progress {
     pub probing: bool,
     /// Refusals of earlier rounds than this one are answered by what was sent in it.
     pub settled_round: Round,
-    /// The election timeout that this append stated; zero: it stated none (rule R29).
+    /// The election timeout that this append stated, or the usual one if it stated none (rule R29).
+    /// A tuning that changes later does not change what the follower goes by. Zero: none was sent.
     pub told_timeout: Micros,
     /// Commit index of the newest append that the follower should have got.
     pub told_commit: Index,

@@ -69,7 +69,10 @@ impl Leader {
             let awaited = wants_answer && (first > last || !progress.suspect);
             progress.sent((round, hops), first, awaited, *now);
             progress.told_commit = core.commit;
-            progress.told_timeout = election_timeout;
+            progress.told_timeout = match election_timeout.0 {
+                0 => core.tuning.election_timeout_min(),
+                _ => election_timeout,
+            };
             if first <= progress.next {
                 progress.next = progress.next.max(last + 1);
             }

@@ -2,11 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lingering::LingerRule;
 use super::types::Micros;
 
 /// The election timeout that is stated to followers that are not to watch their leader. A follower
 /// that is told so in error, or by a leader that has died since, still asks in the end.
 pub(super) const NOT_WATCHING: Micros = Micros::from_seconds(120);
+
+/// Who sets the knobs while a replica runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Control {
+    /// Nobody: they stay as they are.
+    #[default]
+    Static,
+    /// The replica's controller, from what it measures.
+    Adaptive,
+}
 
 /// How a batch reaches a quorum of f others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,6 +89,18 @@ pub enum ResendFrom {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tuning {
+    /// Who sets the knobs while a replica runs.
+    #[serde(default)]
+    pub control: Control,
+    /// What a message costs, in microseconds that a client waits. Only a controller asks.
+    #[serde(default)]
+    pub message_price_us: u64,
+    /// Within which time a controller's heartbeats are to notice a dead leader.
+    #[serde(default = "usual_detection_target_us")]
+    pub detection_target_us: u64,
+    /// How many elections a day a controller's heartbeats may start although the leader lives.
+    #[serde(default = "usual_wrong_elections_per_day")]
+    pub wrong_elections_per_day: u64,
     /// A follower hears from its leader at least this often.
     pub heartbeat_interval_us: u64,
     /// Send heartbeats at this interval even to those who got entries within it, as the paper does.
@@ -170,6 +194,14 @@ pub struct Tuning {
     pub answer_interval_us: u64,
 }
 
+const fn usual_detection_target_us() -> u64 {
+    1_300_000
+}
+
+const fn usual_wrong_elections_per_day() -> u64 {
+    1
+}
+
 /// A value outside its limits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {rule}")]
@@ -194,7 +226,10 @@ impl Tuning {
             }
         };
         within("heartbeat_interval_us", self.heartbeat_interval_us, 1_000, 10_000_000)?;
-        within("inquiries", self.inquiries, 0, 5)?;
+        within("message_price_us", self.message_price_us, 0, 1_000_000)?;
+        within("detection_target_us", self.detection_target_us, 50_000, 60_000_000)?;
+        within("wrong_elections_per_day", self.wrong_elections_per_day, 1, 1_000_000)?;
+        within("inquiries", self.inquiries, 0, 20)?;
         // Whoever asks its leader first may lose a heartbeat without any election.
         let least = if self.inquiries > 0 {
             self.heartbeat_interval_us + self.resend_timeout_us * 2
@@ -349,6 +384,15 @@ impl Tuning {
     /// it as `heartbeat_interval_us` is of `election_timeout_min_us`.
     pub const fn heartbeat_within(&self, timeout: Micros) -> Micros {
         Micros(self.heartbeat_interval_us * timeout.0 / self.election_timeout_min_us)
+    }
+
+    /// When a batch that waits for more entries goes.
+    pub const fn linger_rule(&self) -> LingerRule {
+        LingerRule {
+            linger_us: self.linger_us,
+            enough: self.linger_enough_entries,
+            waited_us: self.linger_waited_us,
+        }
     }
 
     /// Whether an idle leader leaves followers without heartbeats.

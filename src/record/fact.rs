@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use strum::{IntoStaticStr, VariantNames};
 
+use super::decision::Decision;
 use super::request::{AnswerKind, RequestId, hexadecimal};
 use crate::interface::{Address, OperationKind};
 use crate::raft::{Disposition, Event, Index, Kind, Member, MemberSet, Micros, Term, To, Why};
@@ -153,6 +154,8 @@ pub enum Fact {
         /// How many of them changed.
         knobs: u8,
     },
+    /// A replica's controller turned a knob (design §3).
+    Decided(Decision),
     /// A replica dropped a datagram that it cannot use. This is the whole step.
     Garbage {
         /// Why it cannot be used.

@@ -7,6 +7,7 @@ use std::ops::Range;
 use strum::VariantArray;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::decision::Decision;
 use super::fact::{Fact, Fate, Record};
 use crate::interface::Address;
 use crate::raft::{Event, Form, Member, MemberSet, Micros, To, Why};
@@ -154,6 +155,9 @@ fn lay_out(fact: &Fact) -> Cells {
             cells(12, [reason as u8], client.0.into(), [request, bytes.into()])
         }
         Fact::Retuned { knobs } => cells(13, [knobs], 0, []),
+        Fact::Decided(Decision { knob, before, after, reason, measured }) => {
+            cells(14, [knob as u8, reason as u8], 0, [before, after, measured])
+        }
     }
 }
 
@@ -236,6 +240,13 @@ fn read(cells: &Cells) -> Option<Fact> {
             bytes: words[1].try_into().ok()?,
         },
         13 => Fact::Retuned { knobs: small[0] },
+        14 => Fact::Decided(Decision {
+            knob: variant(small[0])?,
+            reason: variant(small[1])?,
+            before: words[0],
+            after: words[1],
+            measured: words[2],
+        }),
         tag => Fact::State(read_state(tag.checked_sub(FIRST_STATE)?, small, words)?),
     })
 }

@@ -1,6 +1,6 @@
 //! Facts for tests.
 
-use super::{AnswerKind, Fact, Fate};
+use super::{AnswerKind, Decision, Fact, Fate, Knob, Reason};
 use crate::interface::{Address, OperationKind};
 use crate::raft::{Cause, Deposed, Disposition, Event, Kind, Member, MemberSet, To, Why};
 use crate::wire::Garbage;
@@ -54,6 +54,13 @@ pub fn one_of_each() -> Vec<Fact> {
         Fact::Asked { client, request: 1 << 63, operation: OperationKind::Put },
         Fact::Woken,
         Fact::Retuned { knobs: 3 },
+        Fact::Decided(Decision {
+            knob: Knob::LingerUs,
+            before: 0,
+            after: 300,
+            reason: Reason::Arrivals,
+            measured: 500,
+        }),
         Fact::Taken { client, request: 3, index: 4, term },
         Fact::Refused { client, request: 3, reason: Garbage::Oversized, bytes: 70_000 },
         Fact::Held { client, request: 3 },

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{AnswerKind, Fact, Record, SIMULATOR};
+use super::{AnswerKind, Decision, Fact, Record, SIMULATOR};
 use crate::raft::{Event, Member, MemberSet, To};
 
 /// A replica's ID: its rank, as four hex digits.
@@ -52,6 +52,10 @@ impl fmt::Display for Fact {
                 write!(f, "takes in {kind} {number} of {from}: {why}, term {term}: {came_of_it}")
             }
             Fact::Woken => write!(f, "wakes"),
+            Fact::Decided(Decision { knob, before, after, reason, measured }) => {
+                let (knob, reason) = (knob.name(), reason.name());
+                write!(f, "turns {knob} from {before} to {after}: {reason}, {measured}")
+            }
             Fact::Retuned { knobs: 1 } => write!(f, "is retuned: 1 knob"),
             Fact::Retuned { knobs } => write!(f, "is retuned: {knobs} knobs"),
             Fact::Garbage { reason, bytes } => {

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use rustc_hash::FxHashMap;
 use serde_json::json;
 
+use crate::control::Controller;
 use crate::interface::{Address, Outcome, Request, Text};
 use crate::kv::Store;
 use crate::raft::{
@@ -123,6 +124,8 @@ pub struct Replica {
     /// answered.
     committed_as_leader: Index,
     pacer: Pacer,
+    /// Sets the knobs, if the profile says so.
+    controller: Option<Controller>,
     scratch: Vec<Output>,
 }
 
@@ -130,6 +133,7 @@ impl Replica {
     /// The replica `members.me()`, with nothing in its store. `tuning` must have been checked.
     pub fn new(members: Membership, tuning: Tuning, seed: u64, now: Micros) -> Replica {
         let pacer = Pacer::new(&tuning, now);
+        let controller = Controller::new(&tuning, members.count(), now);
         let raft = Raft::new(members.me(), members.count(), tuning, seed, now);
         Replica {
             members,
@@ -150,6 +154,7 @@ impl Replica {
             applied_term: 0,
             committed_as_leader: 0,
             pacer,
+            controller,
             scratch: Vec::new(),
         }
     }
@@ -209,6 +214,20 @@ impl Replica {
         }
         self.catch_up(&mut context);
         self.serve_held(&mut context);
+        self.control(&mut context);
+    }
+
+    /// Lets the controller turn knobs.
+    fn control(&mut self, context: &mut StepContext<'_, impl Sink>) {
+        let Some(controller) = self.controller.as_mut().filter(|one| one.is_due(context.now))
+        else {
+            return;
+        };
+        if let Some((tuning, decisions)) = controller.decide(context.now, &self.raft) {
+            decisions.into_iter().for_each(|decision| context.record(Fact::Decided(decision)));
+            self.pacer.retune(&tuning);
+            self.drive(Input::Retune(tuning), context);
+        }
     }
 
     /// When to call `step` with `Wake`.
@@ -304,6 +323,7 @@ impl Replica {
 
     fn on_event(&mut self, event: Event, context: &mut StepContext<'_, impl Sink>) {
         context.record(Fact::State(event));
+        self.observe(Fact::State(event), context);
         match event {
             // Rule R3. What this replica committed itself is answered only as far as it is applied.
             Event::BecameLeader { heard_commit, .. } => {
@@ -314,6 +334,13 @@ impl Replica {
                 self.release_reads(context);
             }
             _ => {}
+        }
+    }
+
+    /// Shows the controller a fact that it learns from.
+    fn observe(&mut self, fact: Fact, context: &StepContext<'_, impl Sink>) {
+        if let Some(controller) = &mut self.controller {
+            controller.observe(&Record { at: context.now, source: context.me, fact });
         }
     }
 

@@ -134,7 +134,9 @@ impl Replica {
     pub(super) fn on_taken(&mut self, index: Index, context: &mut StepContext<'_, impl Sink>) {
         if let Some(Request { client, mid, operation, .. }) = self.proposed.take() {
             let (request, term) = (request_id(&mid), self.raft.term());
-            context.record(Fact::Taken { client, request, index, term });
+            let taken = Fact::Taken { client, request, index, term };
+            context.record(taken);
+            self.observe(taken, context);
             self.pending.insert((index, term), Pending { client, mid, operation });
         }
     }

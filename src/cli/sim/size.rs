@@ -81,7 +81,7 @@ mod tests {
     fn more_than_a_gigabyte_is_worth_a_line() {
         assert_eq!(warning(&jobs("simple-2", 1_000), false), None);
         let warned = warning(&jobs("simple-2", 2_000), false).unwrap();
-        assert!(warned.starts_with("--out: some 1.2") && warned.contains("2000 runs"), "{warned}");
+        assert!(warned.starts_with("--out: some 1.1") && warned.contains("2000 runs"), "{warned}");
         // A black box always has its full size.
         assert!(warning(&jobs("simple-2", 100), true).is_some());
         let mut thrown_away = jobs("simple-2", 2_000);

@@ -1,0 +1,192 @@
+//! The controller of a replica: what it has learned, and what it would have the knobs be.
+
+use super::heartbeats::{self, Goal, Link, Plan};
+use super::linger::Linger;
+use crate::raft::tuning::{Control, FanOut, HeartbeatAnswers, HeartbeatTo, ResendFrom};
+use crate::raft::{Event, Micros, Raft, Tuning};
+use crate::record::{Decision, Fact, Knob, Reason, Record};
+
+/// A decision is made no sooner than this after the one before.
+const INTERVAL: Micros = Micros::from_millis(100);
+/// A time that would change by less than one part in so many stays as it is.
+const HYSTERESIS: u64 = 8;
+/// Above this loss a chain of f seldom comes through, and a batch goes to each follower directly.
+const MOST_CHAIN_LOSS_PPM: u64 = 200_000;
+/// Above this loss one follower more than f gets a batch.
+const MOST_BARE_LOSS_PPM: u64 = 150_000;
+
+/// Sets a replica's knobs as it runs: a fold over the replica's own records and its core's
+/// measurements, stepped with time like the core. It sends nothing.
+#[derive(Clone, Debug)]
+pub struct Controller {
+    count: usize,
+    linger: Linger,
+    /// The messages of a batch, for which `linger` has its price.
+    batch_messages: u64,
+    /// When the next decision may be made.
+    next_at: Micros,
+}
+
+impl Controller {
+    /// For a replica in a cluster of `count`; `None` if `tuning` says that knobs are static.
+    pub fn new(tuning: &Tuning, count: usize, now: Micros) -> Option<Controller> {
+        if tuning.control == Control::Static {
+            return None;
+        }
+        let batch_messages = messages_per_batch(tuning.fan_out, count);
+        let linger = Linger::new(batch_messages * tuning.message_price_us);
+        Some(Controller { count, linger, batch_messages, next_at: now + INTERVAL })
+    }
+
+    /// Takes note of what the replica has recorded.
+    pub fn observe(&mut self, record: &Record) {
+        match record.fact {
+            Fact::Taken { .. } => self.linger.on_arrival(record.at),
+            Fact::State(Event::BatchSent { .. }) => self.linger.on_flush(record.at),
+            _ => {}
+        }
+    }
+
+    /// Whether it is time for a decision.
+    pub fn is_due(&self, now: Micros) -> bool {
+        now >= self.next_at
+    }
+
+    /// What the knobs of `raft` should be, and why, knob by knob. Nothing, if they may stay.
+    pub fn decide(&mut self, now: Micros, raft: &Raft) -> Option<(Tuning, Vec<Decision>)> {
+        self.next_at = now + INTERVAL;
+        let (before, link) = (raft.tuning(), link_of(raft));
+        let mut after = before.clone();
+        self.settle_once(&mut after);
+        self.choose_fan_out(&mut after, link);
+        self.choose_heartbeats(&mut after, before, link);
+        self.choose_linger(&mut after, raft.is_leader());
+        let decisions = decisions(before, &after, link, now);
+        (!decisions.is_empty() && after.check().is_ok()).then_some((after, decisions))
+    }
+
+    /// What is better whatever the load.
+    fn settle_once(&self, tuning: &mut Tuning) {
+        tuning.heartbeat_always = false;
+        tuning.heartbeat_answers = HeartbeatAnswers::Quorum;
+        tuning.pre_vote = true;
+        tuning.check_quorum = true;
+        tuning.batch_most_entries = tuning.batch_most_entries.max(256);
+        tuning.shared_acknowledgements = true;
+        tuning.eager_commit = false;
+        tuning.resend_from = ResendFrom::RoundTrip;
+        tuning.silence_is_loss_above_per_mille = 300;
+    }
+
+    /// A chain saves f − 1 messages a batch and takes as many half round trips longer. Where much
+    /// is lost it seldom comes through.
+    fn choose_fan_out(&mut self, tuning: &mut Tuning, link: Link) {
+        let longer = link.round_trip.map_or(0, |trip| trip.0 / 2);
+        let is_chain = tuning.fan_out == FanOut::Chain;
+        // Each way by a quarter only, so that the choice does not swing.
+        let (price, loss) = if is_chain {
+            (tuning.message_price_us * 5 / 4, MOST_CHAIN_LOSS_PPM * 5 / 4)
+        } else {
+            (tuning.message_price_us * 3 / 4, MOST_CHAIN_LOSS_PPM * 3 / 4)
+        };
+        let pays = longer <= price && link.loss_ppm <= loss;
+        tuning.fan_out = if pays { FanOut::Chain } else { FanOut::Thrifty };
+        tuning.chain_length = 0;
+        let spared = if tuning.quorum_spares > 0 { 3 } else { 4 };
+        let spares = link.loss_ppm * 4 > MOST_BARE_LOSS_PPM * spared;
+        tuning.quorum_spares = u64::from(spares && tuning.fan_out == FanOut::Thrifty);
+        let batch_messages = messages_per_batch(tuning.fan_out, self.count);
+        if batch_messages != self.batch_messages {
+            self.batch_messages = batch_messages;
+            self.linger.set_price(batch_messages * tuning.message_price_us);
+        }
+    }
+
+    /// Heartbeats for the detection that is wanted. From where the knobs are, the timeout at most
+    /// doubles or halves at once.
+    fn choose_heartbeats(&self, tuning: &mut Tuning, before: &Tuning, link: Link) {
+        let now = before.election_timeout_min_us;
+        let wanted = tuning.detection_target_us.clamp(now / 2, now * 2);
+        let goal = Goal {
+            detection: Micros(wanted),
+            wrong_elections_per_day: tuning.wrong_elections_per_day,
+        };
+        let plan = heartbeats::plan(goal, self.count, link, tuning.resend_timeout());
+        let near = |one: u64, other: Micros| one.abs_diff(other.0) <= other.0 / HYSTERESIS;
+        if tuning.inquiries == plan.inquiries
+            && near(tuning.heartbeat_interval_us, plan.heartbeat_interval)
+            && near(tuning.election_timeout_min_us, plan.election_timeout_min)
+        {
+            return;
+        }
+        apply(tuning, plan);
+    }
+
+    fn choose_linger(&self, tuning: &mut Tuning, leads: bool) {
+        if leads {
+            let rule = self.linger.rule();
+            tuning.linger_us = rule.linger_us;
+            tuning.linger_enough_entries = rule.enough;
+            tuning.linger_waited_us = rule.waited_us;
+        }
+    }
+}
+
+/// Sets the knobs that a plan names, and those that are tied to them (rules R18, R28, R30).
+fn apply(tuning: &mut Tuning, plan: Plan) {
+    let asks = plan.inquiries > 0;
+    tuning.inquiries = plan.inquiries;
+    tuning.heartbeat_to = if asks { HeartbeatTo::Watchers } else { HeartbeatTo::Everyone };
+    tuning.heartbeat_interval_us = plan.heartbeat_interval.0;
+    tuning.election_timeout_min_us = plan.election_timeout_min.0;
+    tuning.election_timeout_max_us = plan.election_timeout_max.0;
+    let longest = if asks { 0 } else { plan.heartbeat_interval.0 };
+    tuning.promise_us = plan.election_timeout_min.0 - longest;
+    let least = tuning.lease_margin_us * 2;
+    tuning.promise_under_load_us = (tuning.promise_us / 4).max(least).min(tuning.promise_us);
+    tuning.probe_interval_us = tuning.heartbeat_interval_us * 4;
+    tuning.resend_timeout_us = tuning.resend_timeout_us.min(tuning.heartbeat_interval_us);
+}
+
+/// What the leader has measured of its followers: the middle of those that answer.
+fn link_of(raft: &Raft) -> Link {
+    let mut trips: Vec<Micros> = Vec::new();
+    let mut losses: Vec<u64> = Vec::new();
+    for follower in raft.followers().filter(|follower| !follower.suspect) {
+        trips.extend(follower.round_trip);
+        losses.push(follower.loss_ppm);
+    }
+    trips.sort_unstable();
+    losses.sort_unstable();
+    let middle = |place: usize| place / 2;
+    Link {
+        loss_ppm: losses.get(middle(losses.len())).copied().unwrap_or(0),
+        round_trip: trips.get(middle(trips.len())).copied(),
+    }
+}
+
+/// The messages that a batch costs if nothing is lost.
+fn messages_per_batch(fan_out: FanOut, count: usize) -> u64 {
+    let (f, others) = (count as u64 / 2, count as u64 - 1);
+    match fan_out {
+        FanOut::Chain => f + 1,
+        FanOut::Thrifty => 2 * f,
+        FanOut::Star | FanOut::Broadcast => 2 * others,
+    }
+}
+
+/// One decision for each knob that differs.
+fn decisions(before: &Tuning, after: &Tuning, link: Link, now: Micros) -> Vec<Decision> {
+    let differs = Knob::ALL.iter().filter_map(|knob| {
+        let (old, new) = (knob.value(before), knob.value(after));
+        let reason = knob.reason();
+        let measured = match reason {
+            Reason::Loss => link.loss_ppm,
+            Reason::RoundTrip => link.round_trip.map_or(0, |trip| trip.0),
+            Reason::Arrivals => after.message_price_us,
+            Reason::Always => now.0,
+        };
+        (old != new).then_some(Decision { knob: *knob, before: old, after: new, reason, measured })
+    });
+    differs.collect()
+}
