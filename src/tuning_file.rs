@@ -1,6 +1,9 @@
 //! Profiles: tuning files in TOML (`profiles/*.toml`), each value with its reason beside it. A
 //! profile may begin with the values of another one, its base.
 
+mod explain;
+mod keys;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,13 +15,19 @@ use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 use crate::budget::Limits;
 use crate::nearest::{did_you_mean, shorten_unknown_field};
 use crate::raft::Tuning;
+use keys::{BASE, BUDGET_TABLE};
+
+pub use explain::{ExplainedKnob, ExplainedProfile};
 
 /// The embedded profiles, the default first.
-pub const EMBEDDED: [(&str, &str); 4] = [
+pub const EMBEDDED: [(&str, &str); 7] = [
     ("course", include_str!("../profiles/course.toml")),
     ("textbook", include_str!("../profiles/textbook.toml")),
     ("eager", include_str!("../profiles/eager.toml")),
     ("quiet", include_str!("../profiles/quiet.toml")),
+    ("fast", include_str!("../profiles/fast.toml")),
+    ("lossy", include_str!("../profiles/lossy.toml")),
+    ("wan", include_str!("../profiles/wan.toml")),
 ];
 
 /// Why a profile cannot be used, in one line that names file, line, key and rule.
@@ -26,7 +35,8 @@ pub const EMBEDDED: [(&str, &str); 4] = [
 pub enum TuningFileError {
     /// It is neither an embedded profile nor a file.
     #[error(
-        "profile {0:?} is neither a file nor one of course, textbook, eager, quiet{hint}",
+        "profile {0:?} is neither a file nor one of {names}{hint}",
+        names = EMBEDDED.map(|(name, _)| name).join(", "),
         hint = did_you_mean(.0, EMBEDDED.iter().map(|(name, _)| *name))
     )]
     Unknown(String),
@@ -79,6 +89,24 @@ pub fn load(name_or_path: &str) -> Result<Profile, TuningFileError> {
     Layers::of(Text::find(name_or_path, Path::new(""))?)?.profile()
 }
 
+/// What an embedded profile or a file says, and why.
+///
+/// # Errors
+/// As [`load`].
+pub fn explain(name_or_path: &str) -> Result<ExplainedProfile, TuningFileError> {
+    let layers = Layers::of(Text::find(name_or_path, Path::new(""))?)?;
+    layers.profile()?;
+    let texts = layers.0.iter().map(|(_, text)| (named(&text.file), text.text.as_str()));
+    Ok(explain::explained(&texts.collect::<Vec<_>>()))
+}
+
+/// The name of the embedded profile `file`; of another file, its path.
+fn named(file: &str) -> String {
+    let is = |name: &&str| file == format!("profiles/{name}.toml");
+    let embedded = EMBEDDED.iter().map(|(name, _)| *name).find(is);
+    embedded.unwrap_or(file).to_owned()
+}
+
 /// The profile in `text`, the content of the file called `file`.
 ///
 /// # Errors
@@ -92,11 +120,6 @@ pub fn base_of(text: &str) -> Option<String> {
     let table = DeTable::parse(text).ok()?;
     table.get_ref().get(BASE).and_then(|base| base.get_ref().as_str()).map(str::to_owned)
 }
-
-/// The key that names the base, whose values hold where a file has none.
-const BASE: &str = "base";
-/// The key of the table of limits.
-const BUDGET_TABLE: &str = "budget";
 
 /// A file's name and its content.
 struct Text {
@@ -304,7 +327,8 @@ mod tests {
         let error = refused("pipeline_window = ", "pipeline_window = 9999 #");
         assert!(error.starts_with("mine.toml:"), "{error}");
         assert!(error.ends_with("pipeline_window must be 1 to 256, is 9999"), "{error}");
-        assert!(refused("linger_us = 0", "linger_us = 5").contains("linger_us must be 1000"));
+        let error = refused("linger_us = 0", "linger_us = 5_000_000");
+        assert!(error.contains("linger_us must be 0 to 1000000"), "{error}");
         assert!(refused("pipeline_window = ", "pipeline_windows = ").contains("pipeline_windows"));
         let error = refused("fan_out = \"", "fan_out = \"x");
         assert!(error.contains(": fan_out: unknown variant"), "{error}");
@@ -359,7 +383,7 @@ mod tests {
         let refused = |text: &str| parse("mine.toml", text).unwrap_err().to_string();
         let error = refused("# mine\nbase = \"cuorse\"\n");
         let rule = "base: profile \"cuorse\" is neither a file nor one of course, textbook, eager, \
-                    quiet, did you mean course?";
+                    quiet, fast, lossy, wan, did you mean course?";
         assert_eq!(error, format!("mine.toml:2: {rule}"));
         let rule = "must be the name of a profile or a path, in quotes";
         assert_eq!(refused("base = 7"), format!("mine.toml:1: base: {rule}"));

@@ -165,6 +165,13 @@ impl Analysis {
                 let text = format!("{:04X} leads term {term} no more ({why})", source.0);
                 self.tell(at, "stepped_down", Some(source), text);
             }
+            // All replicas are retuned at once; that is told once.
+            Fact::Retuned { .. } => {
+                let told = self.events.iter().rev().take_while(|event| event.at_us == at.0);
+                if told.filter(|event| event.kind == "retuned").count() == 0 {
+                    self.tell(at, "retuned", None, "the replicas were retuned".to_owned());
+                }
+            }
             Fact::Killed { member, by_itself: false } => {
                 let text = format!("{:04X} was killed", member.0);
                 self.tell(at, "killed", Some(member), text);

@@ -10,6 +10,10 @@ use super::report::{BudgetReport, SCHEMA};
 pub struct Difference {
     /// Version of the schema, which is the report's.
     pub schema: u32,
+    /// From when on the second run differs, in microseconds, where it is the first one with other
+    /// knobs from there; otherwise absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forked_at_us: Option<u64>,
     /// The changes in sentences, largest first.
     pub words: Vec<String>,
     /// Messages by the cause that they are charged to, largest change first. The last row is the
@@ -71,7 +75,7 @@ pub fn diff(before: &BudgetReport, after: &BudgetReport) -> Difference {
     figures.push(row("Median latency, µs", one.map(median), other.map(median)));
     figures.push(row("99th percentile, µs", one.map(late), other.map(late)));
     let words = words(before, after, &causes, &figures);
-    Difference { schema: SCHEMA, words, causes, figures }
+    Difference { schema: SCHEMA, forked_at_us: None, words, causes, figures }
 }
 
 fn row(name: &str, before: Option<f64>, after: Option<f64>) -> DifferenceRow {

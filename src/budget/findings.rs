@@ -8,7 +8,8 @@ mod elections;
 mod losses;
 mod rounds;
 
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::report::{Change, Finding, FindingVerdict, LimitRow, Number};
 use super::run_data::RunData;
@@ -83,11 +84,28 @@ pub fn exceeded(limits: &[LimitRow]) -> Finding {
 /// # Errors
 /// If the result breaks the rule of a knob; the error is that rule.
 pub fn apply(tuning: &Tuning, changes: &[Change]) -> Result<Tuning, String> {
-    let mut knobs = json!(tuning);
-    for change in changes {
-        knobs[change.knob] = change.to.clone();
+    turn(tuning, changes.iter().map(|change| (change.knob, &change.to)))
+}
+
+/// `tuning` with these knobs at these values.
+///
+/// # Errors
+/// If there is no such knob, a value is of another type, or the result breaks the rule of a knob;
+/// the error names the knob.
+pub fn turn<'a>(
+    tuning: &Tuning,
+    knobs: impl IntoIterator<Item = (&'a str, &'a Value)>,
+) -> Result<Tuning, String> {
+    let mut all = json!(tuning);
+    for (knob, value) in knobs {
+        if all.get(knob).is_none() {
+            return Err(format!("no knob is called {knob}"));
+        }
+        all[knob] = value.clone();
+        let parsed = Tuning::deserialize(&all);
+        parsed.map_err(|error| format!("{knob}: {error}"))?;
     }
-    let tuning: Tuning = serde_json::from_value(knobs).map_err(|error| error.to_string())?;
+    let tuning: Tuning = serde_json::from_value(all).map_err(|error| error.to_string())?;
     tuning.check().map_err(|violation| violation.to_string())?;
     Ok(tuning)
 }

@@ -21,7 +21,8 @@
 //!   `space_time`: messages one by one;
 //! - [`report`]: the report, as types and as JSON; `diff`: what changed between two reports;
 //! - `document`, `words`: a report as headings, sentences and tables, and its numbers in words;
-//!   `text`, `markdown`, `html`, `charts`: that document in each form.
+//!   `text`, `markdown`, `html`, `charts`: that document in each form; `page`: any other document
+//!   with charts as a page.
 //!
 //! Design §3 and §6 say what messages and floors are, and what they assume.
 
@@ -41,6 +42,7 @@ mod ledger;
 mod limits;
 mod markdown;
 mod message;
+mod page;
 mod phases;
 pub mod report;
 mod run_data;
@@ -50,14 +52,19 @@ mod text;
 mod words;
 
 pub use analysis::Analysis;
-pub use charts::{chart, names as chart_names};
+pub use charts::{
+    Chart, FrontPlot, FrontPoint, SpreadPanel, SpreadRow, Standing, chart, names as chart_names,
+    spreads,
+};
 pub use diff::{Difference, diff};
-pub use document::{Block, document, summary};
-pub use findings::apply;
+pub use document::{Block, Table, document, summary};
+pub use findings::{apply, turn};
 pub use html::{html, html_of_difference};
 pub use limits::{Limits, StatedBy};
 pub use markdown::markdown;
+pub use page::page;
+pub use phases::Phases;
 pub use report::BudgetReport;
 pub use run_info::{FactsError, RunInfo, read_run};
 pub use text::text;
-pub use words::why_words;
+pub use words::{limited, why_words};

@@ -104,7 +104,7 @@ impl Phases {
         self.turn(record.at);
     }
 
-    /// Ends the run at `end`: how long each phase lasted, in the order of [`Phase::ALL`], and the
+    /// Ends the run at `end`: how long each phase lasted, in the order of `Phase::ALL`, and the
     /// time without a leader, the start included.
     pub fn finish(mut self, end: Micros) -> ([Micros; 5], Micros) {
         self.durations[self.now as usize] += end.since(self.since);

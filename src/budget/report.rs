@@ -276,7 +276,7 @@ pub struct LinkRow {
 pub struct EventRow {
     /// When it happened.
     pub at_us: u64,
-    /// `leader`, `stepped_down`, `killed`, `ended`, `partitioned` or `healed`.
+    /// `leader`, `stepped_down`, `killed`, `ended`, `partitioned`, `healed` or `retuned`.
     pub kind: &'static str,
     /// The replica, if it is about one.
     pub member: Option<u8>,

@@ -11,8 +11,8 @@ use super::output::{check_file, open, print, print_styled, write};
 use crate::archive::{RunRecords, read_history};
 use crate::budget::report::Verification;
 use crate::budget::{
-    self, Analysis, BudgetReport, RunInfo, chart, chart_names, document, html, markdown, read_run,
-    text,
+    self, Analysis, BudgetReport, Difference, RunInfo, chart, chart_names, document, html,
+    markdown, read_run, text,
 };
 use crate::raft::Micros;
 use crate::record::{Fact, Sink};
@@ -100,7 +100,7 @@ struct DiffArguments {
 
 /// The form in which a difference is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum DiffFormat {
+pub(super) enum DiffFormat {
     /// For the terminal, 80 columns
     Text,
     /// An object: words, causes, figures
@@ -188,17 +188,28 @@ fn run_diff(arguments: &DiffArguments) -> Result<ExitStatus, Failure> {
     arguments.output.iter().try_for_each(|path| check_file(path))?;
     let reports = [analyse(&arguments.before)?, analyse(&arguments.after)?];
     let difference = budget::diff(&reports[0], &reports[1]);
-    let told = match arguments.format {
-        DiffFormat::Text => text(&difference.document()),
-        DiffFormat::Markdown => markdown(&difference.document()),
-        DiffFormat::Json => json(&difference)?,
-        DiffFormat::Html => {
-            budget::html_of_difference(&reports, &difference).map_err(Failure::environment)?
-        }
-    };
-    put_out(&told, arguments.format == DiffFormat::Text, arguments.output.as_deref())?;
+    let (format, output) = (arguments.format, arguments.output.as_deref());
+    put_out_difference(&reports, &difference, format, output)?;
     arguments.output.iter().filter(|_| arguments.open).for_each(|path| open(path));
     Ok(status(&reports))
+}
+
+/// Writes the difference of `reports` into the file `output`, or prints it.
+pub(super) fn put_out_difference(
+    reports: &[BudgetReport; 2],
+    difference: &Difference,
+    format: DiffFormat,
+    output: Option<&Path>,
+) -> Result<(), Failure> {
+    let told = match format {
+        DiffFormat::Text => text(&difference.document()),
+        DiffFormat::Markdown => markdown(&difference.document()),
+        DiffFormat::Json => json(difference)?,
+        DiffFormat::Html => {
+            budget::html_of_difference(reports, difference).map_err(Failure::environment)?
+        }
+    };
+    put_out(&told, format == DiffFormat::Text, output)
 }
 
 /// Writes `told` into the file `output`, or prints it, with its styles if it `is_styled`.
@@ -219,17 +230,23 @@ fn verify_by_rerun(
     report: &BudgetReport,
     seeds: u64,
 ) -> Result<Verification, Failure> {
-    let path = folder.join("run.json").display().to_string();
     // The analysis has already reported if the run was killed.
+    let (experiment, _) = experiment_of(folder, seeds)?;
+    verify(&experiment, report).map_err(Failure::environment)
+}
+
+/// The run in `folder` as an experiment on `seeds` seeds, from its own on, and its facts.
+pub(super) fn experiment_of(folder: &Path, seeds: u64) -> Result<(Experiment, RunInfo), Failure> {
+    let path = folder.join("run.json").display().to_string();
     let (run, facts) = read_facts(folder, &mut Vec::new())?;
     let text = run["scenario"].to_string();
     let experiment = Experiment {
         scenario: Scenario::parse(&facts.scenario, &path, &text).map_err(Failure::input)?,
-        tuning: facts.tuning,
+        tuning: facts.tuning.clone(),
         precise: facts.timing == "precise",
         seeds: (0..seeds).map(|place| facts.seed.wrapping_add(place)).collect(),
     };
-    verify(&experiment, report).map_err(Failure::environment)
+    Ok((experiment, facts))
 }
 
 /// The analysis of the run in `folder`.

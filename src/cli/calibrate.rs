@@ -29,7 +29,7 @@ const SHORTEST: Duration = Duration::from_millis(3);
 #[command(after_help = "\
 Example, in the source tree (the model becomes part of the program):
   laconic calibrate --out src/sim/delays.json
-  cargo build --release && laconic compare")]
+  cargo build --release && laconic compare engines")]
 pub struct CalibrateArguments {
     /// File to write; not given: standard output
     #[arg(long, value_name = "FILE")]

@@ -10,10 +10,13 @@ mod list;
 mod manual;
 mod output;
 mod postmortem;
+mod profiles;
 mod records;
 mod sim;
 mod top;
 mod trace;
+mod tune;
+mod whatif;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -40,6 +43,8 @@ Examples:
   laconic sim simple-2 --out run  keep the run, then: laconic budget run
   laconic trace run -o x.json     the same as arrows and slices, for Perfetto
   laconic postmortem run          what a real run's black boxes tell
+  laconic tune simple-2 -o my.toml
+                                  a search for a better profile
 
 Exit status: 0 good, 1 a check failed, 2 bad input or usage, 3 only a budget
 exceeded, 4 the environment failed (port, child, disk), 130 interrupted."
@@ -65,10 +70,16 @@ enum Command {
     Top(top::TopArguments),
     /// Measure this machine's delays in real runs, for virtual ones
     Calibrate(calibrate::CalibrateArguments),
+    /// Explain the profiles that are built in, or one in full
+    Profiles(profiles::ProfilesArguments),
     /// List the scenarios and profiles that are built in
     List(list::ListArguments),
-    /// Run five scenarios in both engines and say how far they agree
+    /// Put profiles side by side on the same seeds, or hold virtual runs against real ones
     Compare(compare::CompareArguments),
+    /// Search for better knobs, by thousands of runs in virtual time
+    Tune(tune::TuneArguments),
+    /// Say what would have come of a kept run with other knobs from a moment on
+    Whatif(whatif::WhatifArguments),
     /// Print what completes laconic's commands and flags in a shell
     Completions(manual::CompletionsArguments),
     /// Write the manual, one page for each command
@@ -81,7 +92,7 @@ enum Command {
 #[derive(Args)]
 #[command(after_help = "\
 Environment (nothing set: no files, only warnings printed, profile course):
-  LACONIC_PROFILE    course, textbook, eager, quiet, or a TOML file
+  LACONIC_PROFILE    one that `laconic profiles` lists, or a TOML file
   LACONIC_LOG        what is told on stderr: info, laconic=debug; else warn
   LACONIC_OUT        folder for records/ID.bin, the facts of this replica, and
                      for ID.prom, its last metrics
@@ -145,8 +156,11 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Command::Postmortem(arguments) => postmortem::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::Profiles(arguments) => profiles::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Tune(arguments) => tune::run(&arguments),
+        Command::Whatif(arguments) => whatif::run(&arguments),
         Command::Completions(arguments) => manual::complete(Arguments::command(), &arguments),
         Command::Man(arguments) => manual::write_pages(Arguments::command(), &arguments),
         Command::Replica(arguments) => {

@@ -25,6 +25,7 @@ Each line is an object: at_us (microseconds since the start of the run), source
   answered     client, request, outcome, index, term
   garbage      reason, bytes
   woken
+  retuned      knobs (how many changed)
   routed       from, to, n, fate, bytes
   killed       member, by_itself
   partitioned  majority (the ranks of that side; none: the partition ended)

@@ -62,7 +62,7 @@ pub struct TraceArguments {
 }
 
 /// Reads a moment of the run, given in seconds.
-fn parse_moment(text: &str) -> Result<Micros, String> {
+pub(super) fn parse_moment(text: &str) -> Result<Micros, String> {
     let seconds: Option<f64> = text.parse().ok();
     match seconds.filter(|seconds| (0.0..=MOST_SECONDS).contains(seconds)) {
         Some(seconds) => Ok(Micros((seconds * 1e6).round() as u64)),

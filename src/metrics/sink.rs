@@ -144,7 +144,7 @@ impl Sink for MetricsSink {
                 self.traffic.on_dropped(reason);
             }
             Fact::Taken { index, .. } => self.commits.on_taken(now, index),
-            Fact::Woken => {}
+            Fact::Woken | Fact::Retuned { .. } => {}
             Fact::Asked { request, operation, .. } => {
                 self.traffic.seen.disturb();
                 self.requests.on_asked(now, request, operation);

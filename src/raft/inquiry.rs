@@ -172,12 +172,12 @@ pub(super) fn on_refusal(
 }
 
 impl Core {
-    /// How long an inquiry waits for the leader: its measured round trip with a margin, or before
-    /// there is one a quarter of the resend timeout, which is two or three round trips.
+    /// How long an inquiry waits for the leader: its measured round trip with a margin, or the
+    /// resend timeout before there is one.
     fn inquiry_timeout(&self, leader: Member) -> Micros {
-        let fixed = self.tuning.resend_timeout_us;
+        let fixed = self.tuning.resend_timeout();
         let measured = self.round_trips[leader.rank()].timeout();
         let most = self.tuning.heartbeat_interval();
-        measured.unwrap_or(Micros(fixed / 4)).clamp(Micros(fixed / 10), most)
+        measured.unwrap_or(fixed).clamp(Micros(fixed.0 / 2), most)
     }
 }

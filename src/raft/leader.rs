@@ -205,8 +205,17 @@ impl Leader {
         let timeout = core.resend_timeout(member, awaiting.hops).0;
         let steady = if is_starved { STEADY_ATTEMPTS } else { 0 };
         let doublings = awaiting.attempts.saturating_sub(steady);
-        let backoff = (timeout << doublings.min(10)).min(core.tuning.heartbeat_interval_us);
+        let most = self.probe_interval(core, member);
+        let backoff = (timeout << doublings.min(16)).min(most.0);
         Some(awaiting.since + Micros(backoff))
+    }
+
+    /// How long `member` may stay unasked: for longer than a heartbeat interval only if it is a
+    /// suspect, and others are enough for a quorum.
+    fn probe_interval(&self, core: &Core, member: Member) -> Micros {
+        let is_spare = self.progress[member.rank()].suspect
+            && self.healthy(core).len() >= core.others_needed();
+        if is_spare { core.tuning.probe_interval() } else { core.tuning.heartbeat_interval() }
     }
 
     /// Whether something waits for an answer and fewer followers can be counted on than a quorum
@@ -222,13 +231,13 @@ impl Leader {
         }
         let progress = &self.progress[member.rank()];
         let told = progress.told_timeout;
-        if told < NOT_WATCHING {
+        if told < NOT_WATCHING && !progress.suspect {
             let told = if told == Micros(0) { core.tuning.election_timeout_min() } else { told };
             return progress.addressed_at + core.tuning.heartbeat_within(told);
         }
         // Who does not watch needs no heartbeat, but is asked whether it lives again.
         let is_asked = !progress.is_healthy() && (!core.tuning.quiet || self.has_work(core));
-        let again_at = progress.addressed_at + core.tuning.heartbeat_interval();
+        let again_at = progress.addressed_at + self.probe_interval(core, member);
         if is_asked { again_at } else { Micros::NEVER }
     }
 

@@ -137,6 +137,10 @@ pub struct Tuning {
     pub pipeline_window: u64,
     /// How long to wait for an answer before sending again.
     pub resend_timeout_us: u64,
+    /// How often a suspect is asked whether it lives, at least, while others are enough for a
+    /// quorum. 0: once a heartbeat interval.
+    #[serde(default)]
+    pub probe_interval_us: u64,
     /// Whether that time is fixed or follows the measured round trip.
     pub resend_from: ResendFrom,
     /// How batches reach their quorum.
@@ -210,6 +214,10 @@ impl Tuning {
         within("batch_most_bytes", self.batch_most_bytes, 1_000, 64_000)?;
         within("pipeline_window", self.pipeline_window, 1, 256)?;
         within("resend_timeout_us", self.resend_timeout_us, 1_000, self.heartbeat_interval_us)?;
+        if self.probe_interval_us != 0 {
+            let least = self.heartbeat_interval_us;
+            within("probe_interval_us", self.probe_interval_us, least, 60_000_000)?;
+        }
         within("linger_enough_entries", self.linger_enough_entries, 0, 4_096)?;
         within("linger_waited_us", self.linger_waited_us, 0, 60_000_000)?;
         within("quorum_spares", self.quorum_spares, 0, 20)?;
@@ -249,10 +257,9 @@ impl Tuning {
             let rule = "must be more than lease_margin_us while reads use leases".into();
             return fail("promise_under_load_us", rule);
         }
-        let least = promise + self.heartbeat_within(timeout);
-        if timeout > self.election_timeout_min() || timeout < least {
-            let (least, most) = (least.0, self.election_timeout_min_us);
-            let rule = format!("must be {least} to {most} (R18), is {}", timeout.0);
+        if timeout > self.election_timeout_min() || timeout < promise {
+            let (least, most) = (promise.0, self.election_timeout_min_us);
+            let rule = format!("must be {least} to {most}, is {}", timeout.0);
             return fail("election_timeout_under_load_us", rule);
         }
         Ok(())
@@ -262,16 +269,16 @@ impl Tuning {
     /// leader that it has just given up. Also checks what leases and pre-votes depend on.
     fn check_promises(&self) -> Result<(), Violation> {
         let fail = |key, rule: String| Err(Violation { key, rule });
-        let most = self.election_timeout_min_us - self.heartbeat_interval_us;
+        // A member that is asked first answers a pre-vote when its promise has run out (R28).
+        let spare = if self.inquiries > 0 { 0 } else { self.heartbeat_interval_us };
+        let most = self.election_timeout_min_us - spare;
         if self.promise_us > most {
-            return fail(
-                "promise_us",
-                format!(
-                    "must be at most election_timeout_min_us - heartbeat_interval_us = {most}, \
-                     is {}",
-                    self.promise_us
-                ),
+            let less = if spare > 0 { " - heartbeat_interval_us" } else { "" };
+            let rule = format!(
+                "must be at most election_timeout_min_us{less} = {most}, is {}",
+                self.promise_us
             );
+            return fail("promise_us", rule);
         }
         if self.promise_us > 0 && !self.check_quorum {
             // Rule R24: a leader that reaches some members but no quorum would keep them from
@@ -308,6 +315,14 @@ impl Tuning {
     /// `resend_timeout_us` as [`Micros`]. It is about ten round trips long.
     pub const fn resend_timeout(&self) -> Micros {
         Micros(self.resend_timeout_us)
+    }
+
+    /// `probe_interval_us` as [`Micros`].
+    pub const fn probe_interval(&self) -> Micros {
+        match self.probe_interval_us {
+            0 => self.heartbeat_interval(),
+            interval => Micros(interval),
+        }
     }
 
     /// `promise_us` as [`Micros`].

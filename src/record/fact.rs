@@ -148,6 +148,11 @@ pub enum Fact {
     /// A replica's deadline had come: a step begins. Recorded only if the step records something
     /// else.
     Woken,
+    /// A replica's knobs were replaced: a step begins.
+    Retuned {
+        /// How many of them changed.
+        knobs: u8,
+    },
     /// A replica dropped a datagram that it cannot use. This is the whole step.
     Garbage {
         /// Why it cannot be used.
@@ -250,7 +255,11 @@ impl Fact {
     pub const fn begins_step(&self) -> bool {
         matches!(
             self,
-            Fact::Received { .. } | Fact::Woken | Fact::Garbage { .. } | Fact::Asked { .. }
+            Fact::Received { .. }
+                | Fact::Woken
+                | Fact::Retuned { .. }
+                | Fact::Garbage { .. }
+                | Fact::Asked { .. }
         )
     }
 }

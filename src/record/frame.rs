@@ -153,6 +153,7 @@ fn lay_out(fact: &Fact) -> Cells {
         Fact::Refused { client, request, reason, bytes } => {
             cells(12, [reason as u8], client.0.into(), [request, bytes.into()])
         }
+        Fact::Retuned { knobs } => cells(13, [knobs], 0, []),
     }
 }
 
@@ -234,6 +235,7 @@ fn read(cells: &Cells) -> Option<Fact> {
             reason: variant(small[0])?,
             bytes: words[1].try_into().ok()?,
         },
+        13 => Fact::Retuned { knobs: small[0] },
         tag => Fact::State(read_state(tag.checked_sub(FIRST_STATE)?, small, words)?),
     })
 }

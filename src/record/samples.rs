@@ -53,6 +53,7 @@ pub fn one_of_each() -> Vec<Fact> {
         Fact::Garbage { reason: Garbage::Stranger, bytes: 12 },
         Fact::Asked { client, request: 1 << 63, operation: OperationKind::Put },
         Fact::Woken,
+        Fact::Retuned { knobs: 3 },
         Fact::Taken { client, request: 3, index: 4, term },
         Fact::Refused { client, request: 3, reason: Garbage::Oversized, bytes: 70_000 },
         Fact::Held { client, request: 3 },

@@ -52,6 +52,8 @@ impl fmt::Display for Fact {
                 write!(f, "takes in {kind} {number} of {from}: {why}, term {term}: {came_of_it}")
             }
             Fact::Woken => write!(f, "wakes"),
+            Fact::Retuned { knobs: 1 } => write!(f, "is retuned: 1 knob"),
+            Fact::Retuned { knobs } => write!(f, "is retuned: {knobs} knobs"),
             Fact::Garbage { reason, bytes } => {
                 write!(f, "drops {bytes} bytes: {reason}")
             }

@@ -66,7 +66,8 @@ impl Replica {
         context: &mut StepContext<'_, impl Sink>,
     ) {
         while self.pacer.allows(context.now) {
-            if let Some(Pending { client, mid }) = self.dead.pop_front() {
+            if let Some(Pending { client, mid, operation }) = self.dead.pop_front() {
+                self.held.redirected.note(self.raft.times_heard(), context.now, client, operation);
                 self.answer(client, mid, Outcome::Redirect, None, context);
             } else if self.ready_reads.front().is_some_and(|(needed, _)| *needed <= self.applied) {
                 self.answer_ready_read(context);

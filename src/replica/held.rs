@@ -18,6 +18,8 @@ pub(super) struct Pending {
     pub client: Address,
     /// The request's MID.
     pub mid: Text,
+    /// What it asks for.
+    pub operation: Operation,
 }
 
 /// A request that nobody could serve when it came.
@@ -64,13 +66,13 @@ pub(super) struct Redirected {
 }
 
 impl Redirected {
-    pub fn note(&mut self, heard: u64, now: Micros, request: &Request) {
+    /// Notes that `client` was redirected with `operation`.
+    pub fn note(&mut self, heard: u64, now: Micros, client: Address, operation: Operation) {
         if self.heard != heard {
             self.heard = heard;
             self.first_at.clear();
         }
-        let what = (request.client, request.operation.clone());
-        self.first_at.entry(what).or_insert(now);
+        self.first_at.entry((client, operation)).or_insert(now);
     }
 
     /// Whether `request`, which comes at `now`, repeats a redirected one.

@@ -14,6 +14,7 @@ mod requests;
 use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
+use serde_json::json;
 
 use crate::interface::{Address, Outcome, Request, Text};
 use crate::kv::Store;
@@ -31,6 +32,8 @@ use pacer::Pacer;
 pub enum Arrival {
     /// Its deadline has come.
     Wake,
+    /// Its knobs are to be these from now on. They must have been checked.
+    Retune(Box<Tuning>),
     /// A datagram from another replica.
     Peer {
         /// The sending replica.
@@ -176,6 +179,11 @@ impl Replica {
                     self.drive(Input::Wake, &mut context);
                 }
                 self.send_on_expired(&mut context);
+            }
+            Arrival::Retune(tuning) => {
+                context.begin(Fact::Retuned { knobs: differing(self.raft.tuning(), &tuning) });
+                self.pacer.retune(&tuning);
+                self.drive(Input::Retune(*tuning), &mut context);
             }
             Arrival::Peer { from, number, message } => {
                 self.on_peer(from, number, message, &mut context);
@@ -387,6 +395,14 @@ impl Replica {
         context.out.push(datagram);
         context.sink.end();
     }
+}
+
+/// How many knobs of `one` and `other` differ.
+fn differing(one: &Tuning, other: &Tuning) -> u8 {
+    let (one, other) = (json!(one), json!(other));
+    let knobs = one.as_object().into_iter().flatten();
+    let count = knobs.filter(|(name, value)| other[name.as_str()] != **value).count();
+    count.try_into().unwrap_or(u8::MAX)
 }
 
 /// What one step works with.

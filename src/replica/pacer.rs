@@ -90,6 +90,13 @@ impl Pacer {
         }
     }
 
+    /// Takes the same knobs from another tuning, from now on.
+    pub fn retune(&mut self, tuning: &Tuning) {
+        self.window = tuning.answer_window * SMALL_CHARGE;
+        self.interval = Micros(tuning.answer_interval_us);
+        self.rate.interval = self.rate.interval.min(self.interval);
+    }
+
     /// Notes that a datagram of `bytes` to other replicas goes out at `now`.
     pub fn on_sent(&mut self, now: Micros, bytes: usize) {
         self.pass(now);
@@ -251,6 +258,24 @@ mod tests {
         }
         // Unused time is not saved up: the socket holds no more than it holds.
         assert_eq!(answer_all(&mut pacer, start + Micros::from_seconds(60)), 128);
+    }
+
+    #[test]
+    fn another_window_holds_from_the_retuning_on() {
+        let course = crate::tuning_file::load("course").unwrap().tuning;
+        let with = |answer_window, answer_interval_us| Tuning {
+            answer_window,
+            answer_interval_us,
+            ..course.clone()
+        };
+        let (mut pacer, now) = (pacer(10), Micros(50));
+        assert_eq!(answer_all(&mut pacer, now), 10);
+        pacer.retune(&with(30, 2_000));
+        assert_eq!(answer_all(&mut pacer, now), 20);
+        pacer.retune(&with(7, 500));
+        assert_eq!(answer_all(&mut pacer, now + Micros(499)), 0);
+        assert_eq!(answer_all(&mut pacer, now + Micros(500)), 1);
+        assert_eq!(answer_all(&mut pacer, now + Micros::from_seconds(1)), 7);
     }
 
     #[test]

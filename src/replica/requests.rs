@@ -86,8 +86,9 @@ impl Replica {
     }
 
     fn redirect(&mut self, request: Request, context: &mut StepContext<'_, impl Sink>) {
-        self.held.redirected.note(self.raft.times_heard(), context.now, &request);
-        self.answer(request.client, request.mid, Outcome::Redirect, None, context);
+        let Request { client, mid, operation, .. } = request;
+        self.held.redirected.note(self.raft.times_heard(), context.now, client, operation);
+        self.answer(client, mid, Outcome::Redirect, None, context);
     }
 
     /// A read waits for the writes of its key that this leader has accepted, then asks the core.
@@ -131,10 +132,10 @@ impl Replica {
     }
 
     pub(super) fn on_taken(&mut self, index: Index, context: &mut StepContext<'_, impl Sink>) {
-        if let Some(Request { client, mid, .. }) = self.proposed.take() {
+        if let Some(Request { client, mid, operation, .. }) = self.proposed.take() {
             let (request, term) = (request_id(&mid), self.raft.term());
             context.record(Fact::Taken { client, request, index, term });
-            self.pending.insert((index, term), Pending { client, mid });
+            self.pending.insert((index, term), Pending { client, mid, operation });
         }
     }
 

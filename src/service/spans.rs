@@ -137,6 +137,7 @@ impl Seen {
         use crate::interface::Operation;
         match arrival {
             Arrival::Wake => Seen::kind("wake"),
+            Arrival::Retune(_) => Seen::kind("retune"),
             Arrival::Peer { message, .. } => Seen::message(message),
             Arrival::Request(request) => Seen::kind(match request.operation {
                 Operation::Get { .. } => "get",

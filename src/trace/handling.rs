@@ -46,6 +46,7 @@ impl Handling {
         let names = self.records.iter().find_map(|record| match record.fact {
             Fact::Asked { operation, .. } => Some(operation.name()),
             Fact::Received { kind, .. } => Some(kind.name()),
+            Fact::Retuned { .. } => Some("retune"),
             Fact::Garbage { reason, .. } if !reason.is_of_sound_request() => Some("garbage"),
             _ => None,
         });

@@ -1,99 +1,13 @@
 //! Verification by rerun (design §6): repeats the scenario in virtual time with several seeds,
 //! unchanged and with each finding's change, one by one and all together.
 
-use rayon::prelude::*;
-
-use crate::archive::RecordFileError;
+use super::experiment::{Experiment, ExperimentError, Rerun};
+use crate::budget::apply;
 use crate::budget::report::{
     BudgetReport, Change, FailedCheck, Recommendation, Spread, Verification, VerifiedRow,
 };
-use crate::budget::{Analysis, RunInfo, apply};
-use crate::raft::Tuning;
-use crate::sim::delays::Delays;
-use crate::sim::folder::{Tuned, client_requests, run_json};
-use crate::sim::outcome::{RunMeasurements, Setup, judge};
-use crate::sim::scenario::Scenario;
-use crate::sim::virtual_time::{self, Keep, VirtualOptions};
-
-/// What is repeated, and how.
-#[derive(Clone, Debug)]
-pub struct Experiment {
-    /// The scenario.
-    pub scenario: Scenario,
-    /// The run's own knobs.
-    pub tuning: Tuning,
-    /// Whether events fire exactly when they are due.
-    pub precise: bool,
-    /// The seeds.
-    pub seeds: Vec<u64>,
-}
-
-/// Why the verification failed.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// A run could not be done.
-    #[error(transparent)]
-    Records(#[from] RecordFileError),
-    /// A run could not be analysed.
-    #[error("{0}")]
-    Facts(String),
-}
-
-impl Experiment {
-    /// Does one run with `tuning`, judges and analyses it.
-    ///
-    /// # Errors
-    /// If the run cannot be done, or its data cannot be analysed.
-    pub fn run(&self, tuning: &Tuning, seed: u64) -> Result<Rerun, VerifyError> {
-        let options = VirtualOptions {
-            seed,
-            tuning: tuning.clone(),
-            precise: self.precise,
-            through_codec: false,
-            delays: Delays::embedded(),
-            records: Keep::Memory,
-        };
-        let run = virtual_time::run(&self.scenario, &options)?;
-        let (evidence, records) = RunMeasurements::of_virtual(run);
-        let setup = Setup {
-            engine: "virtual",
-            timing: if self.precise { "precise" } else { "course" },
-            profile: String::new(),
-            foreign: false,
-        };
-        let outcome = judge(&self.scenario, setup, evidence);
-        let tuned = Tuned { tuning: Some(tuning), budget: &Default::default() };
-        let facts = RunInfo::from_json(&run_json(&self.scenario, tuned, &outcome))
-            .map_err(VerifyError::Facts)?;
-        let mut analysis = Analysis::new(facts);
-        analysis.take_in(records);
-        let requests = client_requests(&outcome.conclusion.history);
-        let report = analysis.finish(&requests, Vec::new());
-        let forgiven = outcome.failed_by_chance_alone;
-        let failed = outcome.conclusion.checks.iter().filter(|check| !check.passed && !forgiven);
-        Ok(Rerun { report, failed: failed.map(|check| check.name).collect() })
-    }
-
-    fn run_all(&self, tuning: &Tuning) -> Result<Vec<Rerun>, VerifyError> {
-        self.seeds.par_iter().map(|seed| self.run(tuning, *seed)).collect()
-    }
-}
-
-/// One rerun.
-#[derive(Clone, Debug)]
-pub struct Rerun {
-    /// Its analysis.
-    pub report: BudgetReport,
-    /// The checks that it failed, of those that a replica can pass.
-    pub failed: Vec<&'static str>,
-}
 
 impl Rerun {
-    /// Whether it passed all checks that a replica can pass.
-    pub fn passed(&self) -> bool {
-        self.failed.is_empty()
-    }
-
     fn messages(&self) -> f64 {
         self.report.run.messages as f64
     }
@@ -118,7 +32,10 @@ impl Rerun {
 ///
 /// # Errors
 /// If a run cannot be done.
-pub fn verify(experiment: &Experiment, report: &BudgetReport) -> Result<Verification, VerifyError> {
+pub fn verify(
+    experiment: &Experiment,
+    report: &BudgetReport,
+) -> Result<Verification, ExperimentError> {
     let before = experiment.run_all(&experiment.tuning)?;
     let trial = Trial { experiment, before: &before, report };
     let findings = report.findings.iter().filter(|finding| !finding.changes.is_empty());
@@ -151,7 +68,7 @@ struct Trial<'a> {
 impl Trial<'_> {
     /// The result of the changes of the findings `names` together; `None` if the knobs' limits do
     /// not allow them. If two findings turn the same knob, the first one counts.
-    fn of(&self, names: &[&'static str]) -> Result<Option<VerifiedRow>, VerifyError> {
+    fn of(&self, names: &[&'static str]) -> Result<Option<VerifiedRow>, ExperimentError> {
         let mut changes: Vec<Change> = Vec::new();
         for finding in self.report.findings.iter().filter(|finding| names.contains(&finding.name)) {
             for change in &finding.changes {
@@ -179,7 +96,7 @@ impl Trial<'_> {
         &self,
         rows: &[VerifiedRow],
         names: &[&'static str],
-    ) -> Result<Option<Recommendation>, VerifyError> {
+    ) -> Result<Option<Recommendation>, ExperimentError> {
         let wanted = passed(self.before);
         let is_good = |row: &VerifiedRow| row.passed >= wanted && row.seen.mean > 0.0;
         let mut good: Vec<&VerifiedRow> = rows.iter().filter(|row| is_good(row)).collect();
@@ -234,7 +151,7 @@ fn row(
     name: &'static str,
     changes: &[Change],
     expected: impl Fn(&Rerun) -> Option<f64>,
-) -> Result<Option<VerifiedRow>, VerifyError> {
+) -> Result<Option<VerifiedRow>, ExperimentError> {
     let Ok(tuning) = apply(&experiment.tuning, changes) else {
         return Ok(None);
     };

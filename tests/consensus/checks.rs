@@ -5,7 +5,7 @@ use laconic::raft::invariants::{Broken, Invariants, check_all};
 use laconic::raft::message::Append;
 use laconic::raft::{Event, Input, Member, Message, Micros, Output, Raft, RoleName, Term};
 
-use crate::cluster::{Cluster, Fate, course, ms};
+use crate::cluster::{Cluster, Fate, fast, ms};
 use crate::solo::{append, pre_vote_reply, vote_reply};
 
 /// Members of a cluster of three. The test sends each of them whatever it likes.
@@ -18,7 +18,7 @@ struct Puppets {
 
 impl Puppets {
     fn new() -> Puppets {
-        let raft = |rank| Raft::new(Member(rank), 3, course(), 1, Micros(0));
+        let raft = |rank| Raft::new(Member(rank), 3, fast(), 1, Micros(0));
         let rafts = (0..3).map(raft).collect();
         Puppets { rafts, invariants: Invariants::new(3), first_broken: None, now: ms(5_000) }
     }
@@ -133,7 +133,7 @@ fn a_truncated_commit_is_seen() {
 #[test]
 fn both_checks_agree_on_clusters_in_trouble() {
     for seed in 0..20 {
-        let mut cluster = Cluster::new(5, seed, course());
+        let mut cluster = Cluster::new(5, seed, fast());
         let mut place = seed;
         cluster.obeys(move |_| {
             place = place.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

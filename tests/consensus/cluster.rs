@@ -25,28 +25,32 @@ const MOST_WAKES_AN_INSTANT: u32 = 4;
 
 /// The knobs of the profile `course`: the default, made for the course's scenarios.
 pub fn course() -> Tuning {
-    static TUNING: LazyLock<Tuning> =
-        LazyLock::new(|| laconic::tuning_file::load("course").expect("a profile").tuning);
+    static TUNING: LazyLock<Tuning> = LazyLock::new(|| profile("course"));
     TUNING.clone()
 }
 
-/// Like [`course`], but each append is answered alone, in the step that takes it in.
+/// The knobs of the profile `fast`: batches go to f followers directly, and everyone hears
+/// heartbeats. Most rules are told with it.
+pub fn fast() -> Tuning {
+    static TUNING: LazyLock<Tuning> = LazyLock::new(|| profile("fast"));
+    TUNING.clone()
+}
+
+fn profile(name: &str) -> Tuning {
+    laconic::tuning_file::load(name).expect("a profile").tuning
+}
+
+/// Like [`fast`], but each append is answered alone, in the step that takes it in.
 pub fn each_answered() -> Tuning {
-    Tuning { shared_acknowledgements: false, ..course() }
+    Tuning { shared_acknowledgements: false, ..fast() }
 }
 
-/// Like [`course`], but without check-quorum, and so without all that rests on promises (rule R24).
+/// Like [`fast`], but without check-quorum, and so without all that rests on promises (rule R24).
 pub fn without_check_quorum() -> Tuning {
-    Tuning {
-        check_quorum: false,
-        pre_vote: false,
-        promise_us: 0,
-        reads: Reads::Confirm,
-        ..course()
-    }
+    Tuning { check_quorum: false, pre_vote: false, promise_us: 0, reads: Reads::Confirm, ..fast() }
 }
 
-/// Like [`course`], but an idle leader sends heartbeats to f watchers only, in a chain, just within
+/// Like [`fast`], but an idle leader sends heartbeats to f watchers only, in a chain, just within
 /// the election timeout of 1.3 s.
 pub fn watched() -> Tuning {
     Tuning {
@@ -55,13 +59,13 @@ pub fn watched() -> Tuning {
         heartbeat_interval_us: 1_280_000,
         promise_us: 20_000,
         lease_margin_us: 2_000,
-        ..course()
+        ..fast()
     }
 }
 
-/// Like [`course`], but an idle leader sends nothing.
+/// Like [`fast`], but an idle leader sends nothing.
 pub fn quiet() -> Tuning {
-    Tuning { quiet: true, inquiries: 1, ..course() }
+    Tuning { quiet: true, inquiries: 1, resend_timeout_us: 3_000, ..fast() }
 }
 
 /// So many milliseconds.
@@ -369,7 +373,7 @@ impl Cluster {
         let mut out = Vec::new();
         let (before, applied) = (self.records.len(), replica.applied());
         // With a small window, reads can be waiting too.
-        let small = replica.raft().tuning().answer_window < course().answer_window;
+        let small = replica.raft().tuning().answer_window < fast().answer_window;
         let paced = small || applied < replica.raft().commit();
         replica.step(local, arrival, &mut out, &mut self.records);
         let paced = paced || replica.applied() < replica.raft().commit();

@@ -3,10 +3,10 @@
 use laconic::raft::tuning::{FanOut, HeartbeatAnswers};
 use laconic::raft::{Cause, Event, Kind, Member, Tuning, Why};
 
-use crate::cluster::{Cluster, Fate, course, ms};
+use crate::cluster::{Cluster, Fate, fast, ms};
 
 fn tuned(fan_out: FanOut) -> Tuning {
-    Tuning { fan_out, ..course() }
+    Tuning { fan_out, ..fast() }
 }
 
 /// Sends `puts` puts, one every `every_ms`, and returns the number of messages that they cost.
@@ -118,13 +118,13 @@ fn eager_commit_doubles_an_isolated_command() {
 /// The floor is f + 1 messages. Here the members of a quorum take turns to answer.
 #[test]
 fn an_idle_cluster_says_little() {
-    let (mut cluster, leader) = warm(5, course());
+    let (mut cluster, leader) = warm(5, fast());
     let mark = cluster.records.len();
     cluster.run_for(ms(40_000));
     let messages = cluster.messages(mark);
     assert!((550..=620).contains(&messages), "{messages} in 100 intervals");
     assert_eq!(cluster.leader(), Some(leader));
-    let (mut cluster, leader) = warm(5, course());
+    let (mut cluster, leader) = warm(5, fast());
     cost_of_puts(&mut cluster, leader, 7, 70);
     let mark = cluster.records.len();
     cluster.run_for(ms(40_000));
@@ -135,7 +135,7 @@ fn an_idle_cluster_says_little() {
 #[test]
 fn a_dead_follower_costs_an_idle_cluster_little() {
     for dead in 1..=2 {
-        let (mut cluster, leader) = warm(5, course());
+        let (mut cluster, leader) = warm(5, fast());
         cluster.others(leader).into_iter().take(dead).for_each(|member| cluster.kill(member));
         cluster.run_for(ms(2_000));
         let mark = cluster.records.len();
@@ -160,7 +160,7 @@ fn a_dead_follower_does_not_break_the_chains_of_the_others() {
 /// Gets that waited for a leader cost only its opening appends: their answers bring the lease.
 #[test]
 fn reads_that_wait_for_a_new_leader_need_no_round() {
-    let (mut cluster, leader) = warm(5, Tuning { hold_time_us: 5_000_000, ..course() });
+    let (mut cluster, leader) = warm(5, Tuning { hold_time_us: 5_000_000, ..fast() });
     cluster.kill(leader);
     cluster.run_for(ms(1_301));
     let gets: Vec<_> = cluster
@@ -251,4 +251,35 @@ fn spares_get_the_batch_too_and_nobody_waits_for_them() {
         assert!(cluster.is_ok(name), "put {put} does not wait for the one that is silent");
         cluster.run_for(ms(30));
     }
+}
+
+/// A dead follower is asked once a probe interval while the others are enough, and as often as
+/// ever when they are not.
+#[test]
+fn a_suspect_that_is_not_needed_is_asked_seldom() {
+    let tuning = Tuning { probe_interval_us: 4_000_000, ..tuned(FanOut::Thrifty) };
+    for (dead, most) in [(1, 10), (2, 20)] {
+        let (mut cluster, leader) = warm(5, tuning.clone());
+        let victims = cluster.others(leader)[..dead].to_vec();
+        victims.iter().for_each(|victim| cluster.kill(*victim));
+        for put in 0..20 {
+            cluster.put(leader, "k", &format!("{put}"));
+            cluster.run_for(ms(100));
+        }
+        let mark = cluster.records.len();
+        for put in 0..300 {
+            cluster.put(leader, "k", &format!("{put}"));
+            cluster.run_for(ms(100));
+        }
+        let probes = cluster.caused(mark, Cause::Probe);
+        assert!(probes <= most, "{dead} dead, 30 s: {probes} probes");
+        assert!(probes >= dead * 7, "{dead} dead: {probes} probes");
+    }
+    let (mut cluster, leader) = warm(5, tuning);
+    let victims = cluster.others(leader)[..3].to_vec();
+    victims.iter().for_each(|victim| cluster.kill(*victim));
+    let mark = cluster.records.len();
+    cluster.put(leader, "k", "v");
+    cluster.run_for(ms(1_200));
+    assert!(cluster.caused(mark, Cause::Probe) + cluster.caused(mark, Cause::Resend) >= 9);
 }

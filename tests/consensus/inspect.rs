@@ -8,7 +8,7 @@ use laconic::raft::{Cause, Disposition, Event, Index, Kind, Member, Message, Mic
 use laconic::record::{AnswerKind, Fact, Record, RequestId, request_id};
 use laconic::wire::{Datagram, Payload};
 
-use crate::cluster::{Cluster, Name, course, ms};
+use crate::cluster::{Cluster, Name, fast, ms};
 
 impl Cluster {
     /// Notes an answer, and checks what design section 4 and rules R1 to R3 say about answers.
@@ -67,7 +67,7 @@ impl Cluster {
                     held.insert((by, request), record.at);
                 }
                 Fact::Answered { request, outcome: AnswerKind::Redirect, .. } => {
-                    let hold = Micros(course().hold_time_us);
+                    let hold = Micros(fast().hold_time_us);
                     if held.get(&(by, request)).is_some_and(|since| record.at >= *since + hold) {
                         continue;
                     }
@@ -75,13 +75,22 @@ impl Cluster {
                     let before = redirected.entry(by).or_default();
                     let first =
                         before.iter().find(|(name, _)| asked(*name) == asked(names[&request]));
-                    let again = first.filter(|(_, at)| record.at >= *at + ms(1));
+                    // One that was asked before the redirect has not come back from it.
+                    let asked_at = self.asked(names[&request]).at;
+                    let again = first.filter(|(name, at)| {
+                        record.at >= *at + ms(1) && asked_at >= self.redirected_at(*name)
+                    });
                     assert_eq!(again, None, "{by:?} sent m{} on again", names[&request]);
                     before.push((names[&request], record.at));
                 }
                 _ => {}
             }
         }
+    }
+
+    /// When the request was first answered, in true time.
+    fn redirected_at(&self, name: Name) -> Micros {
+        self.asked(name).answers.first().map_or(Micros::NEVER, |answer| answer.0)
     }
 
     /// The values of the committed puts, in order.

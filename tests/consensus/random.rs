@@ -11,7 +11,7 @@ use laconic::raft::{Member, Micros, Tuning};
 use laconic::sim::random_stream::{Probability, RandomStream};
 
 use crate::cluster::{
-    CLIENT, Cluster, Fate, Name, ONE_WAY, course, ms, quiet, watched, without_check_quorum,
+    CLIENT, Cluster, Fate, Name, ONE_WAY, course, fast, ms, quiet, watched, without_check_quorum,
 };
 
 const SCHEDULES: u64 = 300;
@@ -25,11 +25,11 @@ fn tuning_of(random: &mut RandomStream) -> Tuning {
     let pre_vote = !one_in(random, 6);
     // Rule R24: without check-quorum, nothing that rests on promises may be on.
     let base =
-        if one_in(random, 6) { without_check_quorum() } else { Tuning { pre_vote, ..course() } };
-    let base = if base.check_quorum && base.pre_vote && !one_in(random, 3) {
-        asking(random, base)
-    } else {
-        base
+        if one_in(random, 6) { without_check_quorum() } else { Tuning { pre_vote, ..fast() } };
+    let base = match random.below(4) {
+        0 => course(),
+        1 | 2 if base.check_quorum && base.pre_vote => asking(random, base),
+        _ => base,
     };
     let reads = if base.check_quorum && !one_in(random, 3) { Reads::Lease } else { Reads::Confirm };
     Tuning {
@@ -47,6 +47,7 @@ fn tuning_of(random: &mut RandomStream) -> Tuning {
         linger_us: among(random, &[0, 0, 300, 10_000]),
         linger_enough_entries: among(random, &[0, 0, 2, 5]),
         linger_waited_us: among(random, &[0, 0, 500, 20_000]),
+        probe_interval_us: among(random, &[0, 0, 4_000_000]),
         quorum_spares: among(random, &[0, 0, 1, 20]),
         batch_most_entries: among(random, &[1, 2, 16, 256]),
         batch_most_bytes: among(random, &[1_000, 1_000, 60_000]),

@@ -6,11 +6,11 @@ use laconic::raft::Tuning;
 use laconic::record::Fact;
 use laconic::wire::{Garbage, MOST_DATAGRAM_BYTES, encoded_length};
 
-use crate::cluster::{CLIENT, course, ms};
+use crate::cluster::{CLIENT, fast, ms};
 use crate::solo::{Solo, answered, answers};
 
 fn leading() -> Solo {
-    let mut solo = Solo::new(3, Tuning { linger_us: 0, ..course() });
+    let mut solo = Solo::new(3, Tuning { linger_us: 0, ..fast() });
     solo.lead_all();
     solo
 }

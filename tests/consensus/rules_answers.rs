@@ -7,7 +7,7 @@ use laconic::raft::{Member, Message, RoleName, Tuning};
 use laconic::sim::random_stream::RandomStream;
 use laconic::wire::Datagram;
 
-use crate::cluster::{CLIENT, Cluster, Fate, Name, ONE_WAY, course, ms};
+use crate::cluster::{CLIENT, Cluster, Fate, Name, ONE_WAY, course, fast, ms};
 use crate::inspect::check_order;
 use crate::solo::{ME, Solo, answered, answers, append, appends};
 
@@ -15,7 +15,7 @@ const OK: Outcome = Outcome::Ok(None);
 
 #[test]
 fn r01_a_put_in_any_log_is_redirected_only_when_another_entry_is_committed_in_its_place() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.lead_all();
     let (term, place) = (solo.raft().term(), solo.raft().log().last_index() + 1);
     solo.put("k", "P");
@@ -32,10 +32,27 @@ fn r01_a_put_in_any_log_is_redirected_only_when_another_entry_is_committed_in_it
     assert_eq!(answers(&solo.wait(ms(3_000))), []);
 }
 
+/// The client of such a put repeats it before the leader is heard again: it has come back, and is
+/// held.
+#[test]
+fn r05_a_put_that_died_and_comes_back_is_held() {
+    let mut solo = Solo::new(3, fast());
+    solo.lead_all();
+    let (term, place) = (solo.raft().term(), solo.raft().log().last_index() + 1);
+    solo.put("k", "P");
+    solo.wait(ms(1));
+    let next = append(1, term + 1, (term, place - 1), &[term + 1]);
+    let out = solo.hear(1, Message::Append(Append { commit: place, ..next }));
+    assert_eq!(answers(&out), [("P".into(), Outcome::Redirect, Address(1))]);
+    solo.wait(ms(2));
+    let again = Operation::Put { key: "k".into(), value: "P".into() };
+    assert_eq!(answers(&solo.ask(CLIENT, "again", again)), []);
+}
+
 /// The reason for the rule: a put that was truncated is committed after all.
 #[test]
 fn r01_a_truncated_put_may_come_back() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.lead_all();
     let (term, place) = (solo.raft().term(), solo.raft().log().last_index() + 1);
     solo.put("k", "P");
@@ -53,7 +70,7 @@ fn r01_a_truncated_put_may_come_back() {
 
 #[test]
 fn r02_a_follower_never_says_ok() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.lead_all();
     let (term, place) = (solo.raft().term(), solo.raft().log().last_index() + 1);
     solo.put("k", "P");
@@ -68,7 +85,7 @@ fn r02_a_follower_never_says_ok() {
 /// The harness checks this in every step of every cluster. Here is a step where it matters.
 #[test]
 fn r02_ok_goes_out_before_the_commit_index_and_before_reads() {
-    let mut solo = Solo::new(5, Tuning { lag_most_entries: 1, ..course() });
+    let mut solo = Solo::new(5, Tuning { lag_most_entries: 1, ..fast() });
     solo.lead_all();
     solo.put("k", "P");
     let first = solo.wait(ms(1));
@@ -91,7 +108,7 @@ fn r02_ok_goes_out_before_the_commit_index_and_before_reads() {
 
 #[test]
 fn r02_pending_reads_are_released_at_a_step_down() {
-    let mut solo = Solo::new(3, Tuning { reads: Reads::Confirm, ..course() });
+    let mut solo = Solo::new(3, Tuning { reads: Reads::Confirm, ..fast() });
     solo.lead_all();
     let (term, last) = (solo.raft().term(), solo.raft().log().last_index());
     assert_eq!(answers(&solo.get("k", "read")), []);
@@ -105,7 +122,7 @@ fn r02_pending_reads_are_released_at_a_step_down() {
 
 #[test]
 fn r03_a_new_leader_answers_what_lies_above_the_commit_index_it_had_heard_of() {
-    let mut cluster = Cluster::new(5, 5, Tuning { fan_out: FanOut::Star, ..course() });
+    let mut cluster = Cluster::new(5, 5, Tuning { fan_out: FanOut::Star, ..fast() });
     let leader = cluster.elect();
     let early = cluster.put(leader, "k", "early");
     cluster.run_for(ms(1_000));
@@ -122,7 +139,7 @@ fn r03_a_new_leader_answers_what_lies_above_the_commit_index_it_had_heard_of() {
 #[test]
 fn r03_what_voters_have_heard_to_be_committed_is_not_answered_again() {
     for seed in 0..20 {
-        let mut cluster = Cluster::new(5, seed, course());
+        let mut cluster = Cluster::new(5, seed, fast());
         let leader = cluster.elect();
         cluster.run_for(ms(350));
         let put = cluster.put(leader, "k", "P");
@@ -144,7 +161,7 @@ fn r03_what_voters_have_heard_to_be_committed_is_not_answered_again() {
 #[test]
 fn r03_what_a_leader_had_heard_to_be_committed_it_does_not_answer_again() {
     for heard in [0, 1, 2] {
-        let mut solo = Solo::new(3, course());
+        let mut solo = Solo::new(3, fast());
         solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1, 1])));
         // The append does not fit, so it commits nothing here. But its commit index is heard.
         solo.hear(1, Message::Append(Append { commit: heard, ..append(1, 1, (1, 5), &[]) }));
@@ -157,7 +174,7 @@ fn r03_what_a_leader_had_heard_to_be_committed_it_does_not_answer_again() {
 
 #[test]
 fn r04_a_put_that_died_with_its_leader_is_redirected_by_nobody() {
-    let mut cluster = Cluster::new(5, 6, Tuning { fan_out: FanOut::Star, ..course() });
+    let mut cluster = Cluster::new(5, 6, Tuning { fan_out: FanOut::Star, ..fast() });
     let leader = cluster.elect();
     let holder = cluster.others(leader)[0];
     // One other member holds the put, and is away while the rest overwrite it.
@@ -182,7 +199,7 @@ fn r04_a_put_that_died_with_its_leader_is_redirected_by_nobody() {
 
 #[test]
 fn r05_who_comes_back_from_a_silent_leader_is_held() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
     let redirect = |mid: &str| (mid.to_owned(), Outcome::Redirect, Address(1));
     assert_eq!(answers(&solo.get("k", "first")), [redirect("first")]);
@@ -199,7 +216,7 @@ fn r05_who_comes_back_from_a_silent_leader_is_held() {
 /// Requests that were on their way together are no storm: each is redirected at once.
 #[test]
 fn r05_requests_that_a_client_had_under_way_are_all_redirected_at_once() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
     let redirect = |mid: &str| (mid.to_owned(), Outcome::Redirect, Address(1));
     for mid in ["a", "b", "c", "d", "e"] {
@@ -214,7 +231,7 @@ fn r05_requests_that_a_client_had_under_way_are_all_redirected_at_once() {
 
 #[test]
 fn r05_a_request_that_names_the_leader_we_would_name_has_come_back() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
     let redirect = |mid: &str| (mid.to_owned(), Outcome::Redirect, Address(1));
     let get = || Operation::Get { key: "k".into() };
@@ -231,7 +248,7 @@ fn r05_a_request_that_names_the_leader_we_would_name_has_come_back() {
 #[test]
 fn r05_clients_of_a_dead_leader_make_no_storm() {
     const ASKED: usize = 40;
-    let mut cluster = Cluster::new(5, 3, course());
+    let mut cluster = Cluster::new(5, 3, fast());
     let leader = cluster.elect();
     cluster.run_for(ms(300));
     cluster.kill(leader);
@@ -270,7 +287,7 @@ fn r05_clients_of_a_dead_leader_make_no_storm() {
 
 #[test]
 fn r05_what_is_kept_too_long_is_sent_on_to_anyone() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     assert_eq!(answers(&solo.put("k", "P")), []);
     assert_eq!(answers(&solo.wait(ms(499))), []);
     let sent_on = [("P".into(), Outcome::Redirect, Address::UNKNOWN)];
@@ -279,7 +296,7 @@ fn r05_what_is_kept_too_long_is_sent_on_to_anyone() {
 
 #[test]
 fn r06_a_leader_out_of_touch_takes_in_no_put() {
-    let mut solo = Solo::new(5, course());
+    let mut solo = Solo::new(5, fast());
     solo.lead_all();
     let last = solo.raft().log().last_index();
     solo.put("k", "taken");
@@ -302,7 +319,11 @@ fn r06_a_leader_out_of_touch_takes_in_no_put() {
 /// reaches the index of the second put.
 #[test]
 fn r22_all_that_a_deposed_leader_lost_is_redirected() {
-    let mut cluster = Cluster::new(3, 2, course());
+    [fast(), course()].into_iter().for_each(lost_puts_are_redirected);
+}
+
+fn lost_puts_are_redirected(tuning: Tuning) {
+    let mut cluster = Cluster::new(3, 2, tuning);
     let old = cluster.elect();
     cluster.run_for(ms(500));
     cluster.cut(&[&cluster.others(old), &[old]]);
@@ -319,7 +340,7 @@ fn r22_all_that_a_deposed_leader_lost_is_redirected() {
 /// and beyond, and no others.
 #[test]
 fn r22_only_lower_terms_at_or_beyond_the_commit_are_dead() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.lead_all();
     let (term, place) = (solo.raft().term(), solo.raft().log().last_index() + 1);
     for put in ["P0", "P1", "P2"] {
@@ -345,7 +366,7 @@ fn r22_only_lower_terms_at_or_beyond_the_commit_are_dead() {
 /// A commit that raises the term ends no put of that same term.
 #[test]
 fn r22_a_put_of_the_same_term_beyond_the_commit_is_not_redirected() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
     let opening = solo.lead();
     let sent = solo.put("k", "P");

@@ -3,12 +3,12 @@
 use laconic::raft::message::{Append, PreVote};
 use laconic::raft::{Cause, Event, Member, Message, Micros, RoleName, Tuning, Why};
 
-use crate::cluster::{Cluster, Fate, ONE_WAY, course, ms, quiet, watched};
+use crate::cluster::{Cluster, Fate, ONE_WAY, fast, ms, quiet, watched};
 use crate::solo::{Solo, append, appends, pre_vote_request};
 
 /// Like [`course`], but whoever hears nothing asks its leader twice before it campaigns.
 fn asking() -> Tuning {
-    Tuning { inquiries: 2, ..course() }
+    Tuning { inquiries: 2, ..fast() }
 }
 
 fn terms(cluster: &Cluster, mark: usize) -> usize {
@@ -351,7 +351,7 @@ fn what_rests_on_inquiries_is_refused_without_them() {
     };
     assert_eq!(patient.check(), Ok(()));
     assert_eq!(key(Tuning { inquiries: 0, ..patient }), "heartbeat_to");
-    let short = Tuning { election_timeout_under_load_us: 1_299_000, ..course() };
+    let short = Tuning { election_timeout_under_load_us: 1_299_000, ..fast() };
     assert_eq!(key(short), "election_timeout_under_load_us");
     assert_eq!(key(Tuning { promise_under_load_us: 900_000, ..asking() }), "promise_under_load_us");
     assert_eq!(key(Tuning { promise_under_load_us: 40_000, ..asking() }), "promise_under_load_us");

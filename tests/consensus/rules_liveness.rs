@@ -8,13 +8,17 @@ use laconic::raft::tuning::{FanOut, Reads, ResendFrom};
 use laconic::raft::{Cause, Event, Member, Message, Micros, RoleName, Tuning, Why};
 use laconic::sim::random_stream::RandomStream;
 
-use crate::cluster::{Cluster, Fate, Flight, ONE_WAY, course, each_answered, ms};
+use crate::cluster::{Cluster, Fate, Flight, ONE_WAY, course, each_answered, fast, ms};
 use crate::solo::{Solo, accepted, append, appends, pre_vote_request, reply, vote, vote_request};
 
 /// For ten seconds the network repeats messages that a dead leader once sent.
 #[test]
 fn r21_copies_of_old_heartbeats_calm_nobody() {
-    let mut cluster = Cluster::new(3, 2, course());
+    [fast(), course()].into_iter().for_each(copies_calm_nobody);
+}
+
+fn copies_calm_nobody(tuning: Tuning) {
+    let mut cluster = Cluster::new(3, 2, tuning);
     let leader = cluster.elect();
     let tape: Rc<RefCell<Vec<Flight>>> = Rc::default();
     let said = Rc::clone(&tape);
@@ -88,7 +92,7 @@ fn r21_an_old_copy_ends_no_campaign() {
 
 #[test]
 fn r21_the_same_vote_request_again_renews_no_timer() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.wait(ms(10));
     assert!(vote(&solo.hear(1, vote_request(3, (0, 0)))).0);
     let deadline = solo.raft().deadline();
@@ -99,7 +103,7 @@ fn r21_the_same_vote_request_again_renews_no_timer() {
 
 #[test]
 fn r21_an_old_copy_of_an_answer_clears_no_suspicion() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     let opening = solo.lead();
     solo.acknowledge(&opening);
     let first = appends(&opening)[0].clone();
@@ -120,7 +124,7 @@ fn r21_an_old_copy_of_an_answer_clears_no_suspicion() {
 fn r23_a_leader_that_never_heard_from_f_others_serves_at_once() {
     for count in [3, 5, 7, 21] {
         for fan_out in [FanOut::Thrifty, FanOut::Chain] {
-            let mut cluster = Cluster::new(count, 6, Tuning { fan_out, ..course() });
+            let mut cluster = Cluster::new(count, 6, Tuning { fan_out, ..fast() });
             let first = cluster.elect();
             let others = cluster.others(first);
             others.iter().take(usize::from(count) / 2 - 1).for_each(|member| cluster.kill(*member));
@@ -142,7 +146,7 @@ fn r23_a_leader_that_never_heard_from_f_others_serves_at_once() {
 /// The same for reads that wait for a round: members that cannot answer it start no clock.
 #[test]
 fn r23_a_round_for_reads_that_goes_to_the_dead_holds_no_put() {
-    let mut solo = Solo::new(5, Tuning { reads: Reads::Confirm, ..course() });
+    let mut solo = Solo::new(5, Tuning { reads: Reads::Confirm, ..fast() });
     let opening = solo.lead();
     solo.acknowledge(&opening[..2]);
     solo.wait(ms(3));
@@ -161,11 +165,11 @@ fn r23_a_round_for_reads_that_goes_to_the_dead_holds_no_put() {
 /// a quorum, but the promise that the leader renews at the bridge forbids them to elect.
 #[test]
 fn r24_promises_need_check_quorum() {
-    let refused = Tuning { check_quorum: false, ..course() }.check().expect_err("refused");
+    let refused = Tuning { check_quorum: false, ..fast() }.check().expect_err("refused");
     assert_eq!(refused.to_string(), "promise_us: must be 0 without check_quorum");
-    let none = Tuning { check_quorum: false, pre_vote: false, promise_us: 0, ..course() };
+    let none = Tuning { check_quorum: false, pre_vote: false, promise_us: 0, ..fast() };
     assert_eq!(Tuning { reads: Reads::Confirm, ..none }.check(), Ok(()));
-    let mut cluster = Cluster::new(5, 1, course());
+    let mut cluster = Cluster::new(5, 1, fast());
     let leader = cluster.elect();
     let [a, b, bridge, _] = cluster.others(leader)[..] else { panic!("five members") };
     let links = [(a, b), (a, bridge), (b, bridge), (bridge, leader)];
@@ -213,7 +217,7 @@ fn outage(count: u8, seed: u64, tuning: Tuning) -> Outage {
 /// the outage's length.
 fn outages(count: u8, fan_out: FanOut) -> (usize, usize, Micros) {
     const SEEDS: u64 = 150;
-    let one = |seed| outage(count, seed, Tuning { fan_out, ..course() });
+    let one = |seed| outage(count, seed, Tuning { fan_out, ..fast() });
     let mut all: Vec<Outage> = (0..SEEDS).map(one).collect();
     let second_terms = all.iter().filter(|outage| outage.second_term).count();
     all.sort_by_key(|outage| outage.campaign_messages);
@@ -241,7 +245,7 @@ fn r25_holders_of_the_longer_log_do_not_split_the_vote() {
 #[test]
 fn r25_of_two_that_ask_at_once_one_yields() {
     let asking = || {
-        let mut solo = Solo::new(3, course());
+        let mut solo = Solo::new(3, fast());
         solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
         while solo.role() == RoleName::Follower {
             solo.wait(ms(1));
@@ -309,9 +313,9 @@ fn load(
 fn r26_one_slow_follower_slows_nobody_and_is_not_starved() {
     for count in [3, 5, 21] {
         for every in [ms(2), ms(50)] {
-            let all_prompt = load(count, course(), every, |_, _, _| ONE_WAY);
+            let all_prompt = load(count, fast(), every, |_, _, _| ONE_WAY);
             for slow_way in [ms(1), ms(4), ms(8), ms(100)] {
-                let one_slow = load(count, course(), every, move |leader, from, to| {
+                let one_slow = load(count, fast(), every, move |leader, from, to| {
                     let slow = Member((leader.0 + 1) % count);
                     if [from, to].contains(&slow) { slow_way } else { ONE_WAY }
                 });
@@ -325,7 +329,7 @@ fn r26_one_slow_follower_slows_nobody_and_is_not_starved() {
                 assert_eq!(one_slow.campaigns, 0, "{case}");
                 // The bound: the lag that is allowed, and the entries that come during a catch-up.
                 let on_the_way = 2 * slow_way.0 / every.0 + 1;
-                assert!(one_slow.most_lag <= course().lag_most_entries + on_the_way, "{case}");
+                assert!(one_slow.most_lag <= fast().lag_most_entries + on_the_way, "{case}");
             }
         }
     }
@@ -334,7 +338,7 @@ fn r26_one_slow_follower_slows_nobody_and_is_not_starved() {
 /// A member that was slow for a while takes its turn again once it answers in time.
 #[test]
 fn r26_a_slow_follower_comes_back_when_it_is_prompt() {
-    let mut cluster = Cluster::new(5, 3, course());
+    let mut cluster = Cluster::new(5, 3, fast());
     let leader = cluster.elect();
     let slow = cluster.others(leader)[0];
     let turns = |cluster: &mut Cluster| {
@@ -361,7 +365,7 @@ fn r26_a_slow_follower_comes_back_when_it_is_prompt() {
 /// So the row of timeouts goes on, and the next resend waits twice as long.
 #[test]
 fn r26_a_late_answer_ends_no_row_of_timeouts() {
-    let fixed = Tuning { fan_out: FanOut::Star, resend_from: ResendFrom::Fixed, ..course() };
+    let fixed = Tuning { fan_out: FanOut::Star, resend_from: ResendFrom::Fixed, ..fast() };
     let mut solo = Solo::new(3, fixed);
     solo.lead_all();
     solo.put("k", "P");
@@ -385,7 +389,7 @@ fn r26_a_late_answer_ends_no_row_of_timeouts() {
 #[test]
 fn a_long_way_costs_no_second_message() {
     for one_way in [ms(5), ms(8), ms(20), ms(50), ms(75)] {
-        let cost = load(5, course(), ms(50), move |_, _, _| one_way);
+        let cost = load(5, fast(), ms(50), move |_, _, _| one_way);
         println!("{one_way} s each way: {:.2} messages a put", cost.messages_per_put);
         assert!(cost.messages_per_put < 4.3, "{:.2} at {one_way} s", cost.messages_per_put);
         assert_eq!(cost.median, one_way + one_way);
@@ -402,7 +406,7 @@ fn at_heavy_loss_what_waits_is_asked_for_steadily() {
         let (mut took, mut messages) = (Vec::new(), 0);
         for seed in 0..20 {
             let mut random = RandomStream::new(seed, "loss", 0);
-            let mut cluster = Cluster::new(count, seed, course());
+            let mut cluster = Cluster::new(count, seed, fast());
             cluster.elect();
             let lost = move |_: &Flight| random.below(100) < loss;
             let mut lost = lost;

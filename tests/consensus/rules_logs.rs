@@ -7,7 +7,7 @@ use laconic::raft::{
     Tuning,
 };
 
-use crate::cluster::{Cluster, course, each_answered, ms, set};
+use crate::cluster::{Cluster, each_answered, fast, ms, set};
 use crate::solo::{ME, Solo, accepted, append, appends, refused, reply, vote_reply};
 
 /// A follower whose log holds entries of these terms, sent by leader 1 of the last term.
@@ -86,7 +86,7 @@ fn r13_an_acknowledgement_speaks_of_that_append_alone() {
 
 /// A leader of five members with three unacknowledged entries, and the appends that it sent.
 fn leader() -> (Solo, Vec<Append>) {
-    let mut solo = Solo::new(5, course());
+    let mut solo = Solo::new(5, fast());
     solo.lead_all();
     for put in ["a", "b", "c"] {
         solo.put(put, put);
@@ -264,7 +264,7 @@ fn a_vote_is_given_once_a_term() {
 /// names the newest round, and covers all that any of these appends has checked.
 #[test]
 fn r13_appends_of_one_drain_share_one_acknowledgement() {
-    let mut solo = Solo::new(3, Tuning { shared_acknowledgements: true, ..course() });
+    let mut solo = Solo::new(3, Tuning { shared_acknowledgements: true, ..fast() });
     let first = append(1, 1, (0, 0), &[1, 1]);
     let second = Append { round: 2, ..append(1, 1, (1, 2), &[1]) };
     let heartbeat = Append { round: 3, ..append(1, 1, (1, 1), &[]) };
@@ -288,7 +288,7 @@ fn r13_appends_of_one_drain_share_one_acknowledgement() {
 #[test]
 fn r13_shared_acknowledgements_cost_no_time() {
     let cost = |shared_acknowledgements| {
-        let tuning = Tuning { shared_acknowledgements, batch_most_entries: 1, ..course() };
+        let tuning = Tuning { shared_acknowledgements, batch_most_entries: 1, ..fast() };
         let mut cluster = Cluster::new(5, 4, tuning);
         let leader = cluster.elect();
         let mark = cluster.records.len();

@@ -8,7 +8,7 @@ use laconic::raft::message::Append;
 use laconic::raft::{Member, Message, RoleName, Tuning};
 use laconic::wire::Payload;
 
-use crate::cluster::{CLIENT, Cluster, Fate, Name, course, ms};
+use crate::cluster::{CLIENT, Cluster, Fate, Name, fast, ms};
 use crate::solo::{Solo, answered, append, appends, vote_request};
 
 const OK: Outcome = Outcome::Ok(None);
@@ -30,7 +30,7 @@ fn told(cluster: &Cluster, puts: &[Name]) -> usize {
 /// as nothing proves that they are read, it sends one more each interval.
 #[test]
 fn r27_a_backlog_at_a_failover_goes_out_in_windows() {
-    let tuning = course();
+    let tuning = fast();
     let window = tuning.answer_window as usize;
     let mut cluster = Cluster::new(3, 9, tuning);
     let first = cluster.elect();
@@ -73,7 +73,7 @@ fn r27_a_backlog_at_a_failover_goes_out_in_windows() {
 /// old one answers none of them again when it is back.
 #[test]
 fn r27_what_a_deposed_leader_had_not_answered_somebody_answers() {
-    let tuning = Tuning { answer_interval_us: 100_000, ..course() };
+    let tuning = Tuning { answer_interval_us: 100_000, ..fast() };
     let mut cluster = Cluster::new(3, 4, tuning);
     let old = cluster.elect();
     let puts = put_all(&mut cluster, old);
@@ -105,7 +105,7 @@ fn r27_what_a_deposed_leader_had_not_answered_somebody_answers() {
 /// The same leader is elected again: it goes on to answer what it had committed, once each.
 #[test]
 fn r27_a_leader_that_is_elected_again_answers_the_rest() {
-    let mut solo = Solo::new(3, Tuning { answer_interval_us: 100_000, ..course() });
+    let mut solo = Solo::new(3, Tuning { answer_interval_us: 100_000, ..fast() });
     solo.lead_all();
     for number in 0..PUTS {
         solo.ask(CLIENT, &format!("m{number}"), put_of(number));
@@ -136,7 +136,7 @@ fn r27_a_leader_that_is_elected_again_answers_the_rest() {
 /// applies them, and does not answer them when it leads again.
 #[test]
 fn r27_what_the_next_leader_told_is_not_answered_again() {
-    let mut solo = Solo::new(3, Tuning { answer_interval_us: 1_000_000, ..course() });
+    let mut solo = Solo::new(3, Tuning { answer_interval_us: 1_000_000, ..fast() });
     solo.lead_all();
     for number in 0..PUTS {
         solo.ask(CLIENT, &format!("m{number}"), put_of(number));
@@ -159,7 +159,7 @@ fn r27_what_the_next_leader_told_is_not_answered_again() {
 /// of no commit that it has not answered, or the next leader would not answer it either.
 #[test]
 fn r03_a_voter_tells_only_of_commits_that_are_answered() {
-    let tuning = Tuning { answer_window: 1, answer_interval_us: 1_000_000, ..course() };
+    let tuning = Tuning { answer_window: 1, answer_interval_us: 1_000_000, ..fast() };
     let mut solo = Solo::new(3, tuning);
     solo.lead_all();
     let sent: Vec<_> = ["a", "b", "c"].iter().flat_map(|value| solo.put("k", value)).collect();

@@ -8,7 +8,7 @@ use laconic::raft::{
     Cause, Disposition, Input, Member, Message, Micros, Output, Raft, RoleName, Term, Tuning, Why,
 };
 
-use crate::cluster::{Cluster, course, ms};
+use crate::cluster::{Cluster, fast, ms};
 use crate::solo::{
     Solo, accepted, answered, answers, append, appends, pre_vote_reply, pre_vote_request, refused,
     reply, vote, vote_reply, vote_request,
@@ -16,7 +16,7 @@ use crate::solo::{
 
 /// A follower of member 1 in term 1 that has promised 800 ms from now.
 fn promised() -> Solo {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.wait(ms(10));
     let asks = Append { promise: ms(800), ..append(1, 1, (0, 0), &[1]) };
     solo.hear(1, Message::Append(asks));
@@ -50,7 +50,7 @@ fn r07_nothing_but_time_ends_a_promise() {
 
 #[test]
 fn r07_a_leader_has_promised_too() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.lead_all();
     let term = solo.raft().term();
     solo.hear(1, vote_reply(term + 3, false));
@@ -62,7 +62,7 @@ fn r07_a_leader_has_promised_too() {
 
 #[test]
 fn r07_the_own_candidacy_waits_for_the_promise() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     let asks = Append { promise: ms(5_000), ..append(1, 1, (0, 0), &[1]) };
     solo.hear(1, Message::Append(asks));
     solo.wait(ms(4_999));
@@ -73,7 +73,7 @@ fn r07_the_own_candidacy_waits_for_the_promise() {
 
 #[test]
 fn r07_a_pre_vote_request_raises_no_term_and_is_always_answered_with_the_own() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.hear(1, Message::Append(append(1, 3, (0, 0), &[3])));
     assert_eq!(vote(&solo.hear(2, pre_vote_request(9, (8, 50)))), (true, 3));
     assert_eq!(solo.raft().term(), 3);
@@ -82,7 +82,7 @@ fn r07_a_pre_vote_request_raises_no_term_and_is_always_answered_with_the_own() {
 
 #[test]
 fn r07_a_lower_term_append_is_answered_with_the_own_term() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.hear(1, Message::Append(append(1, 3, (0, 0), &[3])));
     let late = Append { wants_answer: false, ..append(2, 2, (0, 0), &[2]) };
     let reply = reply(&solo.hear(2, Message::Append(late)));
@@ -94,7 +94,7 @@ fn r07_a_lower_term_append_is_answered_with_the_own_term() {
 /// A granted pre-vote names the answerer's term, which may be far below the sender's.
 #[test]
 fn r07_pre_votes_of_lower_terms_count() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.hear(1, vote_reply(6, false));
     solo.wait(ms(2_400));
     assert_eq!(solo.role(), RoleName::PreCandidate);
@@ -110,24 +110,24 @@ fn r08_the_append_says_how_long_the_promise_is() {
         promise_us: 100_000,
         heartbeat_interval_us: 100_000,
         lease_margin_us: 10_000,
-        ..course()
+        ..fast()
     };
     let mut solo = Solo::new(3, short);
     let asks = Append { promise: ms(700), ..append(1, 1, (0, 0), &[1]) };
     solo.hear(1, Message::Append(asks));
     solo.wait(ms(699));
     assert!(!vote(&solo.hear(2, pre_vote_request(9, (8, 50)))).0, "not its own tuning");
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
     assert!(vote(&solo.hear(2, pre_vote_request(9, (8, 50)))).0, "no promise was asked for");
     // The promise that a leader asks for is the one that its lease rests on.
-    let opening = Solo::new(3, course()).lead();
+    let opening = Solo::new(3, fast()).lead();
     assert!(appends(&opening).iter().all(|append| append.promise == ms(800)));
 }
 
 #[test]
 fn r08_what_is_refused_promises_nothing() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     let asks = Append { promise: ms(800), ..append(1, 1, (1, 7), &[1]) };
     solo.hear(1, Message::Append(asks));
     assert!(vote(&solo.hear(2, pre_vote_request(9, (8, 50)))).0);
@@ -136,7 +136,7 @@ fn r08_what_is_refused_promises_nothing() {
 /// Append 1 is sent at 0 s, append 2 is lost, and the answer to 1 comes late: it counts from 0 s.
 #[test]
 fn r09_an_answer_is_dated_by_the_send_time_of_its_round() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     let opening = appends(&solo.lead());
     let opened_at = solo.now;
     let resends = appends(&solo.wait(ms(50)));
@@ -145,13 +145,13 @@ fn r09_an_answer_is_dated_by_the_send_time_of_its_round() {
     assert!(rounds.is_sorted_by(|one, next| one < next), "a resend is a new round: {rounds:?}");
     let first = &opening[0];
     solo.hear(first.route.first().map_or(9, |to| to.0), accepted(first, first.through()));
-    let lease = course().promise() - Micros(course().lease_margin_us);
+    let lease = fast().promise() - Micros(fast().lease_margin_us);
     assert_eq!(solo.replica.status().lease_until, Some(opened_at + lease));
 }
 
 #[test]
 fn r09_a_read_counts_only_rounds_begun_after_it_came() {
-    let mut solo = Solo::new(3, Tuning { reads: Reads::Confirm, ..course() });
+    let mut solo = Solo::new(3, Tuning { reads: Reads::Confirm, ..fast() });
     solo.lead_all();
     solo.put("other", "P");
     let before = solo.wait(ms(1));
@@ -166,7 +166,7 @@ fn r09_a_read_counts_only_rounds_begun_after_it_came() {
 
 #[test]
 fn r09_rounds_and_lease_die_with_the_term() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     let old = solo.lead();
     solo.acknowledge(&old);
     assert!(solo.replica.status().lease_until.is_some());
@@ -184,7 +184,7 @@ fn r09_rounds_and_lease_die_with_the_term() {
 
 #[test]
 fn r10_a_read_takes_its_value_when_it_is_answered() {
-    let mut solo = Solo::new(3, Tuning { reads: Reads::Confirm, ..course() });
+    let mut solo = Solo::new(3, Tuning { reads: Reads::Confirm, ..fast() });
     solo.lead_all();
     solo.get("k", "read");
     solo.put("k", "new");
@@ -195,7 +195,7 @@ fn r10_a_read_takes_its_value_when_it_is_answered() {
 
 #[test]
 fn r10_the_lease_is_the_promise_less_a_margin_and_is_looked_at_when_a_read_is_answered() {
-    let margin = Tuning { lease_margin_us: 70_000, ..course() };
+    let margin = Tuning { lease_margin_us: 70_000, ..fast() };
     let mut solo = Solo::new(3, margin);
     solo.lead_all();
     let until = solo.replica.status().lease_until.expect("a lease");
@@ -209,7 +209,7 @@ fn r10_the_lease_is_the_promise_less_a_margin_and_is_looked_at_when_a_read_is_an
 /// With two members, one answer makes a quorum.
 #[test]
 fn r31_tuning_makes_no_longer_lease_out_of_promises_already_given() {
-    let short = Tuning { promise_us: 200_000, ..course() };
+    let short = Tuning { promise_us: 200_000, ..fast() };
     let mut raft = Raft::new(Member(0), 2, short, 7, Micros(0));
     let mut out = Vec::new();
     let mut hear = |raft: &mut Raft, message| {
@@ -223,7 +223,7 @@ fn r31_tuning_makes_no_longer_lease_out_of_promises_already_given() {
     raft.step(ms(3_000), Input::Wake, &mut Vec::new());
     hear(&mut raft, pre_vote_reply(0, 1, true));
     let opening = hear(&mut raft, vote_reply(1, true)).expect("it leads");
-    raft.step(ms(3_000), Input::Retune(course()), &mut Vec::new());
+    raft.step(ms(3_000), Input::Retune(fast()), &mut Vec::new());
     hear(&mut raft, accepted(&opening, opening.through()));
     assert_eq!(raft.commit(), 1);
     let until = raft.status().lease_until;
@@ -232,12 +232,12 @@ fn r31_tuning_makes_no_longer_lease_out_of_promises_already_given() {
 
 #[test]
 fn r18_candidacy_waits_at_least_the_promise_and_a_heartbeat_interval() {
-    assert_eq!(Tuning { promise_us: 900_000, ..course() }.check(), Ok(()));
-    let violation = Tuning { promise_us: 900_001, ..course() }.check().expect_err("too long");
+    assert_eq!(Tuning { promise_us: 900_000, ..fast() }.check(), Ok(()));
+    let violation = Tuning { promise_us: 900_001, ..fast() }.check().expect_err("too long");
     assert_eq!(violation.key, "promise_us");
     // So the promise to a dead leader never makes its followers refuse the first pre-vote.
     for seed in 0..20 {
-        let mut cluster = Cluster::new(5, seed, course());
+        let mut cluster = Cluster::new(5, seed, fast());
         let leader = cluster.elect();
         cluster.run_for(ms(seed * 37));
         cluster.kill(leader);
@@ -251,13 +251,13 @@ fn r18_candidacy_waits_at_least_the_promise_and_a_heartbeat_interval() {
 
 #[test]
 fn r18_who_holds_more_stands_at_once() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.wait(ms(1_000));
     solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1, 1])));
     assert!(!vote(&solo.hear(2, pre_vote_request(2, (1, 1)))).0);
     assert_eq!(solo.role(), RoleName::PreCandidate);
     // But it does not stand against a leader that it follows.
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.wait(ms(1_000));
     let asks = Append { promise: ms(800), ..append(1, 1, (0, 0), &[1, 1]) };
     solo.hear(1, Message::Append(asks));
@@ -267,7 +267,7 @@ fn r18_who_holds_more_stands_at_once() {
 
 #[test]
 fn r18_a_pre_candidate_goes_on_naming_the_last_leader() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
     let campaign = solo.wait(ms(2_000));
     assert_eq!(solo.role(), RoleName::PreCandidate);
@@ -280,14 +280,14 @@ fn r18_a_pre_candidate_goes_on_naming_the_last_leader() {
 /// what the replica had acknowledged cannot be taken back.
 #[test]
 fn r20_an_id_that_restarts_is_not_admitted() {
-    let mut cluster = Cluster::new(3, 4, course());
+    let mut cluster = Cluster::new(3, 4, fast());
     let leader = cluster.elect();
     for put in 0..10 {
         cluster.put(leader, "k", &format!("{put}"));
         cluster.run_for(ms(10));
     }
     let forgetful = cluster.others(leader)[0];
-    cluster.restart_without_memory(forgetful, course());
+    cluster.restart_without_memory(forgetful, fast());
     cluster.run_for(ms(1_000));
     for put in 10..60 {
         let name = cluster.put(leader, "k", &format!("{put}"));
@@ -300,7 +300,7 @@ fn r20_an_id_that_restarts_is_not_admitted() {
 
 #[test]
 fn r20_refusing_what_was_acknowledged_takes_nothing_back() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     solo.lead_all();
     let term: Term = solo.raft().term();
     let last = solo.raft().log().last_index();

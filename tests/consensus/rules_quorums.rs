@@ -5,11 +5,11 @@ use laconic::raft::tuning::FanOut;
 use laconic::raft::{Cause, Event, Kind, Member, MemberSet, Message, Micros, Tuning};
 use laconic::record::Fact;
 
-use crate::cluster::{Cluster, Fate, course, ms};
+use crate::cluster::{Cluster, Fate, fast, ms};
 use crate::solo::{Solo, accepted, append, appends, reply};
 
 fn chain() -> Tuning {
-    Tuning { fan_out: FanOut::Chain, ..course() }
+    Tuning { fan_out: FanOut::Chain, ..fast() }
 }
 
 fn receivers(appends: &[Append]) -> MemberSet {
@@ -23,7 +23,7 @@ fn receivers(appends: &[Append]) -> MemberSet {
 #[test]
 fn r15_a_new_leaders_first_append_goes_to_all_directly() {
     for fan_out in [FanOut::Chain, FanOut::Thrifty, FanOut::Star] {
-        let opening = appends(&Solo::new(5, Tuning { fan_out, ..course() }).lead());
+        let opening = appends(&Solo::new(5, Tuning { fan_out, ..fast() }).lead());
         assert_eq!(opening.len(), 4);
         assert!(opening.iter().all(|append| append.route.len() == 1 && append.wants_answer));
         assert_eq!(receivers(&opening).len(), 4);
@@ -45,7 +45,7 @@ fn r15_only_who_has_answered_in_this_term_joins_a_quorum() {
 
 #[test]
 fn r15_an_append_says_whether_it_wants_an_answer_and_a_refusal_always_comes() {
-    let mut solo = Solo::new(3, course());
+    let mut solo = Solo::new(3, fast());
     let quiet = Append { wants_answer: false, ..append(1, 1, (0, 0), &[1]) };
     assert_eq!(solo.hear(1, Message::Append(quiet)), []);
     let quiet = Append { wants_answer: false, ..append(1, 1, (1, 5), &[1]) };
@@ -56,7 +56,7 @@ fn r15_an_append_says_whether_it_wants_an_answer_and_a_refusal_always_comes() {
 fn r15_an_idle_leader_keeps_its_lease_and_its_role() {
     for fan_out in [FanOut::Thrifty, FanOut::Chain, FanOut::Star, FanOut::Broadcast] {
         for count in [2, 3, 4, 5, 21] {
-            let mut cluster = Cluster::new(count, 2, Tuning { fan_out, ..course() });
+            let mut cluster = Cluster::new(count, 2, Tuning { fan_out, ..fast() });
             let leader = cluster.elect();
             // These puts spread the heartbeats over the interval.
             for put in 0..u64::from(count) {
@@ -143,7 +143,7 @@ fn r16_chains_fall_apart_when_much_is_lost_and_form_again() {
 #[test]
 fn r17_a_batch_goes_to_those_who_have_gone_longest_without_hearing_with_all_they_lack() {
     for fan_out in [FanOut::Thrifty, FanOut::Chain] {
-        let mut solo = Solo::new(5, Tuning { fan_out, ..course() });
+        let mut solo = Solo::new(5, Tuning { fan_out, ..fast() });
         solo.lead_all();
         let mut quorums = Vec::new();
         for put in 0..4 {
@@ -163,7 +163,7 @@ fn r17_a_batch_goes_to_those_who_have_gone_longest_without_hearing_with_all_they
 #[test]
 fn r17_under_load_everyone_is_reached_without_a_heartbeat() {
     for fan_out in [FanOut::Thrifty, FanOut::Chain] {
-        let mut cluster = Cluster::new(5, 2, Tuning { fan_out, ..course() });
+        let mut cluster = Cluster::new(5, 2, Tuning { fan_out, ..fast() });
         let leader = cluster.elect();
         let mark = cluster.records.len();
         for put in 0..200 {
@@ -186,7 +186,7 @@ fn is_batch(why: laconic::raft::Why) -> bool {
 #[test]
 fn r19_appends_are_cut_by_encoded_bytes() {
     for fan_out in [FanOut::Broadcast, FanOut::Thrifty, FanOut::Chain] {
-        let mut cluster = Cluster::new(5, 2, Tuning { fan_out, ..course() });
+        let mut cluster = Cluster::new(5, 2, Tuning { fan_out, ..fast() });
         let leader = cluster.elect();
         let away = cluster.others(leader)[2];
         cluster.cut(&[&cluster.others(away)]);
@@ -210,7 +210,7 @@ fn r19_appends_are_cut_by_encoded_bytes() {
 
 #[test]
 fn r19_a_silent_follower_gets_empty_probes_not_its_backlog() {
-    let mut cluster = Cluster::new(5, 2, course());
+    let mut cluster = Cluster::new(5, 2, fast());
     let leader = cluster.elect();
     let dead = cluster.others(leader)[0];
     cluster.kill(dead);
@@ -237,7 +237,7 @@ fn r19_a_silent_follower_gets_empty_probes_not_its_backlog() {
 /// A resend that is cut at the byte limit leaves a rest, which is sent at once afterwards.
 #[test]
 fn r19_what_a_cut_left_out_follows_at_once() {
-    let tuning = Tuning { batch_most_bytes: 1_000, batch_most_entries: 4, ..course() };
+    let tuning = Tuning { batch_most_bytes: 1_000, batch_most_entries: 4, ..fast() };
     let mut cluster = Cluster::new(3, 2, Tuning { fan_out: FanOut::Star, ..tuning });
     let leader = cluster.elect();
     cluster.kill(cluster.others(leader)[0]);

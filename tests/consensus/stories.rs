@@ -7,7 +7,7 @@ use laconic::interface::Outcome;
 use laconic::raft::tuning::{FanOut, Reads};
 use laconic::raft::{Cause, Event, Member, Message, Micros, RoleName, Tuning, Why};
 
-use crate::cluster::{Cluster, Fate, Flight, ONE_WAY, course, ms, without_check_quorum};
+use crate::cluster::{Cluster, Fate, Flight, ONE_WAY, fast, ms, without_check_quorum};
 
 const OK: Outcome = Outcome::Ok(None);
 
@@ -15,7 +15,7 @@ const OK: Outcome = Outcome::Ok(None);
 /// otherwise.
 #[test]
 fn a_leader_that_crashes_before_anyone_has_the_command() {
-    let mut cluster = Cluster::new(5, 1, course());
+    let mut cluster = Cluster::new(5, 1, fast());
     let leader = cluster.elect();
     cluster.obeys(move |flight| if flight.from == leader { Fate::Lose } else { Fate::Pass });
     let put = cluster.put(leader, "k", "lost");
@@ -36,7 +36,7 @@ fn a_leader_that_crashes_before_anyone_has_the_command() {
 #[test]
 fn a_leader_that_crashes_after_one_follower_has_the_command() {
     for holder in 0..2 {
-        let mut cluster = Cluster::new(3, 1, course());
+        let mut cluster = Cluster::new(3, 1, fast());
         let leader = cluster.elect();
         let holder = cluster.others(leader)[holder];
         cluster.run_for(ms(1_000));
@@ -61,7 +61,7 @@ fn a_leader_that_crashes_after_one_follower_has_the_command() {
 #[test]
 fn several_candidates_at_once() {
     for pre_vote in [true, false] {
-        let mut cluster = Cluster::new(5, 1, Tuning { pre_vote, ..course() });
+        let mut cluster = Cluster::new(5, 1, Tuning { pre_vote, ..fast() });
         // No member hears of the other campaigns before all have begun their own.
         cluster.obeys(|flight| match flight.message {
             Message::Vote(_) | Message::PreVote(_) => Fate::After(ms(1_250)),
@@ -86,8 +86,8 @@ fn several_candidates_at_once() {
 /// Section 8: an old leader that is alone must not answer reads, with a lease or without.
 #[test]
 fn an_old_leader_cut_off_from_its_quorum_answers_no_reads() {
-    let confirm = Tuning { reads: Reads::Confirm, ..course() };
-    for tuning in [course(), confirm, without_check_quorum()] {
+    let confirm = Tuning { reads: Reads::Confirm, ..fast() };
+    for tuning in [fast(), confirm, without_check_quorum()] {
         let mut cluster = Cluster::new(5, 1, tuning);
         let old = cluster.elect();
         cluster.put(old, "k", "old");
@@ -130,7 +130,7 @@ fn an_old_leader_cut_off_from_its_quorum_answers_no_reads() {
 #[test]
 fn duplicated_delayed_and_reordered_messages_change_nothing() {
     for fan_out in [FanOut::Thrifty, FanOut::Chain, FanOut::Star, FanOut::Broadcast] {
-        let mut cluster = Cluster::new(5, 1, Tuning { fan_out, ..course() });
+        let mut cluster = Cluster::new(5, 1, Tuning { fan_out, ..fast() });
         let sent: Rc<RefCell<Vec<Flight>>> = Rc::default();
         let tape = Rc::clone(&sent);
         let mut place = 0;
@@ -174,7 +174,7 @@ fn duplicated_delayed_and_reordered_messages_change_nothing() {
 /// Rule R16: the middle of a chain dies while it has a batch, which one resend timeout then saves.
 #[test]
 fn a_chain_whose_middle_dies_with_the_batch() {
-    let mut cluster = Cluster::new(7, 1, Tuning { fan_out: FanOut::Chain, ..course() });
+    let mut cluster = Cluster::new(7, 1, Tuning { fan_out: FanOut::Chain, ..fast() });
     let leader = cluster.elect();
     cluster.obeys(|flight| match &flight.message {
         Message::Append(append) if append.accepted.len() == 1 => Fate::Hold,
@@ -203,7 +203,7 @@ fn tight(lease_margin_us: u64) -> Tuning {
         startup_silence_us: 10_000,
         promise_us: 800_000,
         lease_margin_us,
-        ..course()
+        ..fast()
     }
 }
 
@@ -245,7 +245,7 @@ fn clocks_that_drift_beyond_the_margin_are_found_out() {
 #[test]
 fn pre_vote_keeps_a_returning_member_from_deposing_the_leader() {
     for pre_vote in [true, false] {
-        let mut cluster = Cluster::new(5, 1, Tuning { pre_vote, ..course() });
+        let mut cluster = Cluster::new(5, 1, Tuning { pre_vote, ..fast() });
         let leader = cluster.elect();
         let term = cluster.raft(leader).term();
         let away = cluster.others(leader)[0];
@@ -268,7 +268,7 @@ fn pre_vote_keeps_a_returning_member_from_deposing_the_leader() {
 #[test]
 fn check_quorum_ends_a_leader_that_nobody_hears() {
     for check_quorum in [true, false] {
-        let tuning = if check_quorum { course() } else { without_check_quorum() };
+        let tuning = if check_quorum { fast() } else { without_check_quorum() };
         let mut cluster = Cluster::new(5, 1, tuning);
         let old = cluster.elect();
         cluster.cut(&[&cluster.others(old), &[old]]);
@@ -285,7 +285,7 @@ fn check_quorum_ends_a_leader_that_nobody_hears() {
 /// count.
 #[test]
 fn a_pair_of_different_terms_elects_a_leader_at_the_first_try() {
-    let mut cluster = Cluster::new(3, 1, course());
+    let mut cluster = Cluster::new(3, 1, fast());
     let first = cluster.elect();
     cluster.kill(first);
     let [ahead, behind] = cluster.others(first)[..] else { panic!("three members") };

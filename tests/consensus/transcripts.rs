@@ -9,7 +9,7 @@ use std::path::Path;
 use laconic::raft::tuning::{FanOut, Reads};
 use laconic::raft::{Member, Micros, Tuning};
 
-use crate::cluster::{Cluster, Fate, course, ms};
+use crate::cluster::{Cluster, Fate, fast, ms};
 
 /// A story: what the test does to the cluster, and all that is recorded meanwhile.
 struct Transcript {
@@ -58,7 +58,7 @@ fn led(count: u8, tuning: Tuning) -> (Cluster, Member) {
 
 #[test]
 fn transcripts_of_an_election() {
-    let mut cluster = Cluster::new(3, 1, course());
+    let mut cluster = Cluster::new(3, 1, fast());
     let mut transcript = Transcript::of("election", &cluster);
     cluster.elect();
     transcript.tell(&cluster, "three members are switched on");
@@ -68,7 +68,7 @@ fn transcripts_of_an_election() {
 #[test]
 fn transcripts_of_a_put() {
     for (name, fan_out) in [("put_thrifty", FanOut::Thrifty), ("put_chain", FanOut::Chain)] {
-        let (mut cluster, leader) = led(5, Tuning { fan_out, ..course() });
+        let (mut cluster, leader) = led(5, Tuning { fan_out, ..fast() });
         let mut transcript = Transcript::of(name, &cluster);
         cluster.put(leader, "k", "v");
         cluster.run_for(ms(5));
@@ -79,7 +79,7 @@ fn transcripts_of_a_put() {
 
 #[test]
 fn transcripts_of_a_batch_that_is_lost() {
-    let (mut cluster, leader) = led(5, course());
+    let (mut cluster, leader) = led(5, fast());
     let mut transcript = Transcript::of("lost_batch", &cluster);
     cluster.obeys(|_| Fate::Lose);
     cluster.put(leader, "k", "v");
@@ -93,7 +93,7 @@ fn transcripts_of_a_batch_that_is_lost() {
 
 #[test]
 fn transcripts_of_a_follower_that_dies() {
-    let (mut cluster, leader) = led(3, course());
+    let (mut cluster, leader) = led(3, fast());
     let mut transcript = Transcript::of("dead_follower", &cluster);
     let dead = cluster.others(leader)[0];
     cluster.kill(dead);
@@ -109,7 +109,7 @@ fn transcripts_of_a_follower_that_dies() {
 /// R25).
 #[test]
 fn transcripts_of_a_leaders_death() {
-    let mut cluster = Cluster::new(5, 2, course());
+    let mut cluster = Cluster::new(5, 2, fast());
     let leader = cluster.elect();
     cluster.put(leader, "k", "v");
     cluster.run_for(ms(5));
@@ -122,7 +122,7 @@ fn transcripts_of_a_leaders_death() {
 
 #[test]
 fn transcripts_of_a_leader_that_was_cut_off() {
-    let (mut cluster, old) = led(3, course());
+    let (mut cluster, old) = led(3, fast());
     cluster.run_for(ms(500));
     let mut transcript = Transcript::of("cut_off", &cluster);
     cluster.cut(&[&cluster.others(old), &[old]]);
@@ -140,7 +140,7 @@ fn transcripts_of_a_leader_that_was_cut_off() {
 
 #[test]
 fn transcripts_of_a_read_by_a_round() {
-    let (mut cluster, leader) = led(3, Tuning { reads: Reads::Confirm, ..course() });
+    let (mut cluster, leader) = led(3, Tuning { reads: Reads::Confirm, ..fast() });
     let mut transcript = Transcript::of("read_by_a_round", &cluster);
     cluster.get(leader, "k");
     cluster.get(leader, "l");
@@ -155,7 +155,7 @@ fn transcripts_of_one_acknowledgement_for_a_drain() {
         shared_acknowledgements: true,
         batch_most_entries: 1,
         fan_out: FanOut::Star,
-        ..course()
+        ..fast()
     };
     let (mut cluster, leader) = led(3, tuning);
     let mut transcript = Transcript::of("shared_acknowledgement", &cluster);
@@ -168,7 +168,7 @@ fn transcripts_of_one_acknowledgement_for_a_drain() {
 
 #[test]
 fn transcripts_of_a_request_at_a_follower() {
-    let (mut cluster, leader) = led(3, course());
+    let (mut cluster, leader) = led(3, fast());
     let mut transcript = Transcript::of("redirect", &cluster);
     let follower = cluster.others(leader)[0];
     cluster.get(follower, "k");

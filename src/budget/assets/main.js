@@ -40,6 +40,22 @@ function changes() {
   );
 }
 
+/** How long before and after the moment of a fork both diagrams show. */
+const FORK_SHOWN_US = [20_000, 180_000];
+
+/** Both runs from the moment on from which the second has other knobs. */
+function forks() {
+  const at = difference.forked_at_us;
+  const window = { from: at - FORK_SHOWN_US[0], to: at + FORK_SHOWN_US[1], peers: [] };
+  return ["as it was", "with other knobs"].map((how, place) =>
+    spaceTime(reports[place], {
+      ...window,
+      id: `fork_${place}`,
+      title: `From ${moment(at, 3)} on: ${how}`,
+    }),
+  );
+}
+
 function overview(shown) {
   const figure = (report, at) => {
     const { value, floor } = report.figures[at] ?? {};
@@ -106,6 +122,7 @@ function choose(report) {
       ...[
         partial(report),
         difference && changes(),
+        difference?.forked_at_us != null && forks(),
         reports.length > 1 && overview(report),
         headline(report),
         section(

@@ -1,7 +1,11 @@
 "use strict";
 // The space-time diagram's section: which window is shown, and what moves it.
 
-function spaceTime(report) {
+/**
+ * The diagram of a report. A twin moves as its peers do, has a window, id and title of its own, and leaves the page's
+ * address alone.
+ */
+function spaceTime(report, twin) {
   const { messages, left_out } = report.space_time;
   const end = Math.max(
     LEAST_US,
@@ -18,7 +22,9 @@ function spaceTime(report) {
     const size = Math.round(Math.min(end, Math.max(LEAST_US, to - from)));
     state.from = Math.round(Math.min(end - size, Math.max(0, from)));
     state.to = state.from + size;
-    if (!keep) {
+    if (!keep && twin) {
+      twin.peers.forEach((peer) => peer(state.from, state.to));
+    } else if (!keep) {
       const run = reports.indexOf(report);
       history.replaceState(
         null,
@@ -164,16 +170,17 @@ function spaceTime(report) {
   });
   new ResizeObserver(update).observe(drawing);
   const place = windowOfAddress();
-  const { from, to } = place?.report === report ? place : opening(report);
+  const { from, to } = twin ?? (place?.report === report ? place : opening(report));
   show(from, to, true);
+  twin?.peers.push((from, to) => show(from, to, true));
   const follow = () => {
     const named = windowOfAddress();
-    if (named?.report === report && figure.isConnected) show(named.from, named.to, true);
+    if (!twin && named?.report === report && figure.isConnected) show(named.from, named.to, true);
   };
   addEventListener("hashchange", follow);
   return section(
-    "space_time",
-    "Space and time",
+    twin?.id ?? "space_time",
+    twin?.title ?? "Space and time",
     "A line a replica, an arrow a message. Point at an arrow for its story: what it was for, what caused it, what became of it.",
     h(
       "div",
@@ -204,7 +211,8 @@ function spaceTime(report) {
       h("kbd", {}, "n"),
       " and ",
       h("kbd", {}, "p"),
-      " go to the next and the previous event. The address names the window.",
+      " go to the next and the previous event. ",
+      twin ? "Both diagrams move together." : "The address names the window.",
     ),
     left_out > 0 &&
       h(

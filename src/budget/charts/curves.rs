@@ -15,14 +15,16 @@ const RADIUS: f64 = 15.0;
 const MOST_EVEN_DELAYS: f64 = 8.0;
 
 /// A panel with both axes.
-struct Plane {
-    panel: Panel,
+pub(super) struct Plane {
+    /// Where marks are added.
+    pub panel: Panel,
     x: Scale,
     y: Scale,
 }
 
 impl Plane {
-    fn new(x: Scale, y: Scale, words: (&str, &str)) -> Plane {
+    /// Scales across and upwards, and what they stand for.
+    pub fn new(x: Scale, y: Scale, words: (&str, &str)) -> Plane {
         let mut plane = Plane { panel: Panel::new(MARGIN, ABOVE + HEIGHT + BELOW), x, y };
         plane
             .panel
@@ -32,11 +34,13 @@ impl Plane {
         plane
     }
 
-    fn height(&self, value: f64) -> f64 {
+    /// The height of `value`, in pixels from the top.
+    pub fn height(&self, value: f64) -> f64 {
         ABOVE + HEIGHT * (1.0 - self.y.share(value))
     }
 
-    fn left_ticks(&mut self, ticks: &[f64], label: impl Fn(f64) -> String) {
+    /// Ticks of the scale upwards, each with a line across.
+    pub fn left_ticks(&mut self, ticks: &[f64], label: impl Fn(f64) -> String) {
         for tick in ticks {
             let y = self.height(*tick);
             self.panel.label(y, &label(*tick));
@@ -44,12 +48,14 @@ impl Plane {
         }
     }
 
-    fn ticks_below(&mut self, ticks: &[f64], label: impl Fn(f64) -> String) {
+    /// Ticks of the scale across.
+    pub fn ticks_below(&mut self, ticks: &[f64], label: impl Fn(f64) -> String) {
         let ticks: Vec<_> = ticks.iter().map(|tick| (self.x.share(*tick), label(*tick))).collect();
         self.panel.ticks_below(ABOVE + HEIGHT, &ticks);
     }
 
-    fn segment(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
+    /// A straight line between two points.
+    pub fn segment(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
         let [x1, x2] = [from.0, to.0].map(|x| self.x.percent(x));
         let segment = line((&x1, self.height(from.1)), (&x2, self.height(to.1)));
         self.panel.add(segment.set("class", class));

@@ -5,14 +5,18 @@
 mod bars;
 mod curves;
 mod drawing;
+mod front;
 mod matrix;
 mod palette;
 mod scale;
 mod seconds;
+mod spreads;
 mod stages;
 
 pub use drawing::{Chart, STYLE};
+pub use front::{FrontPlot, FrontPoint, Standing};
 pub use palette::of_page as colours;
+pub use spreads::{SpreadPanel, SpreadRow, spreads};
 
 use super::report::BudgetReport;
 

@@ -53,6 +53,16 @@ impl Scale {
         let last = (self.most / step + 1e-9).floor() as i64;
         (first..=last).map(|place| place as f64 * step).collect()
     }
+
+    /// The values 1, 2 and 5 times a power of ten that lie on the scale; where they are few, round
+    /// values at equal distances. For scales by logarithm.
+    pub fn round_values(&self) -> Vec<f64> {
+        let powers = self.least.log10().floor() as i32..=self.most.log10().floor() as i32;
+        let values = powers.flat_map(|power| [1.0, 2.0, 5.0].map(|d| d * 10f64.powi(power)));
+        let values: Vec<f64> =
+            values.filter(|value| (self.least..=self.most).contains(value)).collect();
+        if values.len() < 3 { self.ticks(5) } else { values }
+    }
 }
 
 /// A share of the width, as an attribute.
@@ -77,6 +87,13 @@ mod tests {
         assert_eq!(ticks(0.0, 37.0, 4), [0.0, 10.0, 20.0, 30.0]);
         assert_eq!(ticks(0.0, 1.0, 2), [0.0, 0.5, 1.0]);
         assert_eq!(ticks(0.0, 0.0, 1), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn values_on_a_scale_by_logarithm_are_round() {
+        let values = |least, most| Scale::new(Spacing::Logarithm, least, most).round_values();
+        assert_eq!(values(700.0, 12_000.0), [1_000.0, 2_000.0, 5_000.0, 10_000.0]);
+        assert_eq!(values(650.0, 1_100.0), [700.0, 800.0, 900.0, 1_000.0, 1_100.0]);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub struct SimArguments {
         value_parser = clap::value_parser!(u64).range(1..=1_000_000)
     )]
     pub repeat: u64,
-    /// Tuning profile: course, textbook, eager, quiet, or a TOML file
+    /// Tuning profile: one that `laconic profiles` lists, or a TOML file
     #[arg(long, default_value = "course")]
     pub profile: String,
     /// Keep the run: run.json, history.jsonl, records/ID.bin, simulator.bin (a folder a run, if

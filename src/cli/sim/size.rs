@@ -6,11 +6,12 @@ use crate::sim::scenario::Scenario;
 
 /// Below this there is no warning, in bytes.
 const UNREMARKABLE_BYTES: u64 = 1_000_000_000;
-/// Bytes of the records that one request causes, in all files together: 800 to 1,500 in the
-/// course's scenarios with the profile `course`, twice that with `textbook` or `eager`.
-const REQUEST_BYTES: u64 = 1_200;
-/// Bytes of the records of heartbeats and elections, for each replica and second.
-const REPLICA_SECOND_BYTES: u64 = 1_500;
+/// Bytes of the records that one request causes, in all files together: 500 to 1,500 in the
+/// course's scenarios with the profiles `course` and `fast`, twice that with `textbook` or `eager`.
+const REQUEST_BYTES: u64 = 1_000;
+/// Bytes of the records of heartbeats and elections, for each replica and second: 200 to 400 with
+/// watchers, 1,500 where everyone hears heartbeats.
+const REPLICA_SECOND_BYTES: u64 = 500;
 
 /// Bytes of a black box: each of its slots has 64.
 const BOX_BYTES: u64 = 64 * SLOTS;
@@ -80,7 +81,7 @@ mod tests {
     fn more_than_a_gigabyte_is_worth_a_line() {
         assert_eq!(warning(&jobs("simple-2", 1_000), false), None);
         let warned = warning(&jobs("simple-2", 2_000), false).unwrap();
-        assert!(warned.starts_with("--out: some 1.6") && warned.contains("2000 runs"), "{warned}");
+        assert!(warned.starts_with("--out: some 1.2") && warned.contains("2000 runs"), "{warned}");
         // A black box always has its full size.
         assert!(warning(&jobs("simple-2", 100), true).is_some());
         let mut thrown_away = jobs("simple-2", 2_000);

@@ -3,7 +3,7 @@
 use super::options::VirtualOptions;
 use super::socket::Socket;
 use crate::interface::{Address, Request};
-use crate::raft::Micros;
+use crate::raft::{Micros, Tuning};
 use crate::record::Sink;
 use crate::replica::{Arrival, Replica};
 use crate::sim::delays::COLD_AFTER;
@@ -177,6 +177,13 @@ impl Node {
         self.busy_until = now;
         self.active_at = now;
         false
+    }
+
+    /// Replaces the replica's knobs at `at`, or when it has done what it is about.
+    pub fn retune(&mut self, at: Micros, tuning: &Tuning, sink: &mut impl Sink) {
+        self.busy_until = self.busy_until.max(at);
+        let arrival = Arrival::Retune(Box::new(tuning.clone()));
+        self.replica.step(self.local(self.busy_until), arrival, &mut self.made, sink);
     }
 
     /// Sends the turn's datagrams, and plans the next turn. Returns when the first of them reaches

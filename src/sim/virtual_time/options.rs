@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::raft::Tuning;
+use crate::raft::{Micros, Tuning};
 use crate::sim::delays::Delays;
 
 /// How a virtual run is done.
@@ -32,4 +32,13 @@ pub enum Keep {
     Memory,
     /// They are written into this folder.
     Folder(PathBuf),
+}
+
+/// Other knobs for all replicas, from a moment on.
+#[derive(Clone, Debug)]
+pub struct Retuning {
+    /// The moment.
+    pub at: Micros,
+    /// The knobs. They must have been checked.
+    pub tuning: Tuning,
 }

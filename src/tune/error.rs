@@ -1,0 +1,70 @@
+//! Why a search ends without a result.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::experiment::ExperimentError;
+
+/// Why a search ends without a result. Each prints as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum TuneError {
+    /// A run could not be done.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    /// The user interrupted it. What is done is kept.
+    #[error("interrupted after {done} of {planned} runs: the same command goes on from there")]
+    Interrupted {
+        /// Runs that are kept.
+        done: u64,
+        /// Runs that were to be done up to the end of the search.
+        planned: u64,
+    },
+    /// There are too few runs to compare anything.
+    #[error(
+        "--runs {runs} is too few: it takes {least} (scenarios: {scenarios}, shards: {shards})"
+    )]
+    TooFewRuns {
+        /// Runs asked for.
+        runs: u64,
+        /// The fewest that make sense.
+        least: u64,
+        /// Number of scenarios.
+        scenarios: usize,
+        /// Number of shards.
+        shards: u64,
+    },
+    /// The folder holds what another search has left.
+    #[error("{path}: holds another search, with another {key}: name another folder, or --force")]
+    OtherSearch {
+        /// The journal's path.
+        path: PathBuf,
+        /// What differs.
+        key: String,
+    },
+    /// Folders that are to be merged do not belong together.
+    #[error("{path}: {reason}")]
+    NotMergeable {
+        /// The folder.
+        path: PathBuf,
+        /// Why it does not fit the others.
+        reason: String,
+    },
+    /// A file of a search does not say what it should.
+    #[error("{path}:{line}: {reason}")]
+    Malformed {
+        /// The file's path.
+        path: PathBuf,
+        /// The line's number, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file's path.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+}
