@@ -66,7 +66,8 @@ pub fn plan(goal: Goal, count: usize, link: Link, resend_timeout: Micros) -> Pla
     let asking = (1..=MOST_INQUIRIES)
         .filter_map(|inquiries| with_inquiries(goal, count, link, resend_timeout, inquiries));
     let asking = asking.map(|plan| (asked_messages_per_second(plan, count, link), plan));
-    let silent = (2..=MOST_HEARTBEATS).find_map(|beats| without_inquiries(goal, count, link, beats));
+    let silent =
+        (2..=MOST_HEARTBEATS).find_map(|beats| without_inquiries(goal, count, link, beats));
     let silent = silent.map(|plan| {
         let seconds = plan.heartbeat_interval.as_seconds();
         ((count - 1 + count / 2) as f64 / seconds, plan)
@@ -160,7 +161,8 @@ mod tests {
     const GOAL: Goal = Goal { detection: Micros(1_300_000), wrong_elections_per_day: 1 };
 
     fn planned(loss_percent: u64, round_trip_us: u64) -> Plan {
-        let link = Link { loss_ppm: loss_percent * 10_000, round_trip: Some(Micros(round_trip_us)) };
+        let link =
+            Link { loss_ppm: loss_percent * 10_000, round_trip: Some(Micros(round_trip_us)) };
         plan(GOAL, 5, link, Micros(3_000))
     }
 

@@ -1,7 +1,7 @@
 //! How long a batch waits for more entries.
 //!
-//! A batch that goes costs `price` microseconds, and each entry costs the time that it waits for its
-//! batch. To keep the sum low without knowing what will come is the problem of dynamic TCP
+//! A batch that goes costs `price` microseconds, and each entry costs the time that it waits for
+//! its batch. To keep the sum low without knowing what will come is the problem of dynamic TCP
 //! acknowledgement (Dooly, Goldman, Scott, "TCP dynamic acknowledgment delay", STOC 1998).
 //!
 //! [`Linger`] keeps a grid of rules. Each has a *shadow*, which applies it to the arrivals as they
@@ -182,7 +182,7 @@ impl Linger {
         }
         self.waiting = waiting;
         self.waiting.clear();
-        if !self.is_bound_to_balance(now) {
+        if !self.settle_with_balance(now) {
             self.choose();
         }
     }
@@ -211,7 +211,7 @@ impl Linger {
     }
 
     /// Keeps the account with balance. True if the next batch must go by its rule.
-    fn is_bound_to_balance(&mut self, now: Micros) -> bool {
+    fn settle_with_balance(&mut self, now: Micros) -> bool {
         let balance = &self.shadows[BALANCE];
         let underway_us = balance.lingering.waited_us(now.min(balance.due)) as i64;
         let credit_us = self.credit_us + underway_us;

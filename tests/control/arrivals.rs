@@ -85,6 +85,16 @@ impl Burst {
         }
     }
 
+    /// How many puts an edge brings on average.
+    pub fn mean(self) -> f64 {
+        let (mut reached, mut mean) = (1.0, 0.0);
+        for count in 1..=self.most() {
+            mean += reached;
+            reached *= self.goes_on(count);
+        }
+        mean
+    }
+
     fn draw(self, random: &mut RandomStream) -> u64 {
         match self {
             Burst::Course => [1, 1, 1, 1, 1, 1, 1, 2, 2, 3][random.below(10) as usize],
@@ -161,11 +171,7 @@ mod tests {
             for (found, told) in found.into_iter().zip([92, 148, 571]) {
                 assert!(found.abs_diff(told) * 100 <= told * 4, "{burst:?}: {found}, not {told}");
             }
-            let (mut reached, mut mean) = (1.0, 0.0);
-            for count in 1..=burst.most() {
-                mean += reached;
-                reached *= burst.goes_on(count);
-            }
+            let mean = burst.mean();
             let puts = arrivals.len() as f64 / (arrivals.len() - gaps.len()) as f64;
             assert!((puts / mean - 1.0).abs() < 0.02, "{burst:?}: {puts} puts, not {mean}");
         }

@@ -48,17 +48,7 @@ pub fn bursts_us(burst: Burst, price_us: u64) -> f64 {
         }
         after = now;
     }
-    after[1] / mean_puts(burst)
-}
-
-/// How many puts an edge brings on average.
-fn mean_puts(burst: Burst) -> f64 {
-    let (mut reached, mut mean) = (1.0, 0.0);
-    for count in 1..=burst.most() {
-        mean += reached;
-        reached *= burst.goes_on(count);
-    }
-    mean
+    after[1] / burst.mean()
 }
 
 #[cfg(test)]

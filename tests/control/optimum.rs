@@ -17,9 +17,8 @@ pub fn optimum(arrivals: &[Micros], price_us: u64) -> u64 {
         for first in (0..=last).rev() {
             let since = at.since(arrivals[first]).0;
             waited += since;
-            if since > 0 {
-                let most_before = (price_us / since) as usize;
-                first_worth = first_worth.max((first + 1).saturating_sub(most_before));
+            if let Some(most_before) = price_us.checked_div(since) {
+                first_worth = first_worth.max((first + 1).saturating_sub(most_before as usize));
             }
             if first < first_worth {
                 break;
