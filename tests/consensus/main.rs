@@ -3,6 +3,7 @@
 
 mod checks;
 mod cluster;
+mod controller;
 mod costs;
 mod inspect;
 mod random;
