@@ -5,6 +5,7 @@ mod checks;
 mod cluster;
 mod controller;
 mod costs;
+mod heartbeats;
 mod inspect;
 mod random;
 mod refusals;
