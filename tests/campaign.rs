@@ -97,7 +97,8 @@ fn is_by_order_alone(incidents: &[Incident]) -> bool {
 
 fn check(seed: u64) -> Result<(), String> {
     let scenario = scenario(seed);
-    let profiles = ["course", "quiet", "eager", "textbook"];
+    let profiles =
+        ["course", "quiet", "eager", "textbook", "fast", "adaptive", "lossy", "wan", "adaptive"];
     let profile = profiles[seed as usize % profiles.len()];
     let options = VirtualOptions {
         seed,

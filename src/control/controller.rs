@@ -10,6 +10,8 @@ use crate::record::{Decision, Fact, Knob, Reason, Record};
 const INTERVAL: Micros = Micros::from_millis(100);
 /// A time that would change by less than one part in so many stays as it is.
 const HYSTERESIS: u64 = 8;
+/// A resend timeout is no shorter, in microseconds: a busy process answers no sooner.
+const LEAST_RESEND_US: u64 = 3_000;
 /// Above this loss a chain of f seldom comes through, and a batch goes to each follower directly.
 const MOST_CHAIN_LOSS_PPM: u64 = 200_000;
 /// Above this loss one follower more than f gets a batch.
@@ -21,8 +23,8 @@ const MOST_BARE_LOSS_PPM: u64 = 150_000;
 pub struct Controller {
     count: usize,
     linger: Linger,
-    /// The messages of a batch, for which `linger` has its price.
-    batch_messages: u64,
+    /// What a batch costs at present, in microseconds of waiting.
+    price_us: u64,
     /// When the next decision may be made.
     next_at: Micros,
 }
@@ -33,9 +35,8 @@ impl Controller {
         if tuning.control == Control::Static {
             return None;
         }
-        let batch_messages = messages_per_batch(tuning.fan_out, count);
-        let linger = Linger::new(batch_messages * tuning.message_price_us);
-        Some(Controller { count, linger, batch_messages, next_at: now + INTERVAL })
+        let price_us = messages_per_batch(tuning.fan_out, count) * tuning.message_price_us;
+        Some(Controller { count, linger: Linger::new(price_us), price_us, next_at: now + INTERVAL })
     }
 
     /// Takes note of what the replica has recorded.
@@ -43,6 +44,8 @@ impl Controller {
         match record.fact {
             Fact::Taken { .. } => self.linger.on_arrival(record.at),
             Fact::State(Event::BatchSent { .. }) => self.linger.on_flush(record.at),
+            // What waited at an earlier leadership of this replica is gone.
+            Fact::State(Event::BecameLeader { .. }) => self.linger = Linger::new(self.price_us),
             _ => {}
         }
     }
@@ -58,6 +61,7 @@ impl Controller {
         let (before, link) = (raft.tuning(), link_of(raft));
         let mut after = before.clone();
         self.settle_once(&mut after);
+        choose_resend(&mut after, link);
         self.choose_fan_out(&mut after, link);
         self.choose_heartbeats(&mut after, before, link);
         self.choose_linger(&mut after, raft.is_leader());
@@ -95,10 +99,10 @@ impl Controller {
         let spared = if tuning.quorum_spares > 0 { 3 } else { 4 };
         let spares = link.loss_ppm * 4 > MOST_BARE_LOSS_PPM * spared;
         tuning.quorum_spares = u64::from(spares && tuning.fan_out == FanOut::Thrifty);
-        let batch_messages = messages_per_batch(tuning.fan_out, self.count);
-        if batch_messages != self.batch_messages {
-            self.batch_messages = batch_messages;
-            self.linger.set_price(batch_messages * tuning.message_price_us);
+        let price_us = messages_per_batch(tuning.fan_out, self.count) * tuning.message_price_us;
+        if price_us != self.price_us {
+            self.price_us = price_us;
+            self.linger.set_price(price_us);
         }
     }
 
@@ -112,10 +116,9 @@ impl Controller {
             wrong_elections_per_day: tuning.wrong_elections_per_day,
         };
         let plan = heartbeats::plan(goal, self.count, link, tuning.resend_timeout());
-        let near = |one: u64, other: Micros| one.abs_diff(other.0) <= other.0 / HYSTERESIS;
         if tuning.inquiries == plan.inquiries
-            && near(tuning.heartbeat_interval_us, plan.heartbeat_interval)
-            && near(tuning.election_timeout_min_us, plan.election_timeout_min)
+            && is_near(tuning.heartbeat_interval_us, plan.heartbeat_interval)
+            && is_near(tuning.election_timeout_min_us, plan.election_timeout_min)
         {
             return;
         }
@@ -130,6 +133,22 @@ impl Controller {
             tuning.linger_waited_us = rule.waited_us;
         }
     }
+}
+
+/// Three round trips are a lost message; each follower's own deviation comes on top of that in the
+/// core (`resend_from`).
+fn choose_resend(tuning: &mut Tuning, link: Link) {
+    let Some(trip) = link.round_trip else {
+        return;
+    };
+    let wanted = Micros((trip.0 * 3).clamp(LEAST_RESEND_US, tuning.heartbeat_interval_us));
+    if !is_near(tuning.resend_timeout_us, wanted) {
+        tuning.resend_timeout_us = wanted.0;
+    }
+}
+
+fn is_near(value: u64, wanted: Micros) -> bool {
+    value.abs_diff(wanted.0) <= wanted.0 / HYSTERESIS
 }
 
 /// Sets the knobs that a plan names, and those that are tied to them (rules R18, R28, R30).

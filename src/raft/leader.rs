@@ -18,6 +18,14 @@ use super::types::{Entry, Index, MOST_MEMBERS, Member, MemberSet, Micros, Round}
 /// be counted on (see [`Leader::overdue_at`]).
 const STEADY_ATTEMPTS: u8 = 8;
 
+/// How often the wait for a member that is needed doubles at most. A heartbeat interval, which also
+/// limits it, can be much longer than what a lost message should cost.
+const MOST_DOUBLINGS: u8 = 6;
+
+/// How often the resend timeout doubles until a member that was given up for the time being is asked
+/// again because it is needed.
+const NEEDED_DOUBLINGS: u8 = 5;
+
 /// State of a leader for one term.
 #[derive(Debug)]
 pub(super) struct Leader {
@@ -205,17 +213,26 @@ impl Leader {
         let timeout = core.resend_timeout(member, awaiting.hops).0;
         let steady = if is_starved { STEADY_ATTEMPTS } else { 0 };
         let doublings = awaiting.attempts.saturating_sub(steady);
+        let most_doublings = if self.is_spare(core, member) { 16 } else { MOST_DOUBLINGS };
         let most = self.probe_interval(core, member);
-        let backoff = (timeout << doublings.min(16)).min(most.0);
+        let backoff = (timeout << doublings.min(most_doublings)).min(most.0);
         Some(awaiting.since + Micros(backoff))
     }
 
     /// How long `member` may stay unasked: for longer than a heartbeat interval only if it is a
     /// suspect, and others are enough for a quorum.
     fn probe_interval(&self, core: &Core, member: Member) -> Micros {
-        let is_spare = self.progress[member.rank()].suspect
-            && self.healthy(core).len() >= core.others_needed();
-        if is_spare { core.tuning.probe_interval() } else { core.tuning.heartbeat_interval() }
+        if self.is_spare(core, member) {
+            core.tuning.probe_interval()
+        } else {
+            core.tuning.heartbeat_interval()
+        }
+    }
+
+    /// Whether `member` is a suspect, and others are enough for a quorum.
+    fn is_spare(&self, core: &Core, member: Member) -> bool {
+        let is_suspect = self.progress[member.rank()].suspect;
+        is_suspect && self.healthy(core).len() >= core.others_needed()
     }
 
     /// Whether something waits for an answer and fewer followers can be counted on than a quorum
@@ -231,9 +248,16 @@ impl Leader {
         }
         let progress = &self.progress[member.rank()];
         let told = progress.told_timeout;
-        if told < NOT_WATCHING && !progress.suspect {
+        if told < NOT_WATCHING && progress.is_healthy() {
             let told = if told == Micros(0) { core.tuning.election_timeout_min() } else { told };
             return progress.addressed_at + core.tuning.heartbeat_within(told);
+        }
+        if !progress.is_healthy() && self.is_starved(core) {
+            // It is needed now: a whole heartbeat interval can be too long. Once it is asked,
+            // `overdue_at` says when to ask again.
+            let soon = core.resend_timeout(member, 1).0 << NEEDED_DOUBLINGS;
+            let soon = soon.min(core.tuning.heartbeat_interval_us);
+            return progress.addressed_at + Micros(soon);
         }
         // Who does not watch needs no heartbeat, but is asked whether it lives again.
         let is_asked = !progress.is_healthy() && (!core.tuning.quiet || self.has_work(core));

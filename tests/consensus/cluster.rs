@@ -382,6 +382,12 @@ impl Cluster {
         out.into_iter().for_each(|datagram| self.route(member, datagram));
     }
 
+    /// Drops all records. The invariants keep the past that they need.
+    pub fn forget(&mut self) {
+        self.records.clear();
+        self.observed = 0;
+    }
+
     fn observe(&mut self, member: Member) {
         let raft = self.nodes[member.rank()].replica.as_ref().expect("it has just acted").raft();
         for record in &self.records[self.observed..] {

@@ -3,7 +3,9 @@
 
 mod checks;
 mod cluster;
+mod controller;
 mod costs;
+mod heartbeats;
 mod inspect;
 mod random;
 mod refusals;

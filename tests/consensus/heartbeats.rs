@@ -1,0 +1,139 @@
+//! What heartbeats cost, how soon they notice a death, and how often they are wrong: the controller
+//! and static `course` in the real core, beside two procedures from the literature.
+//!
+//! `cargo test --release --test consensus heartbeats -- --ignored --nocapture` prints the table
+//! (some minutes). Rivals are worked out, not run: with losses that are independent, their rates
+//! are known.
+
+use laconic::raft::tuning::Control;
+use laconic::raft::{Event, Micros, Tuning};
+use laconic::record::Fact;
+use laconic::sim::random_stream::{Probability, RandomStream};
+
+use crate::cluster::{Cluster, Fate, Flight, course, ms};
+
+/// A death is to be noticed within this time.
+const TARGET: Micros = Micros(1_300_000);
+/// How long each idle cluster is watched. A day would be better; six hours show four wrong
+/// elections a day.
+const WATCHED: Micros = Micros::from_seconds(6 * 3_600);
+/// How many deaths are timed.
+const DEATHS: u64 = 10;
+
+/// What a failure detector does in one cell of the table.
+#[derive(Clone, Copy, Debug)]
+struct Behaviour {
+    messages_per_second: f64,
+    /// From the death to the first campaign, on average, in seconds; for rivals the worst case.
+    detection: f64,
+    wrong_elections_per_day: f64,
+}
+
+/// An idle cluster with losses and a constant way.
+fn idle(count: u8, seed: u64, tuning: &Tuning, loss: f64, one_way: Micros) -> Cluster {
+    let mut dice = RandomStream::new(seed, "heartbeats", 0);
+    let mut cluster = Cluster::new(count, seed, tuning.clone());
+    cluster.obeys(move |_: &Flight| {
+        if dice.chance(Probability::of(loss)) { Fate::Lose } else { Fate::After(one_way) }
+    });
+    cluster.elect();
+    // The controller learns the links from heartbeats.
+    cluster.run_for(ms(300_000));
+    cluster
+}
+
+fn observed(count: u8, tuning: &Tuning, loss: f64, one_way: Micros) -> Behaviour {
+    let mut cluster = idle(count, 1, tuning, loss, one_way);
+    let (mut messages, mut wrong) = (0, 0);
+    // In pieces, so that the records of one are enough.
+    for _ in 0..WATCHED.0 / 600_000_000 {
+        cluster.forget();
+        cluster.run_for(ms(600_000));
+        messages += cluster.messages(0);
+        let led = |event: &Event| matches!(event, Event::BecameLeader { .. });
+        wrong += cluster.events(0, led).count();
+    }
+    let mut detection = 0.0;
+    for seed in 0..DEATHS {
+        let mut cluster = idle(count, 100 + seed, tuning, loss, one_way);
+        cluster.run_for(ms(137 * seed));
+        let leader = cluster.leader().expect("one leads");
+        let (died, mark) = (cluster.now, cluster.records.len());
+        cluster.kill(leader);
+        let stands = |cluster: &Cluster| {
+            cluster
+                .since(mark)
+                .iter()
+                .any(|record| matches!(record.fact, Fact::State(Event::BecamePreCandidate { .. })))
+        };
+        assert!(cluster.run_until(ms(60_000), stands), "the death is noticed");
+        detection += cluster.now.since(died).as_seconds() / DEATHS as f64;
+    }
+    let days = WATCHED.as_seconds() / 86_400.0;
+    Behaviour {
+        messages_per_second: messages as f64 / WATCHED.as_seconds(),
+        detection,
+        wrong_elections_per_day: wrong as f64 / days,
+    }
+}
+
+/// `beats` heartbeats to each follower in the target. A follower that misses all of them starts an
+/// election.
+fn pairwise(count: u8, beats: i32, loss: f64) -> Behaviour {
+    let interval = TARGET.as_seconds() / f64::from(beats);
+    let followers = f64::from(count - 1);
+    Behaviour {
+        messages_per_second: followers / interval,
+        detection: TARGET.as_seconds(),
+        wrong_elections_per_day: 86_400.0 / interval * loss.powi(beats) * (1.0 - loss) * followers,
+    }
+}
+
+/// Chen, Toueg and Aguilera's NFD-E: the fewest heartbeats with at most one mistake a day.
+fn chen(count: u8, loss: f64) -> Behaviour {
+    let kept = |beats: &i32| pairwise(count, *beats, loss).wrong_elections_per_day <= 1.0;
+    pairwise(count, (1..100).find(kept).unwrap_or(100), loss)
+}
+
+/// Dynatune: as many heartbeats as make one of them arrive with probability 0.999.
+fn dynatune(count: u8, loss: f64) -> Behaviour {
+    let beats = if loss > 0.0 { (0.001_f64.ln() / loss.ln()).ceil() as i32 } else { 1 };
+    pairwise(count, beats, loss)
+}
+
+#[test]
+#[ignore = "takes minutes in a release build"]
+fn heartbeats_of_the_controller_and_its_rivals() {
+    let adaptive = Tuning { control: Control::Adaptive, message_price_us: 500, ..course() };
+    println!("messages a second / detection in s / wrong elections a day");
+    println!(
+        "  n  loss  round trip   controller          course              Chen                Dynatune"
+    );
+    let mut worst: f64 = 0.0;
+    for count in [3, 5, 9] {
+        for loss in [0.0, 0.1, 0.2, 0.3, 0.4] {
+            for one_way in [Micros(100), ms(10), ms(100)] {
+                let cells = [
+                    observed(count, &adaptive, loss, one_way),
+                    observed(count, &course(), loss, one_way),
+                    chen(count, loss),
+                    dynatune(count, loss),
+                ];
+                let text = cells.map(|cell| {
+                    format!(
+                        "{:6.2} / {:4.2} / {:6.1}",
+                        cell.messages_per_second, cell.detection, cell.wrong_elections_per_day
+                    )
+                });
+                println!(
+                    "  {count}  {:3.0} %  {:7.1} ms   {}",
+                    loss * 100.0,
+                    one_way.0 as f64 / 500.0,
+                    text.join("  ")
+                );
+                worst = worst.max(cells[0].messages_per_second / cells[2].messages_per_second);
+            }
+        }
+    }
+    println!("at most {:.0} % of Chen's messages", worst * 100.0);
+}
