@@ -289,8 +289,8 @@ impl Trace {
         reached
     }
 
-    /// Follows the arrows from each put that was answered ok, to f followers: directly, which is one
-    /// hop, or along a chain, whose last hop answers.
+    /// Follows the arrows from each put that was answered ok, to f followers: directly, which is
+    /// one hop, or along a chain, whose last hop answers.
     fn follow_puts(&self, f: usize, hops: usize) -> Followed {
         let ways = self.ways();
         let mut followed = Followed::default();

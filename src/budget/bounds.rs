@@ -157,9 +157,9 @@ impl Window {
 /// *anywhere*, at the leader or on its way, and transit takes no time. So [arrival, arrival + D]
 /// holds a moment in which the put is both sent and acknowledged, and one acknowledgement serves
 /// only puts that share such a moment. Second, every *listener* is to notice a dead leader within
-/// T. Who listens is a choice, which the spans state: everyone who lives; or f watchers, of whom one
-/// lives and notices after f − 1 further failures; or nobody, where the first request is to notice
-/// (R30).
+/// T. Who listens is a choice, which the spans state: everyone who lives; or f watchers, of whom
+/// one lives and notices after f − 1 further failures; or nobody, where the first request is to
+/// notice (R30).
 ///
 /// Cut each leadership into windows of T. In each, every listener hears from the leader, and the
 /// leader hears from someone, or a failure in it could go unnoticed for longer than T. A batch is
@@ -178,7 +178,7 @@ impl Window {
 /// max(B, W), the bound for the run as a whole.
 ///
 /// Without arrivals this is what an idle cluster costs: listeners + 1 messages a window, or nothing
-/// with no listener. One message to the leader is enough (a heartbeat passed along a chain does it).
+/// with no listener. One message to the leader is enough: a heartbeat passed along a chain does it.
 ///
 /// Delays count as nothing against T: a batch counts where it is sent.
 pub fn fewest_messages(demand: &Demand) -> u64 {
