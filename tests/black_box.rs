@@ -53,9 +53,9 @@ impl Cluster {
         let folder = tempfile::tempdir().unwrap();
         // After two resend timeouts a leader is out of touch and takes no put (rule R6), so make
         // them long.
-        let course = fs::read_to_string("profiles/course.toml").unwrap();
-        let patient = course.replace("resend_timeout_us = 10_000", "resend_timeout_us = 300_000");
-        assert_ne!(course, patient);
+        let fast = fs::read_to_string("profiles/fast.toml").unwrap();
+        let patient = fast.replace("resend_timeout_us = 10_000", "resend_timeout_us = 300_000");
+        assert_ne!(fast, patient);
         fs::write(folder.path().join("patient.toml"), patient).unwrap();
         let replicas = (0..3).map(|rank| launch(rank, folder.path())).collect();
         Cluster { replicas, folder }

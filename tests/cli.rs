@@ -118,13 +118,23 @@ fn what_is_built_in_is_listed() {
     assert!(text.out.lines().all(|line| line.chars().count() <= WIDTH), "{}", text.out);
     let json: Value = serde_json::from_str(&desk.run("list --json").out).unwrap();
     let listed = |key: &str| json[key].as_array().unwrap().clone();
-    assert_eq!((listed("scenarios").len(), listed("profiles").len()), (18, 4));
+    assert_eq!((listed("scenarios").len(), listed("profiles").len()), (18, 8));
     for entry in listed("scenarios").iter().chain(&listed("profiles")) {
         let name = entry["name"].as_str().unwrap();
         assert!(text.out.contains(&format!("  {name} ")), "{name}: {}", text.out);
     }
     let bases = listed("profiles").into_iter().map(|entry| entry["base"].clone());
-    let wanted = [Value::Null, "course".into(), "course".into(), "course".into()];
+    let [course, fast] = ["course", "fast"].map(Value::from);
+    let wanted = [
+        Value::Null,
+        fast.clone(),
+        fast.clone(),
+        course.clone(),
+        Value::Null,
+        course.clone(),
+        fast,
+        course,
+    ];
     assert_eq!(bases.collect::<Vec<_>>(), wanted);
     assert_eq!(text.out.matches(" (base: course)\n").count(), 3, "{}", text.out);
     let crash = listed("scenarios").into_iter().find(|entry| entry["name"] == "crash-1").unwrap();

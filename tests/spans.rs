@@ -78,11 +78,12 @@ struct Run {
 }
 
 impl Run {
-    fn with(sampling: &str) -> Run {
+    fn with(sampling: &str, profile: &str) -> Run {
         let folder = tempfile::tempdir().unwrap();
         let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/short.json");
         let mut command = Command::new(PROGRAM);
         command.arg("sim").arg(scenario).args(["--real", "--seed", "1", "--out", "run"]);
+        command.args(["--profile", profile]);
         command.env("LACONIC_SPANS", sampling).current_dir(folder.path());
         let output = command.output().unwrap();
         assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
@@ -120,7 +121,7 @@ fn counts<T: Ord>(of: impl Iterator<Item = T>) -> BTreeMap<T, usize> {
 
 #[test]
 fn with_all_in_the_sample_spans_and_records_tell_the_same() {
-    let run = Run::with("1");
+    let run = Run::with("1", "course");
     let mut wakes = 0;
     for (spans, records) in run.spans.iter().zip(&run.records) {
         let names: BTreeSet<&str> = spans.iter().map(|span| &*span.name).collect();
@@ -167,7 +168,8 @@ fn with_all_in_the_sample_spans_and_records_tell_the_same() {
 
 #[test]
 fn a_sampled_request_is_whole_and_others_leave_nothing() {
-    let run = Run::with("1/3");
+    // Everyone hears heartbeats, and so of the last commits too.
+    let run = Run::with("1/3", "fast");
     let is_sampled = |mid: &str| request_id(mid).is_multiple_of(3);
     for span in run.spans.iter().flatten() {
         // All that happens in a sampled step has spans, whichever request it is for.
@@ -220,7 +222,7 @@ fn a_sampled_request_is_whole_and_others_leave_nothing() {
 
 #[test]
 fn a_file_that_is_torn_is_drawn_up_to_there_and_a_foreign_one_is_named() {
-    let run = Run::with("1");
+    let run = Run::with("1", "course");
     let folder = run.folder.path();
     let path = |rank: u8| folder.join(format!("run/spans/{rank:04X}.json"));
     let drawn = |status: i32| {

@@ -289,8 +289,9 @@ impl Trace {
         reached
     }
 
-    /// Follows the arrows from each put that was answered ok.
-    fn follow_puts(&self, f: usize) -> Followed {
+    /// Follows the arrows from each put that was answered ok, to f followers: directly, which is
+    /// one hop, or along a chain, whose last hop answers.
+    fn follow_puts(&self, f: usize, hops: usize) -> Followed {
         let ways = self.ways();
         let mut followed = Followed::default();
         let clients =
@@ -303,15 +304,18 @@ impl Trace {
                     slices.iter().position(of).unwrap()
                 };
                 let put = (*track, part("on its way"));
-                let held = ["request", "wait", "batch", "message", "message", "answer"];
-                let taken = ["request", "batch", "message", "message", "answer"];
-                let was_held = self.follow(&ways, put, &taken[..2]).is_empty();
-                let long: &[&str] = if was_held { &held } else { &taken };
-                let at_followers = self.follow(&ways, put, &long[..long.len() - 2]);
-                let followers: BTreeSet<u64> = at_followers.iter().map(|(of, _)| of.1).collect();
+                let taken = ["request", "batch"];
+                let was_held = self.follow(&ways, put, &taken).is_empty();
+                let sent = if was_held { &["request", "wait", "batch"][..] } else { &taken[..] };
+                let passed: Vec<&str> =
+                    sent.iter().chain(&["message"; 9][..hops]).copied().collect();
+                let long = [&passed[..], &["message", "answer"]].concat();
+                let at_followers = (sent.len() + 1..=passed.len())
+                    .flat_map(|hop| self.follow(&ways, put, &passed[..hop]));
+                let followers: BTreeSet<u64> = at_followers.map(|(of, _)| of.1).collect();
                 let answered = (*track, part("ok"));
                 let answers = |at: &At| *at == answered;
-                let by_followers = self.follow(&ways, put, long).iter().any(answers);
+                let by_followers = self.follow(&ways, put, &long).iter().any(answers);
                 let waits = if was_held { 2 } else { 1 };
                 let short = [&["request"], &["wait"; 2][..waits], &["answer"]].concat();
                 let back = self.follow(&ways, put, &short).iter().any(answers);
@@ -345,11 +349,13 @@ fn a_quiet_run_is_all_arrows_that_arrive_and_every_put_can_be_followed() {
     let trace = &kept.trace;
     let whole = BTreeMap::from([("handling", kept.counts["messages"].as_u64().unwrap())]);
     assert_eq!(trace.ends_of("message"), whole);
-    let followed = trace.follow_puts(2);
-    assert!(followed.puts >= 300, "{followed:?}");
-    assert_eq!([followed.back, followed.to_followers], [followed.puts; 2], "{followed:?}");
-    // Sometimes a later batch is acknowledged first.
-    assert!(followed.by_followers * 20 > followed.puts * 19, "{followed:?}");
+    let direct = Kept::of("simple-2 --seed 3 --profile fast");
+    for followed in [trace.follow_puts(2, 2), direct.trace.follow_puts(2, 1)] {
+        assert!(followed.puts >= 300, "{followed:?}");
+        assert_eq!([followed.back, followed.to_followers], [followed.puts; 2], "{followed:?}");
+        // Sometimes a later batch is acknowledged first.
+        assert!(followed.by_followers * 20 > followed.puts * 19, "{followed:?}");
+    }
     let wanted = [
         "commit index, entries",
         "messages in flight, messages",
@@ -386,7 +392,7 @@ fn a_quiet_run_is_all_arrows_that_arrive_and_every_put_can_be_followed() {
 
 #[test]
 fn kills_leave_arrows_to_the_dead_and_moments() {
-    let kept = Kept::of("crash-4 --seed 1");
+    let kept = Kept::of("crash-4 --seed 1 --profile fast");
     kept.assert_accounts();
     let trace = &kept.trace;
     let moments = |words: &str| trace.moments.iter().filter(|name| name.contains(words)).count();
@@ -400,7 +406,7 @@ fn kills_leave_arrows_to_the_dead_and_moments() {
     let open = open.flat_map(|(_, slices)| slices).filter(|s| s.name.ends_with("unanswered"));
     assert_eq!(open.count() as u64, unanswered);
     assert!(ends["handling"] >= 300, "{ends:?}");
-    let followed = trace.follow_puts(2);
+    let followed = trace.follow_puts(2, 1);
     assert!(followed.puts >= 100 && followed.back == followed.puts, "{followed:?}");
     assert!(followed.by_followers * 2 > followed.puts, "{followed:?}");
 }
@@ -439,7 +445,7 @@ fn drops_partitions_copies_delays_and_clocks_that_drift_keep_the_rules_and_the_s
 #[test]
 fn a_real_run_keeps_the_rules_and_the_sum() {
     let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/short.json");
-    let kept = Kept::of(&format!("{} --real --seed 1", scenario.display()));
+    let kept = Kept::of(&format!("{} --real --seed 1 --profile fast", scenario.display()));
     kept.assert_accounts();
     let ends = kept.trace.ends_of("message");
     assert_eq!(ends.get("arrived against the clock"), None, "{ends:?}");
@@ -450,7 +456,7 @@ fn a_real_run_keeps_the_rules_and_the_sum() {
             "{distances:?}"
         );
     }
-    let followed = kept.trace.follow_puts(2);
+    let followed = kept.trace.follow_puts(2, 1);
     assert!(followed.puts >= 20 && followed.back == followed.puts, "{followed:?}");
     assert!(followed.by_followers * 2 > followed.puts, "{followed:?}");
 }
@@ -557,7 +563,8 @@ fn perfettos_own_trace_processor_takes_all_of_it() {
         ("crash-4 --seed 1", 15),
         ("crash-4 --real --seed 1", 15),
     ] {
-        let kept = Kept::of(scenario);
+        // The script follows direct sends.
+        let kept = Kept::of(&format!("{scenario} --profile fast"));
         kept.assert_accounts();
         let trace = kept.folder.path().join("trace.json");
         let output = Command::new("node").arg(&script).arg(&trace).arg("2").output().unwrap();

@@ -22,10 +22,10 @@ fn row<'a>(comparison: &'a Value, objective: &str, profile: &str) -> &'a Value {
 #[test]
 fn profiles_are_compared_on_the_same_seeds() {
     let desk = Desk::new();
-    let done = desk.run("compare profiles course quiet --repeat 3 --seed 5 --json");
+    let done = desk.run("compare profiles fast quiet --repeat 3 --seed 5 --json");
     assert_eq!((done.status, done.err.as_str(), done.out.lines().count()), (0, "", 1));
     let comparison: Value = serde_json::from_str(&done.out).unwrap();
-    for profile in ["course", "quiet"] {
+    for profile in ["fast", "quiet"] {
         let runs =
             desk.run(&format!("sim simple-2 --repeat 3 --seed 5 --profile {profile} --json"));
         let mut ratios: Vec<f64> = runs
@@ -45,7 +45,7 @@ fn profiles_are_compared_on_the_same_seeds() {
     let quiet = row(&comparison, "messages_per_commit", "quiet");
     assert_eq!((&quiet["less_on"], &quiet["more_on"]), (&3.into(), &0.into()));
     assert!(quiet["change_percent"].as_f64().unwrap() < -15.0, "{quiet}");
-    assert!(row(&comparison, "p50_latency_us", "course")["change_percent"].is_null());
+    assert!(row(&comparison, "p50_latency_us", "fast")["change_percent"].is_null());
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn messages(difference: &Value) -> (f64, f64) {
 #[test]
 fn a_longer_linger_from_a_moment_on_saves_messages_from_there() {
     let desk = Desk::new();
-    keep(&desk, "simple-2 --seed 1");
+    keep(&desk, "simple-2 --seed 1 --profile fast");
     let what_if = |at: &str| {
         let words = format!("whatif run --at {at} --set linger_us=4_000 --format json");
         json_of(&desk.run(&words))
@@ -272,7 +272,7 @@ fn a_longer_linger_from_a_moment_on_saves_messages_from_there() {
     let difference = what_if("12.5s");
     assert_eq!(difference["forked_at_us"], 12_500_000);
     let (before, after) = messages(&difference);
-    let run = desk.run("sim simple-2 --seed 1 --json");
+    let run = desk.run("sim simple-2 --seed 1 --profile fast --json");
     assert_eq!(before, json_of(&run)["messages"]["total"].as_f64().unwrap());
     let later = messages(&what_if("30"));
     assert!(after < later.1 && later.1 < before, "{before}, {after} and {later:?}");
@@ -364,15 +364,15 @@ fn profiles_are_explained_and_one_is_shown_in_full() {
     let all = desk.run("profiles");
     assert_eq!((all.status, all.err.as_str()), (0, ""));
     assert!(all.out.lines().all(|line| line.chars().count() <= 80), "{}", all.out);
-    for part in ["course\n", "\nquiet\n", "  As course, but:\n", "  - fan_out = \"chain\": f+1"] {
+    for part in ["course\n", "\nquiet\n", "  As course, but:\n", "  - fan_out = \"thrifty\": a"] {
         assert!(all.out.contains(part), "{part}: {}", all.out);
     }
     let listed: Value = serde_json::from_str(&desk.run("profiles --json").out).unwrap();
-    assert_eq!(listed.as_array().unwrap().len(), 4);
+    assert_eq!(listed.as_array().unwrap().len(), 8);
     let shown = desk.run("profiles show quiet");
     assert!(shown.out.starts_with("# The fewest messages: "), "{}", shown.out);
     let line =
-        "pre_vote = true                      # course: a replica back from a partition must";
+        "pre_vote = true                       # course: a replica back from a partition must";
     assert!(shown.out.contains(line), "{}", shown.out);
     desk.write("mine.toml", &shown.out);
     let run =

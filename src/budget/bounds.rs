@@ -157,8 +157,9 @@ impl Window {
 /// *anywhere*, at the leader or on its way, and transit takes no time. So [arrival, arrival + D]
 /// holds a moment in which the put is both sent and acknowledged, and one acknowledgement serves
 /// only puts that share such a moment. Second, every *listener* is to notice a dead leader within
-/// T. Who listens is a choice, which the spans state: everyone who lives, or f watchers, who are
-/// enough.
+/// T. Who listens is a choice, which the spans state: everyone who lives; or f watchers, of whom
+/// one lives and notices after f − 1 further failures; or nobody, where the first request is to
+/// notice (R30).
 ///
 /// Cut each leadership into windows of T. In each, every listener hears from the leader, and the
 /// leader hears from someone, or a failure in it could go unnoticed for longer than T. A batch is
@@ -175,6 +176,9 @@ impl Window {
 /// step. So the cheapest allowed division starts from (1) and adds what is missing to B where the
 /// next step costs least. If W windows make up the whole span, this is at least max(B·f, W·(n−1)) +
 /// max(B, W), the bound for the run as a whole.
+///
+/// Without arrivals this is what an idle cluster costs: listeners + 1 messages a window, or nothing
+/// with no listener. One message to the leader is enough: a heartbeat passed along a chain does it.
 ///
 /// Delays count as nothing against T: a batch counts where it is sent.
 pub fn fewest_messages(demand: &Demand) -> u64 {
@@ -210,19 +214,6 @@ fn forced_batches(demand: &Demand, from: Micros, to: Micros) -> u64 {
     let inside = &demand.arrivals[first..];
     let last = inside.partition_point(|arrival| *arrival + demand.wait < to);
     fewest_batches(&inside[..last], demand.wait, demand.most_entries)
-}
-
-/// The fewest messages a second of a cluster in which nothing is asked and each of `watchers`
-/// others notices the leader's death within `detection`: each of them hears once in that time, and
-/// the leader once (a heartbeat passed along a chain does it).
-///
-/// Who watches is a choice. With all n − 1 others everyone notices. With f of them, one lives and
-/// notices after f − 1 further failures, so (f + 1)/T is enough to start an election.
-pub fn idle_messages_per_second(watchers: u64, detection: Micros) -> f64 {
-    if watchers == 0 || detection.0 == 0 {
-        return 0.0;
-    }
-    (watchers + 1) as f64 / detection.as_seconds()
 }
 
 /// What the course's simulator demands of a run. A run with fewer messages fails (interface §5).
@@ -400,11 +391,14 @@ mod tests {
             replicas in 3..8_u64,
             detection in 2..6_u64,
             dead in 0..2_u64,
+            hearing in 0..3_usize,
             cut in 0..MOMENTS,
         ) {
+            let most = [replicas - 1, replicas / 2, 0][hearing];
+            let listeners = |dead: u64| (replicas - 1 - dead).min(most);
             let leaderships = [
-                LedSpan { from: Micros(0), to: Micros(cut), listeners: replicas - 1 },
-                LedSpan { from: Micros(cut), to: Micros(MOMENTS), listeners: replicas - 1 - dead },
+                LedSpan { from: Micros(0), to: Micros(cut), listeners: listeners(0) },
+                LedSpan { from: Micros(cut), to: Micros(MOMENTS), listeners: listeners(dead) },
             ];
             let demand = Demand {
                 replicas,
@@ -450,6 +444,16 @@ mod tests {
             })
         };
         assert_eq!(floor(&[], 0), 3 * 5, "heartbeats only");
+        let nobody = [LedSpan { listeners: 0, ..led_span }];
+        let idle = Demand {
+            replicas: 5,
+            leaderships: &nobody,
+            detection: second,
+            arrivals: &[],
+            wait: Micros(0),
+            most_entries: None,
+        };
+        assert_eq!(fewest_messages(&idle), 0, "nobody is to hear");
         assert_eq!(floor(&at(&[1]), 0), 3 * 5, "one batch is a heartbeat for two");
         assert_eq!(floor(&at(&[1, 2, 3]), 0), (6 + 3) + 2 * 5);
         assert_eq!(floor(&at(&[1, 2, 3]), 100), (4 + 2) + 2 * 5);
@@ -480,8 +484,6 @@ mod tests {
     #[test]
     fn references() {
         assert_eq!((others_needed(4), others_needed(5)), (2, 2));
-        assert_eq!(idle_messages_per_second(4, Micros::from_millis(500)), 10.0);
-        assert_eq!(idle_messages_per_second(2, Micros::from_millis(1_300)), 3.0 / 1.3);
         assert_eq!(simulator_floor(500, 5, 0.2, 0.5), 1000.0);
         assert_eq!(thrifty_star(10, 2), 40);
         assert_eq!(textbook(10, Micros::from_seconds(3), 5), 8 * 10 + 8 * 20);

@@ -167,16 +167,20 @@ fn headline(report: &BudgetReport) -> Vec<Block> {
 }
 
 fn figures(report: &BudgetReport) -> Block {
+    // Where the knobs themselves keep f watchers, both floors are one.
+    let differ = report.figures.iter().any(|figure| figure.watched_floor != figure.floor);
+    let shown = if differ { 5 } else { 4 };
     let rows = report.figures.iter().map(|figure| {
-        vec![
+        let cells = [
             figure.title.to_owned(),
             or_dash(figure.value),
             or_dash(figure.floor),
             or_dash(figure.ratio),
             or_dash(figure.watched_floor),
-        ]
+        ];
+        cells[..shown].to_vec()
     });
-    table(&["figure", "seen", "floor", "ratio", "watchers"], 1, rows.collect())
+    table(&["figure", "seen", "floor", "ratio", "watchers"][..shown], 1, rows.collect())
 }
 
 fn floor_means(figure: &Figure) -> String {

@@ -6,10 +6,12 @@ use super::bounds;
 use super::leaderships::PastLeaderships;
 use super::ledger::Closed;
 use super::phases::Phase;
+use super::premise::{self, Hearing};
 use super::report::{
     CauseShare, FateRow, Figure, LingerPoint, PhaseRow, Reference, TableRow, TradeOff,
 };
 use super::run_data::{OwnFloor, RunData};
+use super::run_info::RunInfo;
 use super::words::{time, why_words};
 use crate::raft::{Cause, Micros, Tuning, Why};
 use crate::record::Fate;
@@ -28,7 +30,7 @@ fn figure(name: &'static str, title: &'static str, floor_means: String) -> Figur
 }
 
 impl Figure {
-    /// With a value, the floor if everyone is to notice a dead leader, and that with f watchers.
+    /// With a value, the floor by the knobs' own premise, and that with f watchers.
     fn with(
         mut self,
         value: f64,
@@ -51,11 +53,10 @@ fn a_commit(run: &RunData) -> Figure {
     let OwnFloor { wait, batches, messages: floor, watched_messages } = run.floor;
     let means = format!(
         "the fewest batches of the same puts, none held longer than {} at the leader or on its \
-         way, at {} messages each, and a dead leader noticed within {} by everyone (watchers: by \
-         f, which is enough)",
+         way, at {} messages each, and {}",
         time(wait.0 as f64),
         run.least_a_batch(),
-        time(run.info.tuning.election_timeout_min_us as f64)
+        noticed(&run.info)
     );
     let figure = figure("messages_per_commit", "Messages per commit", means);
     if run.puts == 0 {
@@ -90,19 +91,17 @@ fn a_read(run: &RunData) -> Figure {
 }
 
 fn idle(run: &RunData) -> Figure {
-    let detection = run.info.tuning.election_timeout_min();
     let means = format!(
-        "everyone hears from the leader, and the leader from someone, within {} (watchers: f of \
-         them do, which is enough)",
-        time(detection.0 as f64)
+        "in each stretch of idle seconds, cut into windows as long as a death may go unnoticed: {}",
+        noticed(&run.info)
     );
     let figure = figure("idle_messages_per_second", "Idle messages per second", means);
     let seconds = run.idle_seconds.len();
     if seconds == 0 {
         return figure;
     }
-    let floor = bounds::idle_messages_per_second(run.info.replicas as u64 - 1, detection);
-    let watched = bounds::idle_messages_per_second(run.info.others_needed(), detection);
+    let least = |hearing: Hearing| run.idle_floor(hearing) as f64 / seconds as f64;
+    let (floor, watched) = (least(Hearing::of(&run.info.tuning)), least(Hearing::Watchers));
     let mut by_cause = [0u64; Cause::ALL.len()];
     for second in run.idle_seconds.iter().filter_map(|second| run.ledger.seconds.get(*second)) {
         by_cause.iter_mut().zip(second).for_each(|(sum, count)| *sum += count);
@@ -113,6 +112,11 @@ fn idle(run: &RunData) -> Figure {
         (by_cause[cause as usize] as f64 / seconds as f64, least)
     });
     figure.with(value, (floor, watched), shares)
+}
+
+/// Who notices a dead leader of the run, and how soon.
+fn noticed(info: &RunInfo) -> String {
+    Hearing::of(&info.tuning).noticed(premise::detection(&info.tuning))
 }
 
 /// What the same arrivals would have cost, from the provable least upwards.
@@ -141,24 +145,15 @@ fn floors(run: &RunData) -> Vec<Labelled> {
         bounds::messages_per_batch(others_needed, batch.delays.unwrap_or(others_needed + 1))
     });
     let wait = time(wait.0 as f64);
-    let detection = time(info.tuning.election_timeout_min_us as f64);
     let mut floors = vec![
-        (
-            "floor_watchers",
-            "the least with f watchers".to_owned(),
-            watched_messages as f64,
-            format!(
-                "As the next, but f followers alone notice a dead leader within {detection}. One \
-                 of them lives after f − 1 more failures, so an election still begins."
-            ),
-        ),
         (
             "floor_wait",
             format!("least, if no put waits over {wait}"),
             floor as f64,
             format!(
                 "No put is held longer than {wait} anywhere, at the leader or on its way, transit \
-                 taken as nothing, and everyone notices a dead leader within {detection}."
+                 taken as nothing, and {}.",
+                noticed(info)
             ),
         ),
         (
@@ -170,6 +165,19 @@ fn floors(run: &RunData) -> Vec<Labelled> {
                 .to_owned(),
         ),
     ];
+    if watched_messages != floor {
+        let noticed = Hearing::Watchers.noticed(premise::detection(&info.tuning));
+        let watched = (
+            "floor_watchers",
+            "the least with f watchers".to_owned(),
+            watched_messages as f64,
+            format!(
+                "As the least, but {noticed}. One of them lives after f − 1 more failures, so an \
+                 election still begins."
+            ),
+        );
+        floors.insert(usize::from(watched_messages > floor), watched);
+    }
     if info.drops > 0.0 {
         let percent = info.drops * 100.0;
         floors.push((

@@ -15,7 +15,8 @@
 //! - `latency`: where the time of each request went;
 //! - `evidence`: what the findings need besides; `heartbeat_model`: heartbeats with other knobs;
 //! - `run_data`: the results of all these folds;
-//! - [`bounds`]: the floors, pure arithmetic, each with its proof;
+//! - [`bounds`]: the floors, pure arithmetic, each with its proof; `premise`: who is to notice a
+//!   dead leader, which they assume;
 //! - `figures`: the published figures beside their floors, and the tables; `findings`: what could
 //!   be saved, and by which knob; `limits`: the limits that a scenario or a profile states;
 //!   `space_time`: messages one by one;
@@ -44,6 +45,7 @@ mod markdown;
 mod message;
 mod page;
 mod phases;
+mod premise;
 pub mod report;
 mod run_data;
 mod run_info;

@@ -143,11 +143,10 @@ pub struct Figure {
     pub title: &'static str,
     /// The measured value; none where there is too little to say.
     pub value: Option<f64>,
-    /// The provable least, if everyone is to notice a dead leader in time; none where `value` is
-    /// none.
+    /// The provable least, if those notice a dead leader in time whom the run's knobs keep hearing;
+    /// none where `value` is none.
     pub floor: Option<f64>,
-    /// The provable least, if f watchers are to, which is enough; none where `value` is
-    /// none.
+    /// The provable least, if f watchers do, which is enough; none where `value` is none.
     pub watched_floor: Option<f64>,
     /// `value` over `floor`; none where the floor is 0.
     pub ratio: Option<f64>,

@@ -4,6 +4,7 @@ use super::bounds::{self, Demand, LedSpan};
 use super::evidence::Evidence;
 use super::leaderships::PastLeaderships;
 use super::ledger::Closed;
+use super::premise::{self, Hearing};
 use super::report::LingerPoint;
 use super::run_info::RunInfo;
 use crate::raft::Micros;
@@ -38,6 +39,31 @@ impl RunData {
         let others_needed = self.info.others_needed();
         bounds::messages_per_batch(others_needed, others_needed + 1)
     }
+
+    /// The fewest messages of the idle seconds, if `hearing` says who is to notice a dead leader.
+    pub fn idle_floor(&self, hearing: Hearing) -> u64 {
+        let stretches = self.idle_seconds.chunk_by(|one, next| one + 1 == *next);
+        let idle = stretches.flat_map(|stretch| {
+            let from = Micros::from_seconds(stretch[0] as u64);
+            let to = from + Micros::from_seconds(stretch.len() as u64);
+            let within = move |span: &LedSpan| LedSpan {
+                from: span.from.max(from),
+                to: span.to.min(to),
+                ..*span
+            };
+            self.led.spans.iter().map(within)
+        });
+        let idle: Vec<LedSpan> = idle.filter(|span| span.from < span.to).collect();
+        let replicas = self.info.replicas as u64;
+        bounds::fewest_messages(&Demand {
+            replicas,
+            leaderships: &hearing.of_spans(&idle, replicas),
+            detection: premise::detection(&self.info.tuning),
+            arrivals: &[],
+            wait: Micros(0),
+            most_entries: None,
+        })
+    }
 }
 
 /// floor(D) at the run's own waiting time (design §6).
@@ -48,9 +74,9 @@ pub struct OwnFloor {
     pub wait: Micros,
     /// The fewest batches.
     pub batches: u64,
-    /// The fewest messages, if everyone is to notice a dead leader within T.
+    /// The fewest messages, if those notice a dead leader within T whom the knobs keep hearing.
     pub messages: u64,
-    /// The fewest messages, if f watchers are to.
+    /// The fewest messages, if f watchers do.
     pub watched_messages: u64,
 }
 
@@ -64,22 +90,24 @@ impl OwnFloor {
         let wait = waits.get(place).copied().unwrap_or_default();
         let patient = committed().filter(|arrival| arrival.wait.is_some_and(|own| own <= wait));
         let arrivals: Vec<Micros> = patient.map(|arrival| arrival.at).collect();
+        let replicas = info.replicas as u64;
         let demand = Demand {
-            replicas: info.replicas as u64,
-            leaderships: &led.spans,
-            detection: info.tuning.election_timeout_min(),
+            replicas,
+            leaderships: &[],
+            detection: premise::detection(&info.tuning),
             arrivals: &arrivals,
             wait,
-            most_entries: Some(info.tuning.batch_most_entries),
+            most_entries: premise::most_entries(&info.tuning),
         };
-        let watchers = info.others_needed();
-        let watched = |span: &LedSpan| LedSpan { listeners: span.listeners.min(watchers), ..*span };
-        let watched: Vec<LedSpan> = led.spans.iter().map(watched).collect();
+        let messages = |hearing: Hearing| {
+            let heard = hearing.of_spans(&led.spans, replicas);
+            bounds::fewest_messages(&Demand { leaderships: &heard, ..demand })
+        };
         OwnFloor {
             wait,
             batches: bounds::fewest_batches(&arrivals, wait, demand.most_entries),
-            messages: bounds::fewest_messages(&demand),
-            watched_messages: bounds::fewest_messages(&Demand { leaderships: &watched, ..demand }),
+            messages: messages(Hearing::of(&info.tuning)),
+            watched_messages: messages(Hearing::Watchers),
         }
     }
 }

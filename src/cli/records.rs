@@ -26,6 +26,7 @@ Each line is an object: at_us (microseconds since the start of the run), source
   garbage      reason, bytes
   woken
   retuned      knobs (how many changed)
+  decided      knob, before, after, reason, measured
   routed       from, to, n, fate, bytes
   killed       member, by_itself
   partitioned  majority (the ranks of that side; none: the partition ended)

@@ -78,7 +78,7 @@ fn a_batch_takes_two_hops_thriftily_and_one_a_follower_along_a_chain() {
 #[test]
 fn no_run_undercuts_its_floor() {
     for name in laconic::sim::scenario::COURSE {
-        for profile in ["course", "quiet", "textbook", "eager"] {
+        for (profile, _) in laconic::tuning_file::EMBEDDED {
             let scenario = crate::scenario(name);
             let report = analysed(&scenario, &tuning(profile), false, 2).report;
             let f = report.trade_off.others_needed;

@@ -50,8 +50,8 @@ fn commit_messages_and_chains_save_what_is_expected() {
     let eager = verified(scenario("simple-2"), tuning("eager"), false);
     assert_holds(&eager, &["commit_messages"]);
     for scenario in [scenario("simple-2"), in_bursts()] {
-        let course = verified(scenario, tuning("course"), false);
-        assert_holds(&course, &["chain_instead"]);
+        let fast = verified(scenario, tuning("fast"), false);
+        assert_holds(&fast, &["chain_instead"]);
     }
 }
 
@@ -60,8 +60,7 @@ fn commit_messages_and_chains_save_what_is_expected() {
 #[test]
 fn what_is_recommended_passes_and_what_fails_says_why() {
     let mut failing = Vec::new();
-    for (name, profile) in [("simple-2", "course"), ("simple-2", "textbook"), ("crash-1", "quiet")]
-    {
+    for (name, profile) in [("simple-2", "fast"), ("simple-2", "textbook"), ("crash-1", "quiet")] {
         let verification = verified(scenario(name), tuning(profile), false);
         let seeds = verification.seeds.len() as u64;
         for row in &verification.rows {
@@ -85,7 +84,7 @@ fn what_is_recommended_passes_and_what_fails_says_why() {
     }
     let floor = "enough messages for a replicated store";
     let wanted =
-        [("simple-2", "course", "together", floor), ("crash-1", "quiet", "short_linger", floor)];
+        [("simple-2", "fast", "together", floor), ("crash-1", "quiet", "short_linger", floor)];
     assert_eq!(failing, wanted);
 }
 

@@ -72,7 +72,7 @@ fn it_serves_metrics_status_and_health_and_nothing_else() {
     assert_eq!(get(&address, "/healthz").unwrap(), "ok\n");
     let status: Value = serde_json::from_str(&get(&address, "/status").unwrap()).unwrap();
     assert_eq!((&status["id"], &status["role"]), (&"0001".into(), &"follower".into()));
-    assert_eq!(status["tuning"]["heartbeat_interval_us"], 400_000);
+    assert_eq!(status["tuning"]["heartbeat_interval_us"], 1_100_000);
 
     let refused = |request: &[u8], answer: &str| {
         let text = ask(&address, request).unwrap();

@@ -69,10 +69,14 @@ function tiles(run) {
 }
 
 function figureCard(figure) {
+  const watched =
+    figure.watched_floor === figure.floor
+      ? ""
+      : `, with f watchers ${number(figure.watched_floor)}`;
   const beside =
     figure.floor == null
       ? "too little data to say"
-      : `floor ${number(figure.floor)}, with f watchers ${number(figure.watched_floor)}${figure.ratio == null ? "" : ` · ${number(figure.ratio)} × the floor`}`;
+      : `floor ${number(figure.floor)}${watched}${figure.ratio == null ? "" : ` · ${number(figure.ratio)} × the floor`}`;
   return h(
     "div",
     { class: "card", "data-figure": figure.name },
