@@ -1,6 +1,6 @@
 //! The time from a datagram in to the datagrams out, through the real socket loop of a replica
 //! process: from an append of one entry to its answer. Beside it is the machine's own time, for a
-//! thread that sends back whatever it gets.
+//! thread that sends back whatever it gets. Then how late the replica's timers go off.
 //!
 //! Then the cost of spans, with 64 appends at a time. Four replicas take turns: one without spans,
 //! one with almost none (so only the sampling costs), one with one request in 100, and one with
@@ -17,11 +17,15 @@ use laconic::interface::Address;
 use laconic::kv::Command as Put;
 use laconic::raft::message::{Append, Position, Route};
 use laconic::raft::{Cause, Entry, Member, MemberSet, Message, Micros};
+use laconic::service::timer_lateness;
 use laconic::wire::{Datagram, Membership, Payload, encode};
 
 const ROUNDS: u64 = 5_000;
 /// A pause before each round, so that the round finds the replica asleep.
 const PAUSE: Duration = Duration::from_micros(300);
+/// How many timers go off, and the shortest; the others are up to a millisecond longer.
+const TIMERS: u64 = 1_000;
+const SHORTEST: Micros = Micros(300);
 
 fn main() -> Result<(), Box<dyn Error>> {
     // `cargo test --benches` only checks that the program starts.
@@ -38,6 +42,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bare = row("a bare echo thread", &echo);
     let whole = row("a replica: append to answer", &replica);
     println!("the replica adds {} at the median; aim: under 50", whole.saturating_sub(bare));
+    let waits = (0..rounds.min(TIMERS)).map(|place| SHORTEST + Micros(place * 37 % 1_000));
+    let mut late: Vec<u64> = timer_lateness(waits)?.into_iter().map(|late| late.0).collect();
+    late.sort_unstable();
+    let median = row("lateness of a timer", &late);
+    println!("timers are {median} late at the median; aim: some 50");
     compare_spans(rounds)
 }
 

@@ -2,7 +2,6 @@
 //! the model from which virtual runs draw their delays.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -10,6 +9,7 @@ use super::compare::machine;
 use super::failure::{ExitStatus, Failure};
 use super::output::{check_file, print, write};
 use super::sim::whole_real_run;
+use crate::raft::Micros;
 use crate::service;
 use crate::sim::calibration::Samples;
 use crate::sim::delays::Delays;
@@ -20,9 +20,9 @@ use crate::sim::scenario::Scenario;
 const RUNS: [&str; 3] = ["simple-2", "unreliable-2", "crash-4"];
 
 /// How many timers are measured, and how long the shortest is. The others are up to a millisecond
-/// longer, since timers go off at whole milliseconds of a clock.
+/// longer, so that no regular work of the machine meets all of them.
 const TIMERS: u64 = 300;
-const SHORTEST: Duration = Duration::from_millis(3);
+const SHORTEST: Micros = Micros::from_millis(3);
 
 /// Measure delays in real runs (two minutes) and write the model for virtual ones.
 #[derive(Args)]
@@ -67,20 +67,10 @@ fn lines(delays: &Delays) -> String {
     format!("{{\n{}\n}}\n", lines.join(",\n"))
 }
 
-/// How late timers like the replica's go off, in microseconds.
+/// How late a replica's timers go off, in microseconds.
 fn timer_late() -> Result<Vec<u64>, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .map_err(|error| Failure::environment(format!("no event loop: {error}")))?;
-    Ok(runtime.block_on(async {
-        let mut late = Vec::new();
-        for place in 0..TIMERS {
-            let sleep = SHORTEST + Duration::from_micros(place * 37 % 1_000);
-            let due = Instant::now() + sleep;
-            tokio::time::sleep(sleep).await;
-            late.push(due.elapsed().as_micros() as u64);
-        }
-        late
-    }))
+    let waits = (0..TIMERS).map(|place| SHORTEST + Micros(place * 37 % 1_000));
+    let late = service::timer_lateness(waits)
+        .map_err(|error| Failure::environment(format!("timers: {error}")))?;
+    Ok(late.into_iter().map(|late| late.0).collect())
 }

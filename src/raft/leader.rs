@@ -252,6 +252,10 @@ impl Leader {
             let told = if told == Micros(0) { core.tuning.election_timeout_min() } else { told };
             return progress.addressed_at + core.tuning.heartbeat_within(told);
         }
+        if !progress.is_healthy() && self.can_be_relieved(core, member) {
+            // Another must watch at once, or nobody may notice that this leader has died.
+            return Micros(0);
+        }
         if !progress.is_healthy() && self.is_starved(core) {
             // It is needed now: a whole heartbeat interval can be too long. Once it is asked,
             // `overdue_at` says when to ask again.

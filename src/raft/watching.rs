@@ -38,6 +38,14 @@ impl Leader {
         watchers
     }
 
+    /// Whether `member` watches, and a healthy follower could do it in its place.
+    pub fn can_be_relieved(&self, core: &Core, member: Member) -> bool {
+        core.tuning.heartbeat_to == HeartbeatTo::Watchers
+            && !core.tuning.quiet
+            && self.watchers.contains(&member)
+            && !self.healthy(core).is_subset_of(self.watch_set())
+    }
+
     /// The watchers as a set.
     pub fn watch_set(&self) -> MemberSet {
         self.watchers.iter().copied().collect()

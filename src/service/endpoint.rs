@@ -20,10 +20,11 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::negotiation::{takes_gzip, wanted_format};
+use super::waiting::Bell;
 use crate::metrics::{MetricsHandle, ProcessGauges};
 
 /// The most bytes of a request's line and headers.
@@ -42,22 +43,24 @@ const PUBLISH_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What the loop and the endpoint share.
 pub(super) struct PublishSignal {
-    /// Wakes the loop when a request needs fresh figures.
-    wanted: Notify,
+    /// Whether a request needs fresh figures.
+    is_wanted: AtomicBool,
+    /// Wakes the loop.
+    bell: Bell,
     /// The state as JSON, as it was last published.
     status: watch::Sender<Arc<str>>,
 }
 
 impl PublishSignal {
-    /// Starts with nothing published.
-    pub fn new() -> Arc<PublishSignal> {
+    /// Starts with nothing published. `bell` wakes the loop.
+    pub fn new(bell: Bell) -> Arc<PublishSignal> {
         let status = watch::Sender::new(Arc::from("{}"));
-        Arc::new(PublishSignal { wanted: Notify::new(), status })
+        Arc::new(PublishSignal { is_wanted: AtomicBool::new(false), bell, status })
     }
 
-    /// Waits until a request needs fresh figures.
-    pub async fn wanted(&self) {
-        self.wanted.notified().await;
+    /// Whether a request has needed fresh figures since this was last called.
+    pub fn is_wanted(&self) -> bool {
+        self.is_wanted.swap(false, Ordering::Acquire)
     }
 
     /// Publishes `status`. The gauges must be set to the same state before.
@@ -68,7 +71,8 @@ impl PublishSignal {
     /// Asks the loop to publish, and waits until it has, at most for [`PUBLISH_PATIENCE`].
     async fn fresh(&self) -> Arc<str> {
         let mut published = self.status.subscribe();
-        self.wanted.notify_one();
+        self.is_wanted.store(true, Ordering::Release);
+        self.bell.ring();
         // The loop may be busy or may have ended: then its last figures are served.
         let _ = tokio::time::timeout(PUBLISH_PATIENCE, published.changed()).await;
         self.status.borrow().clone()

@@ -15,6 +15,7 @@ use super::complaint::complain;
 use super::environment::{BadEnvironment, Environment};
 use super::spans::{SpanLayer, Spans, TARGET};
 use super::telemetry::Telemetry;
+use super::waiting::Bell;
 use crate::archive::{FileHeader, RecordFile, RecordFileError};
 use crate::clock::MonotonicClock;
 use crate::raft::{Disposition, Micros};
@@ -68,13 +69,14 @@ pub(super) struct Instruments {
 impl Instruments {
     /// Opens the record file, the black box and the metrics, if the environment asks for them. For
     /// each that fails there is one line on stderr, and the replica starts without it: a broken
-    /// instrument must not stop a replica.
+    /// instrument must not stop a replica. `bell` wakes the loop when figures are wanted.
     pub fn open(
         environment: &Environment,
         members: &Membership,
         clock: &MonotonicClock,
         spans: Spans,
         profile: &Profile,
+        bell: Bell,
     ) -> Instruments {
         let out = environment.out.as_deref();
         let records = Records::open(out, members, clock);
@@ -85,16 +87,13 @@ impl Instruments {
             or_complain("LACONIC_BLACK_BOX", open_black_box(folder, members, clock))
         });
         let telemetry =
-            Telemetry::open(environment.metrics_address.as_deref(), out, members, profile);
+            Telemetry::open(environment.metrics_address.as_deref(), out, members, profile, bell);
         Instruments { records, black_box, garbage: GarbageLog::default(), spans, telemetry }
     }
 
-    /// Waits until somebody asks for fresh figures. Without metrics it waits for ever.
-    pub async fn wanted(&self) {
-        match &self.telemetry {
-            Some(telemetry) => telemetry.wanted().await,
-            None => std::future::pending().await,
-        }
+    /// Whether somebody has asked for fresh figures since this was last called.
+    pub fn is_publishing_wanted(&self) -> bool {
+        self.telemetry.as_ref().is_some_and(Telemetry::is_publishing_wanted)
     }
 
     /// Publishes the state of `replica` at `now` for the metrics.

@@ -6,6 +6,7 @@
 //! - [`Arguments`]: `PORT ID OTHERS...` (interface §1), nothing else;
 //! - [`Environment`]: what the launcher's environment asks for (design §8);
 //! - `serve`: the loop, which takes in all that is ready, lets the replica decide, and sends;
+//!   `waiting`: what the loop waits for, and how;
 //! - `instruments`: where records go: a file, the black box, the log, metrics; `complaint`: the
 //!   line that says that one of these has failed;
 //! - `telemetry`: the metrics; `endpoint`: the thread that serves them over HTTP; `negotiation`: in
@@ -27,6 +28,7 @@ mod scan;
 mod serve;
 mod spans;
 mod telemetry;
+mod waiting;
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
@@ -41,6 +43,8 @@ pub use arguments::{Arguments, BadArguments};
 pub use environment::{BadEnvironment, Environment};
 use instruments::{Instruments, log_filter, log_to_stderr};
 use spans::Spans;
+use waiting::Waiting;
+pub use waiting::timer_lateness;
 
 /// Why a replica did not start, or did not end well. Each prints as one line.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +58,7 @@ enum ServiceError {
     #[error("the simulator's port {port}: {source}")]
     Port { port: u16, source: io::Error },
     #[error("no event loop: {0}")]
-    Runtime(io::Error),
+    Waiting(io::Error),
 }
 
 impl ServiceError {
@@ -64,7 +68,7 @@ impl ServiceError {
             ServiceError::Arguments(_)
             | ServiceError::Environment(_)
             | ServiceError::Profile(_) => 2,
-            ServiceError::Port { .. } | ServiceError::Runtime(_) => 4,
+            ServiceError::Port { .. } | ServiceError::Waiting(_) => 4,
         }
     }
 }
@@ -106,15 +110,12 @@ fn try_run(arguments: &[OsString]) -> Result<bool, ServiceError> {
     let profile = tuning_file::load(environment.profile.as_deref().unwrap_or("course"))?;
     let clock = MonotonicClock::start();
     spans.anchor(&clock);
-    let mut instruments = Instruments::open(&environment, &members, &clock, spans, &profile);
+    let waiting = Waiting::new().map_err(ServiceError::Waiting)?;
+    let bell = waiting.bell().map_err(ServiceError::Waiting)?;
+    let mut instruments = Instruments::open(&environment, &members, &clock, spans, &profile, bell);
     let seed = RandomState::new().hash_one(0);
     let mut replica = Replica::new(members, profile.tuning, seed, clock.now());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(ServiceError::Runtime)?;
-    runtime
-        .block_on(serve::serve(port, &mut replica, clock, &mut instruments))
+    serve::serve(port, &mut replica, clock, waiting, &mut instruments)
         .map_err(|source| ServiceError::Port { port, source })?;
     instruments.publish(clock.now(), &replica);
     Ok(instruments.close())

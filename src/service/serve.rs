@@ -1,14 +1,12 @@
 //! The loop of a replica: wait, take in all that is ready, decide, send.
 
 use std::io::{self, ErrorKind};
-use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::net::{Ipv4Addr, UdpSocket};
 
 use rustix::process::{Pid, getppid};
-use tokio::net::UdpSocket;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::instruments::Instruments;
+use super::waiting::{Waiting, make_timers_exact, wait_for_room};
 use crate::clock::MonotonicClock;
 use crate::raft::Micros;
 use crate::replica::{Arrival, Replica};
@@ -18,12 +16,8 @@ use crate::wire::{Datagram, encode};
 const MOST_PER_TURN: usize = 256;
 /// Size of the receive buffer: larger than any datagram.
 const BUFFER_BYTES: usize = 1 << 16;
-/// How often it is checked whether the launcher lives.
-const ORPHAN_INTERVAL: Duration = Duration::from_millis(250);
-/// How often spans are written out.
-const SPANS_INTERVAL: Duration = Duration::from_millis(500);
-/// The longest sleep. Waking early does no harm.
-const LONGEST_SLEEP: Micros = Micros::from_seconds(60);
+/// How often it is checked whether the launcher lives, and spans are written out.
+const CHORES_INTERVAL: Micros = Micros::from_millis(250);
 
 /// Serves at the simulator's `port` until SIGTERM or SIGINT. When the simulator has closed its
 /// socket, no datagram can reach anyone any more. The replica then makes no more steps, but still
@@ -31,44 +25,61 @@ const LONGEST_SLEEP: Micros = Micros::from_seconds(60);
 /// left to end this process, and it ends itself within a second.
 ///
 /// # Errors
-/// If the socket or the signal handlers cannot be had. No received or sent datagram ends it.
-pub(super) async fn serve(
+/// If the socket or the signal handlers cannot be had, or if the system refuses to wait. No
+/// received or sent datagram ends it.
+pub(super) fn serve(
     port: u16,
     replica: &mut Replica,
     clock: MonotonicClock,
+    mut waiting: Waiting,
     instruments: &mut Instruments,
 ) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    // The kernel then gives this socket only datagrams from that port.
-    socket.connect((Ipv4Addr::LOCALHOST, port)).await?;
-    let outgoing = vec![replica.hello()];
-    let bytes = vec![0; BUFFER_BYTES];
-    let cut_off = false;
-    let mut service = Service { socket, replica, clock, instruments, outgoing, bytes, cut_off };
+    waiting.watch_signals()?;
+    make_timers_exact();
+    let mut service = Service {
+        socket: connect(port)?,
+        outgoing: vec![replica.hello()],
+        replica,
+        clock,
+        instruments,
+        received: vec![0; BUFFER_BYTES],
+        encoded: Vec::new(),
+        cut_off: false,
+    };
     let mut launcher = Launcher::of_process();
-    let mut look = tokio::time::interval(ORPHAN_INTERVAL);
-    let mut flush = tokio::time::interval(SPANS_INTERVAL);
+    let mut chores_due = clock.now() + CHORES_INTERVAL;
     loop {
-        service.send_all().await;
-        tokio::select! {
-            biased;
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = look.tick() => {
-                service.look_for_refusal();
-                match launcher.has_gone() {
-                    Some(_) if service.cut_off => return Ok(()),
-                    Some(Gone::Just) => service.outgoing.push(service.replica.hello()),
-                    _ => {}
-                }
+        service.send_all();
+        let left = service.due().min(chores_due).since(clock.now());
+        let woken = waiting.wait(service.open_socket(), left)?;
+        if waiting.is_told_to_stop() {
+            return Ok(());
+        }
+        if woken.by_bell {
+            service.publish_if_wanted();
+        }
+        if !service.cut_off {
+            service.take_in(woken.by_socket);
+        }
+        let now = clock.now();
+        if chores_due <= now {
+            chores_due = now + CHORES_INTERVAL;
+            match launcher.has_gone() {
+                Some(_) if service.cut_off => return Ok(()),
+                Some(Gone::Just) => service.outgoing.push(service.replica.hello()),
+                _ => {}
             }
-            _ = flush.tick() => service.instruments.spans.flush(),
-            _ = service.instruments.wanted() => service.publish(),
-            _ = service.ready() => service.take_in(),
+            service.instruments.spans.flush();
         }
     }
+}
+
+/// A socket that gets only what the simulator sends from `port`.
+fn connect(port: u16) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.connect((Ipv4Addr::LOCALHOST, port))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// The process that started this one. It may end while the simulator still runs, for example a
@@ -109,42 +120,37 @@ struct Service<'a> {
     clock: MonotonicClock,
     instruments: &'a mut Instruments,
     outgoing: Vec<Datagram>,
-    bytes: Vec<u8>,
+    received: Vec<u8>,
+    encoded: Vec<u8>,
     /// Whether the simulator has closed its socket. SIGTERM will follow.
     cut_off: bool,
 }
 
 impl Service<'_> {
-    /// Waits for a datagram or the replica's deadline. Errors of the socket show when it is read.
-    async fn ready(&self) {
-        if self.cut_off {
-            return std::future::pending().await;
+    /// When the replica next has something to do.
+    fn due(&self) -> Micros {
+        if self.cut_off { Micros::NEVER } else { self.replica.deadline() }
+    }
+
+    /// The socket, unless the simulator has closed its own.
+    fn open_socket(&self) -> Option<&UdpSocket> {
+        (!self.cut_off).then_some(&self.socket)
+    }
+
+    /// Takes in all datagrams if there are any, then wakes the replica if its deadline has come.
+    /// All that one drain of the socket brings can go into one batch.
+    fn take_in(&mut self, is_readable: bool) {
+        if is_readable {
+            self.drain();
         }
-        let wait = self.replica.deadline().since(self.clock.now()).min(LONGEST_SLEEP);
-        if wait == Micros(0) {
-            // The runtime must get a turn to see signals and the socket's state.
-            return tokio::task::yield_now().await;
-        }
-        tokio::select! {
-            biased;
-            _ = self.socket.readable() => {}
-            () = tokio::time::sleep(Duration::from_micros(wait.0)) => {}
+        if !self.cut_off && self.replica.deadline() <= self.clock.now() {
+            self.step(Arrival::Wake);
         }
     }
 
-    /// Checks whether a sent datagram was refused. The runtime does not wake for that alone.
-    /// Without this check the refusal would show only when something else is sent or received,
-    /// which can be as late as the next campaign.
-    fn look_for_refusal(&mut self) {
-        let error = self.socket.take_error().ok().flatten();
-        self.cut_off |= error.is_some_and(|error| error.kind() == ErrorKind::ConnectionRefused);
-    }
-
-    /// Takes in what is ready, then wakes the replica if its deadline has come. All that one drain
-    /// of the socket brings can go into one batch.
-    fn take_in(&mut self) {
+    fn drain(&mut self) {
         for _ in 0..MOST_PER_TURN {
-            match self.socket.try_recv(&mut self.bytes) {
+            match self.socket.recv(&mut self.received) {
                 Ok(length) => self.on_datagram(length),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
@@ -154,13 +160,10 @@ impl Service<'_> {
                 Err(_) => {}
             }
         }
-        if !self.cut_off && self.replica.deadline() <= self.clock.now() {
-            self.step(Arrival::Wake);
-        }
     }
 
     fn on_datagram(&mut self, length: usize) {
-        let bytes = &self.bytes[..length];
+        let bytes = &self.received[..length];
         let _receive = self.instruments.spans.receive(bytes);
         let decode = self.instruments.spans.decode();
         let arrival = Arrival::of(self.replica.members(), bytes);
@@ -178,23 +181,35 @@ impl Service<'_> {
 
     /// Sends all outgoing datagrams in order. One that cannot be sent is lost, as any datagram may
     /// be.
-    async fn send_all(&mut self) {
+    fn send_all(&mut self) {
         for (place, datagram) in self.outgoing.drain(..).enumerate() {
             let span = self.instruments.spans.encode(place, &datagram);
-            encode(self.replica.members(), &datagram, &mut self.bytes);
+            encode(self.replica.members(), &datagram, &mut self.encoded);
             drop(span);
             // The span lasts while the socket is full: the thread has no other task, and waiting is
             // part of sending.
-            let _send = self.instruments.spans.send(self.bytes.len());
-            if let Err(error) = self.socket.send(&self.bytes).await {
-                tracing::debug!(%error, bytes = self.bytes.len(), "a datagram was not sent");
+            let _send = self.instruments.spans.send(self.encoded.len());
+            if let Err(error) = send(&self.socket, &self.encoded) {
+                tracing::debug!(%error, bytes = self.encoded.len(), "a datagram was not sent");
                 self.cut_off |= error.kind() == ErrorKind::ConnectionRefused;
             }
         }
-        self.bytes.resize(BUFFER_BYTES, 0);
     }
 
-    fn publish(&mut self) {
-        self.instruments.publish(self.clock.now(), self.replica);
+    fn publish_if_wanted(&mut self) {
+        if self.instruments.is_publishing_wanted() {
+            self.instruments.publish(self.clock.now(), self.replica);
+        }
+    }
+}
+
+/// Sends a datagram. If the socket is full, it waits until there is room.
+fn send(socket: &UdpSocket, bytes: &[u8]) -> io::Result<()> {
+    loop {
+        match socket.send(bytes) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_room(socket)?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            sent => return sent.map(drop),
+        }
     }
 }

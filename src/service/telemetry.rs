@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::complaint::complain;
 use super::endpoint::{Endpoint, PublishSignal, open};
+use super::waiting::Bell;
 use crate::metrics::exposition::Format;
 use crate::metrics::{MetricsSink, ProcessGauges, status_json};
 use crate::raft::Micros;
@@ -37,6 +38,7 @@ impl Telemetry {
         out: Option<&Path>,
         members: &Membership,
         profile: &Profile,
+        bell: Bell,
     ) -> Option<Telemetry> {
         if address.is_none() && out.is_none() {
             return None;
@@ -45,7 +47,7 @@ impl Telemetry {
         let mut sink = MetricsSink::new(members, &profile.tuning, &profile.budget);
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
         sink.publish_start(since_epoch.unwrap_or_default().as_secs_f64());
-        let publish_signal = PublishSignal::new();
+        let publish_signal = PublishSignal::new(bell);
         if let Some(address) = address {
             let endpoint = Endpoint {
                 metrics: sink.handle(),
@@ -66,9 +68,9 @@ impl Telemetry {
         Some(Telemetry { sink, process, publish_signal, file, cost: Cost::default() })
     }
 
-    /// Waits until somebody asks for fresh figures.
-    pub async fn wanted(&self) {
-        self.publish_signal.wanted().await;
+    /// Whether somebody has asked for fresh figures since this was last called.
+    pub fn is_publishing_wanted(&self) -> bool {
+        self.publish_signal.is_wanted()
     }
 
     /// Sets the gauges to the state of `replica` at `now`, and wakes those who wait for it.

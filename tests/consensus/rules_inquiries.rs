@@ -1,7 +1,8 @@
 //! Rules R28 to R31: followers ask before they campaign, so heartbeats can be few.
 
 use laconic::raft::message::{Append, PreVote};
-use laconic::raft::{Cause, Event, Member, Message, Micros, RoleName, Tuning, Why};
+use laconic::raft::{Cause, Event, Member, Message, Micros, RoleName, To, Tuning, Why};
+use laconic::record::Fact;
 
 use crate::cluster::{Cluster, Fate, ONE_WAY, fast, ms, quiet, watched};
 use crate::solo::{Solo, append, appends, pre_vote_request};
@@ -231,6 +232,32 @@ fn r30_the_death_of_a_leader_and_f_minus_1_others_is_noticed() {
         let took = cluster.now.since(died);
         assert!(took < ms(2_300), "seed {seed}: {took}");
     }
+}
+
+/// The watcher falls silent, and the leader dies a little later: another has been told to watch in
+/// the meantime.
+#[test]
+fn r30_a_watcher_that_falls_silent_is_replaced_at_once() {
+    let mut cluster = Cluster::new(3, 1, watched());
+    let leader = cluster.elect();
+    cluster.run_for(ms(20_000));
+    let mark = cluster.records.len();
+    cluster.run_for(ms(1_300));
+    let to = |record: &laconic::record::Record| match record.fact {
+        Fact::Sent { to: To::Member(to), why: Why::Own(Cause::Heartbeat), .. } => Some(to),
+        _ => None,
+    };
+    let watcher = cluster.since(mark).iter().find_map(to).expect("a heartbeat");
+    cluster.kill(watcher);
+    cluster.run_for(ms(1_350));
+    let died = cluster.now;
+    cluster.kill(leader);
+    let stands = |cluster: &Cluster| {
+        cluster.events(mark, |event| matches!(event, Event::BecamePreCandidate { .. })).count() > 0
+    };
+    assert!(cluster.run_until(ms(10_000), stands), "nobody watches");
+    let took = cluster.now.since(died);
+    assert!(took < ms(2_100), "{took}");
 }
 
 /// In the quiet nothing is sent, nobody campaigns, and the leader stays what it is. After a crash
