@@ -123,8 +123,8 @@ fn asked_messages_per_second(plan: Plan, count: usize, link: Link) -> f64 {
     ((count / 2 + 1) as f64 + asked) / plan.heartbeat_interval.as_seconds()
 }
 
-/// The plan with so many heartbeats to everyone in a timeout and no questions, if it keeps the goal.
-/// A wrong election needs one follower that misses all of them and f others that miss one less, so
+/// The plan with so many heartbeats to everyone in a timeout and no questions, if it keeps the
+/// goal. A wrong election needs one follower that misses all of them and f others that miss one less, so
 /// that their promises have run out.
 fn without_inquiries(goal: Goal, count: usize, link: Link, beats: u64) -> Option<Plan> {
     let loss = link.loss_ppm as f64 / 1e6;

@@ -112,6 +112,7 @@ impl Leader {
         let lease = kth_largest(core, needed, |m| self.progress[m.rank()].lease_until.0);
         if self.lease.renew(round, Micros(began_at), context.now) {
             self.waits_since = None;
+            self.touch_wanted = false;
         }
         self.lease.extend(Micros(lease));
         self.maybe_commit(context, matched);

@@ -40,7 +40,7 @@ pub enum Input {
     /// R7, R31).
     Retune(Tuning),
     /// A client waits here because no leader can serve it. A follower that may ask (rule R28) asks
-    /// its leader whether it lives.
+    /// its leader whether it lives; a leader out of touch asks a quorum (rule R6).
     LeaderWanted,
 }
 

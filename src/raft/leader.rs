@@ -54,6 +54,9 @@ pub(super) struct Leader {
     pub loss: Loss,
     /// Time of the next tick of `heartbeat_always`.
     pub tick_at: Micros,
+    /// Whether a client waits because this leader is out of touch with its quorum (rule R6). Then it
+    /// asks until a quorum has answered.
+    pub touch_wanted: bool,
     /// Since when something waits for a quorum's answer, or since its latest answer if that is
     /// later; `None`: nothing waits (rule R30).
     pub waits_since: Option<Micros>,
@@ -83,6 +86,7 @@ impl Leader {
             confirm_wanted: false,
             loss: Loss::default(),
             tick_at: now + core.tuning.heartbeat_interval(),
+            touch_wanted: false,
             waits_since: Some(now),
             watchers: core.others().iter().take(core.others_needed()).collect(),
             watched: 0,
@@ -180,13 +184,22 @@ impl Leader {
 
     /// Notes whether something waits for a quorum's answer, from `now` on if nothing did before.
     pub fn note_waiting(&mut self, core: &Core, now: Micros) {
-        let waits = self.has_work(core) || self.lease.is_owed();
+        let waits = self.has_work(core) || self.touch_wanted || self.lease.is_owed();
         self.waits_since = waits.then(|| self.waits_since.unwrap_or(now));
     }
 
     /// Whether an entry or a read waits.
     fn has_work(&self, core: &Core) -> bool {
         core.commit < core.log.last_index() || !self.reads.is_empty()
+    }
+
+    /// A client is held here. If that is because no quorum has answered in time, one is asked again
+    /// at once (rule R6).
+    pub fn on_leader_wanted(&mut self, core: &Core, now: Micros) {
+        if !self.touch_wanted && !self.is_in_touch(core, now) {
+            self.touch_wanted = true;
+            self.confirm_wanted = true;
+        }
     }
 
     /// Whether no more batches may go out before one is committed.
@@ -197,7 +210,7 @@ impl Leader {
     /// Whether something here cannot go on without an answer. Then silent members are asked again.
     pub fn needs_answers(&self, core: &Core, now: Micros) -> bool {
         let stale = self.lease.renewed_at() + core.tuning.heartbeat_interval();
-        self.has_work(core) || now > stale
+        self.has_work(core) || self.touch_wanted || now > stale
     }
 
     /// Whether messages are lost so often that silence more likely means loss than death.
@@ -252,13 +265,11 @@ impl Leader {
             let told = if told == Micros(0) { core.tuning.election_timeout_min() } else { told };
             return progress.addressed_at + core.tuning.heartbeat_within(told);
         }
-        if !progress.is_healthy() && self.can_be_relieved(core, member) {
-            // Another must watch at once, or nobody may notice that this leader has died.
-            return Micros(0);
-        }
-        if !progress.is_healthy() && self.is_starved(core) {
-            // It is needed now: a whole heartbeat interval can be too long. Once it is asked,
-            // `overdue_at` says when to ask again.
+        let is_needed = self.can_be_relieved(core, member) || self.is_starved(core);
+        if !progress.is_healthy() && is_needed {
+            // A whole heartbeat interval can be too long: its answer is needed for what waits, or
+            // another must watch in its place. Once it is asked, `overdue_at` says when to ask
+            // again.
             let soon = core.resend_timeout(member, 1).0 << NEEDED_DOUBLINGS;
             let soon = soon.min(core.tuning.heartbeat_interval_us);
             return progress.addressed_at + Micros(soon);

@@ -114,7 +114,10 @@ impl Raft {
             Input::Retune(tuning) => {
                 context.core.tuning = tuning;
             }
-            Input::LeaderWanted => inquiry::on_leader_wanted(role, &mut context),
+            Input::LeaderWanted => match role {
+                Role::Leader(leader) => leader.on_leader_wanted(context.core, now),
+                _ => inquiry::on_leader_wanted(role, &mut context),
+            },
         }
         None
     }

@@ -28,9 +28,7 @@ impl Replica {
         self.held.hold_time = Micros(self.raft.tuning().hold_time_us);
         let heard = self.raft.times_heard();
         self.held.queue.push_back(Held { since: context.now, heard, request });
-        if !self.raft.is_leader() {
-            self.drive(Input::LeaderWanted, context);
-        }
+        self.drive(Input::LeaderWanted, context);
     }
 
     /// Serves or redirects the request, or gives it back if it must be kept. `heard_then` is how

@@ -104,7 +104,7 @@ mod tests {
     use crate::tuning_file;
 
     fn experiment() -> Experiment {
-        let tuning = tuning_file::load("course").unwrap().tuning;
+        let tuning = tuning_file::load("fast").unwrap().tuning;
         let scenario = Scenario::load("crash-4").unwrap();
         Experiment { scenario, tuning, precise: false, seeds: Vec::new() }
     }

@@ -61,7 +61,7 @@ fn observed(count: u8, tuning: &Tuning, loss: f64, one_way: Micros) -> Behaviour
     for seed in 0..DEATHS {
         let mut cluster = idle(count, 100 + seed, tuning, loss, one_way);
         cluster.run_for(ms(137 * seed));
-        let leader = cluster.leader().expect("one leads");
+        let leader = cluster.elect();
         let (died, mark) = (cluster.now, cluster.records.len());
         cluster.kill(leader);
         let stands = |cluster: &Cluster| {
