@@ -193,10 +193,12 @@ impl Leader {
         core.commit < core.log.last_index() || !self.reads.is_empty()
     }
 
-    /// A client is held here. If that is because no quorum has answered in time, one is asked again
-    /// at once (rule R6).
+    /// A client is held here. If that is because no quorum has answered in time, and the next
+    /// heartbeat is far away, one is asked again at once (rule R6).
     pub fn on_leader_wanted(&mut self, core: &Core, now: Micros) {
-        if !self.touch_wanted && !self.is_in_touch(core, now) {
+        let soon = core.tuning.resend_timeout_us << MOST_DOUBLINGS;
+        let is_far = core.tuning.heartbeat_interval_us > soon;
+        if is_far && !self.touch_wanted && !self.is_in_touch(core, now) {
             self.touch_wanted = true;
             self.confirm_wanted = true;
         }
