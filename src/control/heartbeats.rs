@@ -124,8 +124,8 @@ fn asked_messages_per_second(plan: Plan, count: usize, link: Link) -> f64 {
 }
 
 /// The plan with so many heartbeats to everyone in a timeout and no questions, if it keeps the
-/// goal. A wrong election needs one follower that misses all of them and f others that miss one less, so
-/// that their promises have run out.
+/// goal. A wrong election needs one follower that misses all of them and f others that miss one
+/// less, so that their promises have run out.
 fn without_inquiries(goal: Goal, count: usize, link: Link, beats: u64) -> Option<Plan> {
     let loss = link.loss_ppm as f64 / 1e6;
     let transit = link.round_trip.map_or(0, |trip| trip.0 / 2);

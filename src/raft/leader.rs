@@ -22,8 +22,8 @@ const STEADY_ATTEMPTS: u8 = 8;
 /// limits it, can be much longer than what a lost message should cost.
 const MOST_DOUBLINGS: u8 = 6;
 
-/// How often the resend timeout doubles until a member that was given up for the time being is asked
-/// again because it is needed.
+/// How often the resend timeout doubles until a member that was given up for the time being is
+/// asked again because it is needed.
 const NEEDED_DOUBLINGS: u8 = 5;
 
 /// State of a leader for one term.
@@ -267,11 +267,12 @@ impl Leader {
             let told = if told == Micros(0) { core.tuning.election_timeout_min() } else { told };
             return progress.addressed_at + core.tuning.heartbeat_within(told);
         }
-        let is_needed = self.can_be_relieved(core, member) || self.is_starved(core);
-        if !progress.is_healthy() && is_needed {
-            // A whole heartbeat interval can be too long: its answer is needed for what waits, or
-            // another must watch in its place. Once it is asked, `overdue_at` says when to ask
-            // again.
+        let is_needed =
+            if progress.is_healthy() { self.watches(core, member) } else { self.is_starved(core) };
+        if is_needed {
+            // A whole heartbeat interval can be too long: it does not know yet that it is to watch,
+            // or its answer is needed for what waits. Once it is asked, `overdue_at` says when to
+            // ask again.
             let soon = core.resend_timeout(member, 1).0 << NEEDED_DOUBLINGS;
             let soon = soon.min(core.tuning.heartbeat_interval_us);
             return progress.addressed_at + Micros(soon);
@@ -286,7 +287,7 @@ impl Leader {
     /// to watch this leader. Zero: none (rules R29, R30).
     pub fn stated_timeout(&self, core: &Core, member: Member, cause: Cause) -> Micros {
         let watches =
-            core.tuning.heartbeat_to == HeartbeatTo::Everyone || self.watchers.contains(&member);
+            core.tuning.heartbeat_to == HeartbeatTo::Everyone || self.watches(core, member);
         if core.tuning.inquiries == 0 {
             Micros(0)
         } else if core.tuning.quiet || !watches {

@@ -14,6 +14,7 @@ impl Leader {
     /// The deadline has come, or the drain of the socket is over.
     pub fn on_wake(&mut self, context: &mut Context<'_>) {
         self.resend_overdue(context);
+        self.maybe_replace_watchers(context.core);
         let newest = self.rounds.newest;
         self.maybe_send_batches(context);
         self.maybe_confirm(context, newest);

@@ -20,7 +20,7 @@ impl Leader {
         if core.tuning.heartbeat_to != HeartbeatTo::Watchers || !self.watch_set().meets(due) {
             return MemberSet::EMPTY;
         }
-        self.relieve_watchers(core);
+        self.maybe_relieve_a_watcher(core);
         let is_ready = |member: &Member| {
             let progress = &self.progress[member.rank()];
             progress.is_healthy() && progress.next > self.batched_through
@@ -38,12 +38,36 @@ impl Leader {
         watchers
     }
 
-    /// Whether `member` watches, and a healthy follower could do it in its place.
-    pub fn can_be_relieved(&self, core: &Core, member: Member) -> bool {
+    /// Whether `member` is kept hearing from this leader when it is idle.
+    pub fn watches(&self, core: &Core, member: Member) -> bool {
         core.tuning.heartbeat_to == HeartbeatTo::Watchers
             && !core.tuning.quiet
             && self.watchers.contains(&member)
-            && !self.healthy(core).is_subset_of(self.watch_set())
+    }
+
+    /// Puts healthy followers in the place of watchers that are not: else nobody may notice that
+    /// this leader has died.
+    pub fn maybe_replace_watchers(&mut self, core: &Core) {
+        let is_silent = |member: &Member| !self.progress[member.rank()].is_healthy();
+        if core.tuning.heartbeat_to != HeartbeatTo::Watchers || !self.watchers.iter().any(is_silent)
+        {
+            return;
+        }
+        let mut spare = self.spare_watchers(core).into_iter();
+        for place in 0..self.watchers.len() {
+            let is_healthy = self.progress[self.watchers[place].rank()].is_healthy();
+            if !is_healthy && let Some(other) = spare.next() {
+                self.watchers[place] = other;
+            }
+        }
+    }
+
+    /// The healthy followers that do not watch, those first that have gone longest without hearing.
+    fn spare_watchers(&self, core: &Core) -> Vec<Member> {
+        let prompt = self.prompt(core);
+        let mut spare: Vec<Member> = self.healthy(core).without(self.watch_set()).iter().collect();
+        spare.sort_by_key(|member| self.turn(prompt, *member));
+        spare
     }
 
     /// The watchers as a set.
@@ -51,23 +75,12 @@ impl Leader {
         self.watchers.iter().copied().collect()
     }
 
-    /// Puts healthy followers in the place of watchers that are not, and now and then relieves the
-    /// one that has been on duty longest. So every follower is heard from some time.
-    fn relieve_watchers(&mut self, core: &Core) {
+    /// Now and then relieves the watcher that has been on duty longest. So every follower is heard
+    /// from some time.
+    fn maybe_relieve_a_watcher(&mut self, core: &Core) {
         self.watched += 1;
-        let prompt = self.prompt(core);
-        let mut spare: Vec<Member> = self.healthy(core).iter().collect();
-        spare.retain(|member| !self.watchers.contains(member));
-        spare.sort_by_key(|member| self.turn(prompt, *member));
-        let mut spare = spare.into_iter();
-        for place in 0..self.watchers.len() {
-            let is_healthy = self.progress[self.watchers[place].rank()].is_healthy();
-            if !is_healthy && let Some(other) = spare.next() {
-                self.watchers[place] = other;
-            }
-        }
         if self.watched >= HEARTBEATS_A_WATCH
-            && let Some(other) = spare.next()
+            && let Some(other) = self.spare_watchers(core).into_iter().next()
         {
             self.watched = 0;
             self.watchers.pop_front();

@@ -110,9 +110,7 @@ fn dynatune(count: u8, loss: f64) -> Behaviour {
 fn heartbeats_of_the_controller_and_its_rivals() {
     let adaptive = Tuning { control: Control::Adaptive, message_price_us: 500, ..course() };
     println!("messages a second / detection in s / wrong elections a day");
-    println!(
-        "  n  loss  round trip   controller          course              Chen                Dynatune"
-    );
+    println!("  n  loss  round trip   controller, course, Chen, Dynatune");
     let mut worst: f64 = 0.0;
     for count in [3, 5, 9] {
         for loss in [0.0, 0.1, 0.2, 0.3, 0.4] {
