@@ -16,9 +16,9 @@ pub enum Variation {
     Rotation,
 }
 
-/// A timer may be late by up to a millisecond, so what the leader does within that time of the
-/// deadline comes first.
-const TIMER_SLACK: Micros = Micros(1_000);
+/// A timer is late by some 100 microseconds at most, so what the leader does within that time of
+/// the deadline comes first.
+const TIMER_SLACK: Micros = Micros(100);
 
 /// Counts the heartbeats of one variation.
 #[derive(Clone, Debug)]

@@ -44,11 +44,14 @@ fn five_savings_on_textbook_raft_are_as_expected() {
 
 #[test]
 fn commit_messages_and_chains_save_what_is_expected() {
-    let eager = verified(in_bursts(), tuning("eager"), false);
-    assert_holds(&eager, &["commit_messages", "wide_fan_out"]);
+    // With its 100 ms, heartbeats fall on the edges of the simulator, a hair before or after the
+    // puts. Which it is depends on every microsecond, and decides whether they are sent at all.
+    let eager = Tuning { heartbeat_interval_us: 130_000, ..tuning("eager") };
+    let bursts = verified(in_bursts(), eager.clone(), false);
+    assert_holds(&bursts, &["commit_messages", "wide_fan_out"]);
     // At the pace a narrower fan-out saves more than expected (docs/reports.md).
-    let eager = verified(scenario("simple-2"), tuning("eager"), false);
-    assert_holds(&eager, &["commit_messages"]);
+    let paced = verified(scenario("simple-2"), eager, false);
+    assert_holds(&paced, &["commit_messages"]);
     for scenario in [scenario("simple-2"), in_bursts()] {
         let fast = verified(scenario, tuning("fast"), false);
         assert_holds(&fast, &["chain_instead"]);
