@@ -54,8 +54,8 @@ pub(super) struct Leader {
     pub loss: Loss,
     /// Time of the next tick of `heartbeat_always`.
     pub tick_at: Micros,
-    /// Whether a client waits because this leader is out of touch with its quorum (rule R6). Then it
-    /// asks until a quorum has answered.
+    /// Whether a client waits because this leader is out of touch with its quorum (rule R6). Then
+    /// it asks until a quorum has answered.
     pub touch_wanted: bool,
     /// Since when something waits for a quorum's answer, or since its latest answer if that is
     /// later; `None`: nothing waits (rule R30).
