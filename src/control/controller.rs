@@ -65,8 +65,11 @@ impl Controller {
         self.choose_fan_out(&mut after, link);
         self.choose_heartbeats(&mut after, before, link);
         self.choose_linger(&mut after, raft.is_leader());
+        if after == *before || after.check().is_err() {
+            return None;
+        }
         let decisions = decisions(before, &after, link, now);
-        (!decisions.is_empty() && after.check().is_ok()).then_some((after, decisions))
+        Some((after, decisions))
     }
 
     /// What is better whatever the load.

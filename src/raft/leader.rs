@@ -26,6 +26,9 @@ const MOST_DOUBLINGS: u8 = 6;
 /// asked again because it is needed.
 const NEEDED_DOUBLINGS: u8 = 5;
 
+/// How many probe intervals a silent follower is asked for after the last work of a quiet leader.
+const QUIET_PROBES: u64 = 5;
+
 /// State of a leader for one term.
 #[derive(Debug)]
 pub(super) struct Leader {
@@ -57,6 +60,8 @@ pub(super) struct Leader {
     /// Whether a client waits because this leader is out of touch with its quorum (rule R6). Then
     /// it asks until a quorum has answered.
     pub touch_wanted: bool,
+    /// When an entry or a read came last.
+    pub worked_at: Micros,
     /// Since when something waits for a quorum's answer, or since its latest answer if that is
     /// later; `None`: nothing waits (rule R30).
     pub waits_since: Option<Micros>,
@@ -87,6 +92,7 @@ impl Leader {
             loss: Loss::default(),
             tick_at: now + core.tuning.heartbeat_interval(),
             touch_wanted: false,
+            worked_at: now,
             waits_since: Some(now),
             watchers: core.others().iter().take(core.others_needed()).collect(),
             watched: 0,
@@ -102,6 +108,7 @@ impl Leader {
             self.flush_at = Some(due.min(self.flush_at.unwrap_or(Micros::NEVER)));
         }
         self.waits_since.get_or_insert(context.now);
+        self.worked_at = context.now;
         index
     }
 
@@ -277,9 +284,14 @@ impl Leader {
             let soon = soon.min(core.tuning.heartbeat_interval_us);
             return progress.addressed_at + Micros(soon);
         }
-        // Who does not watch needs no heartbeat, but is asked whether it lives again.
-        let is_asked = !progress.is_healthy() && (!core.tuning.quiet || self.has_work(core));
+        // Who does not watch needs no heartbeat. Who is silent is asked whether it lives again; in
+        // the quiet for a while after the last work, since it may owe clients an answer (rule R1).
         let again_at = progress.addressed_at + self.probe_interval(core, member);
+        let while_after = Micros(core.tuning.probe_interval().0 * QUIET_PROBES);
+        let is_asked = !progress.is_healthy()
+            && (!core.tuning.quiet
+                || self.has_work(core)
+                || again_at < self.worked_at + while_after);
         if is_asked { again_at } else { Micros::NEVER }
     }
 
