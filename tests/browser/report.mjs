@@ -128,18 +128,21 @@ async function steer(page) {
   return { jumps, nearer, farther, wheeled, address };
 }
 
-/** The story that the first arrow of a window tells when it is pointed at. */
+/** The story that the first arrow of a window that can be pointed at tells then. */
 async function point(page) {
   await page.evaluate(() => document.getElementById("space_time").scrollIntoView({ block: "end" }));
   // What is told goes away as the page scrolls.
   await page.waitForTimeout(200);
   const place = await page.evaluate(() => {
-    const arrow = document.querySelector("[data-chart=space_time] .message .reach");
-    if (!arrow) return null;
-    const at = arrow
-      .getPointAtLength(arrow.getTotalLength() * 0.45)
-      .matrixTransform(arrow.getScreenCTM());
-    return { x: at.x, y: at.y };
+    const arrows = document.querySelectorAll("[data-chart=space_time] .message .reach");
+    for (const arrow of arrows) {
+      const at = arrow
+        .getPointAtLength(arrow.getTotalLength() * 0.45)
+        .matrixTransform(arrow.getScreenCTM());
+      // Another arrow, or the edge of the window, may be in front of it.
+      if (document.elementFromPoint(at.x, at.y) === arrow) return { x: at.x, y: at.y };
+    }
+    return null;
   });
   if (place == null) return null;
   await page.mouse.move(place.x, place.y);
