@@ -35,7 +35,7 @@ impl Controller {
         if tuning.control == Control::Static {
             return None;
         }
-        let price_us = messages_per_batch(tuning.fan_out, count) * tuning.message_price_us;
+        let price_us = batch_price_us(tuning, count);
         Some(Controller { count, linger: Linger::new(price_us), price_us, next_at: now + INTERVAL })
     }
 
@@ -102,7 +102,7 @@ impl Controller {
         let spared = if tuning.quorum_spares > 0 { 3 } else { 4 };
         let spares = link.loss_ppm * 4 > MOST_BARE_LOSS_PPM * spared;
         tuning.quorum_spares = u64::from(spares && tuning.fan_out == FanOut::Thrifty);
-        let price_us = messages_per_batch(tuning.fan_out, self.count) * tuning.message_price_us;
+        let price_us = batch_price_us(tuning, self.count);
         if price_us != self.price_us {
             self.price_us = price_us;
             self.linger.set_price(price_us);
@@ -180,21 +180,22 @@ fn link_of(raft: &Raft) -> Link {
     }
     trips.sort_unstable();
     losses.sort_unstable();
-    let middle = |place: usize| place / 2;
     Link {
-        loss_ppm: losses.get(middle(losses.len())).copied().unwrap_or(0),
-        round_trip: trips.get(middle(trips.len())).copied(),
+        loss_ppm: losses.get(losses.len() / 2).copied().unwrap_or(0),
+        round_trip: trips.get(trips.len() / 2).copied(),
     }
 }
 
-/// The messages that a batch costs if nothing is lost.
-fn messages_per_batch(fan_out: FanOut, count: usize) -> u64 {
+/// What a batch costs if nothing is lost, in microseconds of waiting: its messages, each at its
+/// price.
+fn batch_price_us(tuning: &Tuning, count: usize) -> u64 {
     let (f, others) = (count as u64 / 2, count as u64 - 1);
-    match fan_out {
+    let messages = match tuning.fan_out {
         FanOut::Chain => f + 1,
         FanOut::Thrifty => 2 * f,
         FanOut::Star | FanOut::Broadcast => 2 * others,
-    }
+    };
+    messages * tuning.message_price_us
 }
 
 /// One decision for each knob that differs.

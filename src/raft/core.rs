@@ -163,8 +163,6 @@ pub(super) struct Inquiry {
     pub asked_at: Micros,
     /// When to ask again, or to give the leader up.
     pub next_at: Micros,
-    /// Whether this member campaigns if no answer comes.
-    pub campaigns: bool,
     /// Who have asked for this member's pre-vote meanwhile, at most once each. They are answered
     /// when the inquiry has ended.
     pub answer_to: Vec<(Member, PreVote)>,

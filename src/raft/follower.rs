@@ -42,12 +42,10 @@ fn hear(context: &mut Context<'_>, append: &Append) {
         context.core.leader = Some(append.leader);
         context.tell(Event::LeaderHeard { leader: append.leader, term: append.term });
     }
+    context.core.heard_commit = context.core.heard_commit.max(append.commit);
     if append.round > context.core.heard_round {
         inquiry::on_heard(context, append.cause);
-    }
-    let Context { core, now, .. } = context;
-    core.heard_commit = core.heard_commit.max(append.commit);
-    if append.round > core.heard_round {
+        let Context { core, now, .. } = context;
         core.heard_round = append.round;
         core.heard_at = *now;
         core.times_heard += 1;

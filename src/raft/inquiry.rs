@@ -51,13 +51,7 @@ fn begin<'a>(context: &'a mut Context<'_>) -> &'a mut Inquiry {
     // A leader that has been given up need not be asked again. Only the promise is waited for.
     let (asked, next_at) =
         if core.given_up { (core.tuning.inquiries, core.promise_until) } else { (0, *now) };
-    core.inquiry.get_or_insert(Inquiry {
-        asked,
-        asked_at: *now,
-        next_at,
-        campaigns: false,
-        answer_to: Vec::new(),
-    })
+    core.inquiry.get_or_insert(Inquiry { asked, asked_at: *now, next_at, answer_to: Vec::new() })
 }
 
 /// A client waits for a leader. If the leader has been silent for longer than an answer takes, it
@@ -66,7 +60,7 @@ pub(super) fn on_leader_wanted(role: &Role, context: &mut Context<'_>) {
     let core = &context.core;
     let is_silent = context.now >= core.heard_at + core.tuning.resend_timeout();
     if is_silent && has_a_leader_to_ask(role, core) {
-        begin(context).campaigns = true;
+        begin(context);
     }
 }
 
@@ -81,7 +75,7 @@ fn has_a_leader_to_ask(role: &Role, core: &Core) -> bool {
 /// ask.
 pub(super) fn or_campaign(role: &mut Role, context: &mut Context<'_>) {
     if has_a_leader_to_ask(role, context.core) {
-        begin(context).campaigns = true;
+        begin(context);
         go_on(role, context);
     } else {
         election::campaign(role, context);

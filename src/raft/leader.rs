@@ -60,7 +60,7 @@ pub(super) struct Leader {
     /// Whether a client waits because this leader is out of touch with its quorum (rule R6). Then
     /// it asks until a quorum has answered.
     pub touch_wanted: bool,
-    /// When an entry or a read came last.
+    /// When an entry came last.
     pub worked_at: Micros,
     /// Since when something waits for a quorum's answer, or since its latest answer if that is
     /// later; `None`: nothing waits (rule R30).
