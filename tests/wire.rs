@@ -6,7 +6,8 @@ use laconic::interface::{Address, Operation, OperationKind, Outcome};
 use laconic::kv::Command;
 use laconic::raft::log::ENTRY_FRAMING_BYTES;
 use laconic::raft::message::{
-    Append, AppendReply, Hint, Position, PreVote, PreVoteReply, Refusal, Route, Vote, VoteReply,
+    Append, AppendReply, Hint, Position, PreVote, PreVoteReply, Refusal, Repeated, Route, Vote,
+    VoteReply,
 };
 use laconic::raft::{Cause, Entry, Member, MemberSet, Message, Micros};
 use laconic::wire::{
@@ -79,11 +80,14 @@ prop_compose! {
         cause in any_cause(),
         members in any_set(),
         refusal in proptest::option::of(any::<(u64, u64, u64, u64)>()),
+        repeated in proptest::option::of((any::<u64>(), any::<u64>(), any_set())),
     ) -> AppendReply {
         let refusal = refusal.map(|(refused, term, first, last)| {
             Refusal { refused, hint: Hint { term, first, last } }
         });
-        AppendReply { term, round, cause, through, members, refusal }
+        let repeated = repeated
+            .map(|(round, through, members)| Repeated { round, through, members });
+        AppendReply { term, round, cause, through, members, refusal, repeated }
     }
 }
 

@@ -3,9 +3,9 @@
 use super::core::{Context, Core};
 use super::event::{Disposition, Event};
 use super::leader::Leader;
-use super::message::{AppendReply, Cause, Refusal};
+use super::message::{AppendReply, Cause, Refusal, Repeated};
 use super::progress::SentRound;
-use super::types::{Index, MOST_MEMBERS, Member, Micros};
+use super::types::{Index, MOST_MEMBERS, Member, MemberSet, Micros};
 
 impl Leader {
     /// Handles an answer of the current term. Rule R13: its round must be known, its members must
@@ -20,7 +20,14 @@ impl Leader {
             return Disposition::Stale;
         };
         let known = round.members.contains(from) && reply.members.is_subset_of(round.members);
-        if !known || reply.through > context.core.log.last_index() {
+        let repeated =
+            reply.repeated.map(|repeated| (repeated, self.rounds.get(repeated.round).copied()));
+        let is_sound = |(repeated, round): &(Repeated, Option<SentRound>)| {
+            repeated.through <= context.core.log.last_index()
+                && round.is_none_or(|round| repeated.members.is_subset_of(round.members))
+        };
+        let unsound = reply.through > context.core.log.last_index();
+        if !known || unsound || !repeated.as_ref().is_none_or(is_sound) {
             return Disposition::Implausible;
         }
         if round.number > self.progress[from.rank()].heard_round {
@@ -29,7 +36,12 @@ impl Leader {
                 trip.sample(round.at, context.now, round.hops + 1);
             }
         }
-        let moved = self.accept(context, &round, reply);
+        let mut moved = self.accept(context, &round, reply.members, reply.through);
+        if let Some((repeated, Some(earlier))) = repeated {
+            let Repeated { members, through, .. } = repeated;
+            moved |= self.accept(context, &earlier, members, through);
+            self.settle_repeated(&round, reply.through);
+        }
         let refused =
             reply.refusal.is_some_and(|refusal| self.on_refusal(context, from, &round, refusal));
         self.advance_quorum(context);
@@ -45,29 +57,39 @@ impl Leader {
         }
     }
 
-    /// Notes what `reply.members` hold. Returns whether that was news.
+    /// A resend along a chain has come back although it did not visit all its hops: those that are
+    /// known to hold it owe no answer to it (rule R32).
+    fn settle_repeated(&mut self, round: &SentRound, through: Index) {
+        for member in round.members.iter() {
+            self.progress[member.rank()].settle_held(round.number, through);
+        }
+    }
+
+    /// Notes that `members` hold what `round` sent them up to `through`. Returns whether that was
+    /// news.
     fn accept(
         &mut self,
         context: &mut Context<'_>,
         round: &SentRound,
-        reply: &AppendReply,
+        members: MemberSet,
+        through: Index,
     ) -> bool {
         let mut moved = false;
-        for member in reply.members.iter() {
+        for member in members.iter() {
             let progress = &mut self.progress[member.rank()];
             let was_suspect = progress.suspect;
             if round.number > progress.answered_round {
                 moved = true;
                 progress.loss.arrived(2);
             }
-            moved |= progress.accept(round, reply.through, context.now);
+            moved |= progress.accept(round, through, context.now);
             if was_suspect && !progress.suspect {
                 context.tell(Event::Trusted { member });
             }
         }
         if moved {
             // One message to each member, and the answer.
-            self.loss.arrived(reply.members.len() + 1);
+            self.loss.arrived(members.len() + 1);
         }
         moved
     }

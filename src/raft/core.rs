@@ -3,7 +3,7 @@
 use super::estimate::RoundTrip;
 use super::event::{Event, Output, To};
 use super::log::Log;
-use super::message::{AppendReply, Message, PreVote, Why};
+use super::message::{AppendReply, Message, PreVote, Repeated, Why};
 use super::random::Random;
 use super::tuning::{NOT_WATCHING, ResendFrom, Tuning};
 use super::types::{Index, Member, MemberSet, Micros, Round, Term};
@@ -52,6 +52,9 @@ pub(super) struct Core {
     pub silent_until: Micros,
     /// The acknowledgement of what has been accepted in the current drain, not sent yet.
     pub owed: Option<AppendReply>,
+    /// What this member knows to be held by the hops before it, from the newest chain of `term`
+    /// that it has accepted (rule R32).
+    pub relayed: Option<Repeated>,
     /// The election timeout that the newest append stated, within this member's own bounds; zero:
     /// none (rule R29).
     pub told_timeout: Micros,
@@ -59,6 +62,8 @@ pub(super) struct Core {
     pub inquiry: Option<Inquiry>,
     /// Whether the leader of this term has left the inquiries unanswered since it was last heard.
     pub given_up: bool,
+    /// How many times in a row this member has campaigned without hearing a leader or winning.
+    pub campaigns_in_vain: u32,
     /// Round trip to each other member, by rank, measured in every role.
     pub round_trips: Vec<RoundTrip>,
 }
@@ -195,6 +200,7 @@ impl Context<'_> {
         self.core.voted_for = None;
         self.core.leader = None;
         self.core.owed = None;
+        self.core.relayed = None;
         self.core.told_timeout = Micros(0);
         self.core.inquiry = None;
         self.core.given_up = false;

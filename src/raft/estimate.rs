@@ -90,6 +90,12 @@ impl Loss {
         self.parts_per_million += (1_000_000 - self.parts_per_million.min(1_000_000)) / 64;
     }
 
+    /// How likely it is that so many messages all arrive, in parts per million.
+    pub fn all_arrive(&self, messages: usize) -> u64 {
+        let one = 1_000_000 - self.parts_per_million;
+        (0..messages).fold(1_000_000, |all, _| all * one / 1_000_000)
+    }
+
     /// The estimated loss, in parts per million.
     pub const fn parts_per_million(&self) -> u64 {
         self.parts_per_million

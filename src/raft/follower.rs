@@ -1,9 +1,9 @@
 //! What a follower does with an append (§5.3), and what a hop of a chain does (rule R14).
 
-use super::core::Context;
+use super::core::{Context, Core};
 use super::event::{Disposition, Event};
 use super::inquiry;
-use super::message::{Append, AppendReply, Message, Refusal, Why};
+use super::message::{Append, AppendReply, Cause, Message, Refusal, Repeated, Route, Why};
 use super::types::{Index, MemberSet};
 
 /// Handles an append of the current term. The caller has made this replica a follower.
@@ -26,6 +26,7 @@ pub(super) fn on_append(context: &mut Context<'_>, mut append: Append) -> Dispos
         core.promise(context.now, append.promise);
     }
     append.accepted.insert(core.me);
+    note_hops(core, &append);
     // Rule R11: only what this append has checked is known to agree with the leader.
     context.commit_through(append.commit.min(append.through()));
     let is_news = before != (context.core.log.last(), context.core.commit);
@@ -47,6 +48,7 @@ fn hear(context: &mut Context<'_>, append: &Append) {
         inquiry::on_heard(context, append.cause);
         let Context { core, now, .. } = context;
         core.heard_round = append.round;
+        core.campaigns_in_vain = 0;
         core.heard_at = *now;
         core.times_heard += 1;
         core.take_timeout(append.election_timeout);
@@ -87,10 +89,33 @@ fn store(context: &mut Context<'_>, append: &Append) -> bool {
     true
 }
 
-/// Relays the append to the next hop (rule R14), or answers if this was the last.
+/// Notes who has accepted a chain before this member, in case the answer is lost (rule R32).
+fn note_hops(core: &mut Core, append: &Append) {
+    let is_newest = core.relayed.is_none_or(|known| known.round < append.round);
+    if append.accepted.len() > 1 && is_newest {
+        let Append { round, accepted: members, .. } = *append;
+        core.relayed = Some(Repeated { round, through: append.through(), members });
+    }
+}
+
+/// The acknowledgement that serves for the rest of a resend's route: all of it has accepted the
+/// same entries before, in a chain whose answer was lost (rule R32).
+fn repeated(core: &Core, append: &Append, rest: Route) -> Option<Repeated> {
+    let serves = |known: &Repeated| {
+        known.through >= append.through() && rest.members().is_subset_of(known.members)
+    };
+    let is_asked = append.cause == Cause::Resend && append.wants_answer && !rest.is_empty();
+    core.relayed.filter(|known| is_asked && serves(known))
+}
+
+/// Relays the append to the next hop (rule R14), or answers if this was the last, or if the others
+/// need not hear it again.
 fn pass_on(context: &mut Context<'_>, append: Append) {
     let rest = append.route.rest();
-    if let Some(next) = rest.first() {
+    let repeated = repeated(context.core, &append, rest);
+    if repeated.is_none()
+        && let Some(next) = rest.first()
+    {
         let why = Why::Relay(append.cause);
         let relayed = Append { route: rest, ..append };
         return context.send(next, Message::Append(relayed), why);
@@ -98,8 +123,8 @@ fn pass_on(context: &mut Context<'_>, append: Append) {
     if !append.wants_answer {
         return;
     }
-    let reply = answer_to(context, &append, None);
-    let direct = append.accepted == MemberSet::only(context.core.me);
+    let reply = AppendReply { repeated, ..answer_to(context, &append, None) };
+    let direct = repeated.is_none() && append.accepted == MemberSet::only(context.core.me);
     if direct && context.core.tuning.shared_acknowledgements {
         owe(context, reply);
     } else {
@@ -145,5 +170,6 @@ fn answer_to(context: &Context<'_>, append: &Append, refusal: Option<Refusal>) -
         through: append.through(),
         members: append.accepted,
         refusal,
+        repeated: None,
     }
 }

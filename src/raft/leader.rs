@@ -29,6 +29,10 @@ const NEEDED_DOUBLINGS: u8 = 5;
 /// How many probe intervals a silent follower is asked for after the last work of a quiet leader.
 const QUIET_PROBES: u64 = 5;
 
+/// How often a chain must come through, of a million times. Below it direct sends say no more and
+/// are answered sooner.
+const LEAST_CHANCE_OF_A_CHAIN: u64 = 250_000;
+
 /// State of a leader for one term.
 #[derive(Debug)]
 pub(super) struct Leader {
@@ -233,7 +237,8 @@ impl Leader {
     pub fn overdue_at(&self, core: &Core, member: Member, is_starved: bool) -> Option<Micros> {
         let awaiting = self.progress[member.rank()].awaiting?;
         let timeout = core.resend_timeout(member, awaiting.hops).0;
-        let steady = if is_starved { STEADY_ATTEMPTS } else { 0 };
+        let is_patient = self.is_lossy(core) && !self.progress[member.rank()].suspect;
+        let steady = if is_starved || is_patient { STEADY_ATTEMPTS } else { 0 };
         let doublings = awaiting.attempts.saturating_sub(steady);
         let most_doublings = if self.is_spare(core, member) { 16 } else { MOST_DOUBLINGS };
         let most = self.probe_interval(core, member);
@@ -386,13 +391,14 @@ impl Leader {
     /// How many followers a chain has. Only one, if messages are lost so often that a long chain
     /// would seldom get through (rule R16).
     pub fn chain_length(&self, core: &Core) -> usize {
-        if core.tuning.fan_out != FanOut::Chain || self.is_lossy(core) {
+        if core.tuning.fan_out != FanOut::Chain {
             return 1;
         }
-        match core.tuning.chain_length as usize {
+        let length = match core.tuning.chain_length as usize {
             0 => core.others_needed(),
             length => length.min(core.others_needed()),
-        }
+        };
+        if self.loss.all_arrive(length + 1) < LEAST_CHANCE_OF_A_CHAIN { 1 } else { length }
     }
 
     /// Whether `member`, outside the quorums, lags so far behind that it is sent what it lacks.

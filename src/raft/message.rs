@@ -338,6 +338,18 @@ pub struct Refusal {
     pub hint: Hint,
 }
 
+/// An acknowledgement that a hop gave to an earlier round, or would have, and gives again (rule
+/// R32).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    /// The earlier round.
+    pub round: Round,
+    /// Last index of that round's append.
+    pub through: Index,
+    /// Members that accepted it: the hops before the answerer, and itself.
+    pub members: MemberSet,
+}
+
 /// The answer to an append (rule R13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppendReply {
@@ -354,6 +366,9 @@ pub struct AppendReply {
     pub members: MemberSet,
     /// Set if the answerer refused; `members` are then the hops before it.
     pub refusal: Option<Refusal>,
+    /// Set if the rest of the route holds it already, as the answerer knows from an earlier round
+    /// (rule R32).
+    pub repeated: Option<Repeated>,
 }
 
 /// PreVote asks: would you vote for me? It raises no term (rule R7).

@@ -75,5 +75,14 @@ fn is_plausible_reply(core: &Core, reply: &AppendReply, reachable: Index) -> boo
         let hint = refusal.hint;
         hint.first <= hint.last && hint.last <= refusal.refused && refusal.refused <= reply.through
     });
-    reply.members.is_subset_of(core.others()) && reply.through <= reachable && hint_in_order
+    let is_repeat = reply.repeated.is_none_or(|repeated| {
+        repeated.members.is_subset_of(core.others())
+            && repeated.round < reply.round
+            && repeated.through <= reachable
+            && reply.refusal.is_none()
+    });
+    is_repeat
+        && reply.members.is_subset_of(core.others())
+        && reply.through <= reachable
+        && hint_in_order
 }

@@ -10,6 +10,8 @@ pub struct Awaiting {
     pub round: Round,
     /// How many members that round visits one after the other. The last of them answers.
     pub hops: usize,
+    /// How many members of that round come before this one.
+    pub place: usize,
     /// When the wait began, or was started again.
     pub since: Micros,
     /// How many timeouts in a row. Only an answer to the latest resend, or to a later round, ends
@@ -20,6 +22,17 @@ pub struct Awaiting {
     pub resent: Round,
     /// First entry sent since the last answer. A resend starts there.
     pub first: Index,
+}
+
+/// A member's part in a round.
+#[derive(Clone, Copy, Debug)]
+pub struct Leg {
+    /// The round.
+    pub round: Round,
+    /// How many members it visits one after the other; 1 if it goes to each directly.
+    pub hops: usize,
+    /// How many of them come before this one.
+    pub place: usize,
 }
 
 /// A follower as its leader sees it.
@@ -44,9 +57,11 @@ pub struct Progress {
     /// When the newest append that the follower should have got was sent. The rotation (rule R17)
     /// is ordered by it, and the next heartbeat follows from it.
     pub addressed_at: Micros,
-    /// Whether the follower did not answer a direct message. It is out of quorums until it answers
+    /// Whether the follower did not answer direct messages. It is out of quorums until it answers
     /// (rule R16).
     pub suspect: bool,
+    /// How many timeouts it has let pass since its latest answer.
+    pub silences: u32,
     /// Whether it is unknown where the follower's log agrees. It gets no entries then.
     pub probing: bool,
     /// Refusals of earlier rounds than this one are answered by what was sent in it.
@@ -75,6 +90,7 @@ impl Progress {
             lease_until: Micros(0),
             addressed_at: now,
             suspect: false,
+            silences: 0,
             probing: false,
             settled_round: 0,
             told_timeout: Micros(0),
@@ -130,6 +146,7 @@ impl Progress {
         }
         self.heard_round = round;
         self.suspect = false;
+        self.silences = 0;
         if let Some(awaiting) = &mut self.awaiting {
             if round >= awaiting.resent {
                 awaiting.attempts = 0;
@@ -142,15 +159,15 @@ impl Progress {
         }
     }
 
-    /// Notes that an append of `round` was sent over `hops` members, the follower among them.
-    /// `first` is its first entry.
-    pub fn sent(
-        &mut self,
-        (round, hops): (Round, usize),
-        first: Index,
-        wants_answer: bool,
-        now: Micros,
-    ) {
+    /// The follower owes no answer to `round` or to an earlier one if it holds all up to `through`.
+    pub fn settle_held(&mut self, round: Round, through: Index) {
+        let is_held = self.matched >= through;
+        self.awaiting = self.awaiting.filter(|awaiting| awaiting.round > round || !is_held);
+    }
+
+    /// Notes that an append was sent on `leg` of a round. `first` is its first entry.
+    pub fn sent(&mut self, leg: Leg, first: Index, wants_answer: bool, now: Micros) {
+        let Leg { round, hops, place } = leg;
         self.addressed_at = now;
         if !wants_answer {
             return;
@@ -158,12 +175,13 @@ impl Progress {
         match &mut self.awaiting {
             Some(awaiting) => {
                 awaiting.round = round;
-                awaiting.hops = hops;
+                (awaiting.hops, awaiting.place) = (hops, place);
                 awaiting.first = awaiting.first.min(first);
             }
             None => {
                 let (since, attempts, resent) = (now, 0, 0);
-                self.awaiting = Some(Awaiting { round, hops, since, attempts, resent, first });
+                let awaiting = Awaiting { round, hops, place, since, attempts, resent, first };
+                self.awaiting = Some(awaiting);
             }
         }
     }

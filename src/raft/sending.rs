@@ -7,6 +7,7 @@ use super::core::{Context, Core};
 use super::event::{Event, Output, To};
 use super::leader::{Leader, append};
 use super::message::{Append, Cause, Message, Route, Why};
+use super::progress::Leg;
 use super::tuning::FanOut;
 use super::types::{Index, Member, MemberSet, Micros, Round};
 
@@ -67,7 +68,8 @@ impl Leader {
             let progress = &mut self.progress[member.rank()];
             // Nobody waits for a suspect's answer to entries that went to it along with all others.
             let awaited = wants_answer && (first > last || !progress.suspect);
-            progress.sent((round, hops), first, awaited, *now);
+            let place = route.iter().position(|hop| hop == member).unwrap_or(0);
+            progress.sent(Leg { round, hops, place }, first, awaited, *now);
             progress.told_commit = core.commit;
             progress.told_timeout = match election_timeout.0 {
                 0 => core.tuning.election_timeout_min(),

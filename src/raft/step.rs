@@ -75,9 +75,11 @@ impl Raft {
             silent_until,
             early_candidacy_at: None,
             owed: None,
+            relayed: None,
             told_timeout: Micros(0),
             inquiry: None,
             given_up: false,
+            campaigns_in_vain: 0,
             round_trips: vec![RoundTrip::default(); count],
             tuning,
         };

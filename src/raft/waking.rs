@@ -1,6 +1,8 @@
 //! What a leader does because time has passed or a drain is over. Each `maybe_` method checks
 //! whether there is something to do (rules R15 to R19).
 
+use std::cmp::Reverse;
+
 use super::core::{Context, Core};
 use super::event::Event;
 use super::leader::Leader;
@@ -9,6 +11,22 @@ use super::progress::Progress;
 use super::sending::Shipment;
 use super::tuning::HeartbeatAnswers;
 use super::types::{Member, MemberSet, Micros, Round};
+
+/// How often a broken chain is sent again as a chain, where silence means loss.
+const CHAIN_RESENDS: u8 = 2;
+
+/// A member is taken for dead when one that lives would be as silent in so many of a million cases.
+const CHANCE_OF_A_WRONG_SUSPICION: u64 = 50_000;
+
+/// What is left to do after a member's timeout.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Nothing,
+    /// One more follower for the batch that waits.
+    Substitute,
+    /// The chain that it was in, again.
+    Chain,
+}
 
 impl Leader {
     /// The deadline has come, or the drain of the socket is over.
@@ -30,45 +48,96 @@ impl Leader {
     /// timeout. That is not done where loss explains the silence better.
     fn resend_overdue(&mut self, context: &mut Context<'_>) {
         let mut substitute_wanted = false;
+        let mut broken: Vec<Member> = Vec::new();
         let is_starved = self.is_starved(context.core);
         for member in context.core.others().iter() {
             let overdue = self.overdue_at(context.core, member, is_starved);
             if overdue.is_some_and(|at| context.now >= at) {
-                substitute_wanted |= self.on_overdue(context, member);
+                match self.on_overdue(context, member) {
+                    Wanted::Nothing => {}
+                    Wanted::Substitute => substitute_wanted = true,
+                    Wanted::Chain => broken.push(member),
+                }
             }
         }
+        self.resend_chains(context, broken);
         if substitute_wanted {
             self.maybe_substitute(context);
         }
         self.maybe_widen(context);
     }
 
-    /// Handles one timeout of one member. Returns whether a substitute is wanted.
-    fn on_overdue(&mut self, context: &mut Context<'_>, member: Member) -> bool {
+    /// Sends along the hops of broken chains again, in the opposite order. The last hop is visited
+    /// first, since it may know that all others hold the entries, and then answers for them (rule
+    /// R32).
+    fn resend_chains(&mut self, context: &mut Context<'_>, mut broken: Vec<Member>) {
+        let leg = |leader: &Leader, member: &Member| {
+            let awaiting = leader.progress[member.rank()].awaiting;
+            awaiting.map_or((0, 0), |awaiting| (awaiting.round, awaiting.place))
+        };
+        broken.sort_by_key(|member| Reverse(leg(self, member)));
+        let mut rest = broken.as_slice();
+        while let Some(first) = rest.first() {
+            let round = leg(self, first).0;
+            let length = rest.iter().take_while(|member| leg(self, member).0 == round).count();
+            let (hops, others) = rest.split_at(length);
+            self.resend_to(context, hops);
+            rest = others;
+        }
+    }
+
+    /// Sends all that `hops` have been sent and have not acknowledged, to one after the other.
+    fn resend_to(&mut self, context: &mut Context<'_>, hops: &[Member]) {
+        let progress = |hop: &Member| &self.progress[hop.rank()];
+        let next = |hop: &Member| progress(hop).next;
+        let unanswered = |hop: &Member| progress(hop).awaiting.map(|awaiting| awaiting.first);
+        let last = hops.iter().map(next).max().unwrap_or(1) - 1;
+        let first = hops.iter().filter_map(unanswered).min().unwrap_or(last + 1);
+        let route = Route::through(hops).unwrap_or_default();
+        let cause = Cause::Resend;
+        for hop in hops {
+            if let Some(awaiting) = &mut self.progress[hop.rank()].awaiting {
+                awaiting.resent = self.rounds.newest + 1;
+            }
+        }
+        self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
+    }
+
+    /// Handles one timeout of one member. Returns what is left to do about it.
+    fn on_overdue(&mut self, context: &mut Context<'_>, member: Member) -> Wanted {
         let needed = self.needs_answers(context.core, context.now);
         let oldest = context.core.commit + 1;
         let progress = &mut self.progress[member.rank()];
+        progress.silences = progress.silences.saturating_add(1);
         let Some(awaiting) = &mut progress.awaiting else {
-            return false;
+            return Wanted::Nothing;
         };
         awaiting.attempts = awaiting.attempts.saturating_add(1);
         awaiting.since = context.now;
         awaiting.resent = self.rounds.newest + 1;
-        let (attempt, first) = (awaiting.attempts, awaiting.first);
+        let (attempt, place, in_chain) = (awaiting.attempts, awaiting.place, awaiting.hops > 1);
         let waits = !self.batches.is_empty() && progress.matched < oldest && progress.next > oldest;
         if !progress.suspect {
             // The silence of a suspect says nothing about the links to the others.
-            self.loss.lost();
             progress.loss.lost();
+            // A broken chain is one loss, whoever waits behind it.
+            if place == 0 {
+                self.loss.lost();
+            }
         }
         context.tell(Event::ResendTimeout { member, attempt, batch_waits: waits });
-        if attempt == 1 && !progress.suspect {
-            let last = progress.next - 1;
-            let (route, cause) = (Route::direct(member), Cause::Resend);
-            self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
-            // Where messages are often lost, silence does not show that a member is dead.
-            return (waits || needed) && !self.is_lossy(context.core);
+        let is_suspect = progress.suspect;
+        let is_lossy = self.is_lossy(context.core);
+        if !is_suspect && is_lossy && in_chain && attempt <= CHAIN_RESENDS {
+            return Wanted::Chain;
         }
+        if !is_suspect && !self.is_silence_death(context.core, attempt) {
+            self.resend_to(context, &[member]);
+            // Where messages are often lost, silence does not show that a member is dead.
+            let is_first = attempt == 1 && (waits || needed) && !is_lossy;
+            return if is_first { Wanted::Substitute } else { Wanted::Nothing };
+        }
+        let progress = &mut self.progress[member.rank()];
         if !std::mem::replace(&mut progress.suspect, true) {
             context.tell(Event::Suspected { member });
         }
@@ -80,7 +149,21 @@ impl Leader {
         } else {
             self.probe(context, member, Cause::Probe);
         }
-        false
+        Wanted::Nothing
+    }
+
+    /// Whether so many timeouts in a row show that a member is dead. One direct message at least was
+    /// not answered (rule R16). Where messages are often lost, it must also be unlikely that all of
+    /// them were.
+    fn is_silence_death(&self, core: &Core, timeouts: u8) -> bool {
+        let is_lossy = self.is_lossy(core);
+        let length = self.chain_length(core);
+        let chains = if is_lossy && length > 1 { 1 + CHAIN_RESENDS } else { 1 };
+        let silence = |hops: usize| 1_000_000 - self.loss.all_arrive(hops + 1);
+        let chance = (0..timeouts).fold(1_000_000, |all, timeout| {
+            all * silence(if timeout < chains { length } else { 1 }) / 1_000_000
+        });
+        timeouts > chains && (!is_lossy || chance <= CHANCE_OF_A_WRONG_SUSPICION)
     }
 
     /// Sends the batch that waits longest to a silent member whose answer would commit it. It is

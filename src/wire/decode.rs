@@ -10,7 +10,8 @@ use super::datagram::{Datagram, MOST_DATAGRAM_BYTES, Payload};
 use super::membership::Membership;
 use crate::interface::{Address, Operation, OperationKind, Outcome, Text};
 use crate::raft::message::{
-    Append, AppendReply, Hint, Position, PreVote, PreVoteReply, Refusal, Route, Vote, VoteReply,
+    Append, AppendReply, Hint, Position, PreVote, PreVoteReply, Refusal, Repeated, Route, Vote,
+    VoteReply,
 };
 use crate::raft::{Cause, Entry, Member, MemberSet, Message, Micros};
 
@@ -104,6 +105,7 @@ struct Raw<'a> {
     members: Option<Vec<Address>>,
     refused: Option<u64>,
     hint: Option<(u64, u64, u64)>,
+    repeated: Option<(u64, u64, Vec<Address>)>,
     last: Option<(u64, u64)>,
     granted: Option<bool>,
     campaign_term: Option<u64>,
@@ -203,6 +205,13 @@ fn decode_message(
                 Some(refused) => {
                     let (term, first, last) = need(raw.hint)?;
                     Some(Refusal { refused, hint: Hint { term, first, last } })
+                }
+            },
+            repeated: match &raw.repeated {
+                None => None,
+                Some((round, through, accepted)) => {
+                    let accepted = set(members, accepted)?;
+                    Some(Repeated { round: *round, through: *through, members: accepted })
                 }
             },
         }),

@@ -218,6 +218,15 @@ fn write_append_reply(members: &Membership, reply: &AppendReply, out: &mut impl 
         out.raw(b",\"hint\":");
         write_numbers(&[refusal.hint.term, refusal.hint.first, refusal.hint.last], out);
     }
+    if let Some(repeated) = reply.repeated {
+        out.raw(b",\"repeated\":[");
+        out.number(repeated.round);
+        out.raw(b",");
+        out.number(repeated.through);
+        out.raw(b",");
+        write_members(members, repeated.members.iter(), out);
+        out.raw(b"]");
+    }
 }
 
 fn write_numbers(numbers: &[u64], out: &mut impl Writer) {

@@ -10,6 +10,7 @@ mod inspect;
 mod random;
 mod refusals;
 mod rules_answers;
+mod rules_chains;
 mod rules_inquiries;
 mod rules_liveness;
 mod rules_logs;

@@ -78,6 +78,7 @@ fn r13_an_acknowledgement_speaks_of_that_append_alone() {
         through: 1,
         members: MemberSet::only(ME),
         refusal: None,
+        repeated: None,
     };
     assert_eq!(reply(&solo.hear(1, Message::Append(late))), expected);
     let heartbeat = append(1, 1, (1, 2), &[]);

@@ -109,7 +109,7 @@ fn r16_every_silent_member_of_a_broken_chain_is_asked_directly_and_suspected_if_
     }
 }
 
-/// At 30 % loss, a chain of three messages arrives only a third of the time.
+/// At 50 % loss, a chain of three messages arrives only one time in eight.
 #[test]
 fn r16_chains_fall_apart_when_much_is_lost_and_form_again() {
     let mut cluster = Cluster::new(5, 8, chain());
@@ -131,10 +131,10 @@ fn r16_chains_fall_apart_when_much_is_lost_and_form_again() {
     let mut place = 0u64;
     cluster.obeys(move |_| {
         place += 1;
-        if place * 7 % 10 < 3 { Fate::Lose } else { Fate::Pass }
+        if place * 7 % 10 < 5 { Fate::Lose } else { Fate::Pass }
     });
     let relayed = share_relayed(&mut cluster);
-    assert!(relayed < 30, "{relayed} relays under 30 % loss");
+    assert!(relayed < 30, "{relayed} relays under 50 % loss");
     cluster.calm();
     let relayed = share_relayed(&mut cluster);
     assert!(relayed > 250, "{relayed} relays without loss");

@@ -250,7 +250,8 @@ pub fn append(leader: u8, term: Term, previous: (Term, Index), terms: &[Term]) -
 pub fn accepted(append: &Append, through: Index) -> Message {
     let (term, round, cause) = (append.term, append.round, append.cause);
     let members = append.route.members();
-    Message::AppendReply(AppendReply { term, round, cause, through, members, refusal: None })
+    let (refusal, repeated) = (None, None);
+    Message::AppendReply(AppendReply { term, round, cause, through, members, refusal, repeated })
 }
 
 /// The answer by which the receiver of `append` says that it does not fit.
@@ -263,6 +264,7 @@ pub fn refused(append: &Append, hint: laconic::raft::message::Hint) -> Message {
         through: append.through(),
         members: MemberSet::EMPTY,
         refusal: Some(Refusal { refused: append.previous.index, hint }),
+        repeated: None,
     })
 }
 
