@@ -62,8 +62,6 @@ pub(super) struct Core {
     pub inquiry: Option<Inquiry>,
     /// Whether the leader of this term has left the inquiries unanswered since it was last heard.
     pub given_up: bool,
-    /// How many times in a row this member has campaigned without hearing a leader or winning.
-    pub campaigns_in_vain: u32,
     /// Round trip to each other member, by rank, measured in every role.
     pub round_trips: Vec<RoundTrip>,
 }

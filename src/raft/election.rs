@@ -12,9 +12,6 @@ use super::types::{Member, MemberSet, Micros};
 const MOST_RETRIES_IN_SILENCE: u8 = 3;
 /// How often once somebody has answered: loss may be what keeps the others silent.
 const MOST_RETRIES: u8 = 4;
-/// How often in a campaign that follows another in vain. Most likely too few others can be reached,
-/// as in the smaller part of a partition.
-const MOST_RETRIES_IN_VAIN: u8 = 1;
 /// Those who campaign because a shorter log has tried begin a resend timeout divided by this apart.
 /// That is two or three round trips, so that the first is heard before the second begins.
 const STAND_APART: u64 = 4;
@@ -33,7 +30,6 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
     if core.told_timeout > core.tuning.election_timeout_min() {
         core.told_timeout = Micros(0);
     }
-    core.campaigns_in_vain = core.campaigns_in_vain.saturating_add(1);
     core.reset_election(*now);
     let asked = first_asked(core);
     if core.tuning.pre_vote {
@@ -110,11 +106,7 @@ pub(super) fn ask_again(role: &mut Role, context: &mut Context<'_>) {
         return;
     };
     let is_silent = !was_answered && campaign.heard.len() == 1;
-    let most = match (core.campaigns_in_vain, is_silent) {
-        (2.., _) => MOST_RETRIES_IN_VAIN,
-        (_, true) => MOST_RETRIES_IN_SILENCE,
-        (_, false) => MOST_RETRIES,
-    };
+    let most = if is_silent { MOST_RETRIES_IN_SILENCE } else { MOST_RETRIES };
     campaign.retries += 1;
     let next = *now + Micros(core.tuning.resend_timeout_us << campaign.retries);
     campaign.retry_at = (campaign.retries < most).then_some(next);

@@ -48,7 +48,6 @@ fn hear(context: &mut Context<'_>, append: &Append) {
         inquiry::on_heard(context, append.cause);
         let Context { core, now, .. } = context;
         core.heard_round = append.round;
-        core.campaigns_in_vain = 0;
         core.heard_at = *now;
         core.times_heard += 1;
         core.take_timeout(append.election_timeout);

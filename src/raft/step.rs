@@ -79,7 +79,6 @@ impl Raft {
             told_timeout: Micros(0),
             inquiry: None,
             given_up: false,
-            campaigns_in_vain: 0,
             round_trips: vec![RoundTrip::default(); count],
             tuning,
         };
