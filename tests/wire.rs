@@ -56,6 +56,7 @@ fn any_route() -> impl Strategy<Value = Route> {
 prop_compose! {
     fn any_append()(
         (term, round, commit, promise, timeout) in any::<(u64, u64, u64, u64, u64)>(),
+        inquiries in any::<u64>(),
         cause in any_cause(),
         previous in any_position(),
         entries in proptest::collection::vec(any_entry(), 0..4),
@@ -68,7 +69,7 @@ prop_compose! {
         let (promise, election_timeout) = (Micros(promise), Micros(timeout));
         let entries = entries.into();
         Append {
-            term, leader, round, cause, previous, commit, entries, promise, election_timeout,
+            term, leader, round, cause, previous, commit, entries, promise, election_timeout, inquiries,
             wants_answer, route, accepted,
         }
     }
@@ -179,7 +180,7 @@ proptest! {
             payload: Payload::Peer { number: 0, message: Message::Append(Append {
                 term: 1, leader: Member(0), round: 1, cause: Cause::Replicate,
                 previous: Position::default(), commit: 0, entries: entries.into(),
-                promise: Micros(0), election_timeout: Micros(0), wants_answer: true,
+                promise: Micros(0), election_timeout: Micros(0), inquiries: 0, wants_answer: true,
                 route: Route::EVERYONE, accepted: MemberSet::EMPTY,
             })},
         };

@@ -10,6 +10,10 @@ use crate::record::{Decision, Fact, Knob, Reason, Record};
 const INTERVAL: Micros = Micros::from_millis(100);
 /// A time that would change by less than one part in so many stays as it is.
 const HYSTERESIS: u64 = 8;
+/// A resend timeout is no longer than the time in which a death is to be noticed, divided by this.
+const RESENDS_IN_DETECTION: u64 = 32;
+/// Heartbeats that serve stay while they cost no more than so many times what the best would.
+const MOST_EXTRA_COST: f64 = 1.25;
 /// A resend timeout is no shorter, in microseconds: a busy process answers no sooner.
 const LEAST_RESEND_US: u64 = 3_000;
 /// Above this loss one follower more than f gets a batch.
@@ -61,7 +65,7 @@ impl Controller {
         self.settle_once(&mut after);
         choose_resend(&mut after, link);
         self.choose_fan_out(&mut after, link);
-        self.choose_heartbeats(&mut after, before, link);
+        self.choose_heartbeats(&mut after, before, link, raft.is_leader());
         self.choose_linger(&mut after, raft.is_leader());
         if after == *before || after.check().is_err() {
             return None;
@@ -105,7 +109,13 @@ impl Controller {
 
     /// Heartbeats for the detection that is wanted. From where the knobs are, the timeout at most
     /// doubles or halves at once.
-    fn choose_heartbeats(&self, tuning: &mut Tuning, before: &Tuning, link: Link) {
+    ///
+    /// What serves stays while it costs little more than what would serve best: the measured loss
+    /// is never still. Who does not lead knows no loss, and keeps what the last leader's knobs were.
+    fn choose_heartbeats(&self, tuning: &mut Tuning, before: &Tuning, link: Link, leads: bool) {
+        if !leads && before.inquiries > 0 {
+            return;
+        }
         let now = before.election_timeout_min_us;
         let wanted = tuning.detection_target_us.clamp(now / 2, now * 2);
         let goal = Goal {
@@ -113,13 +123,17 @@ impl Controller {
             wrong_elections_per_day: tuning.wrong_elections_per_day,
         };
         let plan = heartbeats::plan(goal, self.count, link, tuning.resend_timeout());
-        if tuning.inquiries == plan.inquiries
-            && is_near(tuning.heartbeat_interval_us, plan.heartbeat_interval)
-            && is_near(tuning.election_timeout_min_us, plan.election_timeout_min)
-        {
-            return;
+        let kept = plan_of(before);
+        let resend_timeout = Micros(before.resend_timeout_us);
+        let cost = |plan: &Plan| plan.messages_per_second(self.count, link, resend_timeout);
+        let latest = plan.detection(link, resend_timeout).max(goal.detection);
+        let stays = tuning.heartbeat_to == HeartbeatTo::Watchers
+            && kept.detection(link, resend_timeout) <= latest
+            && kept.is_seldom_wrong(goal, self.count, link)
+            && cost(&kept) <= cost(&plan) * MOST_EXTRA_COST;
+        if !stays {
+            apply(tuning, plan);
         }
-        apply(tuning, plan);
     }
 
     fn choose_linger(&self, tuning: &mut Tuning, leads: bool) {
@@ -132,13 +146,15 @@ impl Controller {
     }
 }
 
-/// Three round trips are a lost message; each follower's own deviation comes on top of that in the
-/// core (`resend_from`).
+/// Three round trips are a lost message. On long ways the core goes by what it measures of each
+/// follower (`resend_from`), and the knob, on which heartbeats are planned, stays small beside the
+/// time in which a death is to be noticed.
 fn choose_resend(tuning: &mut Tuning, link: Link) {
     let Some(trip) = link.round_trip else {
         return;
     };
-    let wanted = Micros((trip.0 * 3).clamp(LEAST_RESEND_US, tuning.heartbeat_interval_us));
+    let most = (tuning.detection_target_us / RESENDS_IN_DETECTION).max(LEAST_RESEND_US);
+    let wanted = Micros((trip.0 * 3).clamp(LEAST_RESEND_US, most));
     if !is_near(tuning.resend_timeout_us, wanted) {
         tuning.resend_timeout_us = wanted.0;
     }
@@ -148,16 +164,24 @@ fn is_near(value: u64, wanted: Micros) -> bool {
     value.abs_diff(wanted.0) <= wanted.0 / HYSTERESIS
 }
 
+/// The plan that the knobs follow.
+fn plan_of(tuning: &Tuning) -> Plan {
+    Plan {
+        inquiries: tuning.inquiries,
+        heartbeat_interval: tuning.heartbeat_interval(),
+        election_timeout_min: tuning.election_timeout_min(),
+        election_timeout_max: Micros(tuning.election_timeout_max_us),
+    }
+}
+
 /// Sets the knobs that a plan names, and those that are tied to them (rules R18, R28, R30).
 fn apply(tuning: &mut Tuning, plan: Plan) {
-    let asks = plan.inquiries > 0;
     tuning.inquiries = plan.inquiries;
-    tuning.heartbeat_to = if asks { HeartbeatTo::Watchers } else { HeartbeatTo::Everyone };
+    tuning.heartbeat_to = HeartbeatTo::Watchers;
     tuning.heartbeat_interval_us = plan.heartbeat_interval.0;
     tuning.election_timeout_min_us = plan.election_timeout_min.0;
     tuning.election_timeout_max_us = plan.election_timeout_max.0;
-    let longest = if asks { 0 } else { plan.heartbeat_interval.0 };
-    tuning.promise_us = plan.election_timeout_min.0 - longest;
+    tuning.promise_us = plan.election_timeout_min.0;
     let least = tuning.lease_margin_us * 2;
     tuning.promise_under_load_us = (tuning.promise_us / 4).max(least).min(tuning.promise_us);
     tuning.probe_interval_us = tuning.heartbeat_interval_us * 4;
@@ -176,6 +200,7 @@ fn link_of(raft: &Raft) -> Link {
     losses.sort_unstable();
     Link {
         loss_ppm: losses.get(losses.len() / 2).copied().unwrap_or(0),
+        loss_at_most_ppm: raft.loss_at_most_ppm().unwrap_or(0),
         round_trip: trips.get(trips.len() / 2).copied(),
     }
 }

@@ -75,21 +75,26 @@ impl Leader {
         through: Index,
     ) -> bool {
         let mut moved = false;
+        let mut expected = 0;
         for member in members.iter() {
             let progress = &mut self.progress[member.rank()];
             let was_suspect = progress.suspect;
             if round.number > progress.answered_round {
                 moved = true;
-                progress.loss.arrived(2);
+                // The silence of a suspect is not counted as loss, so neither is its answer.
+                if !was_suspect {
+                    progress.loss.arrived(2);
+                    expected += 1;
+                }
             }
             moved |= progress.accept(round, through, context.now);
             if was_suspect && !progress.suspect {
                 context.tell(Event::Trusted { member });
             }
         }
-        if moved {
+        if expected > 0 {
             // One message to each member, and the answer.
-            self.loss.arrived(members.len() + 1);
+            self.loss.arrived(expected + 1);
         }
         moved
     }

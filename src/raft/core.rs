@@ -58,6 +58,9 @@ pub(super) struct Core {
     /// The election timeout that the newest append stated, within this member's own bounds; zero:
     /// none (rule R29).
     pub told_timeout: Micros,
+    /// How often the newest append says that its leader is to be asked (rule R29); zero: nothing
+    /// was said.
+    pub told_inquiries: u64,
     /// The question to a silent leader that is under way (rule R28).
     pub inquiry: Option<Inquiry>,
     /// Whether the leader of this term has left the inquiries unanswered since it was last heard.
@@ -200,6 +203,7 @@ impl Context<'_> {
         self.core.owed = None;
         self.core.relayed = None;
         self.core.told_timeout = Micros(0);
+        self.core.told_inquiries = 0;
         self.core.inquiry = None;
         self.core.given_up = false;
         (self.core.heard_round, self.core.promised_round) = (0, 0);

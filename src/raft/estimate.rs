@@ -71,10 +71,17 @@ impl RoundTrip {
     }
 }
 
-/// The share of messages that are lost, as an exponential average over some 64 of them.
+/// How many messages the long memory of a loss holds.
+const LONG_MEMORY: u64 = 1_024;
+
+/// The share of messages that are lost, as exponential averages over some 64 and some 1,024 of them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Loss {
     parts_per_million: u64,
+    /// The average with the long memory.
+    lasting_ppm: u64,
+    /// How many messages are known of, at most as many as the long memory holds.
+    known: u64,
 }
 
 impl Loss {
@@ -82,12 +89,27 @@ impl Loss {
     pub fn arrived(&mut self, messages: usize) {
         for _ in 0..messages {
             self.parts_per_million -= self.parts_per_million / 64;
+            self.known = (self.known + 1).min(LONG_MEMORY);
+            self.lasting_ppm -= self.lasting_ppm / self.known;
         }
     }
 
     /// Notes that a message was lost.
     pub fn lost(&mut self) {
         self.parts_per_million += (1_000_000 - self.parts_per_million.min(1_000_000)) / 64;
+        self.known = (self.known + 1).min(LONG_MEMORY);
+        self.lasting_ppm += (1_000_000 - self.lasting_ppm.min(1_000_000)) / self.known;
+    }
+
+    /// What the loss is at most, as far as can be told, in parts per million: two standard deviations
+    /// above the average of the long memory, and no less than the recent average. With few messages
+    /// known that is much.
+    pub fn at_most_ppm(&self) -> u64 {
+        let known = self.known.max(64);
+        let average = self.lasting_ppm.min(1_000_000);
+        let deviation = (average * (1_000_000 - average) / known).isqrt();
+        let careful = average + 2 * deviation + 2_000_000 / known;
+        careful.max(self.parts_per_million).min(1_000_000)
     }
 
     /// How likely it is that so many messages all arrive, in parts per million.
@@ -153,6 +175,20 @@ mod tests {
         let trip = sampled(&[150_000; 200]);
         assert_eq!(trip.smoothed(), Some(Micros(150_000)));
         assert_eq!(trip.timeout(), Some(Micros(225_000)));
+    }
+
+    #[test]
+    fn what_the_loss_is_at_most_comes_down_as_more_is_known() {
+        let mut loss = Loss::default();
+        assert!(loss.at_most_ppm() >= 30_000, "nothing is known");
+        let mut bound = |messages| {
+            for message in 0..messages {
+                if message % 5 == 0 { loss.lost() } else { loss.arrived(1) }
+            }
+            loss.at_most_ppm()
+        };
+        let (few, many) = (bound(30), bound(2_000));
+        assert!(few > 300_000 && (200_000..260_000).contains(&many), "{few} {many}");
     }
 
     #[test]

@@ -51,6 +51,7 @@ fn hear(context: &mut Context<'_>, append: &Append) {
         core.heard_at = *now;
         core.times_heard += 1;
         core.take_timeout(append.election_timeout);
+        core.told_inquiries = append.inquiries;
         core.reset_election(*now);
     }
 }

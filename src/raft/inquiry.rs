@@ -6,6 +6,7 @@ use super::election;
 use super::event::{Disposition, Event};
 use super::message::{Cause, Message, PreVote, PreVoteReply, Why};
 use super::role::Role;
+use super::tuning::{Control, inquiry_gap};
 use super::types::{Member, Micros};
 
 /// A pre-vote request. A leader shows that it lives. A member that follows a leader asks that one
@@ -16,7 +17,7 @@ pub(super) fn on_pre_vote(
     from: Member,
     request: PreVote,
 ) -> Disposition {
-    if context.core.tuning.inquiries > 0 || request.cause == Cause::Inquiry {
+    if context.core.inquiries() > 0 || request.cause == Cause::Inquiry {
         if let Role::Leader(leader) = role {
             leader.show_life(context, from);
             return Disposition::Accepted;
@@ -50,7 +51,7 @@ fn begin<'a>(context: &'a mut Context<'_>) -> &'a mut Inquiry {
     let Context { core, now, .. } = context;
     // A leader that has been given up need not be asked again. Only the promise is waited for.
     let (asked, next_at) =
-        if core.given_up { (core.tuning.inquiries, core.promise_until) } else { (0, *now) };
+        if core.given_up { (core.inquiries(), core.promise_until) } else { (0, *now) };
     core.inquiry.get_or_insert(Inquiry { asked, asked_at: *now, next_at, answer_to: Vec::new() })
 }
 
@@ -65,7 +66,7 @@ pub(super) fn on_leader_wanted(role: &Role, context: &mut Context<'_>) {
 }
 
 fn has_a_leader_to_ask(role: &Role, core: &Core) -> bool {
-    core.tuning.inquiries > 0
+    core.inquiries() > 0
         && matches!(role, Role::Follower)
         && core.leader.is_some()
         && !core.given_up
@@ -93,10 +94,12 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
     let (Some(leader), Some(mut inquiry)) = (core.leader, core.inquiry.take()) else {
         return;
     };
-    if inquiry.asked < core.tuning.inquiries {
+    if inquiry.asked < core.inquiries() {
         inquiry.asked += 1;
         inquiry.asked_at = *now;
-        inquiry.next_at = *now + core.inquiry_timeout(leader);
+        let timeout = core.inquiry_timeout(leader);
+        let is_last = inquiry.asked == core.inquiries();
+        inquiry.next_at = *now + if is_last { timeout } else { inquiry_gap(timeout) };
         core.inquiry = Some(inquiry);
         let (term, last) = (core.term + 1, core.log.last());
         let message = Message::PreVote(PreVote { term, last, cause: Cause::Inquiry });
@@ -155,9 +158,10 @@ pub(super) fn on_refusal(
 ) -> Disposition {
     let Context { core, now, .. } = context;
     let of_leader = core.leader == Some(from) && reply.term == core.term;
+    let most = core.inquiries();
     match &mut core.inquiry {
         Some(inquiry) if of_leader => {
-            inquiry.asked = core.tuning.inquiries;
+            inquiry.asked = most;
             inquiry.next_at = *now;
             Disposition::Accepted
         }
@@ -166,6 +170,21 @@ pub(super) fn on_refusal(
 }
 
 impl Core {
+    /// How often the leader is asked before it is given up: as often as this member's own tuning
+    /// says, or as its leader says if that is more often. Never, if the own tuning says never.
+    pub fn inquiries(&self) -> u64 {
+        match self.tuning.inquiries {
+            0 => 0,
+            own => own.max(self.told_inquiries),
+        }
+    }
+
+    /// How often this leader's followers are to ask it: said only where knobs follow what is
+    /// measured, which only the leader does.
+    pub fn stated_inquiries(&self) -> u64 {
+        if self.tuning.control == Control::Adaptive { self.tuning.inquiries } else { 0 }
+    }
+
     /// How long an inquiry waits for the leader: its measured round trip with a margin, or the
     /// resend timeout before there is one.
     fn inquiry_timeout(&self, leader: Member) -> Micros {

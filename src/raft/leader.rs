@@ -193,6 +193,22 @@ impl Leader {
         since + core.tuning.election_timeout_min()
     }
 
+    /// When this leader asks its quorum once more, so that lost heartbeats alone do not depose it:
+    /// half an election timeout before it would step down (rule R28).
+    fn asks_again_at(&self, core: &Core) -> Micros {
+        let asks = core.tuning.check_quorum && core.tuning.inquiries > 0 && !self.touch_wanted;
+        let half = Micros(core.tuning.election_timeout_min_us / 2);
+        if asks { self.quorum_lost_at(core) - half } else { Micros::NEVER }
+    }
+
+    /// Starts to ask a quorum until it answers, if it is time for that.
+    pub fn maybe_ask_again(&mut self, core: &Core, now: Micros) {
+        if now >= self.asks_again_at(core) {
+            self.touch_wanted = true;
+            self.confirm_wanted = true;
+        }
+    }
+
     /// Notes whether something waits for a quorum's answer, from `now` on if nothing did before.
     pub fn note_waiting(&mut self, core: &Core, now: Micros) {
         let waits = self.has_work(core) || self.touch_wanted || self.lease.is_owed();
@@ -265,7 +281,8 @@ impl Leader {
     /// Whether something waits for an answer and fewer followers can be counted on than a quorum
     /// needs. Then any answer helps.
     pub fn is_starved(&self, core: &Core) -> bool {
-        self.has_work(core) && self.healthy(core).len() < core.others_needed()
+        let waits = self.has_work(core) || self.touch_wanted;
+        waits && self.healthy(core).len() < core.others_needed()
     }
 
     /// When `member` must hear from this leader again.
@@ -325,7 +342,7 @@ impl Leader {
         let is_starved = awaits && self.is_starved(core);
         let mut deadline = self.flush_at.unwrap_or(Micros::NEVER);
         if core.tuning.check_quorum {
-            deadline = deadline.min(self.quorum_lost_at(core));
+            deadline = deadline.min(self.quorum_lost_at(core)).min(self.asks_again_at(core));
         }
         for member in core.others().iter() {
             let overdue = self.overdue_at(core, member, is_starved);

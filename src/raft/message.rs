@@ -302,6 +302,9 @@ pub struct Append {
     /// The shortest silence of the leader after which the receiver may take it for dead (rule R29),
     /// in microseconds. Zero: as the receiver's own tuning says.
     pub election_timeout: Micros,
+    /// How often the receiver is to ask the leader before it gives it up, at least (rule R29).
+    /// Zero: as often as the receiver's own tuning says.
+    pub inquiries: u64,
     /// Whether the last hop answers. Refusals are always answered (rule R15).
     pub wants_answer: bool,
     /// The receiver and the hops after it; empty in a datagram to everyone.

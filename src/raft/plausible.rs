@@ -3,6 +3,7 @@
 
 use super::core::Core;
 use super::message::{Append, AppendReply, Message};
+use super::tuning::MOST_INQUIRIES;
 use super::types::{Index, Member, MemberSet, Micros, Term};
 
 /// A term farther than this above the replica's own is not believed.
@@ -61,6 +62,7 @@ fn is_plausible_append(core: &Core, from: Member, append: &Append, reachable: In
     members
         && append.promise <= LONGEST_PROMISE
         && append.election_timeout <= LONGEST_TIMEOUT
+        && append.inquiries <= MOST_INQUIRIES
         && append.round > 0
         && (previous.index == 0) == (previous.term == 0)
         && rising

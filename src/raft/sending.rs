@@ -91,6 +91,7 @@ impl Leader {
             entries: core.log.range(first, last),
             promise,
             election_timeout,
+            inquiries: core.stated_inquiries(),
             wants_answer,
             route,
             accepted: MemberSet::EMPTY,

@@ -77,6 +77,7 @@ impl Raft {
             owed: None,
             relayed: None,
             told_timeout: Micros(0),
+            told_inquiries: 0,
             inquiry: None,
             given_up: false,
             round_trips: vec![RoundTrip::default(); count],
@@ -208,6 +209,15 @@ impl Raft {
             promise_until: self.core.promise_until,
             lease_until,
             deadline: self.deadline(),
+        }
+    }
+
+    /// What the loss of messages between this leader and the members that live is at most, as far as
+    /// can be told, in parts per million. `None` if it does not lead.
+    pub fn loss_at_most_ppm(&self) -> Option<u64> {
+        match &self.role {
+            Role::Leader(leader) => Some(leader.loss.at_most_ppm()),
+            _ => None,
         }
     }
 

@@ -9,6 +9,19 @@ use super::types::Micros;
 /// that is told so in error, or by a leader that has died since, still asks in the end.
 pub(super) const NOT_WATCHING: Micros = Micros::from_seconds(120);
 
+/// Most inquiries that a member can be told to make (R28).
+pub const MOST_INQUIRIES: u64 = 20;
+
+/// Inquiries leave no closer together than this.
+const LEAST_INQUIRY_GAP: Micros = Micros(3_000);
+
+/// How long after an inquiry the next one leaves, if the leader has the time `timeout` to answer
+/// (R28). On a long way waiting for each answer would take too long; where answers come soon, asking
+/// twice at once would be waste.
+pub fn inquiry_gap(timeout: Micros) -> Micros {
+    Micros(timeout.0 / 4).max(LEAST_INQUIRY_GAP).min(timeout)
+}
+
 /// Who sets the knobs while a replica runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -229,7 +242,7 @@ impl Tuning {
         within("message_price_us", self.message_price_us, 0, 1_000_000)?;
         within("detection_target_us", self.detection_target_us, 50_000, 60_000_000)?;
         within("wrong_elections_per_day", self.wrong_elections_per_day, 1, 1_000_000)?;
-        within("inquiries", self.inquiries, 0, 20)?;
+        within("inquiries", self.inquiries, 0, MOST_INQUIRIES)?;
         // Whoever asks its leader first may lose a heartbeat without any election.
         let least = if self.inquiries > 0 {
             self.heartbeat_interval_us + self.resend_timeout_us * 2

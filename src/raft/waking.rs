@@ -31,6 +31,7 @@ enum Wanted {
 impl Leader {
     /// The deadline has come, or the drain of the socket is over.
     pub fn on_wake(&mut self, context: &mut Context<'_>) {
+        self.maybe_ask_again(context.core, context.now);
         self.resend_overdue(context);
         self.maybe_replace_watchers(context.core);
         let newest = self.rounds.newest;
@@ -274,7 +275,8 @@ impl Leader {
         }
         let round = self.rounds.newest + 1;
         let asked = self.choose_quorum(context.core, self.batched_through);
-        if asked.len() < context.core.others_needed() {
+        // A leader that is out of touch asks everyone, also those that it suspects.
+        if self.touch_wanted || asked.len() < context.core.others_needed() {
             for member in context.core.others().iter() {
                 self.probe(context, member, Cause::Confirm);
             }

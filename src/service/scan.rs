@@ -133,6 +133,7 @@ mod tests {
             entries: command.map(|command| Entry { term: 1, command }).into(),
             promise: Micros(0),
             election_timeout: Micros(0),
+            inquiries: 0,
             wants_answer: true,
             route: Route::direct(Member(1)),
             accepted: MemberSet::EMPTY,

@@ -188,6 +188,10 @@ fn write_append(members: &Membership, append: &Append, out: &mut impl Writer) {
         out.raw(b",\"election_timeout_us\":");
         out.number(append.election_timeout.0);
     }
+    if append.inquiries > 0 {
+        out.raw(b",\"inquiries\":");
+        out.number(append.inquiries);
+    }
     out.raw(if append.wants_answer { b",\"answer\":true" } else { b",\"answer\":false" });
     out.raw(b",\"route\":");
     write_members(members, append.route.iter(), out);

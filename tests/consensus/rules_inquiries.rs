@@ -1,8 +1,12 @@
 //! Rules R28 to R31: followers ask before they campaign, so heartbeats can be few.
 
 use laconic::raft::message::{Append, PreVote};
-use laconic::raft::{Cause, Event, Member, Message, Micros, RoleName, To, Tuning, Why};
+use laconic::raft::tuning::inquiry_gap;
+use laconic::raft::{
+    Cause, Disposition, Event, Member, Message, Micros, RoleName, To, Tuning, Why,
+};
 use laconic::record::Fact;
+use laconic::wire::{Datagram, Payload};
 
 use crate::cluster::{Cluster, Fate, ONE_WAY, fast, ms, quiet, watched};
 use crate::solo::{Solo, append, appends, pre_vote_request};
@@ -126,6 +130,56 @@ fn r28_a_leader_answers_a_pre_vote_with_an_append() {
     assert_eq!(solo.role(), RoleName::Leader);
 }
 
+/// No answer to what an idle leader says of itself arrives. It asks its quorum in time, is answered,
+/// and leads on.
+#[test]
+fn r28_a_leader_asks_again_before_it_steps_down() {
+    for (count, seed) in [(3, 1), (5, 2), (9, 3)] {
+        let mut cluster = Cluster::new(count, seed, watched());
+        let leader = cluster.elect();
+        cluster.run_for(ms(3_000));
+        let mark = cluster.records.len();
+        cluster.obeys(|flight| match &flight.message {
+            Message::AppendReply(reply) if reply.cause != Cause::Confirm => Fate::Lose,
+            _ => Fate::Pass,
+        });
+        cluster.run_for(ms(20_000));
+        assert!(cluster.caused(mark, Cause::Confirm) >= 10, "it asks");
+        assert_eq!(terms(&cluster, mark), 0, "n = {count}");
+        assert_eq!(cluster.leader(), Some(leader));
+    }
+}
+
+/// On a long way an inquiry does not wait for the answer to the one before.
+#[test]
+fn r28_on_a_long_way_inquiries_overlap() {
+    assert_eq!(inquiry_gap(Micros(300_000)), Micros(75_000));
+    assert_eq!(inquiry_gap(Micros(5_000)), Micros(3_000));
+    assert_eq!(inquiry_gap(Micros(1_500)), Micros(1_500));
+}
+
+/// The leader knows what is lost, and says how often it is to be asked.
+#[test]
+fn r29_a_leader_says_how_often_it_is_to_be_asked() {
+    let asked = |own, stated| {
+        let mut solo = Solo::new(3, Tuning { inquiries: own, ..fast() });
+        solo.wait(ms(10));
+        let heard = Append { inquiries: stated, ..append(1, 1, (0, 0), &[1]) };
+        solo.hear(1, Message::Append(heard));
+        let sent = solo.wait(ms(5_000));
+        let inquiry = |datagram: &&Datagram| match &datagram.payload {
+            Payload::Peer { message: Message::PreVote(asks), .. } => asks.cause == Cause::Inquiry,
+            _ => false,
+        };
+        sent.iter().filter(inquiry).count()
+    };
+    assert_eq!([asked(2, 0), asked(2, 7), asked(2, 1)], [2, 7, 2]);
+    assert_eq!(asked(0, 7), 0, "whoever does not ask is not made to");
+    let mut solo = Solo::new(3, asking());
+    solo.hear(1, Message::Append(Append { inquiries: 21, ..append(1, 1, (0, 0), &[1]) }));
+    assert_eq!(solo.disposition(), Disposition::Implausible);
+}
+
 /// What a leader states is taken within bounds: it can neither make a follower campaign all the
 /// time nor keep it from campaigning for ever.
 #[test]
@@ -143,7 +197,7 @@ fn r29_a_stated_timeout_counts_within_bounds() {
     let mut solo = Solo::new(3, asking());
     let absurd = Append { election_timeout: ms(120_001), ..append(1, 1, (0, 0), &[1]) };
     solo.hear(1, Message::Append(absurd));
-    assert_eq!(solo.disposition(), laconic::raft::Disposition::Implausible);
+    assert_eq!(solo.disposition(), Disposition::Implausible);
 }
 
 /// A copy of an old append that states a long timeout calms nobody (rule R21).

@@ -239,6 +239,7 @@ pub fn append(leader: u8, term: Term, previous: (Term, Index), terms: &[Term]) -
         entries: entries(terms),
         promise: Micros(0),
         election_timeout: Micros(0),
+        inquiries: 0,
         wants_answer: true,
         route: Route::direct(ME),
         accepted: MemberSet::EMPTY,
