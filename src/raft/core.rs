@@ -61,6 +61,8 @@ pub(super) struct Core {
     /// How often the newest append says that its leader is to be asked (rule R29); zero: nothing
     /// was said.
     pub told_inquiries: u64,
+    /// When the latest inquiry began, until an answer comes: for the round trip to the leader.
+    pub inquired_at: Option<Micros>,
     /// The question to a silent leader that is under way (rule R28).
     pub inquiry: Option<Inquiry>,
     /// Whether the leader of this term has left the inquiries unanswered since it was last heard.
@@ -165,8 +167,6 @@ impl Core {
 pub(super) struct Inquiry {
     /// How often the leader has been asked.
     pub asked: u64,
-    /// When it was asked last.
-    pub asked_at: Micros,
     /// When to ask again, or to give the leader up.
     pub next_at: Micros,
     /// Who have asked for this member's pre-vote meanwhile, at most once each. They are answered
@@ -204,6 +204,7 @@ impl Context<'_> {
         self.core.relayed = None;
         self.core.told_timeout = Micros(0);
         self.core.told_inquiries = 0;
+        self.core.inquired_at = None;
         self.core.inquiry = None;
         self.core.given_up = false;
         (self.core.heard_round, self.core.promised_round) = (0, 0);

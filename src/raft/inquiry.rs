@@ -52,7 +52,7 @@ fn begin<'a>(context: &'a mut Context<'_>) -> &'a mut Inquiry {
     // A leader that has been given up need not be asked again. Only the promise is waited for.
     let (asked, next_at) =
         if core.given_up { (core.inquiries(), core.promise_until) } else { (0, *now) };
-    core.inquiry.get_or_insert(Inquiry { asked, asked_at: *now, next_at, answer_to: Vec::new() })
+    core.inquiry.get_or_insert(Inquiry { asked, next_at, answer_to: Vec::new() })
 }
 
 /// A client waits for a leader. If the leader has been silent for longer than an answer takes, it
@@ -96,7 +96,9 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
     };
     if inquiry.asked < core.inquiries() {
         inquiry.asked += 1;
-        inquiry.asked_at = *now;
+        if inquiry.asked == 1 {
+            core.inquired_at = Some(*now);
+        }
         let timeout = core.inquiry_timeout(leader);
         let is_last = inquiry.asked == core.inquiries();
         inquiry.next_at = *now + if is_last { timeout } else { inquiry_gap(timeout) };
@@ -136,15 +138,17 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
 pub(super) fn on_heard(context: &mut Context<'_>, cause: Cause) {
     let Context { core, now, .. } = context;
     core.given_up = false;
+    // It is not known which inquiry is answered. If it is a later one the sample is somewhat too
+    // long. The answer may come after the leader was given up too soon; then it teaches patience.
+    if cause == Cause::Inquiry
+        && let Some(began) = core.inquired_at.take()
+        && let Some(leader) = core.leader
+    {
+        core.round_trips[leader.rank()].sample(began, *now, 2);
+    }
     let Some(inquiry) = core.inquiry.take() else {
         return;
     };
-    if cause == Cause::Inquiry
-        && inquiry.asked == 1
-        && let Some(leader) = core.leader
-    {
-        core.round_trips[leader.rank()].sample(inquiry.asked_at, *now, 2);
-    }
     for (from, request) in inquiry.answer_to {
         election::refuse_pre_vote(context, from, request);
     }
@@ -183,6 +187,16 @@ impl Core {
     /// measured, which only the leader does.
     pub fn stated_inquiries(&self) -> u64 {
         if self.tuning.control == Control::Adaptive { self.tuning.inquiries } else { 0 }
+    }
+
+    /// How long the inquiries of the member with the longest way take. Zero: nobody asks.
+    pub fn longest_inquiry(&self) -> Micros {
+        let inquiries = self.inquiries();
+        let timeouts = self.others().iter().map(|member| self.inquiry_timeout(member));
+        match (inquiries, timeouts.max()) {
+            (0, _) | (_, None) => Micros(0),
+            (_, Some(timeout)) => timeout + Micros(inquiry_gap(timeout).0 * (inquiries - 1)),
+        }
     }
 
     /// How long an inquiry waits for the leader: its measured round trip with a margin, or the

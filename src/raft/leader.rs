@@ -181,7 +181,8 @@ impl Leader {
         core.tuning.check_quorum && now >= self.quorum_lost_at(core)
     }
 
-    /// When no quorum will have answered for an election timeout. A leader that leaves followers
+    /// When no quorum will have answered for an election timeout, and for as long as a follower would
+    /// ask this leader before it gave it up (rule R28). A leader that leaves followers
     /// without heartbeats is not answered while nothing waits, so it counts only from then on (rule
     /// R30).
     fn quorum_lost_at(&self, core: &Core) -> Micros {
@@ -190,7 +191,7 @@ impl Leader {
             None => return Micros::NEVER,
             Some(since) => since,
         };
-        since + core.tuning.election_timeout_min()
+        since + core.tuning.election_timeout_min() + core.longest_inquiry()
     }
 
     /// When this leader asks its quorum once more, so that lost heartbeats alone do not depose it:

@@ -78,6 +78,7 @@ impl Raft {
             relayed: None,
             told_timeout: Micros(0),
             told_inquiries: 0,
+            inquired_at: None,
             inquiry: None,
             given_up: false,
             round_trips: vec![RoundTrip::default(); count],

@@ -40,7 +40,8 @@ fn idle(count: u8, seed: u64, tuning: &Tuning, loss: f64, one_way: Micros) -> Cl
     cluster.obeys(move |_: &Flight| {
         if dice.chance(Probability::of(loss)) { Fate::Lose } else { Fate::After(one_way) }
     });
-    cluster.elect();
+    // Where much is lost on a long way, the first leader takes a while.
+    assert!(cluster.run_until(ms(600_000), |cluster| cluster.leader().is_some()), "a leader");
     // The controller learns the links from heartbeats.
     cluster.run_for(ms(300_000));
     cluster
@@ -61,7 +62,8 @@ fn observed(count: u8, tuning: &Tuning, loss: f64, one_way: Micros) -> Behaviour
     for seed in 0..DEATHS {
         let mut cluster = idle(count, 100 + seed, tuning, loss, one_way);
         cluster.run_for(ms(137 * seed));
-        let leader = cluster.elect();
+        cluster.run_until(ms(600_000), |cluster| cluster.leader().is_some());
+        let leader = cluster.leader().expect("a leader");
         let (died, mark) = (cluster.now, cluster.records.len());
         cluster.kill(leader);
         let stands = |cluster: &Cluster| {

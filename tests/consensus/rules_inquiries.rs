@@ -150,6 +150,27 @@ fn r28_a_leader_asks_again_before_it_steps_down() {
     }
 }
 
+/// The way to the leader takes many resend timeouts. An answer that comes after the leader was given
+/// up teaches its follower to wait longer.
+#[test]
+fn r28_the_way_to_the_leader_is_learned_from_inquiries() {
+    let mut cluster = Cluster::new(3, 4, asking());
+    cluster.obeys(|_| Fate::After(ms(100)));
+    let leader = cluster.elect();
+    let deaf = cluster.others(leader)[0];
+    cluster.obeys(move |flight| match &flight.message {
+        Message::Append(append) if flight.to == deaf && append.cause != Cause::Inquiry => {
+            Fate::Lose
+        }
+        _ => Fate::After(ms(100)),
+    });
+    cluster.run_for(ms(10_000));
+    let mark = cluster.records.len();
+    cluster.run_for(ms(20_000));
+    assert!(cluster.caused(mark, Cause::Inquiry) >= 10, "it asks");
+    assert_eq!(cluster.caused(mark, Cause::Campaign), 0, "and waits for the answer");
+}
+
 /// On a long way an inquiry does not wait for the answer to the one before.
 #[test]
 fn r28_on_a_long_way_inquiries_overlap() {
