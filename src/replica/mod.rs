@@ -14,7 +14,6 @@ mod requests;
 use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
-use serde_json::json;
 
 use crate::control::Controller;
 use crate::interface::{Address, Outcome, Request, Text};
@@ -23,7 +22,7 @@ use crate::raft::{
     Disposition, Event, Index, Input, Member, Message, Micros, Output, Raft, Status, Term, Ticket,
     To, Tuning, Why,
 };
-use crate::record::{AnswerKind, Fact, Record, RequestId, Sink, Work, request_id};
+use crate::record::{AnswerKind, Fact, Record, RequestId, Sink, Work, changed_knobs, request_id};
 use crate::wire::{BadRequest, Datagram, Garbage, Membership, Payload, encoded_length};
 use held::{HeldRequests, Pending};
 use pacer::Pacer;
@@ -186,7 +185,8 @@ impl Replica {
                 self.send_on_expired(&mut context);
             }
             Arrival::Retune(tuning) => {
-                context.begin(Fact::Retuned { knobs: differing(self.raft.tuning(), &tuning) });
+                let changed = changed_knobs(self.raft.tuning(), &tuning).len();
+                context.begin(Fact::Retuned { knobs: changed.try_into().unwrap_or(u8::MAX) });
                 self.pacer.retune(&tuning);
                 self.drive(Input::Retune(*tuning), &mut context);
             }
@@ -422,14 +422,6 @@ impl Replica {
         context.out.push(datagram);
         context.sink.end();
     }
-}
-
-/// How many knobs of `one` and `other` differ.
-fn differing(one: &Tuning, other: &Tuning) -> u8 {
-    let (one, other) = (json!(one), json!(other));
-    let knobs = one.as_object().into_iter().flatten();
-    let count = knobs.filter(|(name, value)| other[name.as_str()] != **value).count();
-    count.try_into().unwrap_or(u8::MAX)
 }
 
 /// What one step works with.
