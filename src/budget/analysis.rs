@@ -157,12 +157,12 @@ impl Analysis {
         let (at, source) = (record.at, record.source);
         match record.fact {
             Fact::State(Event::BecameLeader { term, .. }) => {
-                let text = format!("{:04X} leads term {term}", source.0);
+                let text = format!("{source} leads term {term}");
                 self.tell(at, "leader", Some(source), text);
             }
             Fact::State(Event::SteppedDown { term, reason }) => {
                 let why = reason.name();
-                let text = format!("{:04X} leads term {term} no more ({why})", source.0);
+                let text = format!("{source} leads term {term} no more ({why})");
                 self.tell(at, "stepped_down", Some(source), text);
             }
             // All replicas are retuned at once; that is told once.
@@ -173,19 +173,18 @@ impl Analysis {
                 }
             }
             Fact::Killed { member, by_itself: false } => {
-                let text = format!("{:04X} was killed", member.0);
+                let text = format!("{member} was killed");
                 self.tell(at, "killed", Some(member), text);
             }
             Fact::Killed { member, by_itself: true } => {
-                let text = format!("{:04X} ended by itself", member.0);
+                let text = format!("{member} ended by itself");
                 self.tell(at, "ended", Some(member), text);
             }
             Fact::Partitioned { majority: MemberSet::EMPTY } => {
                 self.tell(at, "healed", None, "the partition ended".to_owned());
             }
             Fact::Partitioned { majority } => {
-                let side: Vec<String> =
-                    majority.iter().map(|member| format!("{:04X}", member.0)).collect();
+                let side: Vec<String> = majority.iter().map(|member| member.to_string()).collect();
                 let text = format!("{} cut off from the others", side.join(" "));
                 self.tell(at, "partitioned", None, text);
             }

@@ -6,6 +6,7 @@ use super::report::{
     RunVerdict, Spread, Verification, VerifiedRow,
 };
 use super::words::{capital, counted, limit as limit_in_words, limited, number, time, value};
+use crate::raft::Member;
 
 /// A part of the document.
 #[derive(Clone, Debug, PartialEq)]
@@ -405,7 +406,7 @@ fn phases_and_fates(report: &BudgetReport) -> Vec<Block> {
 fn links(report: &BudgetReport) -> Vec<Block> {
     let rows = report.links.iter().filter(|link| link.sent > 0).map(|link| {
         vec![
-            format!("{:04X} to {:04X}", link.from, link.to),
+            format!("{} to {}", Member(link.from), Member(link.to)),
             link.sent.to_string(),
             link.bytes.to_string(),
             link.counted.to_string(),

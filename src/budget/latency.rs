@@ -257,7 +257,7 @@ impl TracedRequest<'_> {
                 trace.outcome.name(),
                 time(latency.0 as f64)
             ),
-            format!("Replica {:04X} took it in after {}.", trace.asked_of.0, told(stages.request)),
+            format!("Replica {} took it in after {}.", trace.asked_of, told(stages.request)),
         ];
         if stages.queued > 0 {
             lines.push(format!("It waited there {} to be served.", told(stages.queued)));
@@ -272,9 +272,9 @@ impl TracedRequest<'_> {
         let way = trace.answer.as_deref().map(Hop::way).unwrap_or_default();
         for (hop, took) in way.iter().zip(&stages.hops) {
             lines.push(format!(
-                "{:04X} to {:04X} ({}): {}.",
-                hop.from.0,
-                hop.to.0,
+                "{} to {} ({}): {}.",
+                hop.from,
+                hop.to,
                 why_words(hop.sending.why),
                 told(*took)
             ));
@@ -282,9 +282,9 @@ impl TracedRequest<'_> {
         if stages.quorum_wait > 0 {
             lines.push(format!("The rest of the quorum took {}.", told(stages.quorum_wait)));
         }
-        let by = trace.answered_by.0;
+        let by = trace.answered_by;
         let answered = told(stages.answered);
-        lines.push(format!("The answer of {by:04X} took {answered} to the client."));
+        lines.push(format!("The answer of {by} took {answered} to the client."));
         RequestStory {
             request: format!("{:016x}", request.request),
             latency_us: latency.0,

@@ -168,8 +168,8 @@ impl Ledger {
         sender.told = sending.number;
         if told != sending.number {
             self.faults.push(format!(
-                "replica {:04X} counts {} messages, but its records tell {told}",
-                from.0, sending.number
+                "replica {from} counts {} messages, but its records tell {told}",
+                sending.number
             ));
         }
         let before = match sending.why {
@@ -240,9 +240,8 @@ impl Ledger {
         let Some(sending) = slot.sending else {
             if !slot.legs.is_empty() {
                 self.faults.push(format!(
-                    "the simulator read message {number} of replica {:04X}, whose records do not \
-                     tell of it",
-                    from.0
+                    "the simulator read message {number} of replica {from}, whose records do not \
+                     tell of it"
                 ));
             }
             return;
@@ -250,8 +249,8 @@ impl Ledger {
         for leg in slot.legs {
             if !slot.addressed.contains(leg.to) {
                 self.faults.push(format!(
-                    "message {number} of replica {:04X} reached {:04X}, which it does not name",
-                    from.0, leg.to.0
+                    "message {number} of replica {from} reached {}, which it does not name",
+                    leg.to
                 ));
                 continue;
             }

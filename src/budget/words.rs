@@ -97,11 +97,6 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
-/// A replica's ID, as the course writes it: four hexadecimal digits.
-pub fn replica(rank: u8) -> String {
-    format!("{rank:04X}")
-}
-
 /// A name of the schema in words: `catch_up` is `catch up`.
 pub fn spaced(name: &str) -> String {
     name.replace('_', " ")

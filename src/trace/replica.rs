@@ -9,7 +9,7 @@ use serde_json::json;
 use super::chrome::{Arrow, ChromeFile, LostArrow, Place, REPLICAS, Slice, SliceTime, Tip, Track};
 use super::handling::Handling;
 use crate::interface::Address;
-use crate::raft::{Event, Index, Micros, RoleName, Term};
+use crate::raft::{Event, Index, Member, Micros, RoleName, Term};
 use crate::record::{Fact, RequestId};
 
 /// Something that waits within a replica.
@@ -24,7 +24,7 @@ enum Waiting {
 /// The tracks of one replica.
 #[derive(Debug)]
 pub(super) struct ReplicaTracks {
-    rank: u8,
+    member: Member,
     handlings: Track,
     roles: Place,
     /// The replica's role, its term, and since when it has them.
@@ -35,12 +35,12 @@ pub(super) struct ReplicaTracks {
 }
 
 impl ReplicaTracks {
-    /// Tracks for the replica of rank `rank`.
-    pub fn begin<W: Write>(rank: u8, chrome: &mut ChromeFile<W>) -> ReplicaTracks {
-        let roles = chrome.new_place(REPLICAS, &format!("{rank:04X} role"));
-        let handlings = chrome.new_place(REPLICAS, &format!("{rank:04X} handling"));
+    /// Tracks for the replica `member`.
+    pub fn begin<W: Write>(member: Member, chrome: &mut ChromeFile<W>) -> ReplicaTracks {
+        let roles = chrome.new_place(REPLICAS, &format!("{member} role"));
+        let handlings = chrome.new_place(REPLICAS, &format!("{member} handling"));
         ReplicaTracks {
-            rank,
+            member,
             handlings: Track::new(handlings),
             roles,
             role: (RoleName::Follower, 0, Micros(0)),
@@ -139,7 +139,7 @@ impl ReplicaTracks {
             Event::BecamePreCandidate { .. } => (RoleName::PreCandidate, self.role.1),
             Event::BecameCandidate { term } => (RoleName::Candidate, term),
             Event::BecameLeader { term, .. } => {
-                let name = format!("replica {:04X} leads term {term}", self.rank);
+                let name = format!("replica {} leads term {term}", self.member);
                 chrome.moment(at, &name);
                 (RoleName::Leader, term)
             }
@@ -160,7 +160,7 @@ impl ReplicaTracks {
         chrome: &mut ChromeFile<W>,
     ) {
         if self.counters.insert(name, value) != Some(value) {
-            let name = format!("{:04X} {name}", self.rank);
+            let name = format!("{} {name}", self.member);
             chrome.counter(at, REPLICAS, (&name, unit), value);
         }
     }
@@ -179,7 +179,7 @@ impl ReplicaTracks {
     /// The replica is dead.
     pub fn on_killed<W: Write>(&mut self, at: Micros, by_itself: bool, chrome: &mut ChromeFile<W>) {
         let how = if by_itself { "ended by itself" } else { "killed" };
-        chrome.moment(at, &format!("replica {:04X} {how}", self.rank));
+        chrome.moment(at, &format!("replica {} {how}", self.member));
         self.draw_role(at, chrome);
         self.dead = true;
     }

@@ -2,10 +2,11 @@
 //! lived, which one led, what failed.
 
 use super::super::report::{BudgetReport, EventRow};
-use super::super::words::{count, counted, moment, replica, spaced};
+use super::super::words::{count, counted, moment, spaced};
 use super::drawing::{Chart, Panel, Symbol, bar, line, tip};
 use super::palette::cause_key;
 use super::scale::{Scale, Spacing};
+use crate::raft::Member;
 
 const MARGIN: f64 = 46.0;
 const COLUMNS: f64 = 200.0;
@@ -72,7 +73,7 @@ fn cluster(report: &BudgetReport, x: Scale) -> Panel {
     }
     for member in 0..replicas as u8 {
         if replicas <= 9 || member % 5 == 0 {
-            panel.label(middle(member), &replica(member));
+            panel.label(middle(member), &Member(member).to_string());
         }
         let dies = |event: &EventRow| {
             event.member == Some(member) && matches!(event.kind, "killed" | "ended")
