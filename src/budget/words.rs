@@ -113,6 +113,11 @@ pub fn why_words(why: Why) -> String {
     }
 }
 
+/// The value of the knob `name` in words: a time gets a fitting unit.
+pub fn knob_value(name: &str, of_profile: &Value) -> String {
+    of_profile.as_f64().map_or_else(|| value(of_profile), |number| limited(name, number))
+}
+
 /// A knob's value. Text has no quotes.
 pub fn value(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)

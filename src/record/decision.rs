@@ -72,6 +72,11 @@ impl Knob {
         self.into()
     }
 
+    /// Whether the knob's value is a time, in microseconds.
+    pub fn is_time(self) -> bool {
+        self.name().ends_with("_us")
+    }
+
     /// The names of the choices that the knob has; none if its value is a number, or on or off.
     const fn choices(self) -> &'static [&'static str] {
         match self {

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::chrome::{Arrow, ChromeFile, LostArrow, Place, REPLICAS, Slice, SliceTime, Tip, Track};
 use super::handling::Handling;
 use crate::interface::Address;
 use crate::raft::{Event, Index, Member, Micros, RoleName, Term};
-use crate::record::{Fact, RequestId};
+use crate::record::{Decision, Fact, RequestId};
 
 /// Something that waits within a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +75,7 @@ impl ReplicaTracks {
                         self.end_waiting(carried, &mut slice);
                     }
                 }
+                Fact::Decided(decision) => self.on_decided(handling.at, decision, chrome),
                 Fact::Asked { client, request, .. } => {
                     begun.push(Waiting::Request(client, request));
                 }
@@ -150,6 +151,23 @@ impl ReplicaTracks {
             self.draw_role(at, chrome);
             self.role = (role, term, at);
         }
+    }
+
+    /// Draws what the controller did with a knob: its counter, which begins with the value that it
+    /// had at the start, and the reason.
+    fn on_decided<W: Write>(&mut self, at: Micros, decision: Decision, chrome: &mut ChromeFile<W>) {
+        let Decision { knob, before, after, reason, .. } = decision;
+        let (name, unit) = (knob.name(), if knob.is_time() { "µs" } else { "number" });
+        if !self.counters.contains_key(name) {
+            self.count(Micros(0), (name, unit), before, chrome);
+        }
+        self.count(at, (name, unit), after, chrome);
+        let [from, to] = [before, after].map(|number| match knob.of_number(number) {
+            Value::String(choice) => choice,
+            value => value.to_string(),
+        });
+        let told = format!("{name} {from} to {to}: {}", reason.name());
+        chrome.instant(at, self.roles, ("decision", &told), Some(&json!(decision)));
     }
 
     fn count<W: Write>(
