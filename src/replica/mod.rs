@@ -23,7 +23,9 @@ use crate::raft::{
     To, Tuning, Why,
 };
 use crate::record::{AnswerKind, Fact, Record, RequestId, Sink, Work, changed_knobs, request_id};
-use crate::wire::{BadRequest, Datagram, Garbage, Membership, Payload, encoded_length};
+use crate::wire::{
+    BadRequest, Datagram, Garbage, MeasuredDatagram, Membership, Payload, encoded_length,
+};
 use held::{HeldRequests, Pending};
 use pacer::Pacer;
 
@@ -159,13 +161,15 @@ impl Replica {
     }
 
     /// The first datagram of a replica's life (interface §2).
-    pub fn hello(&self) -> Datagram {
-        Datagram {
+    pub fn hello(&self) -> MeasuredDatagram {
+        let datagram = Datagram {
             source: self.members.address(self.members.me()),
             destination: Address::EVERYONE,
             leader: Address::UNKNOWN,
             payload: Payload::Hello,
-        }
+        };
+        let bytes = encoded_length(&self.members, &datagram);
+        MeasuredDatagram { datagram, bytes }
     }
 
     /// Handles what arrived at `now`. Datagrams to send are appended to `out` in order.
@@ -173,7 +177,7 @@ impl Replica {
         &mut self,
         now: Micros,
         arrival: Arrival,
-        out: &mut Vec<Datagram>,
+        out: &mut Vec<MeasuredDatagram>,
         sink: &mut impl Sink,
     ) {
         let mut context = StepContext { now, me: self.members.me(), has_begun: false, out, sink };
@@ -383,7 +387,7 @@ impl Replica {
         let length = encoded_length(&self.members, &datagram);
         let (bytes, entries) = (length as u32, entries as u32);
         context.record(Fact::Sent { to, number, kind, why, term, first, entries, bytes });
-        context.out.push(datagram);
+        context.out.push(MeasuredDatagram { datagram, bytes: length });
         self.pacer.on_sent(context.now, length);
         if let Some((term, round)) = own_round {
             self.pacer.on_append(context.now, term, round);
@@ -418,8 +422,9 @@ impl Replica {
             let leader = self.raft.live_leader(context.now).filter(|leader| *leader != context.me);
             datagram.leader = self.members.leader_address(leader);
         }
-        self.pacer.on_answer(context.now, encoded_length(&self.members, &datagram));
-        context.out.push(datagram);
+        let bytes = encoded_length(&self.members, &datagram);
+        self.pacer.on_answer(context.now, bytes);
+        context.out.push(MeasuredDatagram { datagram, bytes });
         context.sink.end();
     }
 }
@@ -430,7 +435,7 @@ struct StepContext<'a, S: Sink> {
     me: Member,
     /// Whether the fact that begins the step has been recorded.
     has_begun: bool,
-    out: &'a mut Vec<Datagram>,
+    out: &'a mut Vec<MeasuredDatagram>,
     sink: &'a mut S,
 }
 

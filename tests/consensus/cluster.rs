@@ -379,7 +379,7 @@ impl Cluster {
         let paced = paced || replica.applied() < replica.raft().commit();
         check_order((member, paced), &mut node.told, &self.records[before..], &out);
         self.observe(member);
-        out.into_iter().for_each(|datagram| self.route(member, datagram));
+        out.into_iter().for_each(|sent| self.route(member, sent.datagram));
     }
 
     /// Drops all records. The invariants keep the past that they need.

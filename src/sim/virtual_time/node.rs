@@ -8,7 +8,7 @@ use crate::record::Sink;
 use crate::replica::{Arrival, Replica};
 use crate::sim::delays::COLD_AFTER;
 use crate::sim::random_stream::{RandomStream, scramble};
-use crate::wire::{self, Datagram, Membership, Payload};
+use crate::wire::{self, Datagram, MeasuredDatagram, Membership, Payload};
 
 /// Time between two sends of one turn, in microseconds.
 const SEND_COST: Micros = Micros(5);
@@ -23,9 +23,9 @@ pub(super) struct Node {
     /// The replica's socket: what it has not read.
     inbox: Socket<Arrival>,
     /// The simulator's socket for this replica: what the simulator has not read.
-    outbox: Socket<(Datagram, usize)>,
+    outbox: Socket<MeasuredDatagram>,
     /// The datagrams made in the current turn.
-    made: Vec<Datagram>,
+    made: Vec<MeasuredDatagram>,
     busy_until: Micros,
     /// When the replica last took in anything.
     active_at: Micros,
@@ -191,8 +191,7 @@ impl Node {
     pub fn send(&mut self, options: &VirtualOptions) -> Option<Micros> {
         let first = (!self.made.is_empty()).then_some(self.busy_until);
         for datagram in self.made.drain(..) {
-            let bytes = wire::encoded_length(self.replica.members(), &datagram);
-            self.outbox.send(self.busy_until, bytes, (datagram, bytes));
+            self.outbox.send(self.busy_until, datagram.bytes, datagram);
             self.busy_until += SEND_COST;
         }
         self.plan(options);
@@ -228,8 +227,8 @@ impl Node {
         self.outbox.front().map(|(at, _)| at)
     }
 
-    /// Reads one datagram for the simulator. Returns it and its length in bytes.
-    pub fn read(&mut self, now: Micros) -> Option<(Datagram, usize)> {
+    /// Reads one datagram for the simulator.
+    pub fn read(&mut self, now: Micros) -> Option<MeasuredDatagram> {
         self.outbox.read(now)
     }
 
