@@ -139,7 +139,8 @@ impl Cluster {
         let (replica, instruments) = &mut self.replicas[rank];
         replica.step(self.now, arrival, &mut self.out, instruments);
         for datagram in self.out.drain(..) {
-            match datagram.datagram.payload {
+            let datagram = datagram.datagram;
+            match datagram.payload {
                 Payload::Peer { number, message } => {
                     let from = Member(rank as u8);
                     let to = datagram.destination;

@@ -11,6 +11,7 @@
 //! - `answered`: until the client reads the answer.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::rc::Rc;
 
@@ -45,7 +46,10 @@ struct Trace {
 #[derive(Debug)]
 pub struct Requests {
     asked: FxHashMap<RequestId, (Micros, Member)>,
-    traces: FxHashMap<RequestId, Vec<Trace>>,
+    /// The first answer to each request.
+    traces: FxHashMap<RequestId, Trace>,
+    /// The answers after the first; few requests have any.
+    later: FxHashMap<RequestId, Vec<Trace>>,
     /// By replica: the message with which its current step began.
     handling: Vec<Option<Rc<Hop>>>,
 }
@@ -56,6 +60,7 @@ impl Requests {
         Requests {
             asked: FxHashMap::default(),
             traces: FxHashMap::default(),
+            later: FxHashMap::default(),
             handling: vec![None; replicas],
         }
     }
@@ -103,7 +108,10 @@ impl Requests {
                         hop.sending.kind == Kind::AppendReply && hop.received_at > asked_at
                     });
                 }
-                self.traces.entry(request).or_default().push(trace);
+                match self.traces.entry(request) {
+                    Entry::Vacant(place) => drop(place.insert(trace)),
+                    Entry::Occupied(_) => self.later.entry(request).or_default().push(trace),
+                }
             }
             _ => {}
         }
@@ -138,9 +146,11 @@ impl Requests {
 
     /// The records of the answer that the client read: the latest answer given before that.
     fn trace(&self, request: &ClientRequest, by: Micros, answer: AnswerKind) -> Option<&Trace> {
-        let traces = self.traces.get(&request.request)?;
+        let first = self.traces.get(&request.request)?;
+        let later = self.later.get(&request.request).map_or(&[][..], Vec::as_slice);
         let fits = |trace: &&Trace| trace.outcome == answer && trace.answered_at <= by;
-        traces.iter().rev().find(fits).or(traces.last())
+        let latest_first = || later.iter().rev().chain([first]);
+        latest_first().find(fits).or(latest_first().next())
     }
 }
 
@@ -301,7 +311,8 @@ fn row(kind: &'static str, told: &[TracedRequest<'_>]) -> Option<LatencyRow> {
     let total = distribution(of_kind.iter().map(|told| told.latency.0).collect())?;
     let mut by_stage: BTreeMap<Stage, Vec<u64>> = BTreeMap::new();
     for (stage, took) in of_kind.iter().flat_map(|told| told.stages.each()) {
-        by_stage.entry(stage).or_default().push(took as u64);
+        let times = by_stage.entry(stage).or_insert_with(|| Vec::with_capacity(of_kind.len()));
+        times.push(took as u64);
     }
     let stages = by_stage.into_iter().filter_map(|(stage, mut times)| {
         // Requests without this hop spent no time in it.
@@ -319,15 +330,20 @@ fn place_of(count: usize, q: f64) -> usize {
 /// The distribution of `times`; `None` if there are none. As in the course, the median is the
 /// element `len / 2`.
 fn distribution(mut times: Vec<u64>) -> Option<Distribution> {
-    times.sort_unstable();
-    let at = |q| times.get(place_of(times.len(), q)).copied();
-    Some(Distribution {
-        mean_us: times.iter().sum::<u64>() as f64 / times.len().max(1) as f64,
-        p50_us: at(0.5)?,
-        p90_us: at(0.9)?,
-        p99_us: at(0.99)?,
-        max_us: times.last().copied()?,
-    })
+    let count = times.len();
+    let max_us = times.iter().copied().max()?;
+    let mean_us = times.iter().sum::<u64>() as f64 / count as f64;
+    // Each quantile is looked for among the values below the one above it: no sorting is needed.
+    let mut below = &mut times[..];
+    let mut quantile = |q| {
+        let place = place_of(count, q);
+        let (_, value, _) = below.select_nth_unstable(place);
+        let value = *value;
+        below = &mut std::mem::take(&mut below)[..=place];
+        value
+    };
+    let (p99_us, p90_us, p50_us) = (quantile(0.99), quantile(0.9), quantile(0.5));
+    Some(Distribution { mean_us, p50_us, p90_us, p99_us, max_us })
 }
 
 #[cfg(test)]

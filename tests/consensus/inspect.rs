@@ -6,7 +6,7 @@ use laconic::interface::{Address, Operation, Outcome};
 use laconic::kv::Command;
 use laconic::raft::{Cause, Disposition, Event, Index, Kind, Member, Message, Micros, To, Why};
 use laconic::record::{AnswerKind, Fact, Record, RequestId, request_id};
-use laconic::wire::{MeasuredDatagram, Payload};
+use laconic::wire::{Datagram, Payload};
 
 use crate::cluster::{Cluster, Name, fast, ms};
 
@@ -162,7 +162,7 @@ pub fn check_order(
     (me, paced): (Member, bool),
     told: &mut Index,
     records: &[Record],
-    out: &[MeasuredDatagram],
+    out: &[Datagram],
 ) {
     let mut places = records.iter().filter_map(|record| match record.fact {
         Fact::Answered { outcome: AnswerKind::Ok, index, .. } => Some(index),
