@@ -46,6 +46,8 @@ struct Slot {
 struct Sender {
     base: u64,
     slots: VecDeque<Slot>,
+    /// The lists of legs of slots that are over, for slots to come.
+    spare: Vec<Vec<Leg>>,
     /// The last number in the sender's records, and the highest that the simulator read.
     told: u64,
     read: u64,
@@ -117,6 +119,7 @@ impl Ledger {
         let sender = Sender {
             base: 1,
             slots: VecDeque::new(),
+            spare: Vec::new(),
             told: 0,
             read: 0,
             handling: None,
@@ -232,7 +235,7 @@ impl Ledger {
     fn end_first(&mut self, from: Member) {
         let sender = &mut self.senders[from.rank()];
         let number = sender.base;
-        let Some(slot) = sender.slots.pop_front() else {
+        let Some(mut slot) = sender.slots.pop_front() else {
             return;
         };
         sender.base += 1;
@@ -246,7 +249,7 @@ impl Ledger {
             }
             return;
         };
-        for leg in slot.legs {
+        for leg in slot.legs.drain(..) {
             if !slot.addressed.contains(leg.to) {
                 self.faults.push(format!(
                     "message {number} of replica {from} reached {}, which it does not name",
@@ -269,6 +272,7 @@ impl Ledger {
                 self.left_out += 1;
             }
         }
+        self.senders[from.rank()].spare.push(slot.legs);
     }
 
     /// All messages are over: closes the ledger.
@@ -349,8 +353,9 @@ impl Sender {
         if place > self.slots.len() + MOST_AHEAD {
             return None;
         }
-        if place >= self.slots.len() {
-            self.slots.resize(place + 1, Slot::default());
+        while place >= self.slots.len() {
+            let legs = self.spare.pop().unwrap_or_default();
+            self.slots.push_back(Slot { legs, ..Slot::default() });
         }
         self.slots.get_mut(place)
     }

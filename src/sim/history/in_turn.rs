@@ -1,6 +1,6 @@
 //! The order of invocation as an explanation. It keeps the order of any two operations of which one
-//! ended before the other began. So if in this order each get reads the put before it, a single copy
-//! could have given the answers. Puts that may have taken effect or not are taken not to have.
+//! ended before the other began. So if in this order each get reads the put before it, a single
+//! copy could have given the answers. Puts that may have taken effect or not are taken not to have.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 

@@ -33,6 +33,8 @@ pub(super) struct Node {
     requested_at: Micros,
     /// Whether the current turn has handled the deadline.
     woken: bool,
+    /// The replica's deadline, if it is known and nothing has been taken in since.
+    deadline: Option<Micros>,
     /// The deadline for which `timer_at` was drawn, by the replica's own clock.
     timer_for: Micros,
     /// When the timer goes off, in true time.
@@ -71,6 +73,7 @@ impl Node {
             active_at: Micros(0),
             requested_at: Micros(0),
             woken: false,
+            deadline: None,
             timer_for: Micros::NEVER,
             timer_at: Micros::NEVER,
             drift_ppm: drift_ppm.into(),
@@ -165,14 +168,19 @@ impl Node {
     pub fn take_in(&mut self, sink: &mut impl Sink) -> bool {
         let now = self.wake_at;
         let local = self.local(now);
+        self.deadline = None;
         if let Some(arrival) = self.inbox.read(now) {
             self.replica.step(local, arrival, &mut self.made, sink);
             return true;
         }
-        if !self.woken && self.replica.deadline() <= local {
-            self.woken = true;
-            self.replica.step(local, Arrival::Wake, &mut self.made, sink);
-            return true;
+        if !self.woken {
+            let deadline = self.replica.deadline();
+            if deadline <= local {
+                self.woken = true;
+                self.replica.step(local, Arrival::Wake, &mut self.made, sink);
+                return true;
+            }
+            self.deadline = Some(deadline);
         }
         self.busy_until = now;
         self.active_at = now;
@@ -182,6 +190,7 @@ impl Node {
     /// Replaces the replica's knobs at `at`, or when it has done what it is about.
     pub fn retune(&mut self, at: Micros, tuning: &Tuning, sink: &mut impl Sink) {
         self.busy_until = self.busy_until.max(at);
+        self.deadline = None;
         let arrival = Arrival::Retune(Box::new(tuning.clone()));
         self.replica.step(self.local(self.busy_until), arrival, &mut self.made, sink);
     }
@@ -200,7 +209,8 @@ impl Node {
 
     /// When to act next: at the next arrival, or at the deadline.
     fn plan(&mut self, options: &VirtualOptions) {
-        let deadline = self.replica.deadline();
+        let deadline = self.deadline.take().unwrap_or_else(|| self.replica.deadline());
+        debug_assert_eq!(deadline, self.replica.deadline());
         if deadline != self.timer_for {
             self.timer_for = deadline;
             let late = options.delays.timer_late_us.draw(&mut self.random);
