@@ -105,7 +105,7 @@ fn repeat(records: &[Record], folder: &Path) -> u64 {
     let mut files: Vec<RecordFile> = sources
         .iter()
         .map(|source| {
-            let path = folder.join(format!("{:04X}.bin", source.0));
+            let path = folder.join(format!("{source}.bin"));
             let header = FileHeader { source: *source, clock_start_us: 0 };
             RecordFile::create(&path, header).expect("a record file")
         })

@@ -23,7 +23,7 @@ use laconic::replica::{Arrival, Replica};
 use laconic::sim::real::{self, RealOptions};
 use laconic::sim::scenario::Scenario;
 use laconic::tuning_file;
-use laconic::wire::{Datagram, Membership, Payload};
+use laconic::wire::{MeasuredDatagram, Membership, Payload};
 
 const MEMBERS: u16 = 5;
 /// The number of pairs of turns. The result is the median of their ratios.
@@ -83,7 +83,7 @@ struct Cluster {
     replicas: Vec<(Replica, Instruments)>,
     leader: usize,
     now: Micros,
-    out: Vec<Datagram>,
+    out: Vec<MeasuredDatagram>,
     queue: Vec<(usize, Arrival)>,
     asked: u64,
     ok: u64,
@@ -139,6 +139,7 @@ impl Cluster {
         let (replica, instruments) = &mut self.replicas[rank];
         replica.step(self.now, arrival, &mut self.out, instruments);
         for datagram in self.out.drain(..) {
+            let datagram = datagram.datagram;
             match datagram.payload {
                 Payload::Peer { number, message } => {
                     let from = Member(rank as u8);

@@ -283,7 +283,7 @@ fn kill_the_leader(out: &Path, pids: &Path) -> u8 {
         assert!(start.elapsed() < PATIENCE, "nobody answers");
         std::thread::sleep(Duration::from_millis(10));
     };
-    let pid = fs::read_to_string(pids.join(format!("{:04X}", leader.0))).unwrap();
+    let pid = fs::read_to_string(pids.join(leader.to_string())).unwrap();
     let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
     kill_process(pid, Signal::KILL).unwrap();
     leader.0

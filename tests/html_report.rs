@@ -42,6 +42,15 @@ impl Runs {
         laconic(&["sim", scenario, "--seed", "1", "--out", path.to_str().unwrap()]);
     }
 
+    /// A run whose replicas have controllers, in which two leaders turn knobs.
+    fn of_controllers() -> Runs {
+        let runs = Runs::of(&[]);
+        let path = runs.folder.path().join("run");
+        let words = ["sim", "crash-4", "--seed", "1", "--profile", "adaptive", "--out"];
+        laconic(&[&words[..], &[path.to_str().unwrap()]].concat());
+        Runs { paths: vec![path], ..runs }
+    }
+
     /// A run with more replicas than a small chart can label one by one.
     fn of_many_replicas() -> Runs {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -166,12 +175,17 @@ fn classes(picture: &str) -> Vec<String> {
 
 #[test]
 fn every_chart_stands_alone_with_its_title_its_colours_and_all_its_marks() {
-    let runs = Runs::of(&["crash-4"]);
+    // A run has these charts only if it states limits, or has a controller.
+    check_charts(&Runs::of(&["crash-4"]), &["limits", "knobs"]);
+    check_charts(&Runs::of_controllers(), &["limits"]);
+}
+
+fn check_charts(runs: &Runs, missing: &[&str]) {
     let run = runs.paths[0].to_str().unwrap();
     let told = |name: &str| laconic(&["budget", run, "--format", "svg", "--chart", name]);
     let report = &runs.reports()[0];
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    for name in chart_names().iter().filter(|name| *name != "limits") {
+    for name in chart_names().iter().filter(|name| !missing.contains(&name.as_str())) {
         let (status, picture) = told(name);
         assert_eq!(status, Some(0), "{name}");
         let title = picture.split_once("<title>").map(|(_, rest)| rest.trim().len());
@@ -189,8 +203,52 @@ fn every_chart_stands_alone_with_its_title_its_colours_and_all_its_marks() {
         }
     }
     assert_eq!(seen, expected(report));
-    // The run states no limits, so this chart is refused.
-    assert_eq!(told("limits"), (Some(2), String::new()));
+    for name in missing {
+        assert_eq!(told(name), (Some(2), String::new()), "{name}");
+    }
+}
+
+/// The decisions that the records of a run tell: when, by whom, which knob, what was measured.
+fn decided(runs: &Runs) -> Vec<[Value; 4]> {
+    let lines = laconic(&["records", runs.paths[0].to_str().unwrap()]).1;
+    let facts = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let decisions = facts.filter(|fact| fact["fact"] == "decided");
+    decisions.map(|of| ["at_us", "source", "knob", "measured"].map(|key| of[key].clone())).collect()
+}
+
+#[test]
+fn each_decision_of_a_controller_is_told_with_its_reason_and_drawn_where_its_replica_led() {
+    let runs = Runs::of_controllers();
+    let report = &runs.reports()[0];
+    let rows = list(&report["decisions"]);
+    let told = rows.iter().map(|row| ["at_us", "member", "knob", "measured"].map(|key| &row[key]));
+    assert!(told.eq(decided(&runs).iter().map(<[Value; 4]>::each_ref)), "{rows:?}");
+    let leaders = list(&report["events"]).iter().filter(|event| event["kind"] == "leader");
+    let leaders: Vec<&Value> = leaders.map(|event| &event["member"]).collect();
+    assert!(leaders.len() > 1, "{leaders:?}");
+    for row in rows {
+        assert_eq!(row["led"], leaders.contains(&&row["member"]), "{row}");
+    }
+    // The terminal has them in words, and the chart tells each under the pointer.
+    let run = runs.paths[0].to_str().unwrap();
+    let text = runs.told("text");
+    let chart = laconic(&["budget", run, "--format", "svg", "--chart", "knobs"]).1;
+    let row = rows.iter().find(|row| row["led"] == true && row["knob"] == "linger_us").unwrap();
+    let (_, table) = text.split_once("What the controller decided").unwrap();
+    let [at, member] = ["at_us", "member"].map(|key| row[key].as_u64().unwrap());
+    let at = format!("{:.3} s", at as f64 / 1e6);
+    let because = "arrivals, at 500 µs a message";
+    let is_told = |line: &str| {
+        let start = format!("  {at}  {member:04X}     linger ");
+        line.starts_with(&start) && line.contains("0 µs") && line.ends_with(because)
+    };
+    assert!(table.lines().any(is_told), "{table}");
+    let told = format!("{at}: {member:04X} turns linger\nfrom 0 µs to");
+    assert!(chart.contains(&told) && chart.contains(because), "{told}: {chart}");
+    // Where no controller decides, nothing is said of one.
+    let without = Runs::of(&["simple-2"]);
+    assert_eq!(without.reports()[0]["decisions"], json!([]));
+    assert!(!without.told("text").contains("controller decided"));
 }
 
 #[test]
@@ -275,6 +333,7 @@ fn expected(report: &Value) -> BTreeMap<String, u64> {
         ("seconds.event", all("events")),
         ("seconds.life", report["run"]["replicas"].as_u64().unwrap()),
         ("seconds.leadership", count(&report["events"], |event| event["kind"] == "leader")),
+        ("knobs.mark", count(&report["decisions"], |decision| decision["led"] == true)),
         ("matrix.mark", all("links")),
         ("trade_off.mark", list(&report["trade_off"]["points"]).len() as u64),
         ("trade_off.floor", list(&report["trade_off"]["floor"]).len() as u64),
@@ -438,7 +497,8 @@ fn check_visit(visit: &Value, reports: &[Value]) {
 #[ignore = "needs Chromium, Node and playwright-core in target/browser"]
 fn every_chart_is_drawn_with_as_many_marks_as_the_data_says() {
     let several = Runs::of(&["crash-4", "partition-4", "unreliable-3"]);
-    for runs in [Runs::of(&["simple-2"]), several, Runs::of_many_replicas()] {
+    let alone = Runs::of(&["simple-2"]);
+    for runs in [alone, several, Runs::of_many_replicas(), Runs::of_controllers()] {
         let reports = runs.reports();
         for visit in seen(&runs) {
             check_visit(&visit, &reports);

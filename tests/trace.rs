@@ -391,6 +391,32 @@ fn a_quiet_run_is_all_arrows_that_arrive_and_every_put_can_be_followed() {
 }
 
 #[test]
+fn what_a_controller_decides_is_a_counter_of_its_replica_and_a_moment_with_the_reason() {
+    let kept = Kept::of("simple-2 --seed 1 --profile adaptive");
+    kept.assert_accounts();
+    let lines = laconic(kept.folder.path(), "records run --text").stdout;
+    let lines = String::from_utf8(lines).unwrap();
+    // "turns linger_us from 0 to 187: arrivals, 500"
+    let turned: Vec<&str> =
+        lines.lines().filter_map(|line| line.split_once("turns ")).map(|it| it.1).collect();
+    assert!(turned.len() > 20, "{lines}");
+    for told in &turned {
+        let told = told.rsplit_once(", ").unwrap().0.replacen(" from ", " ", 1);
+        assert!(kept.trace.moments.contains(&told), "{told}: {:?}", kept.trace.moments);
+    }
+    let knobs: BTreeSet<&str> = turned.iter().filter_map(|told| told.split(' ').next()).collect();
+    for knob in knobs {
+        let unit = if knob.ends_with("_us") { "µs" } else { "number" };
+        assert!(kept.trace.counters.contains(&format!("{knob}, {unit}")), "{knob}");
+    }
+    // The part after the last decision begins with the values that the knobs have by then.
+    laconic(kept.folder.path(), "trace run --from 20 --to 21 -o part.json");
+    let part = Trace::parse(&read_trace(&kept.folder.path().join("part.json")));
+    assert_eq!(part.counters, kept.trace.counters);
+    assert!(!part.moments.iter().any(|moment| moment.contains("linger")), "{:?}", part.moments);
+}
+
+#[test]
 fn kills_leave_arrows_to_the_dead_and_moments() {
     let kept = Kept::of("crash-4 --seed 1 --profile fast");
     kept.assert_accounts();

@@ -1,6 +1,7 @@
 //! The analysis of a run: one fold over its records, and the report made from it.
 
 use super::bounds;
+use super::decisions::Decisions;
 use super::evidence::Evidence;
 use super::figures;
 use super::findings;
@@ -10,7 +11,8 @@ use super::ledger::{Delivery, Ledger};
 use super::limits::Spent;
 use super::phases::{Phase, Phases};
 use super::report::{
-    Books, BudgetReport, EventRow, LatencyRow, LinkRow, RequestStory, RunSummary, SCHEMA,
+    Books, BudgetReport, DecisionRow, EventRow, LatencyRow, LinkRow, RequestStory, RunSummary,
+    SCHEMA,
 };
 use super::run_data::{OwnFloor, RunData};
 use super::run_info::RunInfo;
@@ -69,6 +71,7 @@ pub struct Analysis {
     requests: Requests,
     evidence: Evidence,
     events: Vec<EventRow>,
+    decisions: Decisions,
     /// For each index, whether a put there was answered `ok`.
     answered: Vec<bool>,
     puts: u64,
@@ -91,6 +94,7 @@ impl Analysis {
             requests: Requests::new(replicas),
             evidence: Evidence::new(replicas, &info.tuning, longer_us),
             events: Vec::new(),
+            decisions: Decisions::new(),
             answered: Vec::new(),
             puts: 0,
             reads: 0,
@@ -157,12 +161,12 @@ impl Analysis {
         let (at, source) = (record.at, record.source);
         match record.fact {
             Fact::State(Event::BecameLeader { term, .. }) => {
-                let text = format!("{:04X} leads term {term}", source.0);
+                let text = format!("{source} leads term {term}");
                 self.tell(at, "leader", Some(source), text);
             }
             Fact::State(Event::SteppedDown { term, reason }) => {
                 let why = reason.name();
-                let text = format!("{:04X} leads term {term} no more ({why})", source.0);
+                let text = format!("{source} leads term {term} no more ({why})");
                 self.tell(at, "stepped_down", Some(source), text);
             }
             // All replicas are retuned at once; that is told once.
@@ -173,19 +177,18 @@ impl Analysis {
                 }
             }
             Fact::Killed { member, by_itself: false } => {
-                let text = format!("{:04X} was killed", member.0);
+                let text = format!("{member} was killed");
                 self.tell(at, "killed", Some(member), text);
             }
             Fact::Killed { member, by_itself: true } => {
-                let text = format!("{:04X} ended by itself", member.0);
+                let text = format!("{member} ended by itself");
                 self.tell(at, "ended", Some(member), text);
             }
             Fact::Partitioned { majority: MemberSet::EMPTY } => {
                 self.tell(at, "healed", None, "the partition ended".to_owned());
             }
             Fact::Partitioned { majority } => {
-                let side: Vec<String> =
-                    majority.iter().map(|member| format!("{:04X}", member.0)).collect();
+                let side: Vec<String> = majority.iter().map(|member| member.to_string()).collect();
                 let text = format!("{} cut off from the others", side.join(" "));
                 self.tell(at, "partitioned", None, text);
             }
@@ -227,8 +230,9 @@ impl Analysis {
             ledger,
             info: self.info,
         };
-        let (events, answers) = (self.events, self.answers);
-        let parts = Parts { durations, leaderless, latency, story, events, answers, problems };
+        let (events, answers, decisions) = (self.events, self.answers, self.decisions.finish());
+        let parts =
+            Parts { durations, leaderless, latency, story, events, decisions, answers, problems };
         gathered.report(end, parts)
     }
 }
@@ -251,6 +255,7 @@ impl Sink for Analysis {
         if !told_by_replica {
             return;
         }
+        self.decisions.record(record);
         if record.fact.begins_step() {
             self.requests.begin_step(record.source);
         }
@@ -282,13 +287,15 @@ struct Parts {
     latency: Vec<LatencyRow>,
     story: Option<RequestStory>,
     events: Vec<EventRow>,
+    decisions: (Vec<DecisionRow>, u64),
     answers: Vec<(u64, u8, bool)>,
     problems: Vec<String>,
 }
 
 impl RunData {
     fn report(self, end: Micros, parts: Parts) -> BudgetReport {
-        let Parts { durations, leaderless, latency, story, events, answers, problems } = parts;
+        let Parts { durations, leaderless, latency, story, events, answers, problems, .. } = parts;
+        let (decisions, decisions_left_out) = parts.decisions;
         let all = self.ledger.sum(|_| true);
         let books = self.books(all.count);
         let figures = figures::figures(&self);
@@ -321,6 +328,8 @@ impl RunData {
             seconds: self.ledger.seconds.iter().map(|second| second.to_vec()).collect(),
             links: self.links(),
             events,
+            decisions,
+            decisions_left_out,
             latency,
             story,
             trade_off: figures::trade_off(&self),

@@ -2,10 +2,16 @@
 //! both have the same words and numbers.
 
 use super::report::{
-    BudgetReport, Change, Distribution, Figure, Finding, FindingVerdict, Recommendation, Reference,
-    RunVerdict, Spread, Verification, VerifiedRow,
+    BudgetReport, Change, DecisionRow, Distribution, Figure, Finding, FindingVerdict,
+    Recommendation, Reference, RunVerdict, Spread, Verification, VerifiedRow,
 };
-use super::words::{capital, counted, limit as limit_in_words, limited, number, time, value};
+use super::words::{
+    capital, counted, knob_value, limit as limit_in_words, limited, moment, number, time, value,
+};
+use crate::raft::Member;
+
+/// Most decisions of a controller in the document.
+const MOST_DECISIONS: usize = 40;
 
 /// A part of the document.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +51,7 @@ pub fn document(report: &BudgetReport) -> Vec<Block> {
     blocks.extend(links(report));
     blocks.extend(latency(report));
     blocks.extend(delays(report));
+    blocks.extend(decisions(report));
     blocks.extend(events(report));
     blocks
 }
@@ -405,7 +412,7 @@ fn phases_and_fates(report: &BudgetReport) -> Vec<Block> {
 fn links(report: &BudgetReport) -> Vec<Block> {
     let rows = report.links.iter().filter(|link| link.sent > 0).map(|link| {
         vec![
-            format!("{:04X} to {:04X}", link.from, link.to),
+            format!("{} to {}", Member(link.from), Member(link.to)),
             link.sent.to_string(),
             link.bytes.to_string(),
             link.counted.to_string(),
@@ -467,6 +474,35 @@ fn delays(report: &BudgetReport) -> Vec<Block> {
             time(trade.one_way_us as f64)
         )),
         table(&["linger, µs", "batches", "messages saved", "added wait, µs"], 0, points.collect()),
+    ]
+}
+
+/// What the controllers of those decided that led at some time; if nobody led, of all.
+fn decisions(report: &BudgetReport) -> Vec<Block> {
+    if report.decisions.is_empty() {
+        return Vec::new();
+    }
+    let anybody_led = report.decisions.iter().any(|row| row.led);
+    let told = report.decisions.iter().filter(|row| row.led || !anybody_led);
+    let rows: Vec<Vec<String>> = told.take(MOST_DECISIONS).map(decision).collect();
+    let others = report.decisions.len() as u64 + report.decisions_left_out - rows.len() as u64;
+    let head = ["at", "replica", "knob", "from", "to", "because"];
+    let mut blocks = vec![heading("What the controller decided"), table(&head, 6, rows)];
+    if others > 0 {
+        let others = counted(others, "more decision", "more decisions");
+        blocks.push(Block::Paragraph(format!("{others}, not shown here.")));
+    }
+    blocks
+}
+
+fn decision(row: &DecisionRow) -> Vec<String> {
+    vec![
+        moment(row.at_us),
+        Member(row.member).to_string(),
+        limit_in_words(row.knob),
+        knob_value(row.knob, &row.before),
+        knob_value(row.knob, &row.after),
+        row.because.clone(),
     ]
 }
 

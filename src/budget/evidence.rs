@@ -269,14 +269,11 @@ impl Evidence {
         if leaderships.led_by(leader) != Some(hop.sending.term) {
             return;
         }
-        let way = hop.way();
-        let Some(began) = way.first().map(|hop| hop.sending) else {
-            return;
-        };
+        let began = hop.first().sending;
         if self.round_trips_us.len() < MOST_SAMPLES {
             self.round_trips_us.push(hop.received_at.since(began.at).0);
         }
-        let is_on_the_way = |member: Member| way.iter().any(|hop| hop.to == member);
+        let is_on_the_way = |member: Member| hop.back().any(|hop| hop.to == member);
         let through = hop.sending.through();
         for resend in &mut self.resends {
             resend.early |= resend.term == began.term
@@ -285,21 +282,24 @@ impl Evidence {
                 && through >= resend.through
                 && is_on_the_way(resend.to);
         }
-        let answered = &mut self.answered[leader.rank()];
-        let mut newest = answered.clone();
-        newest.sort_unstable_by(|one, other| other.cmp(one));
-        let quorum_at = newest.get(self.others_needed - 1).copied().unwrap_or_default();
         let committed = leaderships.committed_through(hop.sending.term);
-        // With answers asked for in turn, nobody would be asked while a quorum's answers are that
-        // fresh.
-        let fresh = began.at <= quorum_at + Micros(self.heartbeat_interval.0 / 2);
-        if of == Cause::Heartbeat && quorum_at > Micros(0) && fresh && through <= committed {
+        if of == Cause::Heartbeat && through <= committed && self.is_fresh(leader, began.at) {
             self.surplus_answers += 1;
         }
-        for hop in way.iter().filter(|hop| hop.to != leader) {
+        let answered = &mut self.answered[leader.rank()];
+        for hop in hop.back().filter(|hop| hop.to != leader) {
             let at = &mut answered[hop.to.rank()];
             *at = began.at.max(*at);
         }
+    }
+
+    /// Whether a quorum had answered `leader` so lately that with answers asked for in turn nobody
+    /// would have been asked at `at`.
+    fn is_fresh(&self, leader: Member, at: Micros) -> bool {
+        let mut newest = self.answered[leader.rank()].clone();
+        newest.sort_unstable_by(|one, other| other.cmp(one));
+        let quorum_at = newest.get(self.others_needed - 1).copied().unwrap_or_default();
+        quorum_at > Micros(0) && at <= quorum_at + Micros(self.heartbeat_interval.0 / 2)
     }
 
     fn settle_before(&mut self, now: Micros) {

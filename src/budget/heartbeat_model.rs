@@ -1,7 +1,7 @@
 //! How many heartbeats other knobs would have cost with the same appends. Any append is a heartbeat
 //! for its receiver, so a leader that sends fewer appends sends more heartbeats.
 
-use crate::raft::{Cause, Member, Micros, Term};
+use crate::raft::{Cause, MOST_MEMBERS, Member, Micros, Term};
 
 /// What the model changes in the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct HeartbeatModel {
     term: Term,
     /// By receiver: when it was last addressed in this term.
     addressed: Vec<Option<Micros>>,
+    /// No heartbeat is due before this.
+    due_at: Micros,
     /// The time of the current step. Several appends of one step count as one.
     step: Option<Micros>,
     turned: bool,
@@ -48,6 +50,7 @@ impl HeartbeatModel {
             others_needed: replicas / 2,
             term: 0,
             addressed: vec![None; replicas],
+            due_at: Micros::NEVER,
             step: None,
             turned: false,
             heartbeats: 0,
@@ -76,23 +79,35 @@ impl HeartbeatModel {
                     self.turn(at, from);
                 }
             }
-            _ => self.addressed[to.rank()] = Some(at),
+            _ => self.address(to, at),
         }
+    }
+
+    fn address(&mut self, member: Member, at: Micros) {
+        self.addressed[member.rank()] = Some(at);
+        self.due_at = self.due_at.min(at + self.interval);
     }
 
     /// Counts a batch, or a round, as sent to the f that have gone longest without hearing.
     fn turn(&mut self, at: Micros, leader: Member) {
-        let others = (0..self.addressed.len() as u8).map(Member);
-        let mut others: Vec<Member> = others.filter(|member| *member != leader).collect();
-        others.sort_by_key(|member| self.addressed[member.rank()]);
-        for member in others.into_iter().take(self.others_needed) {
-            self.addressed[member.rank()] = Some(at);
+        let mut others = [(None, Member(0)); MOST_MEMBERS];
+        let members = (0..self.addressed.len() as u8).map(Member);
+        let mut count = 0;
+        for member in members.filter(|member| *member != leader) {
+            others[count] = (self.addressed[member.rank()], member);
+            count += 1;
+        }
+        if count > self.others_needed {
+            others[..count].select_nth_unstable(self.others_needed);
+        }
+        for (_, member) in others.into_iter().take(count.min(self.others_needed)) {
+            self.address(member, at);
         }
     }
 
     /// Sends a heartbeat to each member that was due and was not addressed in this step.
     fn end_step(&mut self) {
-        let Some(step) = self.step.take() else {
+        let Some(step) = self.step.take().filter(|step| *step >= self.due_at) else {
             return;
         };
         for last in self.addressed.iter_mut().flatten() {
@@ -105,11 +120,19 @@ impl HeartbeatModel {
 
     /// Counts the heartbeats until `at`; nothing else is sent before.
     fn pass_until(&mut self, at: Micros) {
+        if at < self.due_at {
+            return;
+        }
+        self.due_at = Micros::NEVER;
         for last in self.addressed.iter_mut().flatten() {
             let silence = at.since(*last + TIMER_SLACK);
-            let due = silence.0 / self.interval.0;
-            self.heartbeats += due;
-            *last += Micros(due * self.interval.0);
+            // Seldom is one due, and a division takes long.
+            if silence >= self.interval {
+                let due = silence.0 / self.interval.0;
+                self.heartbeats += due;
+                *last += Micros(due * self.interval.0);
+            }
+            self.due_at = self.due_at.min(*last + self.interval);
         }
     }
 

@@ -45,7 +45,10 @@ struct Trace {
 #[derive(Debug)]
 pub struct Requests {
     asked: FxHashMap<RequestId, (Micros, Member)>,
-    traces: FxHashMap<RequestId, Vec<Trace>>,
+    /// All answers, each with the place of the one before it to the same request.
+    traces: Vec<(Trace, Option<usize>)>,
+    /// The place of the latest answer to each request.
+    latest: FxHashMap<RequestId, usize>,
     /// By replica: the message with which its current step began.
     handling: Vec<Option<Rc<Hop>>>,
 }
@@ -55,7 +58,8 @@ impl Requests {
     pub fn new(replicas: usize) -> Requests {
         Requests {
             asked: FxHashMap::default(),
-            traces: FxHashMap::default(),
+            traces: Vec::new(),
+            latest: FxHashMap::default(),
             handling: vec![None; replicas],
         }
     }
@@ -103,7 +107,8 @@ impl Requests {
                         hop.sending.kind == Kind::AppendReply && hop.received_at > asked_at
                     });
                 }
-                self.traces.entry(request).or_default().push(trace);
+                let before = self.latest.insert(request, self.traces.len());
+                self.traces.push((trace, before));
             }
             _ => {}
         }
@@ -138,9 +143,11 @@ impl Requests {
 
     /// The records of the answer that the client read: the latest answer given before that.
     fn trace(&self, request: &ClientRequest, by: Micros, answer: AnswerKind) -> Option<&Trace> {
-        let traces = self.traces.get(&request.request)?;
+        let latest = self.traces.get(*self.latest.get(&request.request)?)?;
+        let before = |(_, before): &&(Trace, Option<usize>)| self.traces.get((*before)?);
+        let mut latest_first = std::iter::successors(Some(latest), before).map(|(trace, _)| trace);
         let fits = |trace: &&Trace| trace.outcome == answer && trace.answered_at <= by;
-        traces.iter().rev().find(fits).or(traces.last())
+        latest_first.find(fits).or(Some(&latest.0))
     }
 }
 
@@ -257,7 +264,7 @@ impl TracedRequest<'_> {
                 trace.outcome.name(),
                 time(latency.0 as f64)
             ),
-            format!("Replica {:04X} took it in after {}.", trace.asked_of.0, told(stages.request)),
+            format!("Replica {} took it in after {}.", trace.asked_of, told(stages.request)),
         ];
         if stages.queued > 0 {
             lines.push(format!("It waited there {} to be served.", told(stages.queued)));
@@ -272,9 +279,9 @@ impl TracedRequest<'_> {
         let way = trace.answer.as_deref().map(Hop::way).unwrap_or_default();
         for (hop, took) in way.iter().zip(&stages.hops) {
             lines.push(format!(
-                "{:04X} to {:04X} ({}): {}.",
-                hop.from.0,
-                hop.to.0,
+                "{} to {} ({}): {}.",
+                hop.from,
+                hop.to,
                 why_words(hop.sending.why),
                 told(*took)
             ));
@@ -282,9 +289,9 @@ impl TracedRequest<'_> {
         if stages.quorum_wait > 0 {
             lines.push(format!("The rest of the quorum took {}.", told(stages.quorum_wait)));
         }
-        let by = trace.answered_by.0;
+        let by = trace.answered_by;
         let answered = told(stages.answered);
-        lines.push(format!("The answer of {by:04X} took {answered} to the client."));
+        lines.push(format!("The answer of {by} took {answered} to the client."));
         RequestStory {
             request: format!("{:016x}", request.request),
             latency_us: latency.0,
@@ -301,7 +308,8 @@ fn row(kind: &'static str, told: &[TracedRequest<'_>]) -> Option<LatencyRow> {
     let total = distribution(of_kind.iter().map(|told| told.latency.0).collect())?;
     let mut by_stage: BTreeMap<Stage, Vec<u64>> = BTreeMap::new();
     for (stage, took) in of_kind.iter().flat_map(|told| told.stages.each()) {
-        by_stage.entry(stage).or_default().push(took as u64);
+        let times = by_stage.entry(stage).or_insert_with(|| Vec::with_capacity(of_kind.len()));
+        times.push(took as u64);
     }
     let stages = by_stage.into_iter().filter_map(|(stage, mut times)| {
         // Requests without this hop spent no time in it.
@@ -319,15 +327,20 @@ fn place_of(count: usize, q: f64) -> usize {
 /// The distribution of `times`; `None` if there are none. As in the course, the median is the
 /// element `len / 2`.
 fn distribution(mut times: Vec<u64>) -> Option<Distribution> {
-    times.sort_unstable();
-    let at = |q| times.get(place_of(times.len(), q)).copied();
-    Some(Distribution {
-        mean_us: times.iter().sum::<u64>() as f64 / times.len().max(1) as f64,
-        p50_us: at(0.5)?,
-        p90_us: at(0.9)?,
-        p99_us: at(0.99)?,
-        max_us: times.last().copied()?,
-    })
+    let count = times.len();
+    let max_us = times.iter().copied().max()?;
+    let mean_us = times.iter().sum::<u64>() as f64 / count as f64;
+    // Each quantile is looked for among the values below the one above it: no sorting is needed.
+    let mut below = &mut times[..];
+    let mut quantile = |q| {
+        let place = place_of(count, q);
+        let (_, value, _) = below.select_nth_unstable(place);
+        let value = *value;
+        below = &mut std::mem::take(&mut below)[..=place];
+        value
+    };
+    let (p99_us, p90_us, p50_us) = (quantile(0.99), quantile(0.9), quantile(0.5));
+    Some(Distribution { mean_us, p50_us, p90_us, p99_us, max_us })
 }
 
 #[cfg(test)]
@@ -388,6 +401,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn quantiles_are_those_of_the_sorted_times(
+            times in prop::collection::vec(0..50u64, 0..300),
+        ) {
+            let mut sorted = times.clone();
+            sorted.sort_unstable();
+            let at = |q| sorted[place_of(sorted.len(), q)];
+            let wanted = sorted.last().map(|max_us| (at(0.5), at(0.9), at(0.99), *max_us));
+            let seen = distribution(times).map(|d| (d.p50_us, d.p90_us, d.p99_us, d.max_us));
+            prop_assert_eq!(seen, wanted);
+        }
+
         /// This holds for any order of the milestones, also with clocks that disagree.
         #[test]
         fn stages_add_up_to_the_latency(

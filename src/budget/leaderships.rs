@@ -177,7 +177,7 @@ impl Leaderships {
             }
         }
         leadership.answered_through = leadership.answered_through.max(through);
-        let delays = hop.way().len() as u64;
+        let delays = hop.back().count() as u64;
         for batch in leadership.batches.iter_mut().rev() {
             if batch.committed_at.is_some() {
                 break;

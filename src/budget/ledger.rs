@@ -46,6 +46,8 @@ struct Slot {
 struct Sender {
     base: u64,
     slots: VecDeque<Slot>,
+    /// The lists of legs of slots that are over, for slots to come.
+    spare: Vec<Vec<Leg>>,
     /// The last number in the sender's records, and the highest that the simulator read.
     told: u64,
     read: u64,
@@ -117,6 +119,7 @@ impl Ledger {
         let sender = Sender {
             base: 1,
             slots: VecDeque::new(),
+            spare: Vec::new(),
             told: 0,
             read: 0,
             handling: None,
@@ -168,8 +171,8 @@ impl Ledger {
         sender.told = sending.number;
         if told != sending.number {
             self.faults.push(format!(
-                "replica {:04X} counts {} messages, but its records tell {told}",
-                from.0, sending.number
+                "replica {from} counts {} messages, but its records tell {told}",
+                sending.number
             ));
         }
         let before = match sending.why {
@@ -232,7 +235,7 @@ impl Ledger {
     fn end_first(&mut self, from: Member) {
         let sender = &mut self.senders[from.rank()];
         let number = sender.base;
-        let Some(slot) = sender.slots.pop_front() else {
+        let Some(mut slot) = sender.slots.pop_front() else {
             return;
         };
         sender.base += 1;
@@ -240,18 +243,17 @@ impl Ledger {
         let Some(sending) = slot.sending else {
             if !slot.legs.is_empty() {
                 self.faults.push(format!(
-                    "the simulator read message {number} of replica {:04X}, whose records do not \
-                     tell of it",
-                    from.0
+                    "the simulator read message {number} of replica {from}, whose records do not \
+                     tell of it"
                 ));
             }
             return;
         };
-        for leg in slot.legs {
+        for leg in slot.legs.drain(..) {
             if !slot.addressed.contains(leg.to) {
                 self.faults.push(format!(
-                    "message {number} of replica {:04X} reached {:04X}, which it does not name",
-                    from.0, leg.to.0
+                    "message {number} of replica {from} reached {}, which it does not name",
+                    leg.to
                 ));
                 continue;
             }
@@ -270,6 +272,7 @@ impl Ledger {
                 self.left_out += 1;
             }
         }
+        self.senders[from.rank()].spare.push(slot.legs);
     }
 
     /// All messages are over: closes the ledger.
@@ -350,8 +353,9 @@ impl Sender {
         if place > self.slots.len() + MOST_AHEAD {
             return None;
         }
-        if place >= self.slots.len() {
-            self.slots.resize(place + 1, Slot::default());
+        while place >= self.slots.len() {
+            let legs = self.spare.pop().unwrap_or_default();
+            self.slots.push_back(Slot { legs, ..Slot::default() });
         }
         self.slots.get_mut(place)
     }

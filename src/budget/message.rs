@@ -67,12 +67,19 @@ impl Hop {
         MessageId { from: self.from, number: self.sending.number, to: self.to }
     }
 
+    /// All hops of the way, from this one back to its beginning.
+    pub fn back(&self) -> impl Iterator<Item = &Hop> {
+        std::iter::successors(Some(self), |hop| hop.before.as_deref())
+    }
+
+    /// The first hop of the way.
+    pub fn first(&self) -> &Hop {
+        self.back().last().unwrap_or(self)
+    }
+
     /// All hops of the way, from its beginning to this one.
     pub fn way(&self) -> Vec<&Hop> {
-        let mut way = vec![self];
-        while let Some(before) = way.last().and_then(|hop| hop.before.as_deref()) {
-            way.push(before);
-        }
+        let mut way: Vec<&Hop> = self.back().collect();
         way.reverse();
         way
     }

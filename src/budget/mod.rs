@@ -12,7 +12,7 @@
 //! - `ledger`: each message from its sending to its fate, matched by (sender, number) and charged
 //!   to its cause (an answer to the cause of what it answers), and the books, which must balance;
 //! - `leaderships`: what leaders did with their entries, batch by batch;
-//! - `latency`: where the time of each request went;
+//! - `latency`: where the time of each request went; `decisions`: what controllers decided;
 //! - `evidence`: what the findings need besides; `heartbeat_model`: heartbeats with other knobs;
 //! - `run_data`: the results of all these folds;
 //! - [`bounds`]: the floors, pure arithmetic, each with its proof; `premise`: who is to notice a
@@ -30,6 +30,7 @@
 mod analysis;
 pub mod bounds;
 mod charts;
+mod decisions;
 mod diff;
 mod document;
 mod evidence;

@@ -43,6 +43,10 @@ pub struct BudgetReport {
     pub links: Vec<LinkRow>,
     /// Elections and faults.
     pub events: Vec<EventRow>,
+    /// What the replicas' controllers decided, by time.
+    pub decisions: Vec<DecisionRow>,
+    /// How many decisions the run has beyond these.
+    pub decisions_left_out: u64,
     /// Where the time of answered requests went, for each kind of request.
     pub latency: Vec<LatencyRow>,
     /// The request at the 99th percentile, told as a story; none if nothing was answered.
@@ -281,6 +285,29 @@ pub struct EventRow {
     pub member: Option<u8>,
     /// What happened, in words.
     pub text: String,
+}
+
+/// A knob that a replica's controller turned.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DecisionRow {
+    /// When it was turned.
+    pub at_us: u64,
+    /// The replica.
+    pub member: u8,
+    /// Whether the replica led at some time of the run.
+    pub led: bool,
+    /// The knob's name, as in a profile.
+    pub knob: &'static str,
+    /// The knob's value before, as in a profile.
+    pub before: Value,
+    /// The knob's value from then on.
+    pub after: Value,
+    /// What the decision follows: `always`, `arrivals`, `loss` or `round_trip`.
+    pub reason: &'static str,
+    /// What was measured of that, as records have it.
+    pub measured: u64,
+    /// Both in words.
+    pub because: String,
 }
 
 /// Where the time of requests of one kind went.

@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::limits::{Limits, StatedBy};
 use super::report::{ChangedKnob, RunVerdict};
 use crate::raft::{Micros, Tuning};
+use crate::record::{KnobChange, changed_knobs};
 
 /// The profile of a run for which none was named.
 const COURSE: &str = include_str!("../../profiles/course.toml");
@@ -199,16 +200,15 @@ impl RunInfo {
 
     /// The knobs that differ from those of the profile `course`.
     pub fn changed_knobs(&self) -> Vec<ChangedKnob> {
-        let course: Option<Tuning> = toml::from_str(COURSE).ok();
-        let [course, own] = [json!(course), json!(self.tuning)];
-        let knobs = own.as_object().into_iter().flatten();
-        let changed = knobs.filter(|(knob, value)| course[knob.as_str()] != **value);
-        let tell = |(knob, value): (&String, &Value)| ChangedKnob {
-            knob: knob.clone(),
-            course: course[knob.as_str()].clone(),
-            run: value.clone(),
+        let Ok(course) = toml::from_str::<Tuning>(COURSE) else {
+            return Vec::new();
         };
-        changed.map(tell).collect()
+        let tell = |KnobChange { name, before, after }| ChangedKnob {
+            knob: name,
+            course: before,
+            run: after,
+        };
+        changed_knobs(&course, &self.tuning).into_iter().map(tell).collect()
     }
 
     /// f: how many others make a quorum together with the leader.

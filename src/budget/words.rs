@@ -97,11 +97,6 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
-/// A replica's ID, as the course writes it: four hexadecimal digits.
-pub fn replica(rank: u8) -> String {
-    format!("{rank:04X}")
-}
-
 /// A name of the schema in words: `catch_up` is `catch up`.
 pub fn spaced(name: &str) -> String {
     name.replace('_', " ")
@@ -116,6 +111,11 @@ pub fn why_words(why: Why) -> String {
         Why::Ack(_) => format!("yes to {cause}"),
         Why::Reject(_) => format!("no to {cause}"),
     }
+}
+
+/// The value of the knob `name` in words: a time gets a fitting unit.
+pub fn knob_value(name: &str, of_profile: &Value) -> String {
+    of_profile.as_f64().map_or_else(|| value(of_profile), |number| limited(name, number))
 }
 
 /// A knob's value. Text has no quotes.

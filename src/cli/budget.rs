@@ -31,8 +31,8 @@ Examples:
   laconic budget run --verify               turn each knob and run again
   laconic budget diff run other             what changed, by cause
 
-Charts: figures references limits seconds causes fates phases matrix trade_off
-latency story linger_saved linger_wait.
+Charts: figures references limits seconds knobs causes fates phases matrix
+trade_off latency story linger_saved linger_wait.
 
 A run folder that is damaged is analysed as far as it can be read; the report
 says so, and the exit status is 2.

@@ -4,7 +4,7 @@ use super::heartbeats::{self, Goal, Link, Plan};
 use super::linger::Linger;
 use crate::raft::tuning::{Control, FanOut, HeartbeatAnswers, HeartbeatTo, ResendFrom};
 use crate::raft::{Event, Micros, Raft, Tuning};
-use crate::record::{Decision, Fact, Knob, Reason, Record};
+use crate::record::{Decision, Fact, Knob, KnobChange, Reason, Record, changed_knobs};
 
 /// A decision is made no sooner than this after the one before.
 const INTERVAL: Micros = Micros::from_millis(100);
@@ -218,17 +218,22 @@ fn batch_price_us(tuning: &Tuning, count: usize) -> u64 {
 }
 
 /// One decision for each knob that differs.
-fn decisions(before: &Tuning, after: &Tuning, link: Link, now: Micros) -> Vec<Decision> {
-    let differs = Knob::ALL.iter().filter_map(|knob| {
-        let (old, new) = (knob.value(before), knob.value(after));
+fn decisions(old: &Tuning, new: &Tuning, link: Link, now: Micros) -> Vec<Decision> {
+    let decision = |change: KnobChange| {
+        // A controller turns no other knobs.
+        let knob: Knob = change.name.parse().ok()?;
+        let [before, after] = [&change.before, &change.after].map(|value| knob.to_number(value));
         let reason = knob.reason();
         let measured = match reason {
             Reason::Loss => link.loss_ppm,
             Reason::RoundTrip => link.round_trip.map_or(0, |trip| trip.0),
-            Reason::Arrivals => after.message_price_us,
+            Reason::Arrivals => new.message_price_us,
             Reason::Always => now.0,
         };
-        (old != new).then_some(Decision { knob: *knob, before: old, after: new, reason, measured })
-    });
-    differs.collect()
+        Some(Decision { knob, before, after, reason, measured })
+    };
+    let mut decisions: Vec<Decision> =
+        changed_knobs(old, new).into_iter().filter_map(decision).collect();
+    decisions.sort_by_key(|decision| decision.knob as u8);
+    decisions
 }

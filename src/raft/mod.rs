@@ -117,4 +117,4 @@ pub use message::{Cause, Form, Kind, Message, Why};
 pub use status::{FollowerStatus, RoleName, Status};
 pub use step::Raft;
 pub use tuning::Tuning;
-pub use types::{Entry, Index, Member, MemberSet, Micros, Round, Term};
+pub use types::{Entry, Index, MOST_MEMBERS, Member, MemberSet, Micros, Round, Term};

@@ -1,6 +1,7 @@
 //! The knobs of the core. Each has its unit in its name, and its limits.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantNames;
 
 use super::lingering::LingerRule;
 use super::types::Micros;
@@ -34,8 +35,9 @@ pub enum Control {
 }
 
 /// How a batch reaches a quorum of f others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum FanOut {
     /// One datagram to everyone: 2(n-1) messages for a batch.
     Broadcast,
@@ -66,8 +68,9 @@ pub enum Reads {
 }
 
 /// Who is asked to answer a heartbeat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum HeartbeatAnswers {
     /// Everyone: silence is noticed at once.
     Everyone,
@@ -76,8 +79,11 @@ pub enum HeartbeatAnswers {
 }
 
 /// Who is kept hearing from a leader that has nothing to send.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum HeartbeatTo {
     /// Every follower: each notices the leader's death by itself.
     #[default]
@@ -88,8 +94,9 @@ pub enum HeartbeatTo {
 }
 
 /// How long to wait for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ResendFrom {
     /// Always `resend_timeout_us`.
     Fixed,

@@ -81,6 +81,13 @@ impl Member {
     }
 }
 
+/// The replica's ID in a simulator: its rank, as four hexadecimal digits.
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04X}", self.0)
+    }
+}
+
 /// Most members that a cluster can have: a [`MemberSet`] has one bit for each.
 pub const MOST_MEMBERS: usize = 32;
 

@@ -3,12 +3,7 @@
 use std::fmt;
 
 use super::{AnswerKind, Decision, Fact, Record, SIMULATOR};
-use crate::raft::{Event, Member, MemberSet, To};
-
-/// A replica's ID: its rank, as four hex digits.
-fn id(member: Member) -> String {
-    format!("{:04X}", member.0)
-}
+use crate::raft::{Event, MemberSet, To};
 
 impl Record {
     /// The record as one line of JSON, without a line end: `at_us`, `source` (a rank or
@@ -23,7 +18,8 @@ impl Record {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = if self.source == SIMULATOR { "simulator".into() } else { id(self.source) };
+        let source =
+            if self.source == SIMULATOR { "simulator".into() } else { self.source.to_string() };
         // The facts of a step are indented below the fact that begins it.
         let indent = if self.fact.begins_step() || self.source == SIMULATOR { "" } else { "  " };
         write!(f, "{} {source} {indent}{}", self.at, self.fact)
@@ -35,7 +31,7 @@ impl fmt::Display for Fact {
         match *self {
             Fact::Sent { to, number, kind, why, term, first, entries, .. } => {
                 let to = match to {
-                    To::Member(member) => id(member),
+                    To::Member(member) => member.to_string(),
                     To::Everyone => "everyone".into(),
                 };
                 let (kind, why) = (kind.name(), why);
@@ -47,7 +43,7 @@ impl fmt::Display for Fact {
                 }
             }
             Fact::Received { from, number, kind, why, term, disposition } => {
-                let (kind, why, from) = (kind.name(), why, id(from));
+                let kind = kind.name();
                 let came_of_it = disposition.name();
                 write!(f, "takes in {kind} {number} of {from}: {why}, term {term}: {came_of_it}")
             }
@@ -78,15 +74,15 @@ impl fmt::Display for Fact {
             }
             Fact::State(event) => write_event(f, event),
             Fact::Routed { from, to, number, fate, .. } => {
-                write!(f, "routes {number} of {} to {}: {}", id(from), id(to), fate.name())
+                write!(f, "routes {number} of {from} to {to}: {}", fate.name())
             }
             Fact::Killed { member, by_itself } => {
                 let how = if by_itself { "sees the end of" } else { "kills" };
-                write!(f, "{how} {}", id(member))
+                write!(f, "{how} {member}")
             }
             Fact::Partitioned { majority: MemberSet::EMPTY } => write!(f, "ends the partition"),
             Fact::Partitioned { majority } => {
-                let side: Vec<String> = majority.iter().map(id).collect();
+                let side: Vec<String> = majority.iter().map(|member| member.to_string()).collect();
                 write!(f, "cuts {} off from the others", side.join(" "))
             }
         }
@@ -96,7 +92,7 @@ impl fmt::Display for Fact {
 fn write_event(f: &mut fmt::Formatter<'_>, event: Event) -> fmt::Result {
     match event {
         Event::TermStarted { term } => write!(f, "enters term {term}"),
-        Event::LeaderHeard { leader, term } => write!(f, "follows {} of term {term}", id(leader)),
+        Event::LeaderHeard { leader, term } => write!(f, "follows {leader} of term {term}"),
         Event::BecamePreCandidate { term } => write!(f, "would stand in term {term}"),
         Event::BecameCandidate { term } => write!(f, "stands in term {term}"),
         Event::BecameLeader { term, heard_commit, opened } => {
@@ -106,7 +102,7 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: Event) -> fmt::Result {
             write!(f, "leads term {term} no more: {}", reason.name())
         }
         Event::Voted { candidate, term } => {
-            write!(f, "votes for {} in term {term}", id(candidate))
+            write!(f, "votes for {candidate} in term {term}")
         }
         Event::Appended { first, last, term } if first == last => {
             write!(f, "appends entry {first} of term {term}")
@@ -119,12 +115,12 @@ fn write_event(f: &mut fmt::Formatter<'_>, event: Event) -> fmt::Result {
         Event::BatchSent { first, last } => write!(f, "sends the batch {first} to {last}"),
         Event::ResendTimeout { member, attempt, batch_waits } => {
             let waits = if batch_waits { ", a batch waits" } else { "" };
-            write!(f, "misses an answer of {}, timeout {attempt}{waits}", id(member))
+            write!(f, "misses an answer of {member}, timeout {attempt}{waits}")
         }
-        Event::Suspected { member } => write!(f, "suspects {}", id(member)),
-        Event::Trusted { member } => write!(f, "trusts {} again", id(member)),
+        Event::Suspected { member } => write!(f, "suspects {member}"),
+        Event::Trusted { member } => write!(f, "trusts {member} again"),
         Event::LeaderGivenUp { leader, term } => {
-            write!(f, "gives up {}, the leader of term {term}", id(leader))
+            write!(f, "gives up {leader}, the leader of term {term}")
         }
     }
 }

@@ -104,7 +104,7 @@ impl Replica {
         let mid = command.as_ref().map_or("", Command::mid);
         context.sink.begin(Work::Apply { index, term, mid });
         if let Some(command) = &command {
-            self.store.apply(command);
+            self.store.apply(command, &bytes);
             if self.writes.get(command.key()) == Some(&index) {
                 self.writes.remove(command.key());
             }

@@ -14,7 +14,6 @@ mod requests;
 use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
-use serde_json::json;
 
 use crate::control::Controller;
 use crate::interface::{Address, Outcome, Request, Text};
@@ -23,8 +22,10 @@ use crate::raft::{
     Disposition, Event, Index, Input, Member, Message, Micros, Output, Raft, Status, Term, Ticket,
     To, Tuning, Why,
 };
-use crate::record::{AnswerKind, Fact, Record, RequestId, Sink, Work, request_id};
-use crate::wire::{BadRequest, Datagram, Garbage, Membership, Payload, encoded_length};
+use crate::record::{AnswerKind, Fact, Record, RequestId, Sink, Work, changed_knobs, request_id};
+use crate::wire::{
+    BadRequest, Datagram, Garbage, MeasuredDatagram, Membership, Payload, encoded_length,
+};
 use held::{HeldRequests, Pending};
 use pacer::Pacer;
 
@@ -160,13 +161,15 @@ impl Replica {
     }
 
     /// The first datagram of a replica's life (interface §2).
-    pub fn hello(&self) -> Datagram {
-        Datagram {
+    pub fn hello(&self) -> MeasuredDatagram {
+        let datagram = Datagram {
             source: self.members.address(self.members.me()),
             destination: Address::EVERYONE,
             leader: Address::UNKNOWN,
             payload: Payload::Hello,
-        }
+        };
+        let bytes = encoded_length(&self.members, &datagram);
+        MeasuredDatagram { datagram, bytes }
     }
 
     /// Handles what arrived at `now`. Datagrams to send are appended to `out` in order.
@@ -174,7 +177,7 @@ impl Replica {
         &mut self,
         now: Micros,
         arrival: Arrival,
-        out: &mut Vec<Datagram>,
+        out: &mut Vec<MeasuredDatagram>,
         sink: &mut impl Sink,
     ) {
         let mut context = StepContext { now, me: self.members.me(), has_begun: false, out, sink };
@@ -186,7 +189,8 @@ impl Replica {
                 self.send_on_expired(&mut context);
             }
             Arrival::Retune(tuning) => {
-                context.begin(Fact::Retuned { knobs: differing(self.raft.tuning(), &tuning) });
+                let changed = changed_knobs(self.raft.tuning(), &tuning).len();
+                context.begin(Fact::Retuned { knobs: changed.try_into().unwrap_or(u8::MAX) });
                 self.pacer.retune(&tuning);
                 self.drive(Input::Retune(*tuning), &mut context);
             }
@@ -383,7 +387,7 @@ impl Replica {
         let length = encoded_length(&self.members, &datagram);
         let (bytes, entries) = (length as u32, entries as u32);
         context.record(Fact::Sent { to, number, kind, why, term, first, entries, bytes });
-        context.out.push(datagram);
+        context.out.push(MeasuredDatagram { datagram, bytes: length });
         self.pacer.on_sent(context.now, length);
         if let Some((term, round)) = own_round {
             self.pacer.on_append(context.now, term, round);
@@ -418,18 +422,11 @@ impl Replica {
             let leader = self.raft.live_leader(context.now).filter(|leader| *leader != context.me);
             datagram.leader = self.members.leader_address(leader);
         }
-        self.pacer.on_answer(context.now, encoded_length(&self.members, &datagram));
-        context.out.push(datagram);
+        let bytes = encoded_length(&self.members, &datagram);
+        self.pacer.on_answer(context.now, bytes);
+        context.out.push(MeasuredDatagram { datagram, bytes });
         context.sink.end();
     }
-}
-
-/// How many knobs of `one` and `other` differ.
-fn differing(one: &Tuning, other: &Tuning) -> u8 {
-    let (one, other) = (json!(one), json!(other));
-    let knobs = one.as_object().into_iter().flatten();
-    let count = knobs.filter(|(name, value)| other[name.as_str()] != **value).count();
-    count.try_into().unwrap_or(u8::MAX)
 }
 
 /// What one step works with.
@@ -438,7 +435,7 @@ struct StepContext<'a, S: Sink> {
     me: Member,
     /// Whether the fact that begins the step has been recorded.
     has_begun: bool,
-    out: &'a mut Vec<Datagram>,
+    out: &'a mut Vec<MeasuredDatagram>,
     sink: &'a mut S,
 }
 

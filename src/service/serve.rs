@@ -10,7 +10,7 @@ use super::waiting::{Waiting, make_timers_exact, wait_for_room};
 use crate::clock::MonotonicClock;
 use crate::raft::Micros;
 use crate::replica::{Arrival, Replica};
-use crate::wire::{Datagram, encode};
+use crate::wire::{MeasuredDatagram, encode};
 
 /// Most datagrams taken in before the answers to them are sent and signals are checked.
 const MOST_PER_TURN: usize = 256;
@@ -119,7 +119,7 @@ struct Service<'a> {
     replica: &'a mut Replica,
     clock: MonotonicClock,
     instruments: &'a mut Instruments,
-    outgoing: Vec<Datagram>,
+    outgoing: Vec<MeasuredDatagram>,
     received: Vec<u8>,
     encoded: Vec<u8>,
     /// Whether the simulator has closed its socket. SIGTERM will follow.

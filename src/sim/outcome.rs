@@ -12,7 +12,7 @@ use super::scenario::Scenario;
 use super::virtual_time::VirtualRun;
 use crate::budget::why_words;
 use crate::raft::invariants::Broken;
-use crate::raft::{Cause, Kind, Micros, Why};
+use crate::raft::{Cause, Kind, Member, Micros, Why};
 use crate::record::Record;
 
 /// Version of the JSON schema.
@@ -203,8 +203,12 @@ fn check_books(balances: &[Balance]) -> Check {
     let uneven = balances.iter().enumerate().find(|(_, balance)| !balance.is_even());
     let detail = uneven.map(|(rank, b)| {
         format!(
-            "replica {rank:04X} sent {}, but {} were counted, {} unread, {} lost",
-            b.sent, b.counted, b.unread, b.lost
+            "replica {} sent {}, but {} were counted, {} unread, {} lost",
+            Member(rank as u8),
+            b.sent,
+            b.counted,
+            b.unread,
+            b.lost
         )
     });
     Check {

@@ -28,9 +28,9 @@ impl Recorder {
         std::fs::create_dir_all(&folder)
             .map_err(|source| RecordFileError::Io { path: folder.clone(), source })?;
         let mut files = Vec::new();
-        for rank in 0..replicas {
-            let path = folder.join(format!("{rank:04X}.bin"));
-            let header = FileHeader { source: Member(rank as u8), clock_start_us: 0 };
+        for source in (0..replicas).map(|rank| Member(rank as u8)) {
+            let path = folder.join(format!("{source}.bin"));
+            let header = FileHeader { source, clock_start_us: 0 };
             files.push(RecordFile::create(&path, header)?);
         }
         let header = FileHeader { source: SIMULATOR, clock_start_us: 0 };

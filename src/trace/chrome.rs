@@ -412,14 +412,29 @@ impl<W: Write> ChromeFile<W> {
         let moments = self.moments;
         let place = moments.unwrap_or_else(|| self.new_network_place("moments"));
         self.moments = Some(place);
+        self.instant(at, place, ("moment", name), None);
+    }
+
+    /// Marks a moment at a place: a category and a name, and the details that viewers show.
+    pub fn instant(
+        &mut self,
+        at: Micros,
+        place: Place,
+        (category, name): (&'static str, &str),
+        details: Option<&Value>,
+    ) {
+        if !self.window.has(at.0 * 1_000) {
+            return;
+        }
         self.event(&ChromeEvent {
             ph: "i",
             name,
-            cat: Some("moment"),
+            cat: Some(category),
             ts: Some(at.0 * 1_000),
             pid: place.pid,
             tid: place.tid,
             s: Some("t"),
+            args: details,
             ..ChromeEvent::default()
         });
     }

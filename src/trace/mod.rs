@@ -46,7 +46,7 @@ mod tests;
 
 use std::io::{self, Write};
 
-use crate::raft::Micros;
+use crate::raft::{Member, Micros};
 use crate::record::{ClientRequest, Fact, Record, SIMULATOR};
 use chrome::ChromeFile;
 use clients::Clients;
@@ -98,7 +98,9 @@ impl<W: Write> Drawing<W> {
     fn new(replicas: u8, requests: Vec<ClientRequest>, window: Window, out: W) -> Drawing<W> {
         let mut chrome = ChromeFile::begin(out, window);
         Drawing {
-            replicas: (0..replicas).map(|rank| ReplicaTracks::begin(rank, &mut chrome)).collect(),
+            replicas: (0..replicas)
+                .map(|rank| ReplicaTracks::begin(Member(rank), &mut chrome))
+                .collect(),
             handlings: Handlings::default(),
             messages: Messages::new(replicas),
             clients: Clients::new(requests),

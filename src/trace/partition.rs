@@ -26,7 +26,7 @@ impl Partition {
         if majority.is_empty() {
             return chrome.moment(at, "partition ends");
         }
-        let side: Vec<String> = majority.iter().map(|member| format!("{:04X}", member.0)).collect();
+        let side: Vec<String> = majority.iter().map(|member| member.to_string()).collect();
         let name = format!("partition: majority {}", side.join(", "));
         chrome.moment(at, &name);
         self.standing = Some((at, name));

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::chrome::{Arrow, ChromeFile, LostArrow, Place, REPLICAS, Slice, SliceTime, Tip, Track};
 use super::handling::Handling;
 use crate::interface::Address;
-use crate::raft::{Event, Index, Micros, RoleName, Term};
-use crate::record::{Fact, RequestId};
+use crate::raft::{Event, Index, Member, Micros, RoleName, Term};
+use crate::record::{Decision, Fact, RequestId};
 
 /// Something that waits within a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +24,7 @@ enum Waiting {
 /// The tracks of one replica.
 #[derive(Debug)]
 pub(super) struct ReplicaTracks {
-    rank: u8,
+    member: Member,
     handlings: Track,
     roles: Place,
     /// The replica's role, its term, and since when it has them.
@@ -35,12 +35,12 @@ pub(super) struct ReplicaTracks {
 }
 
 impl ReplicaTracks {
-    /// Tracks for the replica of rank `rank`.
-    pub fn begin<W: Write>(rank: u8, chrome: &mut ChromeFile<W>) -> ReplicaTracks {
-        let roles = chrome.new_place(REPLICAS, &format!("{rank:04X} role"));
-        let handlings = chrome.new_place(REPLICAS, &format!("{rank:04X} handling"));
+    /// Tracks for the replica `member`.
+    pub fn begin<W: Write>(member: Member, chrome: &mut ChromeFile<W>) -> ReplicaTracks {
+        let roles = chrome.new_place(REPLICAS, &format!("{member} role"));
+        let handlings = chrome.new_place(REPLICAS, &format!("{member} handling"));
         ReplicaTracks {
-            rank,
+            member,
             handlings: Track::new(handlings),
             roles,
             role: (RoleName::Follower, 0, Micros(0)),
@@ -75,6 +75,7 @@ impl ReplicaTracks {
                         self.end_waiting(carried, &mut slice);
                     }
                 }
+                Fact::Decided(decision) => self.on_decided(handling.at, decision, chrome),
                 Fact::Asked { client, request, .. } => {
                     begun.push(Waiting::Request(client, request));
                 }
@@ -139,7 +140,7 @@ impl ReplicaTracks {
             Event::BecamePreCandidate { .. } => (RoleName::PreCandidate, self.role.1),
             Event::BecameCandidate { term } => (RoleName::Candidate, term),
             Event::BecameLeader { term, .. } => {
-                let name = format!("replica {:04X} leads term {term}", self.rank);
+                let name = format!("replica {} leads term {term}", self.member);
                 chrome.moment(at, &name);
                 (RoleName::Leader, term)
             }
@@ -152,6 +153,23 @@ impl ReplicaTracks {
         }
     }
 
+    /// Draws what the controller did with a knob: its counter, which begins with the value that it
+    /// had at the start, and the reason.
+    fn on_decided<W: Write>(&mut self, at: Micros, decision: Decision, chrome: &mut ChromeFile<W>) {
+        let Decision { knob, before, after, reason, .. } = decision;
+        let (name, unit) = (knob.name(), if knob.is_time() { "µs" } else { "number" });
+        if !self.counters.contains_key(name) {
+            self.count(Micros(0), (name, unit), before, chrome);
+        }
+        self.count(at, (name, unit), after, chrome);
+        let [from, to] = [before, after].map(|number| match knob.of_number(number) {
+            Value::String(choice) => choice,
+            value => value.to_string(),
+        });
+        let told = format!("{name} {from} to {to}: {}", reason.name());
+        chrome.instant(at, self.roles, ("decision", &told), Some(&json!(decision)));
+    }
+
     fn count<W: Write>(
         &mut self,
         at: Micros,
@@ -160,7 +178,7 @@ impl ReplicaTracks {
         chrome: &mut ChromeFile<W>,
     ) {
         if self.counters.insert(name, value) != Some(value) {
-            let name = format!("{:04X} {name}", self.rank);
+            let name = format!("{} {name}", self.member);
             chrome.counter(at, REPLICAS, (&name, unit), value);
         }
     }
@@ -179,7 +197,7 @@ impl ReplicaTracks {
     /// The replica is dead.
     pub fn on_killed<W: Write>(&mut self, at: Micros, by_itself: bool, chrome: &mut ChromeFile<W>) {
         let how = if by_itself { "ended by itself" } else { "killed" };
-        chrome.moment(at, &format!("replica {:04X} {how}", self.rank));
+        chrome.moment(at, &format!("replica {} {how}", self.member));
         self.draw_role(at, chrome);
         self.dead = true;
     }

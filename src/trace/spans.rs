@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::chrome::{ChromeFile, REPLICAS, Slice, SliceTime};
+use crate::raft::Member;
 
 /// Why a file cannot be read as a span file.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl SpanFile {
     /// Draws the spans on a track of their own. Spans before the beginning of the run are left out,
     /// and so are spans that had not ended when the replica did.
     pub(super) fn draw<W: std::io::Write>(mut self, chrome: &mut ChromeFile<W>) {
-        let place = chrome.new_place(REPLICAS, &format!("{:04X} spans", self.rank));
+        let place = chrome.new_place(REPLICAS, &format!("{} spans", Member(self.rank)));
         let mut open: Vec<Event> = Vec::new();
         while let Some(event) = self.first.take().or_else(|| next_event(&mut self.lines)) {
             match event.ph.as_str() {

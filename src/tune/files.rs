@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use super::error::TuneError;
 use super::figures::{Figures, Objective, Weights};
-use super::found::{Finalist, Found, FrontMember, Verdict, change_percent, changed_knobs};
+use super::found::{Finalist, Found, FrontMember, Verdict, change_percent};
 use super::journal::difference;
 use super::knobs::knob;
 use super::search::{Search, Shard};
 use crate::budget::{Block, FrontPlot, FrontPoint, Standing, Table, page};
 use crate::raft::Tuning;
+use crate::record::{KnobChange, changed_knobs};
 use crate::sim::scenario::Scenario;
 
 /// What a shard leaves for those that are merged.
@@ -321,12 +322,12 @@ fn turned(base: &Tuning, tuning: &Tuning) -> Vec<String> {
         other => other.to_string(),
     };
     let changed = changed_knobs(base, tuning).into_iter();
-    let line = |(name, before, now): (String, Value, Value)| {
+    let line = |KnobChange { name, before, after }| {
         let row = knob(&name);
         let trade = row.map_or("", |row| row.trade);
         let tied = row.and_then(|row| row.tied);
         let tied = tied.map_or_else(String::new, |tied| format!("; tied: {tied}"));
-        format!("{name} {} to {} ({trade}{tied})", told(&before), told(&now))
+        format!("{name} {} to {} ({trade}{tied})", told(&before), told(&after))
     };
     changed.map(line).collect()
 }

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::error::TuneError;
 use super::experiment::{Experiment, ExperimentError};
@@ -271,14 +271,4 @@ fn floors(report: &BudgetReport) -> [f64; 3] {
 pub fn change_percent(base: &Figures, figures: &Figures, objective: Objective) -> Option<f64> {
     let (base, value) = (base.value(objective), figures.value(objective));
     (base > 0.0).then(|| (value - base) * 100.0 / base)
-}
-
-/// The knobs of `tuning` that differ from `base`: name, value before, value now, by name.
-pub fn changed_knobs(base: &Tuning, tuning: &Tuning) -> Vec<(String, Value, Value)> {
-    let (before, now) = (json!(base), json!(tuning));
-    let knobs = now.as_object().into_iter().flatten();
-    let changed = knobs.filter(|(name, value)| before[name.as_str()] != **value);
-    changed
-        .map(|(name, value)| (name.clone(), before[name.as_str()].clone(), value.clone()))
-        .collect()
 }

@@ -4,10 +4,11 @@
 use serde_json::Value;
 
 use super::figures::Objective;
-use super::found::{Found, FrontMember, change_percent, changed_knobs};
+use super::found::{Found, FrontMember, change_percent};
 use super::knobs::knob;
 use super::search::Search;
 use crate::columns::Columns;
+use crate::record::{KnobChange, changed_knobs};
 use crate::tuning_file::EMBEDDED;
 
 /// The columns of a profile.
@@ -28,15 +29,15 @@ pub fn profile_text(search: &Search, found: &Found, picked: &FrontMember) -> Str
             .as_object()
             .into_iter()
             .flatten()
-            .filter(|(name, _)| changed.iter().all(|(other, _, _)| other != *name));
+            .filter(|(name, _)| changed.iter().all(|change| change.name != **name));
         lines.extend(kept.map(|(name, value)| {
             (format!("{name} = {}", toml_value(value)), format!("as in {}", search.profile))
         }));
     }
-    lines.extend(changed.iter().map(|(name, before, now)| {
+    lines.extend(changed.iter().map(|KnobChange { name, before, after }| {
         let trade = knob(name).map_or("", |row| row.trade);
         let reason = format!("was {}; {}", toml_value(before), trade);
-        (format!("{name} = {}", toml_value(now)), reason)
+        (format!("{name} = {}", toml_value(after)), reason)
     }));
     let widest = lines.iter().map(|(line, _)| line.len()).max().unwrap_or_default();
     for (line, reason) in lines {

@@ -1,5 +1,7 @@
 //! A datagram as a type.
 
+use std::ops::Deref;
+
 use crate::interface::{Address, Operation, Outcome, Text};
 use crate::raft::Message;
 
@@ -46,4 +48,20 @@ pub struct Datagram {
     pub leader: Address,
     /// The part that depends on the datagram's type.
     pub payload: Payload,
+}
+
+/// A datagram whose length is known. It is worked out once, where the datagram is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeasuredDatagram {
+    /// The datagram.
+    pub datagram: Datagram,
+    /// Its length, in bytes.
+    pub bytes: usize,
+}
+
+impl Deref for MeasuredDatagram {
+    type Target = Datagram;
+    fn deref(&self) -> &Datagram {
+        &self.datagram
+    }
 }

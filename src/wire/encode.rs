@@ -68,7 +68,11 @@ impl Writer for Counter {
             0x00..=0x1F => 6,
             _ => 1,
         };
-        self.0 += 2 + text.bytes().map(escaped).sum::<usize>();
+        // Hardly any text has such a byte, and to look for one takes less than to add lengths up.
+        let is_escaped = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+        let is_plain = !text.bytes().fold(false, |found, byte| found | is_escaped(byte));
+        let length = if is_plain { text.len() } else { text.bytes().map(escaped).sum() };
+        self.0 += 2 + length;
     }
 }
 

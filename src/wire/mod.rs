@@ -8,7 +8,7 @@ mod encode;
 mod membership;
 mod socket;
 
-pub use datagram::{Datagram, MOST_DATAGRAM_BYTES, Payload};
+pub use datagram::{Datagram, MOST_DATAGRAM_BYTES, MeasuredDatagram, Payload};
 pub use decode::{BadRequest, Garbage, decode, decode_bad_request};
 pub use encode::{encode, encoded_length};
 pub use membership::{BadMembership, Membership};

@@ -376,6 +376,7 @@ impl Cluster {
         let small = replica.raft().tuning().answer_window < fast().answer_window;
         let paced = small || applied < replica.raft().commit();
         replica.step(local, arrival, &mut out, &mut self.records);
+        let out: Vec<Datagram> = out.into_iter().map(|sent| sent.datagram).collect();
         let paced = paced || replica.applied() < replica.raft().commit();
         check_order((member, paced), &mut node.told, &self.records[before..], &out);
         self.observe(member);

@@ -52,7 +52,7 @@ impl Solo {
     fn step(&mut self, arrival: Arrival) -> Vec<Datagram> {
         let mut out = Vec::new();
         self.replica.step(self.now, arrival, &mut out, &mut self.records);
-        out
+        out.into_iter().map(|sent| sent.datagram).collect()
     }
 
     /// Takes in a message from `from`. Returns what the replica sends in return.

@@ -101,7 +101,7 @@ fn transcripts_of_a_follower_that_dies() {
         cluster.put(leader, "k", put);
         cluster.run_for(ms(50));
     }
-    transcript.tell(&cluster, &format!("{:04X} is dead; two puts, 50 ms apart", dead.0));
+    transcript.tell(&cluster, &format!("{dead} is dead; two puts, 50 ms apart"));
     transcript.hold();
 }
 
@@ -116,7 +116,7 @@ fn transcripts_of_a_leaders_death() {
     let mut transcript = Transcript::of("dead_leader", &cluster);
     cluster.kill(leader);
     cluster.elect();
-    transcript.tell(&cluster, &format!("{:04X}, which led, dies after a put", leader.0));
+    transcript.tell(&cluster, &format!("{leader}, which led, dies after a put"));
     transcript.hold();
 }
 
@@ -128,7 +128,7 @@ fn transcripts_of_a_leader_that_was_cut_off() {
     cluster.cut(&[&cluster.others(old), &[old]]);
     cluster.put(old, "k", "lost");
     cluster.run_for(ms(100));
-    transcript.tell(&cluster, &format!("{:04X} leads, is cut off, and takes in a put", old.0));
+    transcript.tell(&cluster, &format!("{old} leads, is cut off, and takes in a put"));
     let elected = |cluster: &Cluster| cluster.leader().is_some_and(|leader| leader != old);
     assert!(cluster.run_until(ms(5_000), elected));
     transcript.tell(&cluster, "until the others have elected one of them");

@@ -25,7 +25,7 @@ use laconic::sim::scenario::Scenario;
 type Place = (&'static str, String, String, String, String);
 
 fn place(direction: &'static str, kind: &str, why: Why, peer: Member) -> Place {
-    let peer = format!("{:04X}", peer.0);
+    let peer = peer.to_string();
     (direction, kind.into(), why.form().name().into(), why.cause().name().into(), peer)
 }
 

@@ -191,7 +191,7 @@ fn prometheus_finds_all_replicas_and_ends_with_their_ledgers() {
     let ledgers = prometheus.ledgers();
     assert_eq!(ledgers.len(), 5);
     for (member, (replica, figures)) in (0..5).map(Member).zip(ledgers) {
-        assert_eq!(replica, format!("{:04X}", member.0));
+        assert_eq!(replica, member.to_string());
         assert_eq!(figures, ledger(&run.records, member, 5), "{replica}");
     }
 }

@@ -53,7 +53,7 @@ fn scrape(discovery: &Path, over: impl Fn() -> bool) -> BTreeMap<String, String>
 }
 
 fn last_figures(out: &Path, member: Member) -> String {
-    std::fs::read_to_string(out.join(format!("{:04X}.prom", member.0))).unwrap()
+    std::fs::read_to_string(out.join(format!("{member}.prom"))).unwrap()
 }
 
 /// The figures match the records exactly, by kind, cause, peer and direction. With the balance,
@@ -88,7 +88,7 @@ fn the_last_scrape_before_the_end_is_the_ledger_and_so_is_what_is_left_behind() 
     let counted: u64 = run.balances.iter().map(|balance| balance.counted).sum();
     assert_eq!(counted, run.conclusion.counts.messages);
     for (member, (replica, text)) in (0..5).map(Member).zip(&last) {
-        assert_eq!(*replica, format!("{:04X}", member.0));
+        assert_eq!(*replica, member.to_string());
         assert_as_registered(text, true);
         let named = by_series(text).keys().all(|series| series.label("replica") == Some(replica));
         assert!(named, "{replica}: {text}");

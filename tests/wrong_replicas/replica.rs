@@ -121,7 +121,7 @@ impl Process {
                 self.replica.step(now, Arrival::Wake, &mut out, &mut ());
             }
             for datagram in out {
-                self.send_wrong(datagram);
+                self.send_wrong(datagram.datagram);
             }
             if self.chosen && self.wrong == Wrong::Dies && now > Micros::from_seconds(4) {
                 return Ok(());

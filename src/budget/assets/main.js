@@ -152,6 +152,7 @@ function choose(report) {
         findings(report),
         verification(report),
         timeline(report),
+        decisions(report),
         causes(report),
         pair(
           fates(report),

@@ -295,6 +295,35 @@ function timeline(report) {
   );
 }
 
+function decisions(report) {
+  const rows = report.decisions;
+  if (rows.length === 0) return null;
+  const knob = (row) => words(row.knob.replace(/_us$/, ""));
+  const value = (row, of) => (row.knob.endsWith("_us") ? time(of) : knobValue(of));
+  const beyond = report.decisions_left_out;
+  return section(
+    "knobs",
+    "What the controller decided",
+    "The knobs of those that led at some time; a decision tells its reason.",
+    chart(report, "knobs"),
+    unfold(
+      `Decisions of all replicas (${number(rows.length)})`,
+      table(
+        [
+          { title: "at", class: "text", of: (row) => moment(row.at_us) },
+          { title: "replica", class: "text", of: (row) => replica(row.member) },
+          { title: "knob", class: "text", of: knob },
+          { title: "from", of: (row) => value(row, row.before) },
+          { title: "to", of: (row) => value(row, row.after) },
+          { title: "because", class: "text", of: (row) => row.because },
+        ],
+        rows,
+      ),
+    ),
+    beyond > 0 && h("p", { class: "quiet" }, `${counted(beyond, "more decision")} left out.`),
+  );
+}
+
 function causes(report) {
   return section(
     "causes",

@@ -1,9 +1,10 @@
 //! How many messages each replica sent to each other one.
 
 use super::super::report::{BudgetReport, LinkRow};
-use super::super::words::{bytes, count, number, replica};
+use super::super::words::{bytes, count, number};
 use super::drawing::{Chart, Panel, bar, text, tip};
 use super::scale::percent;
+use crate::raft::Member;
 
 const MARGIN: f64 = 52.0;
 const ABOVE: f64 = 36.0;
@@ -22,8 +23,8 @@ pub fn matrix(report: &BudgetReport) -> Option<Chart> {
     let middle = |rank: u8| (f64::from(rank) + 0.5) / replicas as f64;
     let top = |rank: u8| ABOVE + f64::from(rank) * side;
     for rank in (0..replicas as u8).filter(|rank| !is_large || rank % 5 == 0) {
-        panel.label(top(rank) + side / 2.0, &replica(rank));
-        let words = text(&percent(middle(rank)), 28.0, &replica(rank));
+        panel.label(top(rank) + side / 2.0, &Member(rank).to_string());
+        let words = text(&percent(middle(rank)), 28.0, &Member(rank).to_string());
         panel.add(words.set("class", "middle fill-quiet"));
     }
     for link in &report.links {
@@ -68,8 +69,8 @@ fn scale(most: u64) -> Panel {
 fn told(link: &LinkRow) -> String {
     format!(
         "{} to {}\nsent {}, {}\ncounted {}, received {}\nunread {}, lost {}",
-        replica(link.from),
-        replica(link.to),
+        Member(link.from),
+        Member(link.to),
         count(link.sent),
         bytes(link.bytes),
         count(link.counted),

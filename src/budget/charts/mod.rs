@@ -6,6 +6,7 @@ mod bars;
 mod curves;
 mod drawing;
 mod front;
+mod knobs;
 mod matrix;
 mod palette;
 mod scale;
@@ -24,11 +25,12 @@ use super::report::BudgetReport;
 type Draw = fn(&BudgetReport) -> Option<Chart>;
 
 /// Every chart: its name, its line in a help text, and its function.
-const CHARTS: [(&str, &str, Draw); 13] = [
+const CHARTS: [(&str, &str, Draw); 14] = [
     ("figures", "the three figures: floor, and what exceeds it by cause", bars::figures),
     ("references", "what the same puts would have cost", bars::references),
     ("limits", "limits, and what was spent", bars::limits),
     ("seconds", "messages a second, below lives, leaders and faults", seconds::seconds),
+    ("knobs", "knobs over time, as the leader's controller set them", knobs::knobs),
     ("causes", "messages by kind and cause", bars::causes),
     ("fates", "what became of them, by cause", bars::fates),
     ("phases", "when they were sent, by cause", bars::phases),

@@ -2,10 +2,11 @@
 //! lived, which one led, what failed.
 
 use super::super::report::{BudgetReport, EventRow};
-use super::super::words::{count, counted, moment, replica, spaced};
+use super::super::words::{count, counted, moment, spaced};
 use super::drawing::{Chart, Panel, Symbol, bar, line, tip};
 use super::palette::cause_key;
 use super::scale::{Scale, Spacing};
+use crate::raft::Member;
 
 const MARGIN: f64 = 46.0;
 const COLUMNS: f64 = 200.0;
@@ -44,11 +45,13 @@ pub fn seconds(report: &BudgetReport) -> Option<Chart> {
     Some(Chart::new("seconds", title, panels).signs(signs).colours(cause_key(report)))
 }
 
-fn at(us: u64) -> f64 {
+/// Microseconds as seconds.
+pub(super) fn at(us: u64) -> f64 {
     us as f64 / 1e6
 }
 
-fn ticks(x: Scale) -> Vec<(f64, String)> {
+/// The ticks of an axis of seconds.
+pub(super) fn ticks(x: Scale) -> Vec<(f64, String)> {
     let label = |second: f64| (x.share(second), format!("{second} s"));
     x.ticks(8).into_iter().map(label).collect()
 }
@@ -57,6 +60,38 @@ fn ticks(x: Scale) -> Vec<(f64, String)> {
 fn until(report: &BudgetReport, from: u64, is_end: impl Fn(&EventRow) -> bool) -> u64 {
     let mut later = report.events.iter().filter(|event| event.at_us > from);
     later.find(|event| is_end(event)).map_or(report.run.duration_us, |event| event.at_us)
+}
+
+/// The time in which a replica led a term.
+pub(super) struct Led<'a> {
+    /// The replica.
+    pub member: u8,
+    /// From when it led.
+    pub from: u64,
+    /// Until when it led.
+    pub to: u64,
+    /// The same in words.
+    text: &'a str,
+}
+
+/// Who led when.
+pub(super) fn leaderships(report: &BudgetReport) -> impl Iterator<Item = Led<'_>> {
+    let elected = report.events.iter().filter(|event| event.kind == "leader");
+    elected.filter_map(|leader| {
+        let ends = |event: &EventRow| {
+            let kinds = ["stepped_down", "killed", "ended", "leader"];
+            event.member == leader.member && kinds.contains(&event.kind)
+        };
+        let (from, text) = (leader.at_us, leader.text.as_str());
+        Some(Led { member: leader.member?, from, to: until(report, from, ends), text })
+    })
+}
+
+/// When a replica died, or the run ended.
+pub(super) fn life_end(report: &BudgetReport, member: u8) -> u64 {
+    let dies =
+        |event: &EventRow| event.member == Some(member) && matches!(event.kind, "killed" | "ended");
+    until(report, 0, dies)
 }
 
 fn cluster(report: &BudgetReport, x: Scale) -> Panel {
@@ -72,24 +107,15 @@ fn cluster(report: &BudgetReport, x: Scale) -> Panel {
     }
     for member in 0..replicas as u8 {
         if replicas <= 9 || member % 5 == 0 {
-            panel.label(middle(member), &replica(member));
+            panel.label(middle(member), &Member(member).to_string());
         }
-        let dies = |event: &EventRow| {
-            event.member == Some(member) && matches!(event.kind, "killed" | "ended")
-        };
-        let end = x.percent(at(until(report, 0, dies)));
+        let end = x.percent(at(life_end(report, member)));
         let y = middle(member);
         panel.add(line(("0", y), (end.as_str(), y)).set("class", "life thick stroke-line"));
     }
-    for leader in report.events.iter().filter(|event| event.kind == "leader") {
-        let Some(member) = leader.member else { continue };
-        let ends = |event: &EventRow| {
-            let kinds = ["stepped_down", "killed", "ended", "leader"];
-            event.member == Some(member) && kinds.contains(&event.kind)
-        };
-        let end = until(report, leader.at_us, ends);
-        let led = bar(x.share(at(leader.at_us)), x.share(at(end)), middle(member) - 4.0, 8.0);
-        let told = format!("{}\nfrom {} to {}", leader.text, moment(leader.at_us), moment(end));
+    for Led { member, from, to, text } in leaderships(report) {
+        let led = bar(x.share(at(from)), x.share(at(to)), middle(member) - 4.0, 8.0);
+        let told = format!("{text}\nfrom {} to {}", moment(from), moment(to));
         panel.add(led.set("class", "leadership fill-accent faint").add(tip(told)));
     }
     for event in &report.events {

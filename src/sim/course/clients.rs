@@ -15,6 +15,7 @@ use rustc_hash::FxHashMap;
 /// Length of a key, in characters (interface §4).
 const KEY_LENGTH: usize = 32;
 const KEY_CHARACTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+const HEX: &[u8; 16] = b"0123456789abcdef";
 /// Number of keys where the clients share them: few, so that requests for the same key meet.
 const SHARED_KEYS: usize = 8;
 
@@ -259,7 +260,10 @@ impl Clients {
     /// so no MID occurs twice.
     fn next_mid(&self) -> Text {
         let number = self.first_mid.wrapping_add(self.attempts.len() as u64);
-        format!("{:016X}", scramble(number)).into()
+        let number = scramble(number);
+        let digit = |place| HEX[(number >> (60 - 4 * place) & 15) as usize].to_ascii_uppercase();
+        let digits: [u8; 16] = std::array::from_fn(digit);
+        text_of(&digits)
     }
 }
 
@@ -320,16 +324,20 @@ fn asked(key: &Text, action: &Action) -> interface::Operation {
 }
 
 fn new_key(random: &mut RandomStream) -> Text {
-    let mut character = || KEY_CHARACTERS[random.below(KEY_CHARACTERS.len() as u64) as usize];
-    (0..KEY_LENGTH).map(|_| char::from(character())).collect::<String>().into()
+    let character = |_| KEY_CHARACTERS[random.below(KEY_CHARACTERS.len() as u64) as usize];
+    let key: [u8; KEY_LENGTH] = std::array::from_fn(character);
+    text_of(&key)
+}
+
+/// A text of ASCII letters and digits.
+fn text_of(ascii: &[u8]) -> Text {
+    std::str::from_utf8(ascii).unwrap_or_default().into()
 }
 
 /// MD5 of `text`, as lower-case hex digits.
 pub(super) fn md5(text: &str) -> Text {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let halves = |byte: u8| [byte >> 4, byte & 15];
-    let digest = Md5::digest(text.as_bytes()).into_iter().flat_map(halves);
-    let hex: String = digest.map(|half| DIGITS[usize::from(half)]).collect();
-    hex.into()
+    let digest = Md5::digest(text.as_bytes());
+    let half = |place: usize| digest[place / 2] >> (4 * (1 - place % 2)) & 15;
+    let digits: [u8; 32] = std::array::from_fn(|place| HEX[usize::from(half(place))]);
+    text_of(&digits)
 }

@@ -7,12 +7,14 @@
 //! If the answer of one operation and the invocation of another are in the same microsecond, the
 //! two count as concurrent.
 //!
-//! First `writers` finds out what each get can have read. Then `search` looks for an order that
+//! First `in_turn` tries the order in which the operations were invoked, which explains nearly
+//! every key. For the others `writers` finds out what each get can have read. Then `search` looks for an order that
 //! explains everything (Wing and Gong, 1993, with the memoised states of Lowe, 2017). If there is
 //! none, the search is repeated with refused puts allowed. If that finds an order, rule R1 is
 //! broken, which is reported separately.
 
 mod fault;
+mod in_turn;
 mod operation;
 mod register;
 mod search;
@@ -22,6 +24,8 @@ mod writers;
 
 use std::collections::BTreeMap;
 use std::fmt;
+
+use in_turn::not_in_turn;
 
 use register::{Refused, Register};
 
@@ -60,9 +64,12 @@ impl fmt::Display for HistoryVerdict {
 
 /// Judges a history, key by key. The order of `operations` does not matter.
 pub fn judge(operations: &[ClientOperation]) -> HistoryVerdict {
+    let unclear = not_in_turn(operations);
     let mut by_key: BTreeMap<&Text, Vec<&ClientOperation>> = BTreeMap::new();
-    for operation in operations {
-        by_key.entry(&operation.key).or_default().push(operation);
+    if !unclear.is_empty() {
+        for operation in operations.iter().filter(|operation| unclear.contains(&operation.key)) {
+            by_key.entry(&operation.key).or_default().push(operation);
+        }
     }
     let fault_of = |(key, operations): (&Text, Vec<&ClientOperation>)| {
         judge_key(&operations).map(|fault| (key.clone(), fault))

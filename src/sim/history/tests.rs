@@ -315,19 +315,24 @@ fn small_history(seed: u64) -> Vec<ClientOperation> {
 
 #[test]
 fn the_checker_agrees_with_brute_force_on_10_000_small_histories() {
-    let (mut good, mut refused, mut bad) = (0, 0, 0);
+    let (mut good, mut refused, mut bad, mut in_turn) = (0, 0, 0, 0);
     for seed in 0..10_000 {
         let history = small_history(seed);
         let expected = class_by_brute_force(&history);
         assert_eq!(class(&history), expected, "seed {seed}: {history:#?}");
+        // The search alone says the same of those for which no search was needed.
+        let operations: Vec<&ClientOperation> = history.iter().collect();
+        assert_eq!(judge_key(&operations).is_none(), expected == Class::Good, "seed {seed}");
+        in_turn += usize::from(not_in_turn(&history).is_empty());
         match expected {
             Class::Good => good += 1,
             Class::RefusedTookEffect => refused += 1,
             Class::Bad => bad += 1,
         }
     }
-    println!("{good} good, {refused} of refused puts, {bad} bad");
+    println!("{good} good, {in_turn} of them in turn, {refused} of refused puts, {bad} bad");
     assert!(good > 2_000 && refused > 100 && bad > 1_000, "{good} {refused} {bad}");
+    assert!(in_turn > 500 && in_turn + 500 < good, "{in_turn} of {good}");
 }
 
 #[test]

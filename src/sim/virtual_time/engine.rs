@@ -6,7 +6,7 @@ use super::options::{Keep, Retuning, VirtualOptions};
 use crate::archive::RecordFileError;
 use crate::interface::{Address, Answer};
 use crate::raft::invariants::{Broken, Invariants, check_all};
-use crate::raft::{Event, Member, Micros, Raft};
+use crate::raft::{Event, Member, MemberSet, Micros, Raft};
 use crate::record::{Fact, Fate, Record, SIMULATOR, Sink};
 use crate::replica::Arrival;
 use crate::sim::books::{Account, Balance};
@@ -17,7 +17,7 @@ use crate::sim::pace::Pacing;
 use crate::sim::random_stream::{Probability, RandomStream};
 use crate::sim::recorder::Recorder;
 use crate::sim::scenario::Scenario;
-use crate::wire::{Datagram, Payload};
+use crate::wire::{Datagram, MeasuredDatagram, Payload};
 
 /// The longest that the course's simulator waits for a datagram (interface §4).
 const POLL: Micros = Micros::from_millis(100);
@@ -183,9 +183,14 @@ impl<'a> Engine<'a> {
     /// Lets the replica act that wakes first, if that is before `until`. Returns false if none
     /// does.
     fn run_next_node(&mut self, until: Micros) -> bool {
-        let next = self.nodes.iter().enumerate().min_by_key(|(rank, node)| (node.wake_at, *rank));
-        let next = next.map(|(rank, node)| (rank, node.wake_at)).filter(|(_, at)| *at < until);
-        let Some((rank, at)) = next else {
+        // This is asked before every turn: one pass that compares nothing but times.
+        let (mut first, mut at) = (None, until);
+        for (rank, node) in self.nodes.iter().enumerate() {
+            if node.wake_at < at {
+                (first, at) = (Some(rank), node.wake_at);
+            }
+        }
+        let Some(rank) = first else {
             return false;
         };
         self.now = at;
@@ -245,14 +250,17 @@ impl<'a> Engine<'a> {
 
     /// One turn of the simulator's loop (interface §4).
     fn pass(&mut self) {
-        let ready: Vec<usize> =
-            (0..self.nodes.len()).filter(|rank| self.nodes[*rank].is_readable(self.now)).collect();
+        let ready: MemberSet = (0..self.nodes.len())
+            .filter(|rank| self.nodes[*rank].is_readable(self.now))
+            .map(|rank| Member(rank as u8))
+            .collect();
         let mut now = self.now;
-        for rank in ready {
+        for from in ready.iter() {
             // A kill earlier in this turn has closed sockets that were ready.
-            if let Some((datagram, bytes)) = self.nodes[rank].read(self.now) {
+            if let Some(read) = self.nodes[from.rank()].read(self.now) {
                 self.read_at = now;
-                now = self.handle(now, Handed { from: Member(rank as u8), datagram, bytes });
+                let MeasuredDatagram { datagram, bytes } = read;
+                now = self.handle(now, Handed { from, datagram, bytes });
             }
         }
         let now = self.fire_due(now);
@@ -345,7 +353,8 @@ impl<'a> Engine<'a> {
     fn perform(&mut self, mut now: Micros, handed: Option<Handed>) -> Micros {
         // A datagram kills its own sender. The scenario did not kill it.
         let by_itself = handed.is_some();
-        for effect in std::mem::take(&mut self.effects) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Deliver { to } => self.forward(now, to, handed.as_ref()),
                 Effect::Lost { to, reason } => {
@@ -364,6 +373,7 @@ impl<'a> Engine<'a> {
                 }
             }
         }
+        self.effects = effects;
         now
     }
 

@@ -8,7 +8,7 @@ use crate::record::Sink;
 use crate::replica::{Arrival, Replica};
 use crate::sim::delays::COLD_AFTER;
 use crate::sim::random_stream::{RandomStream, scramble};
-use crate::wire::{self, Datagram, Membership, Payload};
+use crate::wire::{self, Datagram, MeasuredDatagram, Membership, Payload};
 
 /// Time between two sends of one turn, in microseconds.
 const SEND_COST: Micros = Micros(5);
@@ -23,9 +23,9 @@ pub(super) struct Node {
     /// The replica's socket: what it has not read.
     inbox: Socket<Arrival>,
     /// The simulator's socket for this replica: what the simulator has not read.
-    outbox: Socket<(Datagram, usize)>,
+    outbox: Socket<MeasuredDatagram>,
     /// The datagrams made in the current turn.
-    made: Vec<Datagram>,
+    made: Vec<MeasuredDatagram>,
     busy_until: Micros,
     /// When the replica last took in anything.
     active_at: Micros,
@@ -33,6 +33,8 @@ pub(super) struct Node {
     requested_at: Micros,
     /// Whether the current turn has handled the deadline.
     woken: bool,
+    /// The replica's deadline, if it is known and nothing has been taken in since.
+    deadline: Option<Micros>,
     /// The deadline for which `timer_at` was drawn, by the replica's own clock.
     timer_for: Micros,
     /// When the timer goes off, in true time.
@@ -71,6 +73,7 @@ impl Node {
             active_at: Micros(0),
             requested_at: Micros(0),
             woken: false,
+            deadline: None,
             timer_for: Micros::NEVER,
             timer_at: Micros::NEVER,
             drift_ppm: drift_ppm.into(),
@@ -165,14 +168,19 @@ impl Node {
     pub fn take_in(&mut self, sink: &mut impl Sink) -> bool {
         let now = self.wake_at;
         let local = self.local(now);
+        self.deadline = None;
         if let Some(arrival) = self.inbox.read(now) {
             self.replica.step(local, arrival, &mut self.made, sink);
             return true;
         }
-        if !self.woken && self.replica.deadline() <= local {
-            self.woken = true;
-            self.replica.step(local, Arrival::Wake, &mut self.made, sink);
-            return true;
+        if !self.woken {
+            let deadline = self.replica.deadline();
+            if deadline <= local {
+                self.woken = true;
+                self.replica.step(local, Arrival::Wake, &mut self.made, sink);
+                return true;
+            }
+            self.deadline = Some(deadline);
         }
         self.busy_until = now;
         self.active_at = now;
@@ -182,6 +190,7 @@ impl Node {
     /// Replaces the replica's knobs at `at`, or when it has done what it is about.
     pub fn retune(&mut self, at: Micros, tuning: &Tuning, sink: &mut impl Sink) {
         self.busy_until = self.busy_until.max(at);
+        self.deadline = None;
         let arrival = Arrival::Retune(Box::new(tuning.clone()));
         self.replica.step(self.local(self.busy_until), arrival, &mut self.made, sink);
     }
@@ -191,8 +200,7 @@ impl Node {
     pub fn send(&mut self, options: &VirtualOptions) -> Option<Micros> {
         let first = (!self.made.is_empty()).then_some(self.busy_until);
         for datagram in self.made.drain(..) {
-            let bytes = wire::encoded_length(self.replica.members(), &datagram);
-            self.outbox.send(self.busy_until, bytes, (datagram, bytes));
+            self.outbox.send(self.busy_until, datagram.bytes, datagram);
             self.busy_until += SEND_COST;
         }
         self.plan(options);
@@ -201,7 +209,8 @@ impl Node {
 
     /// When to act next: at the next arrival, or at the deadline.
     fn plan(&mut self, options: &VirtualOptions) {
-        let deadline = self.replica.deadline();
+        let deadline = self.deadline.take().unwrap_or_else(|| self.replica.deadline());
+        debug_assert_eq!(deadline, self.replica.deadline());
         if deadline != self.timer_for {
             self.timer_for = deadline;
             let late = options.delays.timer_late_us.draw(&mut self.random);
@@ -228,8 +237,8 @@ impl Node {
         self.outbox.front().map(|(at, _)| at)
     }
 
-    /// Reads one datagram for the simulator. Returns it and its length in bytes.
-    pub fn read(&mut self, now: Micros) -> Option<(Datagram, usize)> {
+    /// Reads one datagram for the simulator.
+    pub fn read(&mut self, now: Micros) -> Option<MeasuredDatagram> {
         self.outbox.read(now)
     }
 

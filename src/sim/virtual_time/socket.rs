@@ -45,16 +45,27 @@ impl<T> Socket<T> {
 
     /// Reads the oldest datagram that has arrived by `now`.
     pub fn read(&mut self, now: Micros) -> Option<T> {
+        let oldest = match self.unread.pop_front() {
+            Some(oldest) => oldest,
+            None => self.admit(now)?,
+        };
+        while let Some(arrived) = self.admit(now) {
+            self.unread.push_back(arrived);
+        }
+        self.charged -= oldest.charge;
+        Some(oldest.content)
+    }
+
+    /// The next datagram that arrived by `now` and found room.
+    fn admit(&mut self, now: Micros) -> Option<Charged<T>> {
         while self.coming.front().is_some_and(|next| next.at <= now) {
             let arrived = self.coming.pop_front()?;
             if self.charged + arrived.charge <= SOCKET_BYTES {
                 self.charged += arrived.charge;
-                self.unread.push_back(arrived);
+                return Some(arrived);
             }
         }
-        let oldest = self.unread.pop_front()?;
-        self.charged -= oldest.charge;
-        Some(oldest.content)
+        None
     }
 
     /// Closes the socket: what was not read is lost.

@@ -289,7 +289,7 @@ fn an_event_comes_after_a_request_of_equal_time() {
 fn a_request_in_the_same_bunch_as_the_kill_of_its_receiver_is_lost_with_it() {
     let to = faults(1, &[]).request().to;
     let mut run = faults(1, &[KillLeader]);
-    run.message(0, "0001", &format!("{:04X}", to.0));
+    run.message(0, "0001", &to.to_string());
     run.until(1_001);
     let story = run.conclude().unanswered.remove(0);
     assert_eq!(story.sent_to.0, u16::from(to.0));

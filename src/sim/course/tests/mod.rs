@@ -178,7 +178,7 @@ impl Run {
     }
 
     fn ok(&mut self, sent: &Sent) {
-        let leader = format!("{:04X}", sent.to.0);
+        let leader = sent.to.to_string();
         assert_eq!(self.answer(sent, "ok", &leader), []);
     }
 
