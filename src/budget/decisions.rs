@@ -59,6 +59,7 @@ fn because(reason: Reason, measured: u64) -> String {
         Reason::Always => "better whatever the load".to_owned(),
         Reason::Arrivals => format!("arrivals, at {} a message", time(measured as f64)),
         Reason::Loss => format!("{} lost", percent(measured as f64 / 1e6)),
+        Reason::Spending => format!("{measured} messages per 100 commits, or idle a minute"),
         Reason::RoundTrip => format!("a round trip of {}", time(measured as f64)),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::heartbeats::{self, Goal, Link, Plan};
 use super::linger::Linger;
+use super::spending::Spending;
 use crate::raft::tuning::{Control, FanOut, HeartbeatAnswers, HeartbeatTo, ResendFrom};
 use crate::raft::{Event, Micros, Raft, Tuning};
 use crate::record::{Decision, Fact, Knob, KnobChange, Reason, Record, changed_knobs};
@@ -27,6 +28,11 @@ pub struct Controller {
     linger: Linger,
     /// What a batch costs at present, in microseconds of waiting.
     price_us: u64,
+    /// What the cluster spends against the profile's limits.
+    spending: Spending,
+    /// The profile's own price of a message and detection target, and what they were set to last.
+    own: [u64; 2],
+    set: [u64; 2],
     /// When the next decision may be made.
     next_at: Micros,
 }
@@ -38,11 +44,21 @@ impl Controller {
             return None;
         }
         let price_us = batch_price_us(tuning, count);
-        Some(Controller { count, linger: Linger::new(price_us), price_us, next_at: now + INTERVAL })
+        let own = [tuning.message_price_us, tuning.detection_target_us];
+        Some(Controller {
+            count,
+            linger: Linger::new(price_us),
+            price_us,
+            spending: Spending::new(count, now),
+            own,
+            set: own,
+            next_at: now + INTERVAL,
+        })
     }
 
     /// Takes note of what the replica has recorded.
     pub fn observe(&mut self, record: &Record) {
+        self.spending.observe(record);
         match record.fact {
             Fact::Taken { .. } => self.linger.on_arrival(record.at),
             Fact::State(Event::BatchSent { .. }) => self.linger.on_flush(record.at),
@@ -63,14 +79,18 @@ impl Controller {
         let (before, link) = (raft.tuning(), link_of(raft));
         let mut after = before.clone();
         self.settle_once(&mut after);
+        self.keep_limits(&mut after, now, raft.is_leader());
         choose_resend(&mut after, link);
         self.choose_fan_out(&mut after, link);
         self.choose_heartbeats(&mut after, before, link, raft.is_leader());
         self.choose_linger(&mut after, raft.is_leader());
-        if after == *before || after.check().is_err() {
+        let is_news = after != *before && after.check().is_ok();
+        let kept = if is_news { &after } else { before };
+        self.set = [kept.message_price_us, kept.detection_target_us];
+        if !is_news {
             return None;
         }
-        let decisions = decisions(before, &after, link, now);
+        let decisions = decisions(before, &after, link, now, self.spending.measured());
         Some((after, decisions))
     }
 
@@ -85,6 +105,23 @@ impl Controller {
         tuning.eager_commit = false;
         tuning.resend_from = ResendFrom::RoundTrip;
         tuning.silence_is_loss_above_per_mille = 40;
+    }
+
+    /// Sets price and detection target so that the profile's limits are kept. A value that somebody
+    /// else has set is the profile's own from then on.
+    fn keep_limits(&mut self, tuning: &mut Tuning, now: Micros, leads: bool) {
+        let found = [tuning.message_price_us, tuning.detection_target_us];
+        for (place, value) in found.into_iter().enumerate() {
+            if value != self.set[place] {
+                self.own[place] = value;
+            }
+        }
+        if leads {
+            self.spending.judge(tuning, now);
+            let [price_us, target_us] = self.own;
+            tuning.message_price_us = self.spending.price_us(price_us);
+            tuning.detection_target_us = self.spending.detection_us(target_us);
+        }
     }
 
     /// A chain saves f − 1 messages a batch and takes as many half round trips longer. It does so
@@ -218,7 +255,7 @@ fn batch_price_us(tuning: &Tuning, count: usize) -> u64 {
 }
 
 /// One decision for each knob that differs.
-fn decisions(old: &Tuning, new: &Tuning, link: Link, now: Micros) -> Vec<Decision> {
+fn decisions(old: &Tuning, new: &Tuning, link: Link, now: Micros, spent: u64) -> Vec<Decision> {
     let decision = |change: KnobChange| {
         // A controller turns no other knobs.
         let knob: Knob = change.name.parse().ok()?;
@@ -228,6 +265,7 @@ fn decisions(old: &Tuning, new: &Tuning, link: Link, now: Micros) -> Vec<Decisio
             Reason::Loss => link.loss_ppm,
             Reason::RoundTrip => link.round_trip.map_or(0, |trip| trip.0),
             Reason::Arrivals => new.message_price_us,
+            Reason::Spending => spent,
             Reason::Always => now.0,
         };
         Some(Decision { knob, before, after, reason, measured })

@@ -121,6 +121,18 @@ pub struct Tuning {
     /// How many elections a day a controller's heartbeats may start although the leader lives.
     #[serde(default = "usual_wrong_elections_per_day")]
     pub wrong_elections_per_day: u64,
+    /// Messages per hundred commits: a controller keeps above this many. 0: no limit.
+    #[serde(default)]
+    pub least_messages_per_hundred_commits: u64,
+    /// Messages per hundred commits: a controller keeps below this many. 0: no limit.
+    #[serde(default)]
+    pub most_messages_per_hundred_commits: u64,
+    /// Messages a minute while nothing is asked: a controller keeps above this many. 0: no limit.
+    #[serde(default)]
+    pub least_idle_messages_per_minute: u64,
+    /// Messages a minute while nothing is asked: a controller keeps below this many. 0: no limit.
+    #[serde(default)]
+    pub most_idle_messages_per_minute: u64,
     /// A follower hears from its leader at least this often.
     pub heartbeat_interval_us: u64,
     /// Send heartbeats at this interval even to those who got entries within it, as the paper does.
@@ -245,6 +257,7 @@ impl Tuning {
                 Err(Violation { key, rule: format!("must be {low} to {high}, is {value}") })
             }
         };
+        self.check_limits()?;
         within("heartbeat_interval_us", self.heartbeat_interval_us, 1_000, 10_000_000)?;
         within("message_price_us", self.message_price_us, 0, 1_000_000)?;
         within("detection_target_us", self.detection_target_us, 50_000, 60_000_000)?;
@@ -284,6 +297,29 @@ impl Tuning {
         within("linger_us", self.linger_us, 0, 1_000_000)?;
         self.check_promises()?;
         self.check_inquiries()
+    }
+
+    /// What a controller is to keep to: a least that is above the most can be kept by nobody.
+    fn check_limits(&self) -> Result<(), Violation> {
+        let limits = [
+            (
+                "most_messages_per_hundred_commits",
+                self.least_messages_per_hundred_commits,
+                self.most_messages_per_hundred_commits,
+            ),
+            (
+                "most_idle_messages_per_minute",
+                self.least_idle_messages_per_minute,
+                self.most_idle_messages_per_minute,
+            ),
+        ];
+        for (key, least, most) in limits {
+            if most != 0 && most < least {
+                let rule = format!("must be 0 or at least the least, {least}, is {most}");
+                return Err(Violation { key, rule });
+            }
+        }
+        Ok(())
     }
 
     /// What rests on followers that ask their leader before they campaign (rules R28 to R30).

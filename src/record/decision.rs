@@ -61,6 +61,8 @@ pub enum Knob {
     SilenceIsLossAbovePerMille = 21,
     SharedAcknowledgements = 22,
     EagerCommit = 23,
+    MessagePriceUs = 24,
+    DetectionTargetUs = 25,
 }
 
 impl Knob {
@@ -120,6 +122,7 @@ impl Knob {
     pub const fn reason(self) -> Reason {
         match self {
             Knob::LingerUs | Knob::LingerEnoughEntries | Knob::LingerWaitedUs => Reason::Arrivals,
+            Knob::MessagePriceUs | Knob::DetectionTargetUs => Reason::Spending,
             Knob::FanOut | Knob::ChainLength => Reason::RoundTrip,
             Knob::QuorumSpares
             | Knob::Inquiries
@@ -150,6 +153,9 @@ pub enum Reason {
     Loss = 2,
     /// The round trip; the number is in microseconds.
     RoundTrip = 3,
+    /// What is spent, against the profile's limits; the number is messages per hundred commits, or
+    /// a minute when idle.
+    Spending = 4,
 }
 
 impl Reason {
