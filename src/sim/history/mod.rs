@@ -8,10 +8,10 @@
 //! two count as concurrent.
 //!
 //! First `in_turn` tries the order in which the operations were invoked, which explains nearly
-//! every key. For the others `writers` finds out what each get can have read. Then `search` looks for an order that
-//! explains everything (Wing and Gong, 1993, with the memoised states of Lowe, 2017). If there is
-//! none, the search is repeated with refused puts allowed. If that finds an order, rule R1 is
-//! broken, which is reported separately.
+//! every key. For the others `writers` finds out what each get can have read. Then `search` looks
+//! for an order that explains everything (Wing and Gong, 1993, with the memoised states of Lowe,
+//! 2017). If there is none, the search is repeated with refused puts allowed. If that finds an
+//! order, rule R1 is broken, which is reported separately.
 
 mod fault;
 mod in_turn;
