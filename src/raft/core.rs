@@ -3,6 +3,7 @@
 use super::estimate::RoundTrip;
 use super::event::{Event, Output, To};
 use super::log::Log;
+use super::mark::Marks;
 use super::message::{AppendReply, Message, PreVote, Why};
 use super::random::Random;
 use super::tuning::{NOT_WATCHING, ResendFrom, Tuning};
@@ -61,6 +62,8 @@ pub(super) struct Core {
     pub given_up: bool,
     /// Round trip to each other member, by rank, measured in every role.
     pub round_trips: Vec<RoundTrip>,
+    /// The rare branches that were taken here.
+    pub marks: Marks,
 }
 
 impl Core {

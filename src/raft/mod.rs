@@ -97,6 +97,7 @@ mod leader;
 mod lease;
 mod lingering;
 pub mod log;
+mod mark;
 pub mod message;
 mod plausible;
 mod progress;
@@ -112,6 +113,7 @@ mod watching;
 
 pub use event::{Deposed, Disposition, Event, Input, Output, Ticket, To};
 pub use lingering::{LingerRule, Lingering};
+pub use mark::{Mark, Marks};
 pub use message::{Cause, Form, Kind, Message, Why};
 pub use status::{FollowerStatus, RoleName, Status};
 pub use step::Raft;

@@ -4,6 +4,7 @@ use super::core::{Context, Core};
 use super::estimate::RoundTrip;
 use super::event::{Deposed, Disposition, Event, Input, Output, Ticket};
 use super::log::Log;
+use super::mark::Marks;
 use super::message::{Append, Cause, Message};
 use super::plausible::is_plausible;
 use super::random::Random;
@@ -79,6 +80,7 @@ impl Raft {
             inquiry: None,
             given_up: false,
             round_trips: vec![RoundTrip::default(); count],
+            marks: Marks::default(),
             tuning,
         };
         Raft { core, role: Role::Follower }
@@ -181,6 +183,11 @@ impl Raft {
     /// Highest committed index held here.
     pub fn commit(&self) -> Index {
         self.core.commit
+    }
+
+    /// The rare branches that this replica has ever taken.
+    pub fn marks(&self) -> Marks {
+        self.core.marks
     }
 
     /// The tuning in force.

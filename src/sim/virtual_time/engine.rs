@@ -417,6 +417,7 @@ impl<'a> Engine<'a> {
             balances,
             broken,
             committed: self.invariants.committed().to_vec(),
+            replicas: self.nodes.into_iter().map(|node| node.replica).collect(),
             records: match self.splitter.recorder {
                 Recorder::Memory(records) => records,
                 _ => Vec::new(),

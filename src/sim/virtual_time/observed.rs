@@ -21,6 +21,8 @@ pub struct VirtualRun {
     pub broken: Option<(Micros, Broken)>,
     /// The committed entries, by index.
     pub committed: Vec<Entry>,
+    /// The replicas as they are at the end, or were when they were killed, by rank.
+    pub replicas: Vec<Replica>,
     /// The records, if the options say to keep them in memory.
     pub records: Vec<Record>,
 }

@@ -1,0 +1,192 @@
+//! Whether a run was right: invariants, answers, books, and that it recovered from its faults.
+
+use std::fmt;
+
+use strum::{EnumString, IntoStaticStr};
+
+use super::case::Case;
+use crate::raft::invariants::Broken;
+use crate::raft::{Micros, Raft};
+use crate::sim::course::Life;
+use crate::sim::course::incoming::Incorrect;
+use crate::sim::history::{self, Fault};
+use crate::sim::virtual_time::VirtualRun;
+
+/// What kind of thing was wrong. A run that is made smaller must keep the kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum ViolationKind {
+    /// Two leaders in one term.
+    ElectionSafety,
+    /// Two logs with different entries of one term at one index.
+    LogMatching,
+    /// A leader without a committed entry.
+    LeaderCompleteness,
+    /// Two different entries committed at one index.
+    StateMachineSafety,
+    /// A committed entry was cut off.
+    CommittedTruncated,
+    /// A get brought an old value, or no order of the operations explains the answers.
+    NotLinearizable,
+    /// A get brought a value that nobody had put by then.
+    NeverWritten,
+    /// A put that was refused took effect (rule R1).
+    RefusedTookEffect,
+    /// The search for an order of the operations was given up.
+    Undecided,
+    /// A client got an answer that the interface calls incorrect.
+    IncorrectMessage,
+    /// A put was answered `ok` before f others had it.
+    EarlyOk,
+    /// What a replica sent is not what was counted, left unread and lost.
+    Books,
+    /// A replica ended that nothing had killed.
+    Ended,
+    /// A request that must be answered was not.
+    Unanswered,
+    /// Logs of living replicas differ at the end.
+    LogsDiffer,
+    /// No put at all was acknowledged.
+    NothingDone,
+    /// A replica panicked.
+    Panicked,
+}
+
+impl ViolationKind {
+    /// The kind's name in results.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What was wrong with a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// What kind of thing.
+    pub kind: ViolationKind,
+    /// When it was seen, if that was before the end.
+    pub at: Option<Micros>,
+    /// What exactly, in one line.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind.name())?;
+        if let Some(at) = self.at {
+            write!(f, " at {at} s")?;
+        }
+        write!(f, ": {}", self.detail)
+    }
+}
+
+fn violation(kind: ViolationKind, detail: impl ToString) -> Violation {
+    Violation { kind, at: None, detail: detail.to_string() }
+}
+
+/// Judges a run of `case`.
+///
+/// # Errors
+/// The first thing that is wrong: safety first, then what rests on it.
+pub fn judge(case: &Case, run: &VirtualRun) -> Result<(), Violation> {
+    if let Some((at, broken)) = &run.broken {
+        return Err(Violation { kind: kind_of(broken), at: Some(*at), detail: broken.to_string() });
+    }
+    judge_history(case, run)?;
+    judge_messages(run)?;
+    judge_recovery(run)
+}
+
+const fn kind_of(broken: &Broken) -> ViolationKind {
+    match broken {
+        Broken::TwoLeaders { .. } => ViolationKind::ElectionSafety,
+        Broken::LogMatching { .. } => ViolationKind::LogMatching,
+        Broken::LeaderCompleteness { .. } => ViolationKind::LeaderCompleteness,
+        Broken::StateMachineSafety { .. } => ViolationKind::StateMachineSafety,
+        Broken::TruncatedCommitted { .. } => ViolationKind::CommittedTruncated,
+    }
+}
+
+/// Whether the answers can be explained.
+fn judge_history(_case: &Case, run: &VirtualRun) -> Result<(), Violation> {
+    let verdict = history::judge(&run.conclusion.history);
+    for (key, fault) in &verdict.faults {
+        let kind = match fault {
+            Fault::RefusedTookEffect { .. } => ViolationKind::RefusedTookEffect,
+            Fault::NeverWritten { .. } => ViolationKind::NeverWritten,
+            Fault::Overwritten { .. } | Fault::Stuck { .. } => ViolationKind::NotLinearizable,
+            Fault::Undecided { .. } => ViolationKind::Undecided,
+        };
+        return Err(violation(kind, format!("key {key}: {fault}")));
+    }
+    Ok(())
+}
+
+/// Whether what replicas sent is right.
+fn judge_messages(run: &VirtualRun) -> Result<(), Violation> {
+    // The course's check compares a get with the value that its client had acknowledged last when
+    // the answer comes. Here messages can be late, so a put that was asked after the get can be
+    // acknowledged before it. The check of the history, which has passed, accepts that.
+    let by_order_alone = |what: &Incorrect| matches!(what, Incorrect::WrongValue { .. });
+    let mut incidents = run.conclusion.incidents.iter();
+    if let Some(incident) = incidents.find(|incident| !by_order_alone(&incident.what)) {
+        return Err(Violation {
+            kind: ViolationKind::IncorrectMessage,
+            at: Some(incident.at),
+            detail: format!("from {:04X}: {}", incident.from.0, incident.what),
+        });
+    }
+    if let Some(early) = run.fold.early.first() {
+        return Err(Violation {
+            kind: ViolationKind::EarlyOk,
+            at: Some(early.at),
+            detail: format!("{early:?}"),
+        });
+    }
+    let uneven = run.balances.iter().enumerate().find(|(_, balance)| !balance.is_even());
+    match uneven {
+        Some((rank, balance)) => {
+            Err(violation(ViolationKind::Books, format!("{rank:04X}: {balance:?}")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether the cluster served again after its faults.
+fn judge_recovery(run: &VirtualRun) -> Result<(), Violation> {
+    let lives = &run.conclusion.lives;
+    if let Some(rank) = lives.iter().position(|life| matches!(life, Life::Ended(_))) {
+        return Err(violation(ViolationKind::Ended, format!("replica {rank:04X}")));
+    }
+    // Who killed the replica that had a request has killed the answer too (rule R4).
+    let unserved = run.conclusion.unanswered.iter().find(|story| story.killed_at.is_none());
+    if let Some(story) = unserved {
+        return Err(violation(ViolationKind::Unanswered, format!("{story:?}")));
+    }
+    if run.conclusion.counts.acknowledged_puts == 0 {
+        return Err(violation(ViolationKind::NothingDone, "no put was acknowledged"));
+    }
+    let alive = run.replicas.iter().zip(lives).filter(|(_, life)| **life == Life::Running);
+    let rafts: Vec<&Raft> = alive.map(|(replica, _)| replica.raft()).collect();
+    judge_logs(&rafts)
+}
+
+/// Whether the logs of those who live agree.
+fn judge_logs(rafts: &[&Raft]) -> Result<(), Violation> {
+    let leaders = || rafts.iter().filter(|raft| raft.is_leader());
+    let Some(leader) = leaders().max_by_key(|raft| raft.term()) else {
+        return Err(violation(ViolationKind::LogsDiffer, "nobody leads"));
+    };
+    if leader.commit() < leader.log().last_index() {
+        let words = format!("{} of {}", leader.commit(), leader.log().last_index());
+        return Err(violation(ViolationKind::LogsDiffer, format!("committed is only {words}")));
+    }
+    for raft in rafts {
+        let last = raft.log().last();
+        if !leader.log().holds(last) {
+            let detail = format!("{:?} ends in {last:?}", raft.member());
+            return Err(violation(ViolationKind::LogsDiffer, detail));
+        }
+    }
+    Ok(())
+}
