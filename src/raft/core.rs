@@ -3,7 +3,7 @@
 use super::estimate::RoundTrip;
 use super::event::{Event, Output, To};
 use super::log::Log;
-use super::mark::Marks;
+use super::mark::{Mark, Marks};
 use super::message::{AppendReply, Message, PreVote, Why};
 use super::random::Random;
 use super::tuning::{NOT_WATCHING, ResendFrom, Tuning};
@@ -62,6 +62,10 @@ pub(super) struct Core {
     pub given_up: bool,
     /// Round trip to each other member, by rank, measured in every role.
     pub round_trips: Vec<RoundTrip>,
+    /// Whether this replica has ever led.
+    pub has_led: bool,
+    /// Whether it was ever deposed.
+    pub was_deposed: bool,
     /// The rare branches that were taken here.
     pub marks: Marks,
 }
@@ -113,6 +117,7 @@ impl Core {
     /// R29).
     pub fn take_timeout(&mut self, stated: Micros) {
         let least = Micros(self.tuning.resend_timeout_us * 2);
+        self.marks.add_if(stated.0 > 0 && stated < least, Mark::StatedTimeoutRaised);
         self.told_timeout = match stated.0 {
             0 => stated,
             _ => stated.clamp(least, NOT_WATCHING),
@@ -187,6 +192,16 @@ impl Context<'_> {
         self.out.push(Output::Send { to: To::Member(to), message, why });
     }
 
+    /// Notes that a rare branch was taken.
+    pub const fn mark(&mut self, mark: Mark) {
+        self.core.marks.add(mark);
+    }
+
+    /// Notes a rare branch, if it was taken.
+    pub const fn mark_if(&mut self, taken: bool, mark: Mark) {
+        self.core.marks.add_if(taken, mark);
+    }
+
     /// Reports a change of state.
     pub fn tell(&mut self, event: Event) {
         self.out.push(Output::Event(event));
@@ -194,6 +209,7 @@ impl Context<'_> {
 
     /// Enters a higher term (§5.1).
     pub fn start_term(&mut self, term: Term) {
+        self.mark_if(self.core.owed.is_some(), Mark::AcknowledgementDropped);
         self.core.term = term;
         self.core.voted_for = None;
         self.core.leader = None;

@@ -4,6 +4,7 @@
 use super::core::{Context, Core, Inquiry};
 use super::election;
 use super::event::{Disposition, Event};
+use super::mark::Mark;
 use super::message::{Cause, Message, PreVote, PreVoteReply, Why};
 use super::role::Role;
 use super::types::{Member, Micros};
@@ -18,6 +19,7 @@ pub(super) fn on_pre_vote(
 ) -> Disposition {
     if context.core.tuning.inquiries > 0 || request.cause == Cause::Inquiry {
         if let Role::Leader(leader) = role {
+            context.mark(Mark::LifeShown);
             leader.show_life(context, from);
             return Disposition::Accepted;
         }
@@ -40,6 +42,7 @@ fn must_ask_first(role: &Role, context: &Context<'_>, from: Member, request: Pre
 }
 
 fn answer_later(context: &mut Context<'_>, from: Member, request: PreVote) {
+    context.mark(Mark::PreVoteAnsweredLate);
     let waiting = &mut begin(context).answer_to;
     waiting.retain(|(member, _)| *member != from);
     waiting.push((from, request));
@@ -60,6 +63,7 @@ pub(super) fn on_leader_wanted(role: &Role, context: &mut Context<'_>) {
     let core = &context.core;
     let is_silent = context.now >= core.heard_at + core.tuning.resend_timeout();
     if is_silent && has_a_leader_to_ask(role, core) {
+        context.mark(Mark::LeaderAskedForClient);
         begin(context);
     }
 }
@@ -94,6 +98,7 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
         return;
     };
     if inquiry.asked < core.tuning.inquiries {
+        core.marks.add(Mark::LeaderAsked);
         inquiry.asked += 1;
         inquiry.asked_at = *now;
         inquiry.next_at = *now + core.inquiry_timeout(leader);
@@ -104,6 +109,7 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
     }
     if !std::mem::replace(&mut core.given_up, true) {
         let term = core.term;
+        core.marks.add(Mark::LeaderGivenUp);
         context.tell(Event::LeaderGivenUp { leader, term });
     }
     let Context { core, now, .. } = context;
@@ -113,6 +119,7 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
     }
     if core.is_promised(*now) {
         // Rule R7: only time ends a promise, so the answer waits for that.
+        core.marks.add(Mark::PreVoteHeldByPromise);
         inquiry.next_at = core.promise_until;
         core.inquiry = Some(inquiry);
         return;
@@ -124,6 +131,7 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
     }
     if has_most && matches!(role, Role::Follower) {
         // None of the others can win (rule R18). The time to let another one try is over.
+        context.mark(Mark::StoodForOthers);
         election::campaign(role, context);
     }
 }
@@ -136,6 +144,8 @@ pub(super) fn on_heard(context: &mut Context<'_>, cause: Cause) {
     let Some(inquiry) = core.inquiry.take() else {
         return;
     };
+    core.marks.add_if(inquiry.asked > 0, Mark::LeaderKept);
+    core.marks.add_if(!inquiry.answer_to.is_empty(), Mark::PreVoteRefusedForLeader);
     if cause == Cause::Inquiry
         && inquiry.asked == 1
         && let Some(leader) = core.leader
@@ -157,6 +167,7 @@ pub(super) fn on_refusal(
     let of_leader = core.leader == Some(from) && reply.term == core.term;
     match &mut core.inquiry {
         Some(inquiry) if of_leader => {
+            core.marks.add(Mark::LeaderDenied);
             inquiry.asked = core.tuning.inquiries;
             inquiry.next_at = *now;
             Disposition::Accepted
