@@ -9,6 +9,9 @@ use crate::raft::{Mark, Marks};
 pub struct Coverage {
     /// The rare branches that some replica took.
     pub marks: Marks,
+    /// Whether reads were old in a run that leaves leases no ground (clocks differ too much, or
+    /// turns take too long).
+    pub stale_reads: bool,
     /// Requests of clients, those sent again included.
     pub requests: u64,
     /// Messages between replicas.
@@ -24,13 +27,15 @@ pub struct Tally {
     pub requests: u64,
     /// Messages in all of them.
     pub messages: u64,
+    /// Runs with old reads, where leases have no ground.
+    pub stale_reads: u64,
     /// In how many runs each mark was taken.
     counts: [u64; Mark::COUNT],
 }
 
 impl Default for Tally {
     fn default() -> Tally {
-        Tally { runs: 0, requests: 0, messages: 0, counts: [0; Mark::COUNT] }
+        Tally { runs: 0, requests: 0, messages: 0, stale_reads: 0, counts: [0; Mark::COUNT] }
     }
 }
 
@@ -40,6 +45,7 @@ impl Tally {
         self.runs += 1;
         self.requests += coverage.requests;
         self.messages += coverage.messages;
+        self.stale_reads += u64::from(coverage.stale_reads);
         for mark in coverage.marks.iter() {
             self.counts[mark as usize] += 1;
         }
@@ -50,6 +56,7 @@ impl Tally {
         self.runs += other.runs;
         self.requests += other.requests;
         self.messages += other.messages;
+        self.stale_reads += other.stale_reads;
         for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
             *mine += theirs;
         }

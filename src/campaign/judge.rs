@@ -1,15 +1,18 @@
 //! Whether a run was right: invariants, answers, books, and that it recovered from its faults.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use strum::{EnumString, IntoStaticStr};
 
 use super::case::Case;
+use crate::interface::Text;
 use crate::raft::invariants::Broken;
 use crate::raft::{Micros, Raft};
 use crate::sim::course::Life;
 use crate::sim::course::incoming::Incorrect;
-use crate::sim::history::{self, Fault};
+use crate::sim::course::score::Unanswered;
+use crate::sim::history::{self, Action, ClientOperation, Fault};
 use crate::sim::virtual_time::VirtualRun;
 
 /// What kind of thing was wrong. A run that is made smaller must keep the kind.
@@ -84,17 +87,18 @@ fn violation(kind: ViolationKind, detail: impl ToString) -> Violation {
     Violation { kind, at: None, detail: detail.to_string() }
 }
 
-/// Judges a run of `case`.
+/// Judges a run of `case`. Returns whether reads were old, where leases have no ground.
 ///
 /// # Errors
 /// The first thing that is wrong: safety first, then what rests on it.
-pub fn judge(case: &Case, run: &VirtualRun) -> Result<(), Violation> {
+pub fn judge(case: &Case, run: &VirtualRun) -> Result<bool, Violation> {
     if let Some((at, broken)) = &run.broken {
         return Err(Violation { kind: kind_of(broken), at: Some(*at), detail: broken.to_string() });
     }
-    judge_history(case, run)?;
+    let stale = judge_history(case, run)?;
     judge_messages(run)?;
-    judge_recovery(run)
+    judge_recovery(run)?;
+    Ok(stale)
 }
 
 const fn kind_of(broken: &Broken) -> ViolationKind {
@@ -107,9 +111,11 @@ const fn kind_of(broken: &Broken) -> ViolationKind {
     }
 }
 
-/// Whether the answers can be explained.
-fn judge_history(_case: &Case, run: &VirtualRun) -> Result<(), Violation> {
+/// Whether the answers can be explained. Where leases have no ground, reads may be old, and nothing
+/// else may be wrong. Returns whether one was.
+fn judge_history(case: &Case, run: &VirtualRun) -> Result<bool, Violation> {
     let verdict = history::judge(&run.conclusion.history);
+    let mut stale = false;
     for (key, fault) in &verdict.faults {
         let kind = match fault {
             Fault::RefusedTookEffect { .. } => ViolationKind::RefusedTookEffect,
@@ -117,9 +123,45 @@ fn judge_history(_case: &Case, run: &VirtualRun) -> Result<(), Violation> {
             Fault::Overwritten { .. } | Fault::Stuck { .. } => ViolationKind::NotLinearizable,
             Fault::Undecided { .. } => ViolationKind::Undecided,
         };
+        if kind == ViolationKind::NotLinearizable && case.breaks_leases() {
+            stale = true;
+            continue;
+        }
         return Err(violation(kind, format!("key {key}: {fault}")));
     }
-    Ok(())
+    if stale && case.scenario.shared_keys {
+        judge_refused(&run.conclusion.history)?;
+    }
+    Ok(stale)
+}
+
+/// That no get brought the value of a refused put (rule R1), in a history that has no explanation
+/// anyway. Each value occurs once.
+fn judge_refused(history: &[ClientOperation]) -> Result<(), Violation> {
+    let value_of = |operation: &ClientOperation| match &operation.action {
+        Action::Put { value } => Some(value.clone()),
+        Action::Get { value } => value.clone(),
+    };
+    let refused: BTreeSet<Text> =
+        history.iter().filter(|one| one.is_refused_put()).filter_map(value_of).collect();
+    let is_of_refused = |operation: &&ClientOperation| matches!(&operation.action, Action::Get { value: Some(value) } if refused.contains(value));
+    match history.iter().find(is_of_refused) {
+        // The same value can have been put again after the refusal.
+        Some(get) if !was_asked_again(history, get) => {
+            Err(violation(ViolationKind::RefusedTookEffect, get))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a put of the value that `get` brought was also sent without being refused.
+fn was_asked_again(history: &[ClientOperation], get: &ClientOperation) -> bool {
+    let Action::Get { value: Some(wanted) } = &get.action else {
+        return false;
+    };
+    history.iter().any(|one| {
+        !one.is_refused_put() && matches!(&one.action, Action::Put { value } if value == wanted)
+    })
 }
 
 /// Whether what replicas sent is right.
@@ -158,8 +200,11 @@ fn judge_recovery(run: &VirtualRun) -> Result<(), Violation> {
     if let Some(rank) = lives.iter().position(|life| matches!(life, Life::Ended(_))) {
         return Err(violation(ViolationKind::Ended, format!("replica {rank:04X}")));
     }
-    // Who killed the replica that had a request has killed the answer too (rule R4).
-    let unserved = run.conclusion.unanswered.iter().find(|story| story.killed_at.is_none());
+    // Who killed the replica that had a request has killed the answer too (rule R4), and what found
+    // a socket full was never asked.
+    let was_lost = |story: &Unanswered| run.lost_requests.contains(&story.mid);
+    let mut unanswered = run.conclusion.unanswered.iter();
+    let unserved = unanswered.find(|story| story.killed_at.is_none() && !was_lost(story));
     if let Some(story) = unserved {
         return Err(violation(ViolationKind::Unanswered, format!("{story:?}")));
     }

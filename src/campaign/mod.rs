@@ -3,13 +3,14 @@
 //!
 //! # How to read it
 //!
-//! - [`case`]: what a seed stands for; [`draw`]: how it is drawn;
+//! - [`case`]: what a seed stands for; [`draw`]: how it is drawn, `draw_knobs`: its knobs;
 //! - [`judge`]: whether a run was right;
 //! - [`coverage`]: what happened in runs, so that a campaign is seen to be strong or weak.
 
 pub mod case;
 pub mod coverage;
 pub mod draw;
+mod draw_knobs;
 pub mod judge;
 
 use crate::raft::Marks;
@@ -37,11 +38,12 @@ pub fn try_case(case: &Case, options: &Options) -> Result<Coverage, Violation> {
     let Ok(run) = done else {
         unreachable!("a run that keeps no records writes no file");
     };
-    judge::judge(case, &run)?;
+    let stale_reads = judge::judge(case, &run)?;
     let mut marks = Marks::default();
     run.replicas.iter().for_each(|replica| marks.join(replica.raft().marks()));
     Ok(Coverage {
         marks,
+        stale_reads,
         requests: run.conclusion.history.len() as u64,
         messages: run.conclusion.counts.messages,
     })

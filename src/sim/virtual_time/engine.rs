@@ -1,5 +1,6 @@
 //! The loop of the virtual engine: who acts next, the simulator's turn, and what it decides.
 
+use super::disturbance::{Disturbance, Passage};
 use super::node::Node;
 use super::observed::{Observer, VirtualRun};
 use super::options::{Keep, Retuning, VirtualOptions};
@@ -11,7 +12,7 @@ use crate::record::{Fact, Fate, Record, SIMULATOR, Sink};
 use crate::replica::Arrival;
 use crate::sim::books::{Account, Balance};
 use crate::sim::course::incoming::{Content, Incoming, address_of};
-use crate::sim::course::{Course, Effect};
+use crate::sim::course::{Course, Effect, LossReason};
 use crate::sim::fold::RunFold;
 use crate::sim::pace::Pacing;
 use crate::sim::random_stream::{Probability, RandomStream};
@@ -79,6 +80,7 @@ pub(super) struct Engine<'a> {
     pacing: Pacing,
     duplicated: Probability,
     delayed: Probability,
+    disturbance: Disturbance,
     effects: Vec<Effect>,
     over: bool,
 }
@@ -123,6 +125,7 @@ impl<'a> Engine<'a> {
             pacing,
             duplicated: Probability::of(scenario.network.duplicates),
             delayed: Probability::of(scenario.network.delayed),
+            disturbance: Disturbance::new(scenario, options.seed),
             effects: Vec::new(),
             over: false,
         })
@@ -168,15 +171,32 @@ impl<'a> Engine<'a> {
             self.sample_at = self.now + SAMPLE_INTERVAL;
         }
         if let Some(retuning) = self.retuning {
-            let wakes = self.nodes.iter().map(|node| node.wake_at).min();
-            if retuning.at <= wakes.unwrap_or(Micros::NEVER).min(self.pass_at) {
+            if retuning.at <= self.next_turn() {
                 self.retuning = None;
                 return self.retune(retuning);
             }
         }
+        let disturbed_at = self.disturbance.next_at();
+        if disturbed_at < Micros::NEVER && disturbed_at <= self.next_turn() {
+            return self.disturb();
+        }
         if !self.run_next_node(self.pass_at) {
             self.now = self.pass_at;
             self.pass();
+        }
+    }
+
+    /// When a replica or the simulator next acts.
+    fn next_turn(&self) -> Micros {
+        let wakes = self.nodes.iter().map(|node| node.wake_at).min();
+        wakes.unwrap_or(Micros::NEVER).min(self.pass_at)
+    }
+
+    /// Begins and ends the faults that are due.
+    fn disturb(&mut self) {
+        self.now = self.now.max(self.disturbance.next_at());
+        for (member, change) in self.disturbance.go_on(self.now, self.course.believed_leader()) {
+            self.nodes[member.rank()].change(change);
         }
     }
 
@@ -369,22 +389,42 @@ impl<'a> Engine<'a> {
 
     /// Forwards a datagram between replicas. Our own scenario keys may delay or double it.
     fn forward(&mut self, now: Micros, to: Member, handed: Option<&Handed>) {
-        self.tell_fate(now, to, handed, Fate::Delivered);
         let Some(Handed { from, datagram, bytes }) = handed else {
             return;
         };
+        let passage = self.pass_faults(*from, to);
+        self.tell_fate(now, to, handed, passage.fate);
+        if passage.fate != Fate::Delivered {
+            return;
+        }
         let Payload::Peer { number, message } = &datagram.payload else {
             return;
         };
         let copies = if self.random.chance(self.duplicated) { 2 } else { 1 };
         for _ in 0..copies {
-            let mut at = now;
+            let mut at = now + passage.delay;
             if self.random.chance(self.delayed) {
                 at += Micros(self.random.below(self.scenario.network.delay_max.0));
             }
             let arrival = Arrival::Peer { from: *from, number: *number, message: message.clone() };
             self.nodes[to.rank()].deliver(at, arrival, *bytes, self.options);
         }
+        if let Some(later) = passage.copy {
+            let arrival = Arrival::Peer { from: *from, number: *number, message: message.clone() };
+            let at = now + passage.delay + later;
+            self.nodes[to.rank()].deliver(at, arrival, *bytes, self.options);
+        }
+    }
+
+    /// What the faults that last do to a delivery.
+    fn pass_faults(&mut self, from: Member, to: Member) -> Passage {
+        let passage = self.disturbance.deliver(from, to);
+        match passage.fate {
+            Fate::Dropped => self.course.on_lost(LossReason::Dropped),
+            Fate::CutOff => self.course.on_lost(LossReason::CutOff),
+            _ => {}
+        }
+        passage
     }
 
     fn tell_fate(&mut self, now: Micros, to: Member, handed: Option<&Handed>, fate: Fate) {
@@ -417,6 +457,12 @@ impl<'a> Engine<'a> {
             balances,
             broken,
             committed: self.invariants.committed().to_vec(),
+            lost_requests: self
+                .nodes
+                .iter()
+                .flat_map(|node| node.lost_requests())
+                .cloned()
+                .collect(),
             replicas: self.nodes.into_iter().map(|node| node.replica).collect(),
             records: match self.splitter.recorder {
                 Recorder::Memory(records) => records,
