@@ -1,5 +1,8 @@
 //! What happened in runs: the marks of the core's rare branches, and how much was asked and sent.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use strum::{EnumCount, VariantArray};
 
 use crate::raft::{Mark, Marks};
@@ -19,7 +22,7 @@ pub struct Coverage {
 }
 
 /// What happened in several runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Runs that were done.
     pub runs: u64,
@@ -30,6 +33,7 @@ pub struct Tally {
     /// Runs with old reads, where leases have no ground.
     pub stale_reads: u64,
     /// In how many runs each mark was taken.
+    #[serde(rename = "marks", serialize_with = "by_name", deserialize_with = "from_names")]
     counts: [u64; Mark::COUNT],
 }
 
@@ -79,4 +83,21 @@ impl Tally {
     pub fn missing(&self) -> Vec<Mark> {
         Mark::VARIANTS.iter().copied().filter(|mark| self.count(*mark) == 0).collect()
     }
+}
+
+/// The marks that were taken, by name.
+fn by_name<S: Serializer>(counts: &[u64; Mark::COUNT], serializer: S) -> Result<S::Ok, S::Error> {
+    let taken = Mark::VARIANTS.iter().zip(counts).filter(|(_, count)| **count > 0);
+    serializer.collect_map(taken.map(|(mark, count)| (mark.name(), count)))
+}
+
+fn from_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u64; Mark::COUNT], D::Error> {
+    let mut counts = [0; Mark::COUNT];
+    for (name, count) in BTreeMap::<String, u64>::deserialize(deserializer)? {
+        let mark: Mark = name
+            .parse()
+            .map_err(|_| serde::de::Error::custom(format!("there is no mark {name:?}")))?;
+        counts[mark as usize] = count;
+    }
+    Ok(counts)
 }

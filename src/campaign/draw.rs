@@ -3,12 +3,13 @@
 //! another would show.
 
 use super::case::{Case, Options};
-use super::draw_knobs::draw_tuning;
+use super::draw_knobs::{draw_tuning, turn_some};
 use crate::raft::{Member, MemberSet, Micros, Tuning};
 use crate::sim::random_stream::{Probability, RandomStream};
 use crate::sim::scenario::{
     Event, EventKind, Fault, FaultKind, Network, Scenario, Tests, Thresholds, Whom,
 };
+use crate::sim::virtual_time::Retuning;
 
 /// When the faults end, counted from the first request. What is asked later must be served.
 pub const FAULTS_END: Micros = Micros::from_seconds(4);
@@ -16,6 +17,10 @@ pub const FAULTS_END: Micros = Micros::from_seconds(4);
 const LIFETIME: Micros = Micros::from_seconds(6);
 /// Most faults of a run, besides crashes and the course's partitions.
 const MOST_FAULTS: u64 = 12;
+
+/// The simulator that works at the course's pace cannot pass on what more replicas say with short
+/// resend timeouts.
+pub(super) const MOST_PACED: usize = 9;
 
 /// One of `items`.
 pub(super) fn among<T: Copy>(random: &mut RandomStream, items: &[T]) -> T {
@@ -30,15 +35,22 @@ pub(super) fn one_in(random: &mut RandomStream, n: u64) -> bool {
 /// What `seed` stands for.
 pub fn draw(seed: u64, options: &Options) -> Case {
     let mut random = RandomStream::new(seed, "campaign", 0);
-    let (profile, tuning) = draw_tuning(&mut random, options);
     let replicas = match random.below(64) {
         0 => 21,
         _ => among(&mut random, &[3, 3, 3, 3, 3, 4, 5, 5, 5, 5, 6, 7, 7, 8, 9]),
     };
+    let (profile, tuning) = draw_tuning(&mut random, replicas, options);
     let precise = one_in(&mut random, 2);
     let through_codec = one_in(&mut random, 10);
-    let scenario = scenario(&mut random, seed, replicas, &tuning);
-    Case { seed, run_seed: seed, scenario, profile, tuning, precise, through_codec }
+    let mut scenario = scenario(&mut random, seed, replicas, &tuning);
+    let retuning = one_in(&mut random, 8).then(|| {
+        let mut tuning = tuning.clone();
+        turn_some(&mut random, &mut tuning);
+        Retuning { at: scenario.start_wait + Micros(random.below(FAULTS_END.0)), tuning }
+    });
+    let recovery = retuning.as_ref().map(|retuning| Case::recovery(&retuning.tuning));
+    scenario.end_wait = scenario.end_wait.max(recovery.unwrap_or_default());
+    Case { seed, run_seed: seed, scenario, profile, tuning, retuning, precise, through_codec }
 }
 
 fn scenario(random: &mut RandomStream, seed: u64, replicas: usize, tuning: &Tuning) -> Scenario {
@@ -51,9 +63,6 @@ fn scenario(random: &mut RandomStream, seed: u64, replicas: usize, tuning: &Tuni
     };
     let most_requests = if value_bytes > 8_000 || replicas > 9 { 60 } else { 200 };
     let requests = 40 + random.below(most_requests - 39);
-    // Whoever is deposed at the end of the faults is heard again, another is elected, and requests
-    // that were kept are sent on: each takes at most so long.
-    let recovery = Micros(tuning.election_timeout_max_us * 3 + tuning.hold_time_us * 2);
     Scenario {
         name: format!("campaign-{seed}"),
         lifetime: LIFETIME,
@@ -61,7 +70,7 @@ fn scenario(random: &mut RandomStream, seed: u64, replicas: usize, tuning: &Tuni
         requests,
         mix: among(random, &[0.1, 0.3, 0.3, 0.5, 0.8]),
         start_wait: Micros(tuning.startup_silence_us / 2),
-        end_wait: Micros::from_seconds(4) + recovery,
+        end_wait: Case::recovery(tuning),
         drops: 0.0,
         seed: None,
         max_packets: 900_000,
@@ -81,7 +90,7 @@ fn scenario(random: &mut RandomStream, seed: u64, replicas: usize, tuning: &Tuni
         value_bytes,
         network: Network { faults: faults(random, replicas), ..Network::default() },
         clock_drift_ppm: clocks(random, replicas),
-        pace: one_in(random, 2),
+        pace: replicas <= MOST_PACED && one_in(random, 2),
         budget: Default::default(),
     }
 }

@@ -1,28 +1,41 @@
 //! The knobs of a run: a profile, often with shorter times, and often with some knobs turned.
 
 use super::case::Options;
-use super::draw::{among, one_in};
+use super::draw::{MOST_PACED, among, one_in};
 use crate::raft::Tuning;
 use crate::raft::tuning::{Control, FanOut, HeartbeatAnswers, HeartbeatTo, Reads, ResendFrom};
 use crate::sim::random_stream::RandomStream;
 
 /// A profile's name, and the knobs that were made of it.
-pub(super) fn draw_tuning(random: &mut RandomStream, options: &Options) -> (&'static str, Tuning) {
+pub(super) fn draw_tuning(
+    random: &mut RandomStream,
+    replicas: usize,
+    options: &Options,
+) -> (&'static str, Tuning) {
     let place = random.below(options.profiles.len() as u64) as usize;
     let (name, mut tuning) = options.profiles[place].clone();
     // Within some seconds of virtual time more happens if timeouts are short.
     let longest = tuning.election_timeout_max_us;
-    let parts: &[u64] = if longest > 2_000_000 { &[4, 8] } else { &[1, 1, 2, 4] };
+    let parts: &[u64] = match longest {
+        _ if replicas > MOST_PACED => &[1],
+        2_000_001.. => &[4, 8],
+        _ => &[1, 1, 2, 4],
+    };
     keep_if_sound(&mut tuning, among(random, parts), divide_times);
     if one_in(random, 2) {
-        for knob in 0..KNOBS {
-            if one_in(random, 6) {
-                let drawn = random.below(1 << 32);
-                keep_if_sound(&mut tuning, drawn, |tuning, drawn| turn(tuning, knob, drawn));
-            }
-        }
+        turn_some(random, &mut tuning);
     }
     (name, tuning)
+}
+
+/// Turns some knobs.
+pub(super) fn turn_some(random: &mut RandomStream, tuning: &mut Tuning) {
+    for knob in 0..KNOBS {
+        if one_in(random, 6) {
+            let drawn = random.below(1 << 32);
+            keep_if_sound(tuning, drawn, |tuning, drawn| turn(tuning, knob, drawn));
+        }
+    }
 }
 
 /// Does `change` unless the knobs break a rule then.
@@ -88,7 +101,7 @@ fn turn(tuning: &mut Tuning, knob: u64, drawn: u64) {
         16 => tuning.lag_most_entries = of(drawn, &[1, 8, 64]),
         17 => tuning.eager_commit = flag,
         18 => tuning.answer_window = of(drawn, &[1, 2, 16, 128]),
-        19 => tuning.answer_interval_us = of(drawn, &[100, 2_000, 5_000]),
+        19 => tuning.answer_interval_us = of(drawn, &[2_000, 5_000]),
         20 => tuning.inquiries = drawn % 4,
         21 => tuning.heartbeat_to = of(drawn, &[HeartbeatTo::Everyone, HeartbeatTo::Watchers]),
         22 => {

@@ -5,16 +5,22 @@
 //!
 //! - [`case`]: what a seed stands for; [`draw`]: how it is drawn, `draw_knobs`: its knobs;
 //! - [`judge`]: whether a run was right;
-//! - [`coverage`]: what happened in runs, so that a campaign is seen to be strong or weak.
+//! - [`shrink`]: a failing run made smaller; [`story`]: told as a text;
+//! - [`coverage`]: what happened in runs, so that a campaign is seen to be strong or weak;
+//! - [`runner`]: all cores at work; [`results`]: what was found, as lines of JSON that can be joined.
 
 pub mod case;
 pub mod coverage;
 pub mod draw;
 mod draw_knobs;
 pub mod judge;
+pub mod results;
+pub mod runner;
+pub mod shrink;
+pub mod story;
 
 use crate::raft::Marks;
-use crate::sim::virtual_time::{Keep, run};
+use crate::sim::virtual_time::Keep;
 
 pub use case::{Case, Options};
 pub use coverage::{Coverage, Tally};
@@ -34,10 +40,7 @@ pub fn try_seed(seed: u64, options: &Options) -> Result<Coverage, Violation> {
 /// # Errors
 /// What was wrong with it.
 pub fn try_case(case: &Case, options: &Options) -> Result<Coverage, Violation> {
-    let done = run(&case.scenario, &case.options(options, Keep::Nothing));
-    let Ok(run) = done else {
-        unreachable!("a run that keeps no records writes no file");
-    };
+    let run = case.run(options, Keep::Nothing);
     let stale_reads = judge::judge(case, &run)?;
     let mut marks = Marks::default();
     run.replicas.iter().for_each(|replica| marks.join(replica.raft().marks()));

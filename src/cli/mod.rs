@@ -13,6 +13,7 @@ mod output;
 mod postmortem;
 mod profiles;
 mod records;
+mod shard;
 mod sim;
 mod top;
 mod trace;

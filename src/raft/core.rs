@@ -117,7 +117,6 @@ impl Core {
     /// R29).
     pub fn take_timeout(&mut self, stated: Micros) {
         let least = Micros(self.tuning.resend_timeout_us * 2);
-        self.marks.add_if(stated.0 > 0 && stated < least, Mark::StatedTimeoutRaised);
         self.told_timeout = match stated.0 {
             0 => stated,
             _ => stated.clamp(least, NOT_WATCHING),

@@ -134,8 +134,6 @@ pub enum Mark {
     AcknowledgementsShared,
     /// A new term came before a shared acknowledgement was sent.
     AcknowledgementDropped,
-    /// A stated election timeout was raised to what the receiver allows (rule R29).
-    StatedTimeoutRaised,
     // A leader and its followers.
     /// A leader committed entries of earlier terms, by one of its own (§5.4.2).
     OldTermCommitted,
@@ -191,8 +189,6 @@ pub enum Mark {
     WatcherReplaced,
     /// A watcher was relieved.
     WatcherRelieved,
-    /// A leader out of touch with its quorum took in no put (rule R6).
-    PutHeldOutOfTouch,
     // Reads and leases.
     /// A read was answered under the lease.
     ReadUnderLease,

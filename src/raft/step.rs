@@ -109,10 +109,7 @@ impl Raft {
                     let index = leader.propose(&mut context, command);
                     context.out.push(Output::Taken { ticket, index });
                 }
-                _ => {
-                    context.mark_if(matches!(role, Role::Leader(_)), Mark::PutHeldOutOfTouch);
-                    context.out.push(Output::Refused(ticket, context.core.leader));
-                }
+                _ => context.out.push(Output::Refused(ticket, context.core.leader)),
             },
             Input::Read { ticket } => match role {
                 Role::Leader(leader) => leader.read(&mut context, ticket),

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::error::TuneError;
 use super::figures::{Figures, Objective, Weights};
 use super::found::{Finalist, Found, FrontMember, Verdict, change_percent, changed_knobs};
-use super::journal::difference;
 use super::knobs::knob;
-use super::search::{Search, Shard};
+use super::search::Search;
 use crate::budget::{Block, FrontPlot, FrontPoint, Standing, Table, page};
+use crate::journal::{Shard, difference};
 use crate::raft::Tuning;
 use crate::sim::scenario::Scenario;
 

@@ -5,7 +5,7 @@ use super::node::Node;
 use super::observed::{Observer, VirtualRun};
 use super::options::{Keep, Retuning, VirtualOptions};
 use crate::archive::RecordFileError;
-use crate::interface::{Address, Answer};
+use crate::interface::{Address, Answer, Text};
 use crate::raft::invariants::{Broken, Invariants, check_all};
 use crate::raft::{Event, Member, Micros, Raft};
 use crate::record::{Fact, Fate, Record, SIMULATOR, Sink};
@@ -457,12 +457,8 @@ impl<'a> Engine<'a> {
             balances,
             broken,
             committed: self.invariants.committed().to_vec(),
-            lost_requests: self
-                .nodes
-                .iter()
-                .flat_map(|node| node.lost_requests())
-                .cloned()
-                .collect(),
+            lost_requests: gather(&self.nodes, Node::lost_requests),
+            lost_answers: gather(&self.nodes, Node::lost_answers),
             replicas: self.nodes.into_iter().map(|node| node.replica).collect(),
             records: match self.splitter.recorder {
                 Recorder::Memory(records) => records,
@@ -471,4 +467,9 @@ impl<'a> Engine<'a> {
             fold: self.splitter.fold,
         })
     }
+}
+
+/// Of all nodes, what `of` gives for one.
+fn gather(nodes: &[Node], of: impl Fn(&Node) -> &[Text]) -> Vec<Text> {
+    nodes.iter().flat_map(|node| of(node).iter().cloned()).collect()
 }

@@ -46,6 +46,8 @@ pub(super) struct Node {
     turn: Micros,
     /// MIDs of requests that found the replica's socket full.
     lost_requests: Vec<Text>,
+    /// MIDs of answers that found the simulator's socket full.
+    lost_answers: Vec<Text>,
     random: RandomStream,
 }
 
@@ -83,6 +85,7 @@ impl Node {
             paced,
             turn: Micros(0),
             lost_requests: Vec::new(),
+            lost_answers: Vec::new(),
             random: RandomStream::new(options.seed, "replica", rank as u64),
         };
         node.plan(options);
@@ -248,7 +251,11 @@ impl Node {
     /// Reads one datagram for the simulator. Returns it and its length in bytes.
     pub fn read(&mut self, now: Micros) -> Option<(Datagram, usize)> {
         let read = self.outbox.read(now);
-        drop(self.outbox.take_lost());
+        for (lost, _) in self.outbox.take_lost() {
+            if let Payload::Answer { mid, .. } = lost.payload {
+                self.lost_answers.push(mid);
+            }
+        }
         read
     }
 
@@ -270,6 +277,11 @@ impl Node {
     /// MIDs of requests that found the replica's socket full.
     pub fn lost_requests(&self) -> &[Text] {
         &self.lost_requests
+    }
+
+    /// MIDs of answers that found the simulator's socket full.
+    pub fn lost_answers(&self) -> &[Text] {
+        &self.lost_answers
     }
 
     /// Kills the replica: its socket is closed, and what was not read is lost.

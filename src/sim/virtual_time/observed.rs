@@ -26,6 +26,8 @@ pub struct VirtualRun {
     pub replicas: Vec<Replica>,
     /// MIDs of requests that found a replica's socket full.
     pub lost_requests: Vec<Text>,
+    /// MIDs of answers that found the simulator's socket full.
+    pub lost_answers: Vec<Text>,
     /// The records, if the options say to keep them in memory.
     pub records: Vec<Record>,
 }
