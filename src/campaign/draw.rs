@@ -3,7 +3,7 @@
 //! another would show.
 
 use super::case::{Case, Options};
-use super::draw_knobs::{draw_tuning, turn_some};
+use super::draw_knobs::{draw_tuning, lengthen_promise, turn_some};
 use crate::raft::{Member, MemberSet, Micros, Tuning};
 use crate::sim::random_stream::{Probability, RandomStream};
 use crate::sim::scenario::{
@@ -39,10 +39,14 @@ pub fn draw(seed: u64, options: &Options) -> Case {
         0 => 21,
         _ => among(&mut random, &[3, 3, 3, 3, 3, 4, 5, 5, 5, 5, 6, 7, 7, 8, 9]),
     };
-    let (profile, tuning) = draw_tuning(&mut random, replicas, options);
+    let (profile, mut tuning) = draw_tuning(&mut random, replicas, options);
     let precise = one_in(&mut random, 2);
     let through_codec = one_in(&mut random, 10);
     let mut scenario = scenario(&mut random, seed, replicas, &tuning);
+    if one_in(&mut random, 6) {
+        lengthen_promise(&mut tuning);
+        scenario.events = cut_leaders(&mut random);
+    }
     let retuning = one_in(&mut random, 8).then(|| {
         let mut tuning = tuning.clone();
         turn_some(&mut random, &mut tuning);
@@ -95,9 +99,9 @@ fn scenario(random: &mut RandomStream, seed: u64, replicas: usize, tuning: &Tuni
     }
 }
 
-/// How fast the clocks run. One seed in five lets them differ by more than leases allow.
+/// How fast the clocks run. One seed in three lets them differ by more than leases allow.
 fn clocks(random: &mut RandomStream, replicas: usize) -> Vec<i32> {
-    let most = among(random, &[0u64, 500, 10_000, 10_000, 150_000]);
+    let most = among(random, &[0u64, 500, 10_000, 10_000, 150_000, 350_000]);
     (0..replicas).map(|_| random.below(2 * most + 1) as i32 - most as i32).collect()
 }
 
@@ -122,6 +126,20 @@ fn events(random: &mut RandomStream, replicas: usize) -> Vec<Event> {
         events.push(Event { kind: PartEnd, at: FAULTS_END });
     }
     events.sort_by_key(|event| event.at);
+    events
+}
+
+/// The leader is cut off some times, and each time heard again before long. With promises as long as
+/// election timeouts allow, its lease ends just before another can be elected.
+fn cut_leaders(random: &mut RandomStream) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut at = Micros(200_000 + random.below(1_000_000));
+    while at < FAULTS_END {
+        events.push(Event { kind: EventKind::CutLeader, at });
+        at += Micros(300_000 + random.below(1_700_000));
+        events.push(Event { kind: EventKind::PartEnd, at: at.min(FAULTS_END) });
+        at += Micros(random.below(1_000_000));
+    }
     events
 }
 

@@ -38,6 +38,19 @@ pub(super) fn turn_some(random: &mut RandomStream, tuning: &mut Tuning) {
     }
 }
 
+/// Makes promises as long as they may be, and leases with them.
+pub(super) fn lengthen_promise(tuning: &mut Tuning) {
+    let spare = if tuning.inquiries > 0 { 0 } else { tuning.heartbeat_interval_us };
+    let longest = tuning.election_timeout_min_us.saturating_sub(spare);
+    keep_if_sound(tuning, longest, |tuning, longest| {
+        tuning.promise_us = longest;
+        tuning.promise_under_load_us = 0;
+        tuning.election_timeout_under_load_us = 0;
+        tuning.reads = Reads::Lease;
+        tuning.lease_margin_us = tuning.lease_margin_us.max(longest / 100 + 1);
+    });
+}
+
 /// Does `change` unless the knobs break a rule then.
 fn keep_if_sound(tuning: &mut Tuning, value: u64, change: impl FnOnce(&mut Tuning, u64)) {
     let mut changed = tuning.clone();

@@ -7,6 +7,7 @@ use super::event::{Disposition, Event};
 use super::mark::Mark;
 use super::message::{Cause, Message, PreVote, PreVoteReply, Why};
 use super::role::Role;
+use super::tuning::NOT_WATCHING;
 use super::types::{Member, Micros};
 
 /// A pre-vote request. A leader shows that it lives. A member that follows a leader asks that one
@@ -53,7 +54,7 @@ fn begin<'a>(context: &'a mut Context<'_>) -> &'a mut Inquiry {
     let Context { core, now, .. } = context;
     // A leader that has been given up need not be asked again. Only the promise is waited for.
     let (asked, next_at) =
-        if core.given_up { (core.tuning.inquiries, core.promise_until) } else { (0, *now) };
+        if core.given_up { (most_inquiries(core), core.promise_until) } else { (0, *now) };
     core.inquiry.get_or_insert(Inquiry { asked, asked_at: *now, next_at, answer_to: Vec::new() })
 }
 
@@ -69,10 +70,17 @@ pub(super) fn on_leader_wanted(role: &Role, context: &mut Context<'_>) {
 }
 
 fn has_a_leader_to_ask(role: &Role, core: &Core) -> bool {
-    core.tuning.inquiries > 0
+    most_inquiries(core) > 0
         && matches!(role, Role::Follower)
         && core.leader.is_some()
         && !core.given_up
+}
+
+/// How often the leader is asked. One that has told this member not to watch it is silent because
+/// it has nothing to say, so it is asked at least once, also by a member whose own knobs differ.
+fn most_inquiries(core: &Core) -> u64 {
+    let told = u64::from(core.told_timeout >= NOT_WATCHING);
+    core.tuning.inquiries.max(told)
 }
 
 /// Nothing was heard for an election timeout: asks the leader, or campaigns if there is none to
@@ -97,7 +105,7 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
     let (Some(leader), Some(mut inquiry)) = (core.leader, core.inquiry.take()) else {
         return;
     };
-    if inquiry.asked < core.tuning.inquiries {
+    if inquiry.asked < most_inquiries(core) {
         core.marks.add(Mark::LeaderAsked);
         inquiry.asked += 1;
         inquiry.asked_at = *now;
@@ -165,10 +173,11 @@ pub(super) fn on_refusal(
 ) -> Disposition {
     let Context { core, now, .. } = context;
     let of_leader = core.leader == Some(from) && reply.term == core.term;
+    let most = most_inquiries(core);
     match &mut core.inquiry {
         Some(inquiry) if of_leader => {
             core.marks.add(Mark::LeaderDenied);
-            inquiry.asked = core.tuning.inquiries;
+            inquiry.asked = most;
             inquiry.next_at = *now;
             Disposition::Accepted
         }

@@ -12,7 +12,7 @@ use super::lingering::Lingering;
 use super::mark::Mark;
 use super::message::Cause;
 use super::progress::{Progress, Rounds};
-use super::tuning::{FanOut, HeartbeatTo, NOT_WATCHING, Reads};
+use super::tuning::{FanOut, NOT_WATCHING, Reads};
 use super::types::{Entry, Index, MOST_MEMBERS, Member, MemberSet, Micros, Round};
 
 /// How many resends in a row go out one timeout apart while requests wait and too few followers can
@@ -309,11 +309,9 @@ impl Leader {
     /// The election timeout that an append for `cause` states to `member`: a long one, if it is not
     /// to watch this leader. Zero: none (rules R29, R30).
     pub fn stated_timeout(&self, core: &Core, member: Member, cause: Cause) -> Micros {
-        let watches =
-            core.tuning.heartbeat_to == HeartbeatTo::Everyone || self.watches(core, member);
         if core.tuning.inquiries == 0 {
             Micros(0)
-        } else if core.tuning.quiet || !watches {
+        } else if !self.watches(core, member) {
             NOT_WATCHING
         } else if cause == Cause::Replicate {
             core.tuning.election_timeout_under_load()

@@ -42,9 +42,8 @@ impl Leader {
 
     /// Whether `member` is kept hearing from this leader when it is idle.
     pub fn watches(&self, core: &Core, member: Member) -> bool {
-        core.tuning.heartbeat_to == HeartbeatTo::Watchers
-            && !core.tuning.quiet
-            && self.watchers.contains(&member)
+        let everyone = core.tuning.heartbeat_to == HeartbeatTo::Everyone;
+        !core.tuning.quiet && (everyone || self.watchers.contains(&member))
     }
 
     /// Puts healthy followers in the place of watchers that are not: else nobody may notice that
