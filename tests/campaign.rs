@@ -139,7 +139,7 @@ fn shards_are_all_seeds_once_and_merge_to_the_whole() {
     let (_, missing) = merge(&paths[..1]).unwrap();
     assert_eq!(missing, BLOCK);
     let twice = merge(&[paths[0].clone(), paths[0].clone()]).unwrap_err().to_string();
-    assert!(twice.contains("repeats the block of seed 1"), "{twice}");
+    assert!(twice.contains("repeats the block of seed "), "{twice}");
 }
 
 /// A campaign that was stopped goes on from its file, and a torn last line is done again.
@@ -178,12 +178,8 @@ fn a_failing_run_is_made_smaller_keeps_its_kind_and_is_told() {
     let violation = try_case(&case, &options).unwrap_err();
     let shrunk = shrink(&case, &violation, &options, 1_000);
     assert_eq!(shrunk.violation.kind, violation.kind);
-    assert!(
-        size(&shrunk.case) < 20 && size(&case) > 40,
-        "{} of {}",
-        size(&shrunk.case),
-        size(&case)
-    );
+    let (before, after) = (size(&case), size(&shrunk.case));
+    assert!(after * 2 < before, "{after} of {before}");
     assert!(shrunk.case.is_fair());
     assert_eq!(try_case(&shrunk.case, &options), Err(shrunk.violation.clone()));
     let told = story::tell(&shrunk.case, &shrunk.violation, &options);
