@@ -94,8 +94,8 @@ impl Case {
         Micros::from_seconds(4) + Micros(elections + tuning.hold_time_us * 2)
     }
 
-    /// Whether the cluster can be asked to have recovered by the end: a quorum lives, partitions and
-    /// faults are over, and there is time enough after them.
+    /// Whether the cluster can be asked to have recovered by the end: a quorum lives, partitions
+    /// and faults are over, and there is time enough after them.
     pub fn is_fair(&self) -> bool {
         let scenario = &self.scenario;
         let kill =

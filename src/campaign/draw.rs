@@ -3,7 +3,7 @@
 //! another would show.
 
 use super::case::{Case, Options};
-use super::draw_knobs::{draw_tuning, lengthen_promise, turn_some};
+use super::draw_knobs::{MOST_PACED, among, draw_tuning, lengthen_promise, one_in, turn_some};
 use crate::raft::{Member, MemberSet, Micros, Tuning};
 use crate::sim::random_stream::{Probability, RandomStream};
 use crate::sim::scenario::{
@@ -17,20 +17,6 @@ pub const FAULTS_END: Micros = Micros::from_seconds(4);
 const LIFETIME: Micros = Micros::from_seconds(6);
 /// Most faults of a run, besides crashes and the course's partitions.
 const MOST_FAULTS: u64 = 12;
-
-/// The simulator that works at the course's pace cannot pass on what more replicas say with short
-/// resend timeouts.
-pub(super) const MOST_PACED: usize = 9;
-
-/// One of `items`.
-pub(super) fn among<T: Copy>(random: &mut RandomStream, items: &[T]) -> T {
-    items[random.below(items.len() as u64) as usize]
-}
-
-/// True once in `n`.
-pub(super) fn one_in(random: &mut RandomStream, n: u64) -> bool {
-    random.below(n) == 0
-}
 
 /// What `seed` stands for.
 pub fn draw(seed: u64, options: &Options) -> Case {
@@ -129,13 +115,16 @@ fn events(random: &mut RandomStream, replicas: usize) -> Vec<Event> {
     events
 }
 
-/// The leader is cut off some times, and each time heard again before long. With promises as long as
+/// Partitions that come and go, most of which cut the leader off. With promises as long as
 /// election timeouts allow, its lease ends just before another can be elected.
 fn cut_leaders(random: &mut RandomStream) -> Vec<Event> {
     let mut events = Vec::new();
     let mut at = Micros(200_000 + random.below(1_000_000));
     while at < FAULTS_END {
-        events.push(Event { kind: EventKind::CutLeader, at });
+        // In a hard partition the clients forget the leader, so some ask the one side and some
+        // the other: only then an old lease can show.
+        let kinds = [EventKind::CutLeader, EventKind::PartHard, EventKind::PartHard];
+        events.push(Event { kind: among(random, &kinds), at });
         at += Micros(300_000 + random.below(1_700_000));
         events.push(Event { kind: EventKind::PartEnd, at: at.min(FAULTS_END) });
         at += Micros(random.below(1_000_000));

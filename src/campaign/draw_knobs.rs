@@ -1,10 +1,23 @@
 //! The knobs of a run: a profile, often with shorter times, and often with some knobs turned.
 
 use super::case::Options;
-use super::draw::{MOST_PACED, among, one_in};
 use crate::raft::Tuning;
 use crate::raft::tuning::{Control, FanOut, HeartbeatAnswers, HeartbeatTo, Reads, ResendFrom};
 use crate::sim::random_stream::RandomStream;
+
+/// The simulator that works at the course's pace cannot pass on what more replicas say with short
+/// resend timeouts.
+pub(super) const MOST_PACED: usize = 9;
+
+/// One of `items`.
+pub(super) fn among<T: Copy>(random: &mut RandomStream, items: &[T]) -> T {
+    items[random.below(items.len() as u64) as usize]
+}
+
+/// True once in `n`.
+pub(super) fn one_in(random: &mut RandomStream, n: u64) -> bool {
+    random.below(n) == 0
+}
 
 /// A profile's name, and the knobs that were made of it.
 pub(super) fn draw_tuning(

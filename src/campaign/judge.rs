@@ -126,7 +126,7 @@ fn judge_history(case: &Case, run: &VirtualRun) -> Result<bool, Violation> {
             Fault::Overwritten { .. } | Fault::Stuck { .. } => ViolationKind::NotLinearizable,
             Fault::Undecided { .. } => ViolationKind::Undecided,
         };
-        if kind == ViolationKind::NotLinearizable && case.breaks_leases() {
+        if case.breaks_leases() && may_be_an_old_read(fault, &run.conclusion.history) {
             stale = true;
             continue;
         }
@@ -136,6 +136,16 @@ fn judge_history(case: &Case, run: &VirtualRun) -> Result<bool, Violation> {
         judge_refused(&run.conclusion.history)?;
     }
     Ok(stale)
+}
+
+/// Whether an old read alone can explain `fault`. A put that was refused is asked again with the same
+/// value, so an old read of that value looks as if the refused put had taken effect.
+fn may_be_an_old_read(fault: &Fault, history: &[ClientOperation]) -> bool {
+    match fault {
+        Fault::Overwritten { .. } | Fault::Stuck { .. } => true,
+        Fault::RefusedTookEffect { get, .. } => was_asked_again(history, get),
+        Fault::NeverWritten { .. } | Fault::Undecided { .. } => false,
+    }
 }
 
 /// That no get brought the value of a refused put (rule R1), in a history that has no explanation
