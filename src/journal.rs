@@ -1,5 +1,5 @@
-//! What long work has found, as lines of JSON that outlive it: what the work is first, then a line a
-//! piece of it. A line is written as a whole when its piece is done, so a process that is killed
+//! What long work has found, as lines of JSON that outlive it: what the work is first, then a line
+//! a piece of it. A line is written as a whole when its piece is done, so a process that is killed
 //! loses at most the pieces under way. A last line without an end is dropped.
 
 use std::fs::{File, OpenOptions};

@@ -86,8 +86,8 @@ impl Case {
         lease + i128::from((self.longest_turn() + LEASE_SLACK).0) >= promised
     }
 
-    /// How long the cluster may take until it has answered everything, from the end of the faults or
-    /// from the last request on. Whoever is deposed is heard again, another is elected, requests
+    /// How long the cluster may take until it has answered everything, from the end of the faults
+    /// or from the last request on. Whoever is deposed is heard again, another is elected, requests
     /// that were kept are sent on, and those that lag catch up.
     pub fn recovery(tuning: &Tuning) -> Micros {
         let elections = tuning.election_timeout_max_us * 3;

@@ -138,8 +138,8 @@ fn judge_history(case: &Case, run: &VirtualRun) -> Result<bool, Violation> {
     Ok(stale)
 }
 
-/// Whether an old read alone can explain `fault`. A put that was refused is asked again with the same
-/// value, so an old read of that value looks as if the refused put had taken effect.
+/// Whether an old read alone can explain `fault`. A put that was refused is asked again with the
+/// same value, so an old read of that value looks as if the refused put had taken effect.
 fn may_be_an_old_read(fault: &Fault, history: &[ClientOperation]) -> bool {
     match fault {
         Fault::Overwritten { .. } | Fault::Stuck { .. } => true,
@@ -157,7 +157,10 @@ fn judge_refused(history: &[ClientOperation]) -> Result<(), Violation> {
     };
     let refused: BTreeSet<Text> =
         history.iter().filter(|one| one.is_refused_put()).filter_map(value_of).collect();
-    let is_of_refused = |operation: &&ClientOperation| matches!(&operation.action, Action::Get { value: Some(value) } if refused.contains(value));
+    let is_of_refused = |operation: &&ClientOperation| match &operation.action {
+        Action::Get { value: Some(value) } => refused.contains(value),
+        _ => false,
+    };
     match history.iter().find(is_of_refused) {
         // The same value can have been put again after the refusal.
         Some(get) if !was_asked_again(history, get) => {
@@ -214,8 +217,8 @@ fn judge_recovery(case: &Case, run: &VirtualRun) -> Result<(), Violation> {
         return Err(violation(ViolationKind::Ended, format!("replica {rank:04X}")));
     }
     // Who killed the replica that had a request has killed the answer too (rule R4), and what found
-    // a socket full was never asked. Messages with values of many kilobytes can keep the simulator's
-    // socket full by themselves, and then an answer is sent all the same in the end (rule R27).
+    // a socket full was never asked. Messages with values of many kilobytes can keep the socket of
+    // the simulator full by themselves, and then an answer goes out all the same (rule R27).
     let is_long = case.scenario.value_bytes > LONG_VALUE;
     let was_lost = |story: &Unanswered| {
         run.lost_requests.contains(&story.mid) || (is_long && run.lost_answers.contains(&story.mid))
@@ -245,7 +248,7 @@ fn judge_logs(case: &Case, rafts: &[&Raft]) -> Result<(), Violation> {
         return Err(violation(ViolationKind::LogsDiffer, format!("committed is only {words}")));
     }
     if leader.tuning().is_sparse() {
-        // Who does not watch an idle leader hears of its last entries with its next ones (rule R30).
+        // Who does not watch an idle leader hears of its last entries with the next (rule R30).
         return Ok(());
     }
     let state = |raft: &Raft| (raft.log().last(), raft.commit());

@@ -7,7 +7,8 @@
 //! - [`judge`]: whether a run was right;
 //! - [`shrink`]: a failing run made smaller; [`story`]: told as a text;
 //! - [`coverage`]: what happened in runs, so that a campaign is seen to be strong or weak;
-//! - [`runner`]: all cores at work; [`results`]: what was found, as lines of JSON that can be joined.
+//! - [`runner`]: all cores at work; [`results`]: what was found, as lines of JSON that can be
+//!   joined.
 
 pub mod case;
 pub mod coverage;

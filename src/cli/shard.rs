@@ -1,5 +1,5 @@
-//! `--shard`: which part of some work a process does, by its arguments or by what the scheduler of a
-//! cluster says.
+//! `--shard`: which part of some work a process does, by its arguments or by what the scheduler of
+//! a cluster says.
 
 use crate::journal::Shard;
 

@@ -44,7 +44,7 @@ pub(super) struct Disturbance {
 impl Disturbance {
     pub fn new(scenario: &Scenario, seed: u64) -> Disturbance {
         let mut coming = scenario.network.faults.clone();
-        coming.iter_mut().for_each(|fault| fault.at = fault.at + scenario.start_wait);
+        coming.iter_mut().for_each(|fault| fault.at += scenario.start_wait);
         coming.sort_by_key(|fault| std::cmp::Reverse(fault.at));
         let next_at = coming.last().map_or(Micros::NEVER, |fault| fault.at);
         Disturbance {

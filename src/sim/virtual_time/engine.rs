@@ -170,11 +170,11 @@ impl<'a> Engine<'a> {
             (0..self.nodes.len()).for_each(|rank| self.sample(self.now, rank));
             self.sample_at = self.now + SAMPLE_INTERVAL;
         }
-        if let Some(retuning) = self.retuning {
-            if retuning.at <= self.next_turn() {
-                self.retuning = None;
-                return self.retune(retuning);
-            }
+        if let Some(retuning) = self.retuning
+            && retuning.at <= self.next_turn()
+        {
+            self.retuning = None;
+            return self.retune(retuning);
         }
         let disturbed_at = self.disturbance.next_at();
         if disturbed_at < Micros::NEVER && disturbed_at <= self.next_turn() {
