@@ -21,13 +21,15 @@
 //! | [`columns`] | tables in the terminal | |
 //! | [`nearest`] | "did you mean" | |
 //! | [`interrupt`] | Ctrl-C and the other signals that ask the program to stop | |
+//! | [`journal`] | what long work has found, as lines that outlive it; its shards | |
 //! | [`recorder`] | the black box, and what the boxes of a cluster tell | columns, interface, raft, record |
 //! | [`trace`] | a run as one Chrome trace file | interface, raft, record |
 //! | [`service`] | a replica as a process: socket, timers, signals | archive, clock, interface, metrics, raft, record, recorder, replica, tuning_file, wire |
 //! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | archive, budget, clock, columns, interface, interrupt, nearest, raft, record, replica, wire |
-//! | [`tune`] | experiments in virtual time: findings held against reruns, profiles side by side, the search for better ones | archive, budget, columns, nearest, raft, record, replica, sim, tuning_file |
+//! | [`tune`] | experiments in virtual time: findings held against reruns, profiles side by side, the search for better ones | archive, budget, columns, journal, nearest, raft, record, replica, sim, tuning_file |
+//! | [`campaign`] | fault campaigns: random clusters, faults and clients, each run judged | interface, journal, raft, sim, tuning_file |
 //! | `top` | a running cluster in the terminal; only with the feature of that name | metrics |
-//! | [`cli`] | the command line | archive, budget, columns, interrupt, metrics, nearest, raft, record, recorder, replica, service, sim, top, trace, tune, tuning_file |
+//! | [`cli`] | the command line | archive, budget, campaign, columns, interrupt, journal, metrics, nearest, raft, record, recorder, replica, service, sim, top, trace, tune, tuning_file |
 //!
 //! Two principles: the core is pure, and every fact is recorded once. Counts, checks and drawings
 //! are all computed from the records.
@@ -37,12 +39,14 @@
 
 pub mod archive;
 pub mod budget;
+pub mod campaign;
 pub mod cli;
 pub mod clock;
 pub mod columns;
 pub mod control;
 pub mod interface;
 pub mod interrupt;
+pub mod journal;
 pub mod kv;
 pub mod metrics;
 pub mod nearest;

@@ -1,153 +1,189 @@
-//! A thousand random clusters with loss, duplicates, delays that reorder messages, copies that come
-//! up to half a minute late, partitions, crashes and clocks that differ. Each must stay safe, and
-//! must answer requests once its faults are over.
+//! A thousand random clusters with faults, as `laconic campaign` draws and judges them
+//! (`src/campaign/`), and what a campaign says of itself.
 //!
-//! A failing seed is printed; `SEED=n cargo test --test campaign` runs it alone, and
-//! `SEEDS=100000 cargo test --release --test campaign` is the slow campaign.
+//! A failing seed is printed; `laconic campaign --seed N` runs it alone and tells its story.
 
-use std::env;
+use std::path::PathBuf;
 
-use laconic::raft::Micros;
-use laconic::sim::course::Incident;
-use laconic::sim::course::incoming::Incorrect;
-use laconic::sim::course::score::{Check, GENERATION_CHECK, INCORRECT_CHECK};
-use laconic::sim::delays::Delays;
-use laconic::sim::history::judge;
-use laconic::sim::random_stream::{Probability, RandomStream};
-use laconic::sim::scenario::{Event, EventKind, Network, Scenario, Tests, Thresholds};
-use laconic::sim::virtual_time::{Keep, VirtualOptions, run};
-use laconic::tuning_file;
+use laconic::campaign::results::{BLOCK, Block, Failure, Found, Plan, merge};
+use laconic::campaign::runner::{Watcher, run_all};
+use laconic::campaign::shrink::{Shrunk, shrink, size};
+use laconic::campaign::{Case, Options, ViolationKind, draw, story, try_case, try_seed};
+use laconic::journal::{Journal, Shard};
+use laconic::raft::{Mark, Micros};
+use laconic::sim::scenario::{Fault, FaultKind};
 use rayon::prelude::*;
 
-const DEFAULT_SEEDS: u64 = 1_000;
+/// What a thousand seeds surely show, or the campaign is weak: leaders deposed twice, logs cut, old
+/// terms committed, promises and leases that mattered.
+const SHOWN: [Mark; 12] = [
+    Mark::DeposedTwice,
+    Mark::DeposedByQuorum,
+    Mark::ElectedTwice,
+    Mark::LogTruncated,
+    Mark::OldTermCommitted,
+    Mark::CommitHeldBack,
+    Mark::ChainBroken,
+    Mark::WatcherReplaced,
+    Mark::LeaseLapsed,
+    Mark::VoteRefusedByPromise,
+    Mark::VoteHintUsed,
+    Mark::RetunedUnderPromise,
+];
 
-/// When the faults end, counted from the first request. Later requests must be served.
-const FAULTS_END: Micros = Micros::from_seconds(8);
-const LIFETIME: Micros = Micros::from_seconds(14);
+struct Nobody;
 
-fn scenario(seed: u64) -> Scenario {
-    let mut random = RandomStream::new(seed, "campaign", 0);
-    let replicas = 3 + random.below(5) as usize;
-    let even = |random: &mut RandomStream| random.chance(Probability::of(0.5));
-    let none = Thresholds([1.0, 2.0, 3.0]);
-    let drift = |random: &mut RandomStream| random.below(20_000) as i32 - 10_000;
-    let longest_delay = if random.below(4) == 0 { 30_000_000 } else { 1_500_000 };
-    Scenario {
-        name: format!("campaign-{seed}"),
-        lifetime: LIFETIME,
-        replicas,
-        requests: 100 + random.below(300),
-        mix: 0.3,
-        start_wait: Micros::from_seconds(3),
-        end_wait: Micros::from_seconds(10),
-        drops: random.below(30) as f64 / 100.0,
-        seed: None,
-        max_packets: 900_000,
-        events: events(&mut random, replicas),
-        tests: Tests {
-            total_messages: none,
-            failures: none,
-            duplicates: none,
-            median_latency: none,
-            maximum_get_fail_fraction: 1.0,
-            maximum_put_fail_fraction: 1.0,
-            maximum_get_generation_fail_fraction: 1.0,
-            maximum_appends_batched_fraction: 1.0,
-        },
-        shared_keys: even(&mut random),
-        network: Network {
-            duplicates: random.below(20) as f64 / 100.0,
-            delayed: random.below(20) as f64 / 100.0,
-            delay_max: Micros(1 + random.below(longest_delay)),
-        },
-        clock_drift_ppm: (0..replicas).map(|_| drift(&mut random)).collect(),
-        pace: even(&mut random),
-        budget: Default::default(),
+impl Watcher for Nobody {
+    fn on_run(&self) {}
+    fn on_failure(&self, _: &Failure, _: Option<&Shrunk>) {}
+    fn is_stopped(&self) -> bool {
+        false
     }
 }
 
-/// Random faults, with at most as many crashes as leave a quorum. The last event heals all
-/// partitions.
-fn events(random: &mut RandomStream, replicas: usize) -> Vec<Event> {
-    use EventKind::{CutLeader, KillLeader, KillNonLeader, PartEasy, PartEnd, PartHard};
-    let mut crashes = random.below(replicas.div_ceil(2) as u64);
-    let mut events = Vec::new();
-    for _ in 0..random.below(8) {
-        let kinds = [CutLeader, KillLeader, KillNonLeader, PartEasy, PartEnd, PartHard];
-        let kind = *random.pick(&kinds).expect("there are kinds");
-        let crash = matches!(kind, KillLeader | KillNonLeader);
-        if crash && crashes == 0 {
-            continue;
-        }
-        crashes -= u64::from(crash);
-        events.push(Event { kind, at: Micros(random.below(FAULTS_END.0)) });
-    }
-    events.sort_by_key(|event| event.at);
-    events.push(Event { kind: PartEnd, at: FAULTS_END });
-    events
-}
-
-/// The course's check compares a get with the value that its client had acknowledged last when the
-/// answer comes. Here messages can be seconds late, so a put of that client that was asked after
-/// the get can be acknowledged before it. Then the older value is right, and the check of the
-/// history, which has passed, accepts it.
-fn is_by_order_alone(incidents: &[Incident]) -> bool {
-    incidents.iter().all(|incident| matches!(incident.what, Incorrect::WrongValue { .. }))
-}
-
-fn check(seed: u64) -> Result<(), String> {
-    let scenario = scenario(seed);
-    let profiles =
-        ["course", "quiet", "eager", "textbook", "fast", "adaptive", "lossy", "wan", "adaptive"];
-    let profile = profiles[seed as usize % profiles.len()];
-    let options = VirtualOptions {
-        seed,
-        tuning: tuning_file::load(profile).expect("an embedded profile").tuning,
-        precise: seed.is_multiple_of(3),
-        through_codec: seed.is_multiple_of(5),
-        delays: Delays::embedded(),
-        records: Keep::Nothing,
-    };
-    let run = run(&scenario, &options).expect("no files to write");
-    if let Some((at, broken)) = run.broken {
-        return Err(format!("at {at}: {broken}"));
-    }
-    let verdict = judge(&run.conclusion.history);
-    if !verdict.is_linearizable() {
-        return Err(verdict.to_string());
-    }
-    let incidents = &run.conclusion.incidents;
-    let failed = |check: &&Check| {
-        let by_the_clients = check.name == INCORRECT_CHECK && is_by_order_alone(incidents);
-        !check.passed && check.name != GENERATION_CHECK && !by_the_clients
-    };
-    if let Some(check) = run.conclusion.checks.iter().find(failed) {
-        return Err(format!("{}: {} {incidents:?}", check.name, check.detail));
-    }
-    if let Some(early) = run.fold.early.first() {
-        return Err(format!("ok before f others had the entry: {early:?}"));
-    }
-    if let Some(uneven) = run.balances.iter().find(|balance| !balance.is_even()) {
-        return Err(format!("the books do not balance: {uneven:?}"));
-    }
-    // Liveness: a quorum lived all the time, and the faults ended long before the end.
-    let unserved = run.conclusion.unanswered.iter().find(|story| story.killed_at.is_none());
-    match unserved {
-        Some(story) => Err(format!("never answered by a living replica: {story:?}")),
-        None => Ok(()),
-    }
+fn plan(number: u64, of: u64) -> Plan {
+    Plan { seeds: 1..1_001, shard: Shard { number, of } }
 }
 
 #[test]
 fn a_thousand_random_clusters_stay_safe_and_serve_again_when_their_faults_are_over() {
-    let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds: Vec<u64> = match number("SEED") {
-        Some(seed) => vec![seed],
-        None => (1..=number("SEEDS").unwrap_or(DEFAULT_SEEDS)).collect(),
+    let found = run_all(&plan(1, 1), &Options::embedded(), None, Vec::new(), &Nobody).unwrap();
+    assert_eq!(found.failures, [], "laconic campaign --seed N tells the story of one");
+    assert_eq!(found.tally.runs, 1_000);
+    for mark in SHOWN {
+        assert!(found.tally.count(mark) > 0, "{}", mark.name());
+    }
+}
+
+#[test]
+fn a_seed_is_one_run() {
+    let options = Options::embedded();
+    let twice = |seed: u64| [try_seed(seed, &options), try_seed(seed, &options)];
+    let runs: Vec<_> = (1..=20u64).into_par_iter().map(twice).collect();
+    assert!(runs.iter().all(|[one, other]| one == other));
+    assert_ne!(runs[0][0], runs[1][0]);
+}
+
+#[test]
+fn the_swarm_leaves_kinds_of_faults_out_and_overdoes_others() {
+    let options = Options::embedded();
+    let cases: Vec<_> = (1..=2_000).map(|seed| draw(seed, &options)).collect();
+    let with = |has: fn(&FaultKind) -> bool| {
+        let faulty = |faults: &[Fault]| faults.iter().any(|fault| has(&fault.kind));
+        cases.iter().filter(|case| faulty(&case.scenario.network.faults)).count()
     };
-    let failed: Vec<(u64, String)> = seeds
-        .into_par_iter()
-        .filter_map(|seed| check(seed).err().map(|reason| (seed, reason)))
-        .collect();
-    assert!(failed.is_empty(), "{} failed; SEED=... runs one alone: {failed:#?}", failed.len());
+    let kinds: [fn(&FaultKind) -> bool; 10] = [
+        |kind| matches!(kind, FaultKind::Loss { .. }),
+        |kind| matches!(kind, FaultKind::Delay { .. }),
+        |kind| matches!(kind, FaultKind::Duplicates { .. }),
+        |kind| matches!(kind, FaultKind::Cut { .. }),
+        |kind| matches!(kind, FaultKind::Split { .. }),
+        |kind| matches!(kind, FaultKind::Mute { .. }),
+        |kind| matches!(kind, FaultKind::Deaf { .. }),
+        |kind| matches!(kind, FaultKind::Pause { .. }),
+        |kind| matches!(kind, FaultKind::Slow { .. }),
+        |kind| matches!(kind, FaultKind::SmallSocket { .. }),
+    ];
+    for (number, kind) in kinds.into_iter().enumerate() {
+        let count = with(kind);
+        assert!((200..1_000).contains(&count), "kind {number}: {count} of 2,000");
+    }
+    assert!(cases.iter().all(|case| case.is_fair()), "every seed is held to its recovery");
+    let broken = cases.iter().filter(|case| case.breaks_leases()).count();
+    assert!((100..1_000).contains(&broken), "{broken}");
+    for replicas in [3, 4, 5, 6, 7, 8, 9, 21] {
+        assert!(cases.iter().any(|case| case.scenario.replicas == replicas), "{replicas}");
+    }
+}
+
+/// A run that ends before its cluster has answered: the simulator stops after a few messages.
+fn stopped_early(seed: u64, options: &Options) -> Case {
+    let mut case = draw(seed, options);
+    case.scenario.max_packets = 150;
+    case
+}
+
+#[test]
+fn what_is_not_answered_in_time_is_found_unless_the_run_leaves_no_time() {
+    let options = Options::embedded();
+    let mut case = stopped_early(1, &options);
+    assert!(case.is_fair());
+    let violation = try_case(&case, &options).unwrap_err();
+    assert_eq!(violation.kind, ViolationKind::Unanswered, "{violation}");
+    case.scenario.end_wait = Micros(1_000_000);
+    assert!(!case.is_fair(), "who is given no time to recover is not held to it");
+    assert_eq!(try_case(&case, &options).map(|_| ()), Ok(()));
+}
+
+#[test]
+fn shards_are_all_seeds_once_and_merge_to_the_whole() {
+    let options = Options::embedded();
+    let folder = tempfile::tempdir().unwrap();
+    let whole = Plan { seeds: 1..BLOCK * 2 + 11, shard: Shard::WHOLE };
+    let alone = run_all(&whole, &options, None, Vec::new(), &Nobody).unwrap();
+    let mut paths: Vec<PathBuf> = Vec::new();
+    let mut counted = 0;
+    for number in 1..=2 {
+        let plan = Plan { shard: Shard { number, of: 2 }, ..whole.clone() };
+        let seeds: u64 = plan.blocks().map(|block| block.end - block.start).sum();
+        assert_eq!(seeds, plan.count());
+        counted += seeds;
+        let path = folder.path().join(format!("found.{number}-of-2.jsonl"));
+        let (journal, done) = Journal::open(&path, &plan.head(), false).unwrap();
+        run_all(&plan, &options, Some(&journal), done, &Nobody).unwrap();
+        paths.push(path);
+    }
+    assert_eq!(counted, whole.count());
+    let (found, missing) = merge(&paths).unwrap();
+    assert_eq!((found, missing), (alone, 0));
+    let (_, missing) = merge(&paths[..1]).unwrap();
+    assert_eq!(missing, BLOCK);
+    let twice = merge(&[paths[0].clone(), paths[0].clone()]).unwrap_err().to_string();
+    assert!(twice.contains("repeats the block of seed "), "{twice}");
+}
+
+/// A campaign that was stopped goes on from its file, and a torn last line is done again.
+#[test]
+fn a_campaign_goes_on_from_what_it_has_kept() {
+    let options = Options::embedded();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("found.jsonl");
+    let plan = Plan { seeds: 1..BLOCK + 51, shard: Shard::WHOLE };
+    let (journal, done) = Journal::open(&path, &plan.head(), false).unwrap();
+    let first = run_all(&plan, &options, Some(&journal), done, &Nobody).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, &text[..text.len() - 20]).unwrap();
+    let (journal, done) = Journal::<Block>::open(&path, &plan.head(), false).unwrap();
+    assert_eq!(done.len(), 1);
+    let again = run_all(&plan, &options, Some(&journal), done, &Nobody).unwrap();
+    assert_eq!(again, first);
+    let other = Plan { seeds: 1..99, ..plan };
+    let refused = Journal::<Block>::open(&path, &other.head(), false).unwrap_err().to_string();
+    assert!(refused.contains("another end"), "{refused}");
+}
+
+#[test]
+fn only_a_long_campaign_fails_for_what_it_never_saw() {
+    let mut found = Found::default();
+    found.tally.runs = 9_999;
+    assert!(!found.is_too_weak());
+    found.tally.runs += 1;
+    assert!(found.is_too_weak());
+}
+
+#[test]
+fn a_failing_run_is_made_smaller_keeps_its_kind_and_is_told() {
+    let options = Options::embedded();
+    let case = stopped_early(3, &options);
+    let violation = try_case(&case, &options).unwrap_err();
+    let shrunk = shrink(&case, &violation, &options, 1_000);
+    assert_eq!(shrunk.violation.kind, violation.kind);
+    let (before, after) = (size(&case), size(&shrunk.case));
+    assert!(after * 2 < before, "{after} of {before}");
+    assert!(shrunk.case.is_fair());
+    assert_eq!(try_case(&shrunk.case, &options), Err(shrunk.violation.clone()));
+    let told = story::tell(&shrunk.case, &shrunk.violation, &options);
+    assert!(told.starts_with("# unanswered: "), "{told}");
+    assert!(told.contains("# found by: laconic campaign --seed 3\n"), "{told}");
+    assert!(told.contains(" is asked by "), "{told}");
 }

@@ -83,6 +83,8 @@ fn every_help_has_examples_and_fits_a_terminal() {
         "compare engines",
         "tune",
         "tune merge",
+        "campaign",
+        "campaign merge",
         "whatif",
         "profiles",
         "profiles show",

@@ -3,6 +3,7 @@
 
 mod budget;
 mod calibrate;
+mod campaign;
 mod compare;
 mod failure;
 mod help;
@@ -12,6 +13,7 @@ mod output;
 mod postmortem;
 mod profiles;
 mod records;
+mod shard;
 mod sim;
 mod top;
 mod trace;
@@ -78,6 +80,8 @@ enum Command {
     Compare(compare::CompareArguments),
     /// Search for better knobs, by thousands of runs in virtual time
     Tune(tune::TuneArguments),
+    /// Look for a fault in thousands of random clusters with random faults
+    Campaign(campaign::CampaignArguments),
     /// Say what would have come of a kept run with other knobs from a moment on
     Whatif(whatif::WhatifArguments),
     /// Print what completes laconic's commands and flags in a shell
@@ -160,6 +164,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Command::List(arguments) => list::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Tune(arguments) => tune::run(&arguments),
+        Command::Campaign(arguments) => campaign::run(&arguments),
         Command::Whatif(arguments) => whatif::run(&arguments),
         Command::Completions(arguments) => manual::complete(Arguments::command(), &arguments),
         Command::Man(arguments) => manual::write_pages(Arguments::command(), &arguments),

@@ -3,6 +3,7 @@
 use super::core::{Context, Core};
 use super::event::{Disposition, Event};
 use super::leader::Leader;
+use super::mark::Mark;
 use super::message::{AppendReply, Cause, Refusal, Repeated};
 use super::progress::SentRound;
 use super::types::{Index, MOST_MEMBERS, Member, MemberSet, Micros};
@@ -89,6 +90,7 @@ impl Leader {
             }
             moved |= progress.accept(round, through, context.now);
             if was_suspect && !progress.suspect {
+                context.mark(Mark::SuspectTrusted);
                 context.tell(Event::Trusted { member });
             }
         }
@@ -110,6 +112,7 @@ impl Leader {
     ) -> bool {
         let progress = &mut self.progress[from.rank()];
         if round.number < progress.settled_round || refusal.refused <= progress.matched {
+            context.mark(Mark::OldRefusalIgnored);
             return false;
         }
         let was_suspect = progress.suspect;
@@ -118,12 +121,15 @@ impl Leader {
         progress.refuse(round.number, context.core.log.agreement(hint), guess, context.now);
         progress.settled_round = self.rounds.newest + 1;
         if was_suspect && !progress.suspect {
+            context.mark(Mark::SuspectTrusted);
             context.tell(Event::Trusted { member: from });
         }
         if progress.probing {
             // It is not known yet where the logs agree, so no entries are sent.
+            context.mark(Mark::HintShowedNone);
             self.probe(context, from, Cause::Probe);
         } else {
+            context.mark(Mark::HintShowedAgreement);
             self.ship_to(context, from, Cause::CatchUp, true);
         }
         true
@@ -150,10 +156,14 @@ impl Leader {
     /// Commits what a quorum holds, if it ends in an entry of the leader's own term. Older entries
     /// are never committed by counting alone (§5.4.2, figure 8).
     fn maybe_commit(&mut self, context: &mut Context<'_>, matched: Index) {
-        let own_term = context.core.log.term_at(matched) == Some(context.core.term);
+        let (before, term) = (context.core.commit, context.core.term);
+        let own_term = context.core.log.term_at(matched) == Some(term);
+        context.mark_if(!own_term && matched > before, Mark::OldTermNotCounted);
         if !own_term || !context.commit_through(matched) {
             return;
         }
+        let older = context.core.log.term_at(before + 1) != Some(term);
+        context.mark_if(older, Mark::OldTermCommitted);
         while self.batches.front().is_some_and(|last| *last <= matched) {
             self.batches.pop_front();
         }

@@ -3,6 +3,7 @@
 use super::estimate::RoundTrip;
 use super::event::{Event, Output, To};
 use super::log::Log;
+use super::mark::{Mark, Marks};
 use super::message::{AppendReply, Message, PreVote, Repeated, Why};
 use super::random::Random;
 use super::tuning::{NOT_WATCHING, ResendFrom, Tuning};
@@ -69,6 +70,12 @@ pub(super) struct Core {
     pub given_up: bool,
     /// Round trip to each other member, by rank, measured in every role.
     pub round_trips: Vec<RoundTrip>,
+    /// Whether this replica has ever led.
+    pub has_led: bool,
+    /// Whether it was ever deposed.
+    pub was_deposed: bool,
+    /// The rare branches that were taken here.
+    pub marks: Marks,
 }
 
 impl Core {
@@ -190,6 +197,16 @@ impl Context<'_> {
         self.out.push(Output::Send { to: To::Member(to), message, why });
     }
 
+    /// Notes that a rare branch was taken.
+    pub const fn mark(&mut self, mark: Mark) {
+        self.core.marks.add(mark);
+    }
+
+    /// Notes a rare branch, if it was taken.
+    pub const fn mark_if(&mut self, taken: bool, mark: Mark) {
+        self.core.marks.add_if(taken, mark);
+    }
+
     /// Reports a change of state.
     pub fn tell(&mut self, event: Event) {
         self.out.push(Output::Event(event));
@@ -197,6 +214,7 @@ impl Context<'_> {
 
     /// Enters a higher term (§5.1).
     pub fn start_term(&mut self, term: Term) {
+        self.mark_if(self.core.owed.is_some(), Mark::AcknowledgementDropped);
         self.core.term = term;
         self.core.voted_for = None;
         self.core.leader = None;

@@ -3,6 +3,7 @@
 use super::core::{Context, Core};
 use super::event::{Disposition, Event, Output, To};
 use super::leader::Leader;
+use super::mark::Mark;
 use super::message::{Cause, Message, Position, PreVote, PreVoteReply, Vote, VoteReply, Why};
 use super::role::{Campaign, Role};
 use super::types::{Member, MemberSet, Micros};
@@ -20,14 +21,17 @@ const STAND_APART: u64 = 4;
 /// can forbid its candidacy too (rule R7).
 pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
     let Context { core, now, .. } = context;
-    core.early_candidacy_at = None;
+    let in_turn = core.early_candidacy_at.take().is_some_and(|at| *now >= at);
     let earliest = core.promise_until.max(core.silent_until);
     if *now < earliest {
+        core.marks.add_if(*now < core.promise_until, Mark::CandidacyPutOffByPromise);
         core.election_at = earliest;
         return;
     }
     // A leader that is given up has no say in how soon the next attempt begins.
+    core.marks.add_if(in_turn, Mark::StoodInTurn);
     if core.told_timeout > core.tuning.election_timeout_min() {
+        core.marks.add(Mark::StatedTimeoutDropped);
         core.told_timeout = Micros(0);
     }
     core.reset_election(*now);
@@ -38,6 +42,7 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
         context.tell(Event::BecamePreCandidate { term });
         ask(role, context, asked, Cause::Campaign);
     } else {
+        context.mark(Mark::CampaignWithoutPreVote);
         stand(role, context, asked);
     }
 }
@@ -111,6 +116,9 @@ pub(super) fn ask_again(role: &mut Role, context: &mut Context<'_>) {
     let next = *now + Micros(core.tuning.resend_timeout_us << campaign.retries);
     campaign.retry_at = (campaign.retries < most).then_some(next);
     let silent = MemberSet(core.others().0 & !campaign.heard.0);
+    let gave_up = campaign.retry_at.is_none();
+    context.mark(Mark::CampaignAskedAgain);
+    context.mark_if(gave_up, Mark::CampaignGaveUpAsking);
     ask(role, context, silent, Cause::Retry);
 }
 
@@ -127,17 +135,19 @@ pub(super) fn on_pre_vote(
     let ahead = request.term > core.term;
     let up_to_date = request.last >= core.log.last();
     let stands = !matches!(role, Role::Leader(_)) && request.cause != Cause::Inquiry;
-    let granted = stands
-        && !promised
-        && ahead
-        && up_to_date
-        && !stands_before(role, core, from, request.last);
+    let may = stands && !promised;
+    let first = stands_before(role, core, from, request.last);
+    let granted = may && ahead && up_to_date && !first;
+    context.mark_if(stands && promised, Mark::PreVoteRefusedByPromise);
+    context.mark_if(may && !ahead, Mark::PreVoteRefusedByTerm);
+    context.mark_if(may && !up_to_date, Mark::PreVoteRefusedByLog);
+    context.mark_if(may && ahead && up_to_date && first, Mark::PreVoteRefusedByTurn);
     answer_pre_vote(context, from, request, granted);
     if granted {
         yield_to_another(role, context);
         return Disposition::Accepted;
     }
-    if stands && !promised && !up_to_date {
+    if may && !up_to_date {
         stand_soon(role, context, from);
     }
     Disposition::Rejected
@@ -169,6 +179,7 @@ fn stands_before(role: &Role, core: &Core, other: Member, last: Position) -> boo
 /// This replica has said yes to another's pre-vote, and lets it try first (rule R25).
 fn yield_to_another(role: &mut Role, context: &mut Context<'_>) {
     if matches!(role, Role::PreCandidate(_)) {
+        context.mark(Mark::PreCandidateYielded);
         *role = Role::Follower;
     }
     context.core.defer_election(context.now);
@@ -184,6 +195,7 @@ fn stand_soon(role: &mut Role, context: &mut Context<'_>, from: Member) {
     let count = core.count as u64;
     let before = (u64::from(core.me.0) + count - u64::from(from.0) - 1) % count;
     if before == 0 {
+        context.mark(Mark::StoodAtOnce);
         return campaign(role, context);
     }
     let at = context.now + Micros(before * core.tuning.resend_timeout_us / STAND_APART);
@@ -195,7 +207,11 @@ fn stand_soon(role: &mut Role, context: &mut Context<'_>, from: Member) {
 pub(super) fn on_vote(context: &mut Context<'_>, from: Member, request: Vote) -> Disposition {
     let core = &mut context.core;
     let free = core.voted_for.is_none_or(|candidate| candidate == from);
-    if !free || core.leader.is_some() || request.last < core.log.last() {
+    let (led, behind) = (core.leader.is_some(), request.last < core.log.last());
+    if !free || led || behind {
+        context.mark_if(!free, Mark::VoteRefusedAsGiven);
+        context.mark_if(free && led, Mark::VoteRefusedForLeader);
+        context.mark_if(free && !led && behind, Mark::VoteRefusedByLog);
         return refuse_vote(context, from, request.cause);
     }
     let (term, heard_commit) = (core.term, core.heard_commit);
@@ -204,6 +220,8 @@ pub(super) fn on_vote(context: &mut Context<'_>, from: Member, request: Vote) ->
         // A repeated request shows nothing new about the candidate (rule R21).
         core.reset_election(context.now);
         context.tell(Event::Voted { candidate: from, term });
+    } else {
+        context.mark(Mark::VoteRepeated);
     }
     let reply = VoteReply { term, granted: true, heard_commit, cause: request.cause };
     context.send(from, Message::VoteReply(reply), Why::Ack(request.cause));
@@ -227,15 +245,18 @@ pub(super) fn on_pre_vote_reply(
     reply: PreVoteReply,
 ) -> Disposition {
     let Role::PreCandidate(campaign) = role else {
+        context.mark(Mark::AnswerToOldCampaign);
         return Disposition::Stale;
     };
     if reply.campaign_term != context.core.term + 1 {
+        context.mark(Mark::AnswerToOldCampaign);
         return Disposition::Stale;
     }
     note_answer(context, campaign, from, reply.granted, reply.cause);
     if !reply.granted && campaign.retries == 0 {
         // A leader lives, or a member with a longer log campaigns next. The others are asked only
         // if neither is heard.
+        context.mark(Mark::PreCandidateWaited);
         let patience = Micros(context.core.tuning.resend_timeout_us * 4);
         campaign.retry_at = Some(context.now + patience);
     }
@@ -258,10 +279,12 @@ pub(super) fn on_vote_reply(
     reply: VoteReply,
 ) -> Disposition {
     let Role::Candidate(campaign) = role else {
+        context.mark(Mark::AnswerToOldCampaign);
         return Disposition::Stale;
     };
     note_answer(context, campaign, from, reply.granted, reply.cause);
     let core = &mut context.core;
+    core.marks.add_if(reply.heard_commit > core.heard_commit, Mark::VoteHintUsed);
     core.heard_commit = core.heard_commit.max(reply.heard_commit);
     let refused = campaign.heard.len() - campaign.granted.len();
     if campaign.granted.len() > core.others_needed() {
@@ -270,6 +293,7 @@ pub(super) fn on_vote_reply(
         give_up(role, context);
     } else if !reply.granted && campaign.retries == 0 {
         // The others have not been asked yet, so they are asked now.
+        core.marks.add(Mark::OthersAskedForVotes);
         campaign.retry_at = Some(context.now);
     }
     Disposition::Accepted
@@ -296,6 +320,7 @@ fn note_answer(
 /// timeout to try again, since a quorum had no leader a moment ago (rule R25).
 fn give_up(role: &mut Role, context: &mut Context<'_>) {
     let core = &mut context.core;
+    core.marks.add(Mark::SplitVoteGivenUp);
     let timeout = core.tuning.resend_timeout_us;
     core.election_at = context.now + Micros(core.random.between(timeout, 6 * timeout));
     *role = Role::Follower;
@@ -305,6 +330,9 @@ fn give_up(role: &mut Role, context: &mut Context<'_>) {
 fn lead(role: &mut Role, context: &mut Context<'_>) {
     let (term, heard_commit) = (context.core.term, context.core.heard_commit);
     let opened = context.core.log.last_index() + 1;
+    context.mark_if(context.core.has_led, Mark::ElectedTwice);
+    context.mark_if(context.core.commit + 1 < opened, Mark::ElectedWithBacklog);
+    context.core.has_led = true;
     context.tell(Event::BecameLeader { term, heard_commit, opened });
     context.core.leader = Some(context.core.me);
     *role = Role::Leader(Box::new(Leader::open(context)));

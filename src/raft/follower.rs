@@ -3,6 +3,7 @@
 use super::core::{Context, Core};
 use super::event::{Disposition, Event};
 use super::inquiry;
+use super::mark::Mark;
 use super::message::{Append, AppendReply, Cause, Message, Refusal, Repeated, Route, Why};
 use super::types::{Index, MemberSet};
 
@@ -13,7 +14,10 @@ pub(super) fn on_append(context: &mut Context<'_>, mut append: Append) -> Dispos
     let before = (core.log.last(), core.commit);
     // Logs agree up to the commit index (§5.4.3), so nothing there needs to be checked.
     let fits = append.previous.index <= core.commit || core.log.holds(append.previous);
+    core.marks.add_if(append.previous.index < core.commit, Mark::AppendBelowCommit);
     if !fits {
+        context.mark(Mark::AppendRefused);
+        context.mark_if(!append.accepted.is_empty(), Mark::ChainBroken);
         refuse(context, &append);
         return Disposition::Rejected;
     }
@@ -24,10 +28,13 @@ pub(super) fn on_append(context: &mut Context<'_>, mut append: Append) -> Dispos
     if append.round > core.promised_round {
         core.promised_round = append.round;
         core.promise(context.now, append.promise);
+    } else {
+        core.marks.add(Mark::OldRoundAccepted);
     }
     append.accepted.insert(core.me);
     note_hops(core, &append);
     // Rule R11: only what this append has checked is known to agree with the leader.
+    context.mark_if(append.commit > append.through(), Mark::CommitHeldBack);
     context.commit_through(append.commit.min(append.through()));
     let is_news = before != (context.core.log.last(), context.core.commit);
     let is_duplicate = !append.entries.is_empty() && !is_news;
@@ -70,13 +77,16 @@ fn store(context: &mut Context<'_>, append: &Append) -> bool {
         .count();
     let mut index = first + known as Index;
     if known == append.entries.len() {
+        core.marks.add_if(known > 0, Mark::AppendRepeated);
         return true;
     }
+    core.marks.add_if(known > 0, Mark::AppendPartlyKnown);
     let last = core.log.last_index();
     if index <= last {
         if index <= core.commit {
             return false;
         }
+        core.marks.add(Mark::LogTruncated);
         core.log.truncate_from(index);
         context.tell(Event::Truncated { first: index, last });
     }
@@ -113,9 +123,11 @@ fn repeated(core: &Core, append: &Append, rest: Route) -> Option<Repeated> {
 fn pass_on(context: &mut Context<'_>, append: Append) {
     let rest = append.route.rest();
     let repeated = repeated(context.core, &append, rest);
+    context.mark_if(repeated.is_some(), Mark::AcknowledgementRepeated);
     if repeated.is_none()
         && let Some(next) = rest.first()
     {
+        context.mark(Mark::AppendRelayed);
         let why = Why::Relay(append.cause);
         let relayed = Append { route: rest, ..append };
         return context.send(next, Message::Append(relayed), why);
@@ -125,6 +137,7 @@ fn pass_on(context: &mut Context<'_>, append: Append) {
     }
     let reply = AppendReply { repeated, ..answer_to(context, &append, None) };
     let direct = repeated.is_none() && append.accepted == MemberSet::only(context.core.me);
+    context.mark_if(!direct, Mark::ChainAcknowledged);
     if direct && context.core.tuning.shared_acknowledgements {
         owe(context, reply);
     } else {
@@ -136,6 +149,7 @@ fn pass_on(context: &mut Context<'_>, append: Append) {
 /// other appends: it names the newest round, and all that any of the appends has checked. Appends
 /// of one term agree with one log, the leader's, so what they have checked adds up (rule R13).
 fn owe(context: &mut Context<'_>, reply: AppendReply) {
+    context.mark_if(context.core.owed.is_some(), Mark::AcknowledgementsShared);
     let owed = context.core.owed.get_or_insert(reply);
     let through = owed.through.max(reply.through);
     if reply.round > owed.round {

@@ -4,9 +4,10 @@
 use super::core::{Context, Core, Inquiry};
 use super::election;
 use super::event::{Disposition, Event};
+use super::mark::Mark;
 use super::message::{Cause, Message, PreVote, PreVoteReply, Why};
 use super::role::Role;
-use super::tuning::{Control, inquiry_gap};
+use super::tuning::{Control, NOT_WATCHING, inquiry_gap};
 use super::types::{Member, Micros};
 
 /// A pre-vote request. A leader shows that it lives. A member that follows a leader asks that one
@@ -19,6 +20,7 @@ pub(super) fn on_pre_vote(
 ) -> Disposition {
     if context.core.inquiries() > 0 || request.cause == Cause::Inquiry {
         if let Role::Leader(leader) = role {
+            context.mark(Mark::LifeShown);
             leader.show_life(context, from);
             return Disposition::Accepted;
         }
@@ -41,6 +43,7 @@ fn must_ask_first(role: &Role, context: &Context<'_>, from: Member, request: Pre
 }
 
 fn answer_later(context: &mut Context<'_>, from: Member, request: PreVote) {
+    context.mark(Mark::PreVoteAnsweredLate);
     let waiting = &mut begin(context).answer_to;
     waiting.retain(|(member, _)| *member != from);
     waiting.push((from, request));
@@ -61,6 +64,7 @@ pub(super) fn on_leader_wanted(role: &Role, context: &mut Context<'_>) {
     let core = &context.core;
     let is_silent = context.now >= core.heard_at + core.tuning.resend_timeout();
     if is_silent && has_a_leader_to_ask(role, core) {
+        context.mark(Mark::LeaderAskedForClient);
         begin(context);
     }
 }
@@ -95,6 +99,7 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
         return;
     };
     if inquiry.asked < core.inquiries() {
+        core.marks.add(Mark::LeaderAsked);
         inquiry.asked += 1;
         if inquiry.asked == 1 {
             core.inquired_at = Some(*now);
@@ -109,6 +114,7 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
     }
     if !std::mem::replace(&mut core.given_up, true) {
         let term = core.term;
+        core.marks.add(Mark::LeaderGivenUp);
         context.tell(Event::LeaderGivenUp { leader, term });
     }
     let Context { core, now, .. } = context;
@@ -118,6 +124,7 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
     }
     if core.is_promised(*now) {
         // Rule R7: only time ends a promise, so the answer waits for that.
+        core.marks.add(Mark::PreVoteHeldByPromise);
         inquiry.next_at = core.promise_until;
         core.inquiry = Some(inquiry);
         return;
@@ -129,6 +136,7 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
     }
     if has_most && matches!(role, Role::Follower) {
         // None of the others can win (rule R18). The time to let another one try is over.
+        context.mark(Mark::StoodForOthers);
         election::campaign(role, context);
     }
 }
@@ -149,6 +157,8 @@ pub(super) fn on_heard(context: &mut Context<'_>, cause: Cause) {
     let Some(inquiry) = core.inquiry.take() else {
         return;
     };
+    core.marks.add_if(inquiry.asked > 0, Mark::LeaderKept);
+    core.marks.add_if(!inquiry.answer_to.is_empty(), Mark::PreVoteRefusedForLeader);
     for (from, request) in inquiry.answer_to {
         election::refuse_pre_vote(context, from, request);
     }
@@ -165,6 +175,7 @@ pub(super) fn on_refusal(
     let most = core.inquiries();
     match &mut core.inquiry {
         Some(inquiry) if of_leader => {
+            core.marks.add(Mark::LeaderDenied);
             inquiry.asked = most;
             inquiry.next_at = *now;
             Disposition::Accepted
@@ -175,10 +186,11 @@ pub(super) fn on_refusal(
 
 impl Core {
     /// How often the leader is asked before it is given up: as often as this member's own tuning
-    /// says, or as its leader says if that is more often. Never, if the own tuning says never.
+    /// says, or as its leader says if that is more often. A member whose own tuning says never asks
+    /// only a leader that has told it not to watch: that one is silent because it has nothing to say.
     pub fn inquiries(&self) -> u64 {
         match self.tuning.inquiries {
-            0 => 0,
+            0 => u64::from(self.told_timeout >= NOT_WATCHING),
             own => own.max(self.told_inquiries),
         }
     }

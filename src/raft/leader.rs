@@ -9,9 +9,10 @@ use super::estimate::Loss;
 use super::event::{Event, Output, Ticket};
 use super::lease::Lease;
 use super::lingering::Lingering;
+use super::mark::Mark;
 use super::message::Cause;
 use super::progress::{Progress, Rounds};
-use super::tuning::{FanOut, HeartbeatTo, NOT_WATCHING, Reads};
+use super::tuning::{FanOut, NOT_WATCHING, Reads};
 use super::types::{Entry, Index, MOST_MEMBERS, Member, MemberSet, Micros, Round};
 
 /// How many resends in a row go out one timeout apart while requests wait and too few followers can
@@ -108,7 +109,9 @@ impl Leader {
     pub fn propose(&mut self, context: &mut Context<'_>, command: Arc<[u8]>) -> Index {
         let index = append(context, command);
         let due = self.lingering.add(context.core.tuning.linger_rule(), context.now);
-        if !self.is_window_full(context.core) {
+        if self.is_window_full(context.core) {
+            context.mark(Mark::WindowFull);
+        } else {
             self.flush_at = Some(due.min(self.flush_at.unwrap_or(Micros::NEVER)));
         }
         self.waits_since.get_or_insert(context.now);
@@ -121,8 +124,12 @@ impl Leader {
     pub fn read(&mut self, context: &mut Context<'_>, ticket: Ticket) {
         let core = &context.core;
         if core.commit >= self.opened && self.has_lease(core, context.now) {
+            context.mark(Mark::ReadUnderLease);
             return context.out.push(Output::ReadReady(ticket));
         }
+        let (opened, lease) = (core.commit >= self.opened, self.lease_until(core));
+        context.mark_if(!opened, Mark::ReadBeforeOpening);
+        context.mark_if(opened && lease.is_some_and(|until| until.0 > 0), Mark::LeaseLapsed);
         self.reads.push_back((ticket, self.rounds.newest + 1));
         self.confirm_wanted = true;
         self.waits_since.get_or_insert(context.now);
@@ -138,6 +145,9 @@ impl Leader {
             if !has_lease && !self.lease.covers(round) {
                 return;
             }
+            let by =
+                if has_lease { Mark::ReadsReleasedByLease } else { Mark::ReadsReleasedByRound };
+            context.mark(by);
             self.reads.pop_front();
             context.out.push(Output::ReadReady(ticket));
         }
@@ -223,10 +233,11 @@ impl Leader {
 
     /// A client is held here. If that is because no quorum has answered in time, and the next
     /// heartbeat is far away, one is asked again at once (rule R6).
-    pub fn on_leader_wanted(&mut self, core: &Core, now: Micros) {
+    pub fn on_leader_wanted(&mut self, core: &mut Core, now: Micros) {
         let soon = core.tuning.resend_timeout_us << MOST_DOUBLINGS;
         let is_far = core.tuning.heartbeat_interval_us > soon;
         if is_far && !self.touch_wanted && !self.is_in_touch(core, now) {
+            core.marks.add(Mark::QuorumAskedForClient);
             self.touch_wanted = true;
             self.confirm_wanted = true;
         }
@@ -321,11 +332,9 @@ impl Leader {
     /// The election timeout that an append for `cause` states to `member`: a long one, if it is not
     /// to watch this leader. Zero: none (rules R29, R30).
     pub fn stated_timeout(&self, core: &Core, member: Member, cause: Cause) -> Micros {
-        let watches =
-            core.tuning.heartbeat_to == HeartbeatTo::Everyone || self.watches(core, member);
         if core.tuning.inquiries == 0 {
             Micros(0)
-        } else if core.tuning.quiet || !watches {
+        } else if !self.watches(core, member) {
             NOT_WATCHING
         } else if cause == Cause::Replicate {
             core.tuning.election_timeout_under_load()

@@ -98,6 +98,7 @@ mod leader;
 mod lease;
 mod lingering;
 pub mod log;
+mod mark;
 pub mod message;
 mod plausible;
 mod progress;
@@ -113,6 +114,7 @@ mod watching;
 
 pub use event::{Deposed, Disposition, Event, Input, Output, Ticket, To};
 pub use lingering::{LingerRule, Lingering};
+pub use mark::{Mark, Marks};
 pub use message::{Cause, Form, Kind, Message, Why};
 pub use status::{FollowerStatus, RoleName, Status};
 pub use step::Raft;

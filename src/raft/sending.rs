@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::core::{Context, Core};
 use super::event::{Event, Output, To};
 use super::leader::{Leader, append};
+use super::mark::Mark;
 use super::message::{Append, Cause, Message, Route, Why};
 use super::progress::Leg;
 use super::tuning::FanOut;
@@ -50,7 +51,9 @@ impl Leader {
         let Shipment { route, first, last, cause, wants_answer } = what;
         let Context { core, now, out } = context;
         let last = if first <= last {
-            core.log.cut(first, last, core.tuning.batch_most_bytes)
+            let cut = core.log.cut(first, last, core.tuning.batch_most_bytes);
+            core.marks.add_if(cut < last, Mark::AppendCutByBytes);
+            cut
         } else {
             first - 1
         };
@@ -142,6 +145,8 @@ impl Leader {
         context.tell(Event::BatchSent { first, last: end });
         let everyone = context.core.tuning.fan_out == FanOut::Broadcast;
         let length = if everyone { quorum.len() } else { self.chain_length(context.core) };
+        let is_chain = context.core.tuning.fan_out == FanOut::Chain;
+        context.mark_if(is_chain && self.is_lossy(context.core), Mark::ChainFellApart);
         let chains = quorum.len().div_ceil(length);
         for chain in 0..chains {
             let from = quorum.len() * chain / chains;

@@ -4,6 +4,7 @@ use super::core::{Context, Core};
 use super::estimate::RoundTrip;
 use super::event::{Deposed, Disposition, Event, Input, Output, Ticket};
 use super::log::Log;
+use super::mark::{Mark, Marks};
 use super::message::{Append, Cause, Message};
 use super::plausible::is_plausible;
 use super::random::Random;
@@ -82,6 +83,9 @@ impl Raft {
             inquiry: None,
             given_up: false,
             round_trips: vec![RoundTrip::default(); count],
+            has_led: false,
+            was_deposed: false,
+            marks: Marks::default(),
             tuning,
         };
         Raft { core, role: Role::Follower }
@@ -115,6 +119,10 @@ impl Raft {
                 _ => context.out.push(Output::Refused(ticket, context.core.leader)),
             },
             Input::Retune(tuning) => {
+                let longer = context.core.is_promised(now + tuning.promise());
+                context.mark(Mark::Retuned);
+                context.mark_if(matches!(role, Role::Leader(_)), Mark::RetunedWhileLeading);
+                context.mark_if(longer, Mark::RetunedUnderPromise);
                 context.core.tuning = tuning;
             }
             Input::LeaderWanted => match role {
@@ -184,6 +192,11 @@ impl Raft {
     /// Highest committed index held here.
     pub fn commit(&self) -> Index {
         self.core.commit
+    }
+
+    /// The rare branches that this replica has ever taken.
+    pub fn marks(&self) -> Marks {
+        self.core.marks
     }
 
     /// The tuning in force.
@@ -278,6 +291,7 @@ fn on_message(
     match &message {
         Message::PreVote(request) => return inquiry::on_pre_vote(role, context, from, *request),
         Message::Vote(request) if context.core.is_promised(context.now) => {
+            context.mark(Mark::VoteRefusedByPromise);
             return election::refuse_vote(context, from, request.cause);
         }
         // Whoever answers a pre-vote stays in its own term, so a yes may come from any lower term.
@@ -298,7 +312,10 @@ fn on_message(
         Message::Append(append) => on_append(role, context, append),
         Message::AppendReply(reply) => match role {
             Role::Leader(leader) => leader.on_append_reply(context, from, &reply),
-            _ => Disposition::Stale,
+            _ => {
+                context.mark(Mark::AnswerToOldLeadership);
+                Disposition::Stale
+            }
         },
         Message::Vote(request) => election::on_vote(context, from, request),
         Message::VoteReply(reply) => election::on_vote_reply(role, context, from, reply),
@@ -311,10 +328,14 @@ fn on_message(
 fn on_lower_term(context: &mut Context<'_>, from: Member, message: &Message) -> Disposition {
     match message {
         Message::Append(append) => {
+            context.mark(Mark::AppendOfLowerTerm);
             follower::refuse(context, append);
             Disposition::Rejected
         }
-        Message::Vote(request) => election::refuse_vote(context, from, request.cause),
+        Message::Vote(request) => {
+            context.mark(Mark::VoteOfLowerTerm);
+            election::refuse_vote(context, from, request.cause)
+        }
         _ => Disposition::Stale,
     }
 }
@@ -324,8 +345,12 @@ fn on_append(role: &mut Role, context: &mut Context<'_>, append: Append) -> Disp
     if matches!(role, Role::Leader(_)) {
         return Disposition::Implausible;
     }
+    let campaigns = !matches!(role, Role::Follower);
     if append.round > context.core.heard_round {
+        context.mark_if(campaigns, Mark::CampaignEndedByLeader);
         *role = Role::Follower;
+    } else {
+        context.mark_if(campaigns, Mark::CampaignOutlivedOldCopy);
     }
     follower::on_append(context, append)
 }
@@ -343,6 +368,14 @@ fn step_down(role: &mut Role, context: &mut Context<'_>, reason: Deposed) {
         return;
     };
     let reads: Vec<Ticket> = leader.waiting_reads().collect();
+    let mark = match reason {
+        Deposed::HigherTerm => Mark::DeposedByTerm,
+        Deposed::NoQuorum => Mark::DeposedByQuorum,
+    };
+    context.mark(mark);
+    context.mark_if(context.core.was_deposed, Mark::DeposedTwice);
+    context.core.was_deposed = true;
+    context.mark_if(!reads.is_empty(), Mark::ReadsReleasedAtStepDown);
     *role = Role::Follower;
     context.core.leader = None;
     context.core.reset_election(context.now);

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use super::core::{Context, Core};
 use super::event::Event;
 use super::leader::Leader;
+use super::mark::Mark;
 use super::message::{Cause, Route};
 use super::progress::Progress;
 use super::sending::Shipment;
@@ -117,6 +118,8 @@ impl Leader {
         awaiting.since = context.now;
         awaiting.resent = self.rounds.newest + 1;
         let (attempt, place, in_chain) = (awaiting.attempts, awaiting.place, awaiting.hops > 1);
+        context.mark(Mark::AnswerOverdue);
+        context.mark_if(in_chain, Mark::RelayOverdue);
         let waits = !self.batches.is_empty() && progress.matched < oldest && progress.next > oldest;
         if !progress.suspect {
             // The silence of a suspect says nothing about the links to the others.
@@ -129,7 +132,9 @@ impl Leader {
         context.tell(Event::ResendTimeout { member, attempt, batch_waits: waits });
         let is_suspect = progress.suspect;
         let is_lossy = self.is_lossy(context.core);
+        context.mark_if(attempt == 1 && is_lossy, Mark::SilenceTakenForLoss);
         if !is_suspect && is_lossy && in_chain && attempt <= CHAIN_RESENDS {
+            context.mark(Mark::ChainSentAgain);
             return Wanted::Chain;
         }
         if !is_suspect && !self.is_silence_death(context.core, attempt) {
@@ -140,12 +145,15 @@ impl Leader {
         }
         let progress = &mut self.progress[member.rank()];
         if !std::mem::replace(&mut progress.suspect, true) {
+            context.mark(Mark::FollowerSuspected);
             context.tell(Event::Suspected { member });
         }
         if !needed {
             // Nothing waits for this answer. The next heartbeat asks again.
+            context.mark(Mark::SilenceAccepted);
             progress.awaiting = None;
         } else if !progress.probing && self.is_starved(context.core) {
+            context.mark(Mark::OldestResent);
             self.resend_oldest(context, member);
         } else {
             self.probe(context, member, Cause::Probe);
@@ -187,6 +195,7 @@ impl Leader {
             .filter(|member| self.progress[member.rank()].awaiting.is_none())
             .min_by_key(|member| self.turn(prompt, *member));
         if let Some(member) = spare {
+            context.mark(Mark::SubstituteSent);
             let lacks = self.progress[member.rank()].next <= self.batched_through;
             let cause = if lacks { Cause::Replicate } else { Cause::Confirm };
             self.ship_to(context, member, cause, true);
@@ -214,6 +223,7 @@ impl Leader {
         let mut spare: Vec<Member> = self.healthy(core).iter().filter(lacks).collect();
         let prompt = self.prompt(core);
         spare.sort_by_key(|member| self.turn(prompt, *member));
+        context.mark_if(!spare.is_empty(), Mark::QuorumWidened);
         for member in spare.into_iter().take(missing) {
             self.ship_to(context, member, Cause::Replicate, true);
         }
@@ -245,11 +255,22 @@ impl Leader {
         let quorum = self.choose_quorum(core, end);
         let is_quorum = quorum.len() >= core.others_needed();
         if is_quorum {
+            self.note_the_slow(context, &quorum);
             self.send_batch(context, end, &quorum);
         } else {
+            context.mark(Mark::BatchWithoutQuorum);
             self.make_room(context, &quorum);
         }
         is_quorum
+    }
+
+    /// Notes it if a slow follower was left out of a quorum. Once is enough.
+    fn note_the_slow(&self, context: &mut Context<'_>, quorum: &[Member]) {
+        if !context.core.marks.contains(Mark::SlowLeftOut) {
+            let slow = self.healthy(context.core).without(self.prompt(context.core));
+            let left_out = slow.iter().any(|member| !quorum.contains(&member));
+            context.mark_if(left_out, Mark::SlowLeftOut);
+        }
     }
 
     /// Sends their backlog to healthy followers that lack so much that the batch does not fit. The
@@ -259,6 +280,7 @@ impl Leader {
         for member in healthy.iter().filter(|member| !fitting.contains(member)) {
             let progress = &self.progress[member.rank()];
             if progress.awaiting.is_none() && progress.next <= self.batched_through {
+                context.mark(Mark::BacklogSentFirst);
                 self.ship_to(context, member, Cause::CatchUp, true);
             }
         }
@@ -271,12 +293,14 @@ impl Leader {
         }
         self.confirm_wanted = false;
         if self.lease.has_asked_since(newest) {
+            context.mark(Mark::RoundSharedWithBatch);
             return;
         }
         let round = self.rounds.newest + 1;
         let asked = self.choose_quorum(context.core, self.batched_through);
         // A leader that is out of touch asks everyone, also those that it suspects.
         if self.touch_wanted || asked.len() < context.core.others_needed() {
+            context.mark(Mark::RoundWithoutQuorum);
             for member in context.core.others().iter() {
                 self.probe(context, member, Cause::Confirm);
             }
@@ -296,6 +320,7 @@ impl Leader {
         }
         for member in self.healthy(context.core).iter() {
             if self.progress[member.rank()].told_commit < context.core.commit {
+                context.mark(Mark::CommitTold);
                 self.ship_to(context, member, Cause::Commit, true);
             }
         }
@@ -306,6 +331,7 @@ impl Leader {
         for member in self.healthy(context.core).iter() {
             let progress = &self.progress[member.rank()];
             if progress.awaiting.is_none() && self.lags(context.core, member) {
+                context.mark(Mark::LaggardSentEntries);
                 self.ship_to(context, member, Cause::CatchUp, true);
             }
         }
@@ -328,6 +354,7 @@ impl Leader {
         for member in due.iter() {
             let progress = &self.progress[member.rank()];
             if progress.suspect || progress.probing {
+                context.mark(Mark::SuspectProbed);
                 self.probe(context, member, Cause::Probe);
             } else if progress.next <= self.batched_through {
                 self.ship_to(context, member, Cause::CatchUp, true);

@@ -2,6 +2,7 @@
 
 use super::core::{Context, Core};
 use super::leader::Leader;
+use super::mark::Mark;
 use super::message::{Cause, Route};
 use super::sending::Shipment;
 use super::tuning::HeartbeatTo;
@@ -16,7 +17,7 @@ impl Leader {
     /// chain, which the last of them answers: f + 1 messages. Returns who got it. Nobody does if
     /// the chain would not come through, or if entries have to go with it; each then gets its own.
     pub fn maybe_beat_watchers(&mut self, context: &mut Context<'_>, due: MemberSet) -> MemberSet {
-        let core = &context.core;
+        let core = &mut *context.core;
         if core.tuning.heartbeat_to != HeartbeatTo::Watchers || !self.watch_set().meets(due) {
             return MemberSet::EMPTY;
         }
@@ -33,6 +34,7 @@ impl Leader {
         let (watchers, round) = (self.watch_set(), self.rounds.newest + 1);
         let (first, last) = (self.batched_through + 1, self.batched_through);
         let cause = Cause::Heartbeat;
+        context.mark(Mark::WatchersBeat);
         self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
         self.expect_answers(context.core, context.now, round, watchers);
         watchers
@@ -40,14 +42,13 @@ impl Leader {
 
     /// Whether `member` is kept hearing from this leader when it is idle.
     pub fn watches(&self, core: &Core, member: Member) -> bool {
-        core.tuning.heartbeat_to == HeartbeatTo::Watchers
-            && !core.tuning.quiet
-            && self.watchers.contains(&member)
+        let everyone = core.tuning.heartbeat_to == HeartbeatTo::Everyone;
+        !core.tuning.quiet && (everyone || self.watchers.contains(&member))
     }
 
     /// Puts healthy followers in the place of watchers that are not: else nobody may notice that
     /// this leader has died.
-    pub fn maybe_replace_watchers(&mut self, core: &Core) {
+    pub fn maybe_replace_watchers(&mut self, core: &mut Core) {
         let is_silent = |member: &Member| !self.progress[member.rank()].is_healthy();
         if core.tuning.heartbeat_to != HeartbeatTo::Watchers || !self.watchers.iter().any(is_silent)
         {
@@ -57,6 +58,7 @@ impl Leader {
         for place in 0..self.watchers.len() {
             let is_healthy = self.progress[self.watchers[place].rank()].is_healthy();
             if !is_healthy && let Some(other) = spare.next() {
+                core.marks.add(Mark::WatcherReplaced);
                 self.watchers[place] = other;
             }
         }
@@ -77,11 +79,12 @@ impl Leader {
 
     /// Now and then relieves the watcher that has been on duty longest. So every follower is heard
     /// from some time.
-    fn maybe_relieve_a_watcher(&mut self, core: &Core) {
+    fn maybe_relieve_a_watcher(&mut self, core: &mut Core) {
         self.watched += 1;
         if self.watched >= HEARTBEATS_A_WATCH
             && let Some(other) = self.spare_watchers(core).into_iter().next()
         {
+            core.marks.add(Mark::WatcherRelieved);
             self.watched = 0;
             self.watchers.pop_front();
             self.watchers.push_back(other);

@@ -113,6 +113,9 @@ pub struct Replica {
     ready_reads: VecDeque<(Index, Request)>,
     /// Puts that never take effect and whose clients have not been told yet.
     dead: VecDeque<Pending>,
+    /// When to ask the leader what became of the puts that this replica had taken in and could not
+    /// commit; [`Micros::NEVER`]: it has none.
+    ask_at: Micros,
     /// A put that the core has been given and has not answered for yet.
     proposed: Option<Request>,
     next_ticket: Ticket,
@@ -148,6 +151,7 @@ impl Replica {
             reads: FxHashMap::default(),
             ready_reads: VecDeque::new(),
             dead: VecDeque::new(),
+            ask_at: Micros::NEVER,
             proposed: None,
             next_ticket: 0,
             held: HeldRequests::default(),
@@ -187,6 +191,7 @@ impl Replica {
                     self.drive(Input::Wake, &mut context);
                 }
                 self.send_on_expired(&mut context);
+                self.ask_for_pending(&mut context);
             }
             Arrival::Retune(tuning) => {
                 let changed = changed_knobs(self.raft.tuning(), &tuning).len();
@@ -219,6 +224,7 @@ impl Replica {
         self.catch_up(&mut context);
         self.serve_held(&mut context);
         self.control(&mut context);
+        self.plan_to_ask(now);
     }
 
     /// Lets the controller turn knobs.
@@ -238,7 +244,7 @@ impl Replica {
     pub fn deadline(&self) -> Micros {
         let free_at = self.pacer.free_at();
         let paced = if self.waits_for_pacer() { free_at } else { Micros::NEVER };
-        self.raft.deadline().min(self.held.expiry().max(free_at)).min(paced)
+        self.raft.deadline().min(self.held.expiry().max(free_at)).min(paced).min(self.ask_at)
     }
 
     /// Index of the last entry that has taken effect in the store.

@@ -237,6 +237,25 @@ impl Replica {
         }
     }
 
+    /// A deposed leader may owe redirects (rule R1). What became of its puts the next leader tells
+    /// with its commit index, but an idle one may have nothing to send (rule R30). A heartbeat
+    /// interval is how long it may take where heartbeats go to everyone.
+    pub(super) fn plan_to_ask(&mut self, now: Micros) {
+        if self.raft.is_leader() || self.pending.is_empty() {
+            self.ask_at = Micros::NEVER;
+        } else if self.ask_at == Micros::NEVER {
+            self.ask_at = now + self.raft.tuning().heartbeat_interval();
+        }
+    }
+
+    /// Asks the leader, which answers with an append, if it has been silent.
+    pub(super) fn ask_for_pending(&mut self, context: &mut StepContext<'_, impl Sink>) {
+        if self.ask_at <= context.now {
+            self.ask_at = Micros::NEVER;
+            self.drive(Input::LeaderWanted, context);
+        }
+    }
+
     /// Sends on a request that was kept past the hold time, since this replica may be on the
     /// minority side of a partition. The client then finds another replica.
     pub(super) fn send_on_expired(&mut self, context: &mut StepContext<'_, impl Sink>) {

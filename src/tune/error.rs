@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::experiment::ExperimentError;
+use crate::journal::JournalError;
 
 /// Why a search ends without a result. Each prints as one line.
 #[derive(Debug, thiserror::Error)]
@@ -67,4 +68,16 @@ pub enum TuneError {
         /// The system's error.
         source: io::Error,
     },
+}
+
+impl From<JournalError> for TuneError {
+    fn from(error: JournalError) -> TuneError {
+        match error {
+            JournalError::OtherWork { path, key } => TuneError::OtherSearch { path, key },
+            JournalError::Malformed { path, line, reason } => {
+                TuneError::Malformed { path, line, reason }
+            }
+            JournalError::Io { path, source } => TuneError::Io { path, source },
+        }
+    }
 }

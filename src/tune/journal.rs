@@ -1,12 +1,8 @@
-//! What a search has measured, as lines of JSON that outlive it: the search itself first, then a
-//! line a run. A line is written as a whole when its run is done, so a process that is killed loses
-//! at most the runs under way. A last line without an end is dropped.
+//! What a search has measured, a line a run, in a journal that outlives it.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
@@ -14,6 +10,7 @@ use serde_json::Value;
 
 use super::error::TuneError;
 use super::figures::RunFigures;
+use crate::journal;
 
 /// The journal's name in a search's folder.
 pub const JOURNAL: &str = "journal.jsonl";
@@ -29,7 +26,7 @@ pub struct RunKey {
     pub seed: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Line {
     #[serde(flatten)]
     key: RunKey,
@@ -37,18 +34,14 @@ struct Line {
     figures: RunFigures,
 }
 
+type Done = HashMap<RunKey, RunFigures, FxBuildHasher>;
+
 /// The runs that are done. Only looked up, never listed: their order on disk is that in which they
 /// ended.
 #[derive(Debug)]
 pub struct Journal {
-    path: PathBuf,
-    runs: Mutex<Kept>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    file: File,
-    done: HashMap<RunKey, RunFigures, FxBuildHasher>,
+    lines: journal::Journal<Line>,
+    done: Mutex<Done>,
 }
 
 impl Journal {
@@ -61,42 +54,23 @@ impl Journal {
         let path = folder.join(JOURNAL);
         let failed = |source| TuneError::Io { path: path.clone(), source };
         std::fs::create_dir_all(folder).map_err(failed)?;
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(failed(error)),
-        };
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let mut done = HashMap::default();
-        let mut kept = 0;
-        if whole > 0 {
-            match read(&path, &text[..whole], head) {
-                Ok(found) => (done, kept) = (found, whole),
-                Err(TuneError::OtherSearch { .. }) if force => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let mut file = OpenOptions::new().append(true).create(true).open(&path).map_err(failed)?;
-        file.set_len(kept as u64).map_err(failed)?;
-        if kept == 0 {
-            file.write_all(format!("{head}\n").as_bytes()).map_err(failed)?;
-        }
-        Ok(Journal { path, runs: Mutex::new(Kept { file, done }) })
+        let (lines, found) = journal::Journal::<Line>::open(&path, head, force)?;
+        let done = found.into_iter().map(|Line { key, figures }| (key, figures)).collect();
+        Ok(Journal { lines, done: Mutex::new(done) })
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        // A thread that panicked while it wrote has left at worst a torn last line.
-        self.runs.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn done(&self) -> MutexGuard<'_, Done> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The run's numbers, if it is done.
     pub fn get(&self, key: &RunKey) -> Option<RunFigures> {
-        self.kept().done.get(key).copied()
+        self.done().get(key).copied()
     }
 
     /// How many runs are done.
     pub fn runs_done(&self) -> u64 {
-        self.kept().done.len() as u64
+        self.done().len() as u64
     }
 
     /// Keeps a run's numbers.
@@ -104,50 +78,10 @@ impl Journal {
     /// # Errors
     /// If they cannot be written.
     pub fn keep(&self, key: RunKey, figures: RunFigures) -> Result<(), TuneError> {
-        // Numbers always serialize.
-        let line = serde_json::to_string(&Line { key, figures }).unwrap_or_default() + "\n";
-        let mut kept = self.kept();
-        let written = kept.file.write_all(line.as_bytes());
-        written.map_err(|source| TuneError::Io { path: self.path.clone(), source })?;
-        kept.done.insert(key, figures);
+        self.lines.keep(&Line { key, figures })?;
+        self.done().insert(key, figures);
         Ok(())
     }
-}
-
-/// The runs in the whole lines of `text`, if it is the journal of the search `head`.
-fn read(
-    path: &Path,
-    text: &str,
-    head: &Value,
-) -> Result<HashMap<RunKey, RunFigures, FxBuildHasher>, TuneError> {
-    let malformed = |line: usize, error: serde_json::Error| TuneError::Malformed {
-        path: path.to_owned(),
-        line,
-        reason: error.to_string(),
-    };
-    let mut lines = text.lines().zip(1..);
-    let (first, _) = lines.next().unwrap_or_default();
-    let found: Value = serde_json::from_str(first).map_err(|error| malformed(1, error))?;
-    if let Some(key) = difference(&found, head) {
-        return Err(TuneError::OtherSearch { path: path.to_owned(), key });
-    }
-    lines
-        .map(|(line, number)| {
-            let Line { key, figures } =
-                serde_json::from_str(line).map_err(|error| malformed(number, error))?;
-            Ok((key, figures))
-        })
-        .collect()
-}
-
-/// The first key whose value differs.
-pub fn difference(one: &Value, other: &Value) -> Option<String> {
-    if one == other {
-        return None;
-    }
-    let keys = [one, other].into_iter().filter_map(Value::as_object).flat_map(|map| map.keys());
-    let mut differing = keys.filter(|key| one.get(key.as_str()) != other.get(key.as_str()));
-    Some(differing.next().map_or_else(|| "form".to_owned(), Clone::clone))
 }
 
 #[cfg(test)]

@@ -37,5 +37,5 @@ pub use fork::{ForkError, Forked, fork};
 pub use found::{Finalist, Floors, Found, FrontMember, Verdict, conclude, finalists};
 pub use journal::{JOURNAL, Journal};
 pub use profile::profile_text;
-pub use search::{Progress, Runner, SEEDS, Search, Shard, Trial, Watcher};
+pub use search::{Progress, Runner, SEEDS, Search, Trial, Watcher};
 pub use verify::verify;

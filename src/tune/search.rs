@@ -21,7 +21,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -32,6 +31,7 @@ use super::figures::{Figures, RunFigures, Weights};
 use super::journal::{Journal, RunKey};
 use super::knobs::{Place, place_of};
 use super::select::{Shown, Standard};
+use crate::journal::Shard;
 use crate::raft::Tuning;
 use crate::sim::random_stream::RandomStream;
 use crate::sim::scenario::Scenario;
@@ -49,20 +49,6 @@ const WIDTHS: [f64; 4] = [1.0, 0.25, 0.12, 0.06];
 const MOST_ELITES: usize = 24;
 /// The seeds for validation begin so far above those of the search.
 const VALIDATION_SEEDS: u64 = 1_000_000;
-
-/// Which part of a search this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shard {
-    /// The part's number, from 1.
-    pub number: u64,
-    /// How many parts there are.
-    pub of: u64,
-}
-
-impl Shard {
-    /// The whole search.
-    pub const WHOLE: Shard = Shard { number: 1, of: 1 };
-}
 
 /// A search, as it is asked for.
 #[derive(Clone, Debug)]

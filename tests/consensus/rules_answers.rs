@@ -7,7 +7,7 @@ use laconic::raft::{Member, Message, RoleName, Tuning};
 use laconic::sim::random_stream::RandomStream;
 use laconic::wire::Datagram;
 
-use crate::cluster::{CLIENT, Cluster, Fate, Name, ONE_WAY, course, fast, ms};
+use crate::cluster::{CLIENT, Cluster, Fate, Name, ONE_WAY, course, fast, ms, quiet};
 use crate::inspect::check_order;
 use crate::solo::{ME, Solo, answered, answers, append, appends};
 
@@ -331,6 +331,29 @@ fn lost_puts_are_redirected(tuning: Tuning) {
     cluster.run_for(ms(5_000));
     cluster.heal();
     cluster.run_for(ms(5_000));
+    for put in puts {
+        assert_eq!(cluster.outcomes(put), [Outcome::Redirect], "put {put}");
+    }
+}
+
+/// A leader that is cut off has taken in puts. Where idle leaders send nothing, the next one has
+/// nothing more to tell it once it has accepted the new term's opening, so it asks what became of
+/// them. (Without that the two puts wait for ever. A fault campaign found it.)
+#[test]
+fn r22_in_the_quiet_a_deposed_leader_asks_what_became_of_its_puts() {
+    let mut cluster = Cluster::new(3, 2, quiet());
+    let old = cluster.elect();
+    cluster.run_for(ms(500));
+    let others = cluster.others(old);
+    cluster.cut(&[&others, &[old]]);
+    let puts = [cluster.put(old, "a", "x"), cluster.put(old, "b", "y")];
+    let deposed = |cluster: &Cluster| !cluster.raft(old).is_leader();
+    assert!(cluster.run_until(ms(5_000), deposed));
+    let get = cluster.get(others[0], "a");
+    cluster.run_for(ms(1));
+    cluster.heal();
+    cluster.run_for(ms(5_000));
+    assert!(!cluster.outcomes(get).is_empty());
     for put in puts {
         assert_eq!(cluster.outcomes(put), [Outcome::Redirect], "put {put}");
     }

@@ -1,11 +1,16 @@
 //! Rules R28 to R31: followers ask before they campaign, so heartbeats can be few.
 
+use std::collections::BTreeSet;
+
 use laconic::raft::message::{Append, PreVote};
-use laconic::raft::tuning::inquiry_gap;
+use laconic::raft::tuning::{HeartbeatTo, inquiry_gap};
 use laconic::raft::{
-    Cause, Disposition, Event, Member, Message, Micros, RoleName, To, Tuning, Why,
+    Cause, Disposition, Event, Kind, Member, Message, Micros, RoleName, To, Tuning, Why,
 };
 use laconic::record::Fact;
+use laconic::sim::delays::Delays;
+use laconic::sim::scenario::Scenario;
+use laconic::sim::virtual_time::{Keep, Retuning, VirtualOptions, run_retuned};
 use laconic::wire::{Datagram, Payload};
 
 use crate::cluster::{Cluster, Fate, ONE_WAY, fast, ms, quiet, watched};
@@ -333,6 +338,31 @@ fn r30_a_watcher_that_falls_silent_is_replaced_at_once() {
     assert!(cluster.run_until(ms(10_000), stands), "nobody watches");
     let took = cluster.now.since(died);
     assert!(took < ms(2_100), "{took}");
+}
+
+/// Knobs can change while a leader leads. Who was told that it is not to watch is told at once that
+/// it is, and hears heartbeats again. (Without that only the former watchers did, and nobody took
+/// the place of one that died. A fault campaign found it.)
+#[test]
+fn r30_who_was_not_to_watch_hears_again_when_everyone_is_to() {
+    let scenario = Scenario { requests: 5, ..Scenario::load("simple-1").expect("embedded") };
+    let tuning = watched();
+    let everyone = Tuning { heartbeat_to: HeartbeatTo::Everyone, ..tuning.clone() };
+    let retuning = Retuning { at: ms(15_000), tuning: everyone };
+    let options = VirtualOptions {
+        seed: 1,
+        tuning,
+        precise: true,
+        through_codec: false,
+        delays: Delays::embedded(),
+        records: Keep::Memory,
+    };
+    let run = run_retuned(&scenario, &options, &retuning).expect("no files");
+    let late = run.records.iter().filter(|record| record.at > ms(20_000));
+    let heard =
+        late.filter(|record| matches!(record.fact, Fact::Received { kind: Kind::Append, .. }));
+    let heard: BTreeSet<Member> = heard.map(|record| record.source).collect();
+    assert_eq!(heard.len(), scenario.replicas - 1, "{heard:?}");
 }
 
 /// In the quiet nothing is sent, nobody campaigns, and the leader stays what it is. After a crash

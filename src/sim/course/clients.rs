@@ -83,6 +83,9 @@ pub(super) struct Clients {
     client_random: RandomStream,
     /// The keys of all clients, where they share them.
     shared: Option<Vec<Text>>,
+    /// Up to how many bytes values are made longer; 0: they are not.
+    value_bytes: u64,
+    length_random: RandomStream,
     first_mid: u64,
     by_mid: FxHashMap<Text, usize>,
     pub attempts: Vec<Attempt>,
@@ -110,6 +113,8 @@ impl Clients {
             kind_random: RandomStream::new(seed, "gets", 0),
             client_random: RandomStream::new(seed, "clients", 0),
             shared: scenario.shared_keys.then(shared),
+            value_bytes: scenario.value_bytes,
+            length_random: RandomStream::new(seed, "lengths of values", 0),
             first_mid: scramble(seed),
             by_mid: FxHashMap::default(),
             attempts: Vec::new(),
@@ -130,6 +135,7 @@ impl Clients {
             }
             None => self.clients[number].ask_own(wants_get),
         };
+        let action = self.lengthen(action);
         match action {
             Action::Get { .. } => self.tally.gets += 1,
             Action::Put { .. } => self.tally.puts += 1,
@@ -138,6 +144,18 @@ impl Clients {
             self.tally.ungenerated_gets += 1;
         }
         self.attempt(now, number, key, action, living)
+    }
+
+    /// Makes the value of a put longer, where the scenario says so. Few are as long as they may be.
+    fn lengthen(&mut self, action: Action) -> Action {
+        match action {
+            Action::Put { value } if self.value_bytes > 0 => {
+                let part = self.length_random.below(self.value_bytes + 1);
+                let length = self.length_random.below(part + 1) as usize;
+                Action::Put { value: format!("{value:-<length$}").into() }
+            }
+            other => other,
+        }
     }
 
     /// Takes in an answer. After a `redirect` or `fail` the client asks again at once.

@@ -127,6 +127,15 @@ impl Course {
         true
     }
 
+    /// Notes that the virtual network has lost a delivery which the rules here let pass.
+    pub fn on_lost(&mut self, reason: LossReason) {
+        match reason {
+            LossReason::Dropped => self.traffic.lost_by_random += 1,
+            LossReason::CutOff => self.traffic.cut_off += 1,
+            LossReason::Dead => self.traffic.to_the_dead += 1,
+        }
+    }
+
     /// Whether something was due before `edge` and has not been fired.
     pub fn is_due(&self, edge: Micros) -> bool {
         self.schedule.next().is_some_and(|(at, _)| at < edge)
@@ -259,11 +268,7 @@ impl Course {
                 effects.push(Effect::Deliver { to });
                 continue;
             };
-            match reason {
-                LossReason::Dropped => self.traffic.lost_by_random += 1,
-                LossReason::CutOff => self.traffic.cut_off += 1,
-                LossReason::Dead => self.traffic.to_the_dead += 1,
-            }
+            self.on_lost(reason);
             effects.push(Effect::Lost { to, reason });
         }
     }

@@ -36,7 +36,10 @@ impl Schedule {
             start_wait: scenario.start_wait,
             lifetime: scenario.lifetime,
             requests: scenario.requests,
-            burst: if scenario.shared_keys { SHARED_BURST } else { 1 },
+            burst: match scenario.burst {
+                0 if scenario.shared_keys => SHARED_BURST,
+                burst => burst.max(1),
+            },
             next_request: 0,
             events,
             next_event: 0,

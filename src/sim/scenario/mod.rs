@@ -1,6 +1,8 @@
 //! Scenario files (interface §3): what a run asks of a cluster and what it must show.
 
 mod course_files;
+mod fault;
+mod fault_json;
 mod fields;
 mod parse;
 #[cfg(test)]
@@ -17,6 +19,7 @@ use crate::nearest::did_you_mean;
 use crate::raft::Micros;
 
 pub use course_files::{COURSE, names};
+pub use fault::{Fault, FaultKind, Whom};
 
 /// A fault, or the end of one (interface §3, "Events").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, VariantNames, IntoStaticStr, EnumString)]
@@ -80,7 +83,7 @@ pub struct Tests {
 }
 
 /// What the virtual network does besides losing messages (our own keys, under `network`).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Network {
     /// Probability that a delivery between replicas arrives twice.
     pub duplicates: f64,
@@ -89,6 +92,8 @@ pub struct Network {
     pub delayed: f64,
     /// The longest such delay.
     pub delay_max: Micros,
+    /// Faults with a beginning and an end.
+    pub faults: Vec<Fault>,
 }
 
 /// A scenario: what a run asks of a cluster and what it must show.
@@ -121,6 +126,12 @@ pub struct Scenario {
     /// Our own key: clients share keys, each client has several requests in flight, and only the
     /// linearizability check judges the answers.
     pub shared_keys: bool,
+    /// Our own key: how many requests are due together. 0: as the course has it, one by one; 16
+    /// where clients share keys.
+    pub burst: u64,
+    /// Our own key: the length in bytes up to which puts' values are made longer, most of them
+    /// less. 0: as the course has them.
+    pub value_bytes: u64,
     /// Our own key: whether the simulator works at the pace of the course's own (design §7). If
     /// false, requests of one edge go out together and datagrams are handled at once.
     pub pace: bool,

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use strum::VariantNames;
 
+use super::fault_json::{LONGEST_DELAY_MS, faults};
 use super::fields::{Asked, Fields, not};
 use super::{Event, EventKind, Network, Scenario, ScenarioError, Tests, Thresholds, Warning};
 use crate::budget::Limits;
@@ -16,8 +17,8 @@ const MOST_PACKETS: u64 = 900_000;
 /// Our own limit, eleven days: request times are computed from microseconds times requests, and
 /// must fit in 64 bits.
 const LONGEST_LIFETIME_SECONDS: u64 = 1_000_000;
-/// Our own limit: a minute, in milliseconds.
-const LONGEST_DELAY_MS: f64 = 60_000.0;
+/// Our own limit: a put that is longer fits into no append.
+const LONGEST_VALUE: u64 = 60_000;
 /// Our own limit: a clock must not stand still or run backwards.
 const MOST_DRIFT_PPM: i64 = 500_000;
 
@@ -61,8 +62,10 @@ impl Scenario {
             events: events(&top)?,
             tests: tests(&top.object("tests")?)?,
             shared_keys: top.flag_or("shared_keys", false)?,
+            burst: integer_or_0(&top, "burst", MOST_PACKETS)?,
+            value_bytes: integer_or_0(&top, "value_bytes", LONGEST_VALUE)?,
             pace: top.flag_or("pace", true)?,
-            network: network(&top.optional_object("network")?)?,
+            network: network(&top.optional_object("network")?, replicas)?,
             clock_drift_ppm: clock_drift(&top, replicas)?,
             budget: budget(&top)?,
         };
@@ -169,12 +172,17 @@ fn late_events(file: &str, scenario: &Scenario) -> Vec<Warning> {
     late.map(warning).collect()
 }
 
-fn network(fields: &Fields) -> Result<Network, ScenarioError> {
+fn integer_or_0(top: &Fields, key: &str, most: u64) -> Result<u64, ScenarioError> {
+    if top.value(key).is_some() { top.integer(key, 0..=most) } else { Ok(0) }
+}
+
+fn network(fields: &Fields, replicas: usize) -> Result<Network, ScenarioError> {
     let delay_max_ms = fields.number_or("delay_max_ms", 0.0..=LONGEST_DELAY_MS, 0.0)?;
     Ok(Network {
         duplicates: fields.number_or("duplicates", 0.0..=1.0, 0.0)?,
         delayed: fields.number_or("delayed", 0.0..=1.0, 0.0)?,
         delay_max: seconds(delay_max_ms / 1e3),
+        faults: faults(fields, replicas)?,
     })
 }
 

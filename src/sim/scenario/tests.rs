@@ -68,7 +68,8 @@ fn keys_given_are_read() {
     assert_eq!(scenario.max_packets, 900_000);
     assert!(scenario.shared_keys && !scenario.pace);
     assert_eq!(scenario.clock_drift_ppm, [200, -300]);
-    let network = Network { duplicates: 0.01, delayed: 0.02, delay_max: Micros(2_500) };
+    let network =
+        Network { duplicates: 0.01, delayed: 0.02, delay_max: Micros(2_500), faults: Vec::new() };
     assert_eq!(scenario.network, network);
     let end = Event { kind: EventKind::PartEnd, at: Micros::from_millis(250) };
     let cut = Event { kind: EventKind::CutLeader, at: Micros::from_seconds(5) };

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Event, Scenario};
+use super::{Event, Scenario, fault_json};
 use crate::raft::Micros;
 
 impl Scenario {
@@ -33,11 +33,14 @@ impl Scenario {
                 "maximum_appends_batched_fraction": tests.maximum_appends_batched_fraction,
             },
             "shared_keys": self.shared_keys,
+            "burst": self.burst,
+            "value_bytes": self.value_bytes,
             "pace": self.pace,
             "network": {
                 "duplicates": self.network.duplicates,
                 "delayed": self.network.delayed,
                 "delay_max_ms": self.network.delay_max.0 as f64 / 1e3,
+                "faults": self.network.faults.iter().map(fault_json::to_json).collect::<Vec<_>>(),
             },
             "clock_drift_ppm": self.clock_drift_ppm,
             "budget": self.budget,

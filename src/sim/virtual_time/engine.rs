@@ -1,17 +1,18 @@
 //! The loop of the virtual engine: who acts next, the simulator's turn, and what it decides.
 
+use super::disturbance::{Disturbance, Passage};
 use super::node::Node;
 use super::observed::{Observer, VirtualRun};
 use super::options::{Keep, Retuning, VirtualOptions};
 use crate::archive::RecordFileError;
-use crate::interface::{Address, Answer};
+use crate::interface::{Address, Answer, Text};
 use crate::raft::invariants::{Broken, Invariants, check_all};
 use crate::raft::{Event, Member, MemberSet, Micros, Raft};
 use crate::record::{Fact, Fate, Record, SIMULATOR, Sink};
 use crate::replica::Arrival;
 use crate::sim::books::{Account, Balance};
 use crate::sim::course::incoming::{Content, Incoming, address_of};
-use crate::sim::course::{Course, Effect};
+use crate::sim::course::{Course, Effect, LossReason};
 use crate::sim::fold::RunFold;
 use crate::sim::pace::Pacing;
 use crate::sim::random_stream::{Probability, RandomStream};
@@ -79,6 +80,7 @@ pub(super) struct Engine<'a> {
     pacing: Pacing,
     duplicated: Probability,
     delayed: Probability,
+    disturbance: Disturbance,
     effects: Vec<Effect>,
     over: bool,
 }
@@ -123,6 +125,7 @@ impl<'a> Engine<'a> {
             pacing,
             duplicated: Probability::of(scenario.network.duplicates),
             delayed: Probability::of(scenario.network.delayed),
+            disturbance: Disturbance::new(scenario, options.seed),
             effects: Vec::new(),
             over: false,
         })
@@ -167,16 +170,33 @@ impl<'a> Engine<'a> {
             (0..self.nodes.len()).for_each(|rank| self.sample(self.now, rank));
             self.sample_at = self.now + SAMPLE_INTERVAL;
         }
-        if let Some(retuning) = self.retuning {
-            let wakes = self.nodes.iter().map(|node| node.wake_at).min();
-            if retuning.at <= wakes.unwrap_or(Micros::NEVER).min(self.pass_at) {
-                self.retuning = None;
-                return self.retune(retuning);
-            }
+        if let Some(retuning) = self.retuning
+            && retuning.at <= self.next_turn()
+        {
+            self.retuning = None;
+            return self.retune(retuning);
+        }
+        let disturbed_at = self.disturbance.next_at();
+        if disturbed_at < Micros::NEVER && disturbed_at <= self.next_turn() {
+            return self.disturb();
         }
         if !self.run_next_node(self.pass_at) {
             self.now = self.pass_at;
             self.pass();
+        }
+    }
+
+    /// When a replica or the simulator next acts.
+    fn next_turn(&self) -> Micros {
+        let wakes = self.nodes.iter().map(|node| node.wake_at).min();
+        wakes.unwrap_or(Micros::NEVER).min(self.pass_at)
+    }
+
+    /// Begins and ends the faults that are due.
+    fn disturb(&mut self) {
+        self.now = self.now.max(self.disturbance.next_at());
+        for (member, change) in self.disturbance.go_on(self.now, self.course.believed_leader()) {
+            self.nodes[member.rank()].change(change);
         }
     }
 
@@ -379,22 +399,42 @@ impl<'a> Engine<'a> {
 
     /// Forwards a datagram between replicas. Our own scenario keys may delay or double it.
     fn forward(&mut self, now: Micros, to: Member, handed: Option<&Handed>) {
-        self.tell_fate(now, to, handed, Fate::Delivered);
         let Some(Handed { from, datagram, bytes }) = handed else {
             return;
         };
+        let passage = self.pass_faults(*from, to);
+        self.tell_fate(now, to, handed, passage.fate);
+        if passage.fate != Fate::Delivered {
+            return;
+        }
         let Payload::Peer { number, message } = &datagram.payload else {
             return;
         };
         let copies = if self.random.chance(self.duplicated) { 2 } else { 1 };
         for _ in 0..copies {
-            let mut at = now;
+            let mut at = now + passage.delay;
             if self.random.chance(self.delayed) {
                 at += Micros(self.random.below(self.scenario.network.delay_max.0));
             }
             let arrival = Arrival::Peer { from: *from, number: *number, message: message.clone() };
             self.nodes[to.rank()].deliver(at, arrival, *bytes, self.options);
         }
+        if let Some(later) = passage.copy {
+            let arrival = Arrival::Peer { from: *from, number: *number, message: message.clone() };
+            let at = now + passage.delay + later;
+            self.nodes[to.rank()].deliver(at, arrival, *bytes, self.options);
+        }
+    }
+
+    /// What the faults that last do to a delivery.
+    fn pass_faults(&mut self, from: Member, to: Member) -> Passage {
+        let passage = self.disturbance.deliver(from, to);
+        match passage.fate {
+            Fate::Dropped => self.course.on_lost(LossReason::Dropped),
+            Fate::CutOff => self.course.on_lost(LossReason::CutOff),
+            _ => {}
+        }
+        passage
     }
 
     fn tell_fate(&mut self, now: Micros, to: Member, handed: Option<&Handed>, fate: Fate) {
@@ -427,6 +467,9 @@ impl<'a> Engine<'a> {
             balances,
             broken,
             committed: self.invariants.committed().to_vec(),
+            lost_requests: gather(&self.nodes, Node::lost_requests),
+            lost_answers: gather(&self.nodes, Node::lost_answers),
+            replicas: self.nodes.into_iter().map(|node| node.replica).collect(),
             records: match self.splitter.recorder {
                 Recorder::Memory(records) => records,
                 _ => Vec::new(),
@@ -434,4 +477,9 @@ impl<'a> Engine<'a> {
             fold: self.splitter.fold,
         })
     }
+}
+
+/// Of all nodes, what `of` gives for one.
+fn gather(nodes: &[Node], of: impl Fn(&Node) -> &[Text]) -> Vec<Text> {
+    nodes.iter().flat_map(|node| of(node).iter().cloned()).collect()
 }

@@ -7,6 +7,7 @@
 //! when they are full. A replica wakes some time after a datagram has reached its socket, takes in
 //! all that is there, and sends some time after that.
 
+mod disturbance;
 mod engine;
 mod node;
 mod observed;

@@ -1,14 +1,16 @@
 //! A replica in virtual time: its sockets, its clock, and how long its work takes.
 
+use super::disturbance::Change;
 use super::options::VirtualOptions;
 use super::socket::Socket;
-use crate::interface::{Address, Request};
+use crate::interface::{Address, Request, Text};
 use crate::raft::{Micros, Tuning};
 use crate::record::Sink;
 use crate::replica::{Arrival, Replica};
 use crate::sim::delays::COLD_AFTER;
 use crate::sim::random_stream::{RandomStream, scramble};
-use crate::wire::{self, Datagram, MeasuredDatagram, Membership, Payload};
+use crate::sim::scenario::FaultKind;
+use crate::wire::{self, Datagram, MeasuredDatagram, Membership, Payload, SOCKET_BYTES};
 
 /// Time between two sends of one turn, in microseconds.
 const SEND_COST: Micros = Micros(5);
@@ -42,6 +44,12 @@ pub(super) struct Node {
     drift_ppm: i64,
     /// Whether the simulator works at the course's pace.
     paced: bool,
+    /// How much longer a turn takes at most, because of a fault.
+    turn: Micros,
+    /// MIDs of requests that found the replica's socket full.
+    lost_requests: Vec<Text>,
+    /// MIDs of answers that found the simulator's socket full.
+    lost_answers: Vec<Text>,
     random: RandomStream,
 }
 
@@ -78,6 +86,9 @@ impl Node {
             timer_at: Micros::NEVER,
             drift_ppm: drift_ppm.into(),
             paced,
+            turn: Micros(0),
+            lost_requests: Vec::new(),
+            lost_answers: Vec::new(),
             random: RandomStream::new(options.seed, "replica", rank as u64),
         };
         node.plan(options);
@@ -169,7 +180,13 @@ impl Node {
         let now = self.wake_at;
         let local = self.local(now);
         self.deadline = None;
-        if let Some(arrival) = self.inbox.read(now) {
+        let arrival = self.inbox.read(now);
+        for lost in self.inbox.take_lost() {
+            if let Arrival::Request(request) = lost {
+                self.lost_requests.push(request.mid);
+            }
+        }
+        if let Some(arrival) = arrival {
             self.replica.step(local, arrival, &mut self.made, sink);
             return true;
         }
@@ -183,6 +200,9 @@ impl Node {
             self.deadline = Some(deadline);
         }
         self.busy_until = now;
+        if self.turn > Micros(0) {
+            self.busy_until += Micros(self.random.below(self.turn.0 + 1));
+        }
         self.active_at = now;
         false
     }
@@ -239,7 +259,38 @@ impl Node {
 
     /// Reads one datagram for the simulator.
     pub fn read(&mut self, now: Micros) -> Option<MeasuredDatagram> {
-        self.outbox.read(now)
+        let read = self.outbox.read(now);
+        for lost in self.outbox.take_lost() {
+            if let Payload::Answer { mid, .. } = lost.datagram.payload {
+                self.lost_answers.push(mid);
+            }
+        }
+        read
+    }
+
+    /// A fault begins or ends here.
+    pub fn change(&mut self, change: Change) {
+        match change {
+            Change::Pause(until) if self.alive => {
+                self.busy_until = self.busy_until.max(until);
+                self.wake_at = self.wake_at.max(self.busy_until);
+            }
+            Change::Turn(turn) => self.turn = turn,
+            Change::Socket(bytes) => self.inbox.limit(bytes),
+            Change::End(FaultKind::Slow { .. }) => self.turn = Micros(0),
+            Change::End(FaultKind::SmallSocket { .. }) => self.inbox.limit(SOCKET_BYTES),
+            Change::Pause(_) | Change::End(_) => {}
+        }
+    }
+
+    /// MIDs of requests that found the replica's socket full.
+    pub fn lost_requests(&self) -> &[Text] {
+        &self.lost_requests
+    }
+
+    /// MIDs of answers that found the simulator's socket full.
+    pub fn lost_answers(&self) -> &[Text] {
+        &self.lost_answers
     }
 
     /// Kills the replica: its socket is closed, and what was not read is lost.

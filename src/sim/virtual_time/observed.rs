@@ -1,5 +1,6 @@
 //! What a virtual run gives, and who may look on.
 
+use crate::interface::Text;
 use crate::raft::invariants::Broken;
 use crate::raft::{Entry, Micros};
 use crate::record::{Record, Sink};
@@ -21,6 +22,12 @@ pub struct VirtualRun {
     pub broken: Option<(Micros, Broken)>,
     /// The committed entries, by index.
     pub committed: Vec<Entry>,
+    /// The replicas as they are at the end, or were when they were killed, by rank.
+    pub replicas: Vec<Replica>,
+    /// MIDs of requests that found a replica's socket full.
+    pub lost_requests: Vec<Text>,
+    /// MIDs of answers that found the simulator's socket full.
+    pub lost_answers: Vec<Text>,
     /// The records, if the options say to keep them in memory.
     pub records: Vec<Record>,
 }

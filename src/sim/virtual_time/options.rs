@@ -35,7 +35,7 @@ pub enum Keep {
 }
 
 /// Other knobs for all replicas, from a moment on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retuning {
     /// The moment.
     pub at: Micros,

@@ -22,12 +22,17 @@ pub(super) struct Socket<T> {
     unread: VecDeque<Charged<T>>,
     /// The charge of the unread datagrams, in bytes.
     charged: u64,
+    /// The charge that it holds at most, in bytes.
+    limit: u64,
+    /// What found it full.
+    lost: Vec<T>,
 }
 
 impl<T> Socket<T> {
     /// An empty socket.
     pub fn new() -> Socket<T> {
-        Socket { coming: VecDeque::new(), unread: VecDeque::new(), charged: 0 }
+        let (coming, unread) = (VecDeque::new(), VecDeque::new());
+        Socket { coming, unread, charged: 0, limit: SOCKET_BYTES, lost: Vec::new() }
     }
 
     /// A datagram of `length` bytes that will arrive at `at`, not before the latest read. If the
@@ -60,12 +65,23 @@ impl<T> Socket<T> {
     fn admit(&mut self, now: Micros) -> Option<Charged<T>> {
         while self.coming.front().is_some_and(|next| next.at <= now) {
             let arrived = self.coming.pop_front()?;
-            if self.charged + arrived.charge <= SOCKET_BYTES {
+            if self.charged + arrived.charge <= self.limit {
                 self.charged += arrived.charge;
                 return Some(arrived);
             }
+            self.lost.push(arrived.content);
         }
         None
+    }
+
+    /// From now on it holds at most so many bytes.
+    pub const fn limit(&mut self, bytes: u64) {
+        self.limit = bytes;
+    }
+
+    /// Takes what was lost since the last call.
+    pub fn take_lost(&mut self) -> std::vec::Drain<'_, T> {
+        self.lost.drain(..)
     }
 
     /// Closes the socket: what was not read is lost.

@@ -39,6 +39,8 @@ fn scenario() -> Scenario {
             maximum_appends_batched_fraction: 0.5,
         },
         shared_keys: false,
+        burst: 0,
+        value_bytes: 0,
         pace: true,
         network: Network::default(),
         clock_drift_ppm: Vec::new(),

@@ -1,0 +1,148 @@
+//! What a seed stands for: a scenario, the knobs, and how the run is done.
+
+use crate::raft::tuning::{Control, Reads};
+use crate::raft::{Micros, Tuning};
+use crate::sim::delays::Delays;
+use crate::sim::scenario::{Event, EventKind, Fault, FaultKind, Scenario};
+use crate::sim::virtual_time::{Keep, Retuning, VirtualOptions, VirtualRun, run, run_retuned};
+use crate::tuning_file::{self, EMBEDDED};
+
+/// What every run of a campaign needs, read once.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long things take.
+    pub delays: Delays,
+    /// The profiles that seeds choose from, by name.
+    pub profiles: Vec<(&'static str, Tuning)>,
+}
+
+impl Options {
+    /// The embedded delays and all embedded profiles.
+    pub fn embedded() -> Options {
+        // The profiles are part of the program, and a test loads each.
+        let load = |(name, _): &(&'static str, _)| {
+            tuning_file::load(name).ok().map(|profile| (*name, profile.tuning))
+        };
+        let profiles = EMBEDDED.iter().filter_map(load).collect();
+        Options { delays: Delays::embedded(), profiles }
+    }
+}
+
+/// A run of a campaign, ready to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// The seed that it was drawn from.
+    pub seed: u64,
+    /// The seed of the run's own draws. It differs from `seed` only in a run that was made smaller.
+    pub run_seed: u64,
+    /// What is asked of the cluster, and its faults.
+    pub scenario: Scenario,
+    /// The profile that the knobs were taken from.
+    pub profile: &'static str,
+    /// The knobs.
+    pub tuning: Tuning,
+    /// Other knobs for all replicas, from a moment on.
+    pub retuning: Option<Retuning>,
+    /// Whether requests and faults come when they are due, and not at the course's 100 ms edges.
+    pub precise: bool,
+    /// Whether every datagram is encoded and decoded as JSON.
+    pub through_codec: bool,
+}
+
+/// How much earlier than by its margin a lease must end for what is not counted: a replica takes
+/// some microseconds to send.
+const LEASE_SLACK: Micros = Micros::from_millis(1);
+
+impl Case {
+    /// Whether reads rest on leases that this case leaves no ground for: clocks differ by more than
+    /// the margin allows, or a turn takes longer than what is left of it.
+    pub fn breaks_leases(&self) -> bool {
+        self.tunings().any(|tuning| self.breaks_leases_of(tuning))
+    }
+
+    /// The knobs, and those that replace them.
+    fn tunings(&self) -> impl Iterator<Item = &Tuning> {
+        let other = self.retuning.as_ref().map(|retuning| &retuning.tuning);
+        std::iter::once(&self.tuning).chain(other)
+    }
+
+    fn breaks_leases_of(&self, tuning: &Tuning) -> bool {
+        if tuning.reads == Reads::Confirm {
+            return false;
+        }
+        let margin = tuning.lease_margin_us as i128;
+        let promise = match tuning.control {
+            Control::Static => tuning.promise_us as i128,
+            // A controller may ask for a longer one, as long as its margin is 1 % of it.
+            Control::Adaptive => (tuning.promise_us as i128).max(margin * 100),
+        };
+        let rates = || self.scenario.clock_drift_ppm.iter().map(|drift| i128::from(*drift));
+        let slowest = 1_000_000 + rates().min().unwrap_or(0);
+        let fastest = 1_000_000 + rates().max().unwrap_or(0);
+        // In true time: how long the lease of a slow leader lasts, and the promise of a fast
+        // follower.
+        let lease = (promise - margin) * 1_000_000 / slowest;
+        let promised = promise * 1_000_000 / fastest;
+        lease + i128::from((self.longest_turn() + LEASE_SLACK).0) >= promised
+    }
+
+    /// How long the cluster may take until it has answered everything, from the end of the faults
+    /// or from the last request on. Whoever is deposed is heard again, another is elected, requests
+    /// that were kept are sent on, and those that lag catch up.
+    pub fn recovery(tuning: &Tuning) -> Micros {
+        let elections = tuning.election_timeout_max_us * 3;
+        Micros::from_seconds(4) + Micros(elections + tuning.hold_time_us * 2)
+    }
+
+    /// Whether the cluster can be asked to have recovered by the end: a quorum lives, partitions
+    /// and faults are over, and there is time enough after them.
+    pub fn is_fair(&self) -> bool {
+        let scenario = &self.scenario;
+        let kill =
+            |event: &&Event| matches!(event.kind, EventKind::KillLeader | EventKind::KillNonLeader);
+        let mut partitions = scenario.events.iter().filter(|event| !kill(event));
+        let healed = partitions.next_back().is_none_or(|last| last.kind == EventKind::PartEnd);
+        let ends = scenario.network.faults.iter().map(|fault| fault.at + fault.lasts);
+        let events = scenario.events.iter().map(|event| event.at);
+        let calm = ends.chain(events).max().unwrap_or_default().max(scenario.lifetime);
+        let recovery = self.tunings().map(Case::recovery).max().unwrap_or_default();
+        let retuned = self.retuning.as_ref().map_or(Micros(0), |retuning| retuning.at);
+        let calm = calm.max(retuned);
+        let enough = calm + recovery <= scenario.lifetime + scenario.end_wait;
+        let killed = scenario.events.iter().filter(kill).count();
+        healed && enough && killed * 2 < scenario.replicas
+    }
+
+    /// How long a turn of a replica takes at most because of faults.
+    fn longest_turn(&self) -> Micros {
+        let turn = |fault: &Fault| match fault.kind {
+            FaultKind::Slow { turn, .. } => turn,
+            _ => Micros(0),
+        };
+        self.scenario.network.faults.iter().map(turn).max().unwrap_or_default()
+    }
+
+    /// Does the run.
+    pub fn run(&self, options: &Options, records: Keep) -> VirtualRun {
+        let options = self.virtual_options(options, records);
+        let done = match &self.retuning {
+            None => run(&self.scenario, &options),
+            Some(retuning) => run_retuned(&self.scenario, &options, retuning),
+        };
+        let Ok(run) = done else {
+            unreachable!("a run that writes no file has no file that fails");
+        };
+        run
+    }
+
+    fn virtual_options(&self, options: &Options, records: Keep) -> VirtualOptions {
+        VirtualOptions {
+            seed: self.run_seed,
+            tuning: self.tuning.clone(),
+            precise: self.precise,
+            through_codec: self.through_codec,
+            delays: options.delays.clone(),
+            records,
+        }
+    }
+}
