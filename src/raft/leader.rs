@@ -341,7 +341,7 @@ impl Leader {
     pub fn stated_timeout(&self, core: &Core, member: Member, cause: Cause) -> Micros {
         if core.tuning.inquiries == 0 {
             Micros(0)
-        } else if !self.watches(core, member) {
+        } else if core.tuning.quiet || (!self.watches(core, member) && self.is_watched()) {
             NOT_WATCHING
         } else if cause == Cause::Replicate {
             core.tuning.election_timeout_under_load()

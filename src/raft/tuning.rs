@@ -224,10 +224,17 @@ pub struct Tuning {
     pub answer_window: u64,
     /// How long a busy simulator takes at most to read one more datagram from that socket.
     pub answer_interval_us: u64,
+    /// How many requests may wait here for their answers. One more is refused at once (rule R33).
+    #[serde(default = "usual_waiting_most_requests")]
+    pub waiting_most_requests: u64,
 }
 
 const fn usual_detection_target_us() -> u64 {
     1_300_000
+}
+
+const fn usual_waiting_most_requests() -> u64 {
+    1_024
 }
 
 const fn usual_wrong_elections_per_day() -> u64 {
@@ -294,6 +301,7 @@ impl Tuning {
         within("hold_time_us", self.hold_time_us, 10_000, 60_000_000)?;
         within("answer_window", self.answer_window, 1, 1_000_000)?;
         within("answer_interval_us", self.answer_interval_us, 100, 1_000_000)?;
+        within("waiting_most_requests", self.waiting_most_requests, 1, 1_000_000)?;
         within("linger_us", self.linger_us, 0, 1_000_000)?;
         self.check_promises()?;
         self.check_inquiries()

@@ -5,7 +5,7 @@ use super::leader::Leader;
 use super::mark::Mark;
 use super::message::{Cause, Route};
 use super::sending::Shipment;
-use super::tuning::HeartbeatTo;
+use super::tuning::{HeartbeatTo, NOT_WATCHING};
 use super::types::{Member, MemberSet};
 
 /// How many heartbeats a watcher is on duty for, at most, before another is due to be relieved. The
@@ -64,20 +64,14 @@ impl Leader {
         }
     }
 
-    /// `member` asks whether this leader lives, so it lives itself. It takes the place of a watcher
-    /// that has left something unanswered, which may not know that it is to watch. Otherwise this
-    /// one would be told that it need not, and nobody would be left to notice a death.
-    pub fn maybe_watch_instead(&mut self, member: Member) {
-        let is_doubtful = |watcher: &Member| {
+    /// Whether all watchers are known to be on duty: told so, and with no answer overdue. Only then is
+    /// anybody else told that it need not watch. Otherwise nobody may be left to notice a death.
+    pub fn is_watched(&self) -> bool {
+        self.watchers.iter().all(|watcher| {
             let progress = &self.progress[watcher.rank()];
-            !progress.is_healthy()
-                || progress.awaiting.is_some_and(|awaiting| awaiting.attempts > 0)
-        };
-        if !self.watchers.contains(&member)
-            && let Some(place) = self.watchers.iter().position(is_doubtful)
-        {
-            self.watchers[place] = member;
-        }
+            let is_late = progress.awaiting.is_some_and(|awaiting| awaiting.attempts > 0);
+            progress.is_healthy() && progress.told_timeout < NOT_WATCHING && !is_late
+        })
     }
 
     /// The healthy followers that do not watch, those first that have gone longest without hearing.

@@ -111,6 +111,7 @@ impl Replica {
         }
         self.settle(index, term, command.as_ref(), context);
         for request in self.blocked_reads.remove(&index).unwrap_or_default() {
+            self.blocked -= 1;
             self.ask_core(request, outputs, context.now);
         }
         context.sink.end();

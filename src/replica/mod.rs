@@ -106,6 +106,8 @@ pub struct Replica {
     writes: FxHashMap<Text, Index>,
     /// Reads that wait for such a write, by the write's index.
     blocked_reads: BTreeMap<Index, Vec<Request>>,
+    /// How many these are.
+    blocked: usize,
     /// Reads for which the core was asked whether this replica still leads.
     reads: FxHashMap<Ticket, Request>,
     /// Reads whose leadership is proved, oldest first, each with the index that must be applied
@@ -148,6 +150,7 @@ impl Replica {
             pending: BTreeMap::new(),
             writes: FxHashMap::default(),
             blocked_reads: BTreeMap::new(),
+            blocked: 0,
             reads: FxHashMap::default(),
             ready_reads: VecDeque::new(),
             dead: VecDeque::new(),

@@ -17,9 +17,30 @@ impl Replica {
         request: Request,
         context: &mut StepContext<'_, impl Sink>,
     ) {
+        if self.waiting_requests() >= self.raft.tuning().waiting_most_requests as usize {
+            return self.turn_away(request, context);
+        }
         let heard = self.raft.times_heard();
         if let Some(request) = self.try_serve(request, heard, context) {
             self.hold(request, context);
+        }
+    }
+
+    /// How many requests wait here for their answers, in any state.
+    fn waiting_requests(&self) -> usize {
+        let puts = self.pending.len() + self.dead.len();
+        let reads = self.blocked + self.reads.len() + self.ready_reads.len();
+        puts + reads + self.held.queue.len()
+    }
+
+    /// Refuses a request that is in no log yet, because too many wait (rule R33). If not even that
+    /// answer may go out now (rule R27), the request counts as lost on its way.
+    fn turn_away(&mut self, request: Request, context: &mut StepContext<'_, impl Sink>) {
+        let Request { client, mid, .. } = request;
+        if self.pacer.allows(context.now) {
+            self.refuse(client, mid, (Garbage::Overload, 0), context);
+        } else {
+            context.record(Fact::Garbage { reason: Garbage::Overload, bytes: 0 });
         }
     }
 
@@ -93,6 +114,7 @@ impl Replica {
     fn read(&mut self, key: &str, request: Request, context: &mut StepContext<'_, impl Sink>) {
         if let Some(index) = self.writes.get(key) {
             self.blocked_reads.entry(*index).or_default().push(request);
+            self.blocked += 1;
             return;
         }
         let ticket = self.ticket_for(request);
@@ -212,6 +234,7 @@ impl Replica {
         for (_, request) in std::mem::take(&mut self.ready_reads) {
             self.hold(request, context);
         }
+        self.blocked = 0;
         for request in std::mem::take(&mut self.blocked_reads).into_values().flatten() {
             self.hold(request, context);
         }

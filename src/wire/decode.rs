@@ -58,6 +58,9 @@ pub enum Garbage {
     /// A get whose value, under its MID, no datagram can carry.
     #[error("a get whose answer is longer than a datagram can be")]
     LongAnswer = 7,
+    /// A request that came while as many as may wait did (rule R33).
+    #[error("too many requests wait")]
+    Overload = 8,
 }
 
 impl Garbage {
@@ -68,7 +71,7 @@ impl Garbage {
 
     /// Whether this is the reason to refuse a sound request, not to drop a datagram.
     pub const fn is_of_sound_request(self) -> bool {
-        matches!(self, Garbage::LongCommand | Garbage::LongAnswer)
+        matches!(self, Garbage::LongCommand | Garbage::LongAnswer | Garbage::Overload)
     }
 
     /// Every reason.

@@ -14,6 +14,7 @@ mod rules_chains;
 mod rules_inquiries;
 mod rules_liveness;
 mod rules_logs;
+mod rules_overload;
 mod rules_pacing;
 mod rules_promises;
 mod rules_quorums;
