@@ -112,6 +112,10 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
         let message = Message::PreVote(PreVote { term, last, cause: Cause::Inquiry });
         return context.send(leader, message, Why::Own(Cause::Inquiry));
     }
+    if core.told_timeout > core.tuning.election_timeout_min() {
+        // It has no say any more in how long this member waits, for another candidate too.
+        core.told_timeout = Micros(0);
+    }
     if !std::mem::replace(&mut core.given_up, true) {
         let term = core.term;
         core.marks.add(Mark::LeaderGivenUp);

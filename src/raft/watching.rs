@@ -64,8 +64,8 @@ impl Leader {
         }
     }
 
-    /// Whether all watchers are known to be on duty: told so, and with no answer overdue. Only then is
-    /// anybody else told that it need not watch. Otherwise nobody may be left to notice a death.
+    /// Whether all watchers are known to be on duty: told so, and with no answer overdue. Only then
+    /// is anybody else told that it need not watch. Otherwise nobody may be left to notice a death.
     pub fn is_watched(&self) -> bool {
         self.watchers.iter().all(|watcher| {
             let progress = &self.progress[watcher.rank()];

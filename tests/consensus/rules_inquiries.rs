@@ -87,6 +87,39 @@ fn r28_a_leader_that_is_dead_is_given_up_and_replaced() {
     }
 }
 
+/// A leader in the quiet dies. One follower asks for votes, the others give the leader up for that,
+/// and then the candidate dies too. Those that are left do not wait for as long as the dead leader
+/// had told them to. (A fault campaign found it, seed 176834.)
+#[test]
+fn r28_who_has_given_its_leader_up_waits_for_nobody_long() {
+    let mut cluster = Cluster::new(5, 4, quiet());
+    let leader = cluster.elect();
+    cluster.run_for(ms(3_000));
+    cluster.kill(leader);
+    let others = cluster.others(leader);
+    let candidate = others[0];
+    cluster.obeys(move |flight| match &flight.message {
+        Message::PreVoteReply(_) if flight.to == candidate => Fate::Lose,
+        _ => Fate::Pass,
+    });
+    let mark = cluster.records.len();
+    cluster.put(candidate, "k", "first");
+    let gave_up = move |cluster: &Cluster, member: Member| {
+        let gives_up = |event: &Event| matches!(event, Event::LeaderGivenUp { .. });
+        cluster.since(mark).iter().any(|record| {
+            record.source == member && matches!(&record.fact, Fact::State(event) if gives_up(event))
+        })
+    };
+    let (one, two, three) = (others[1], others[2], others[3]);
+    let all = move |cluster: &Cluster| [one, two, three].iter().all(|at| gave_up(cluster, *at));
+    assert!(cluster.run_until(ms(10_000), all), "they give it up");
+    cluster.kill(candidate);
+    cluster.calm();
+    cluster.put(one, "k", "second");
+    let led = |cluster: &Cluster| cluster.leader().is_some();
+    assert!(cluster.run_until(ms(5_000), led), "somebody leads");
+}
+
 /// A leader that has stepped down says so, and need not be asked twice.
 #[test]
 fn r28_who_leads_no_more_says_so() {
