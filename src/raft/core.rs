@@ -10,7 +10,7 @@ use super::tuning::{NOT_WATCHING, ResendFrom, Tuning};
 use super::types::{Index, Member, MemberSet, Micros, Round, Term};
 
 /// State that outlives a change of role.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Core {
     /// This replica's rank.
     pub me: Member,
@@ -170,7 +170,7 @@ impl Core {
 }
 
 /// A follower's question to its silent leader whether it lives (rule R28).
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Inquiry {
     /// How often the leader has been asked.
     pub asked: u64,

@@ -12,7 +12,7 @@ const WINDOW: usize = 3;
 /// so all answers held up by one pause are one sample. And the smoothed value is the median of the
 /// latest three samples. That median is reliable, so a shift by a factor of two is followed at
 /// once.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub struct RoundTrip {
     recent: [Micros; WINDOW],
     samples: usize,

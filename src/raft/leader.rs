@@ -35,7 +35,7 @@ const QUIET_PROBES: u64 = 5;
 const LEAST_CHANCE_OF_A_CHAIN: u64 = 250_000;
 
 /// State of a leader for one term.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Leader {
     /// One for each member, by rank. The leader's own is never used.
     pub progress: Vec<Progress>,

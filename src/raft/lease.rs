@@ -4,7 +4,7 @@
 use super::types::{Micros, Round};
 
 /// The quorum's latest answer, and since when it owes one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Lease {
     /// Newest round that a quorum accepted; 0 before the first.
     round: Round,

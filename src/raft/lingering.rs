@@ -14,7 +14,7 @@ pub struct LingerRule {
 }
 
 /// The entries that wait for the next batch.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub struct Lingering {
     /// When the first of them came.
     first_at: Micros,

@@ -10,7 +10,7 @@ use super::types::{Entry, Index, Term};
 pub const ENTRY_FRAMING_BYTES: usize = 28;
 
 /// The log: entries from index 1 on. None is ever discarded (no compaction).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Log {
     entries: Vec<Entry>,
     /// Encoded bytes of all entries up to this one, for each entry; for cuts by size (rule R19).

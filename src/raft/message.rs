@@ -211,7 +211,7 @@ pub const MOST_HOPS: usize = 10;
 
 /// The members that an append still has to visit, its receiver first (rule R14). It is empty only
 /// in a datagram to everyone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Route {
     hops: [u8; MOST_HOPS],
     length: u8,
@@ -279,7 +279,7 @@ impl Route {
 }
 
 /// AppendEntries (§5.3): carries entries, commit index, heartbeat and lease request at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Append {
     /// The leader's term.
     pub term: Term,
@@ -322,7 +322,7 @@ impl Append {
 
 /// Where a refusing log may agree: all its entries from `first` to `last` are of `term` (§5.3, the
 /// conflict hint).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Hint {
     /// Term of the entry at `last`; 0 in an empty log.
     pub term: Term,
@@ -333,7 +333,7 @@ pub struct Hint {
 }
 
 /// The refusal of an append.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Refusal {
     /// `previous.index` of the append refused.
     pub refused: Index,
@@ -343,7 +343,7 @@ pub struct Refusal {
 
 /// An acknowledgement that a hop gave to an earlier round, or would have, and gives again (rule
 /// R32).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Repeated {
     /// The earlier round.
     pub round: Round,
@@ -354,7 +354,7 @@ pub struct Repeated {
 }
 
 /// The answer to an append (rule R13).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AppendReply {
     /// The answerer's term.
     pub term: Term,
@@ -375,7 +375,7 @@ pub struct AppendReply {
 }
 
 /// PreVote asks: would you vote for me? It raises no term (rule R7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PreVote {
     /// The term that the sender would campaign in: its own plus one.
     pub term: Term,
@@ -387,7 +387,7 @@ pub struct PreVote {
 }
 
 /// Answer to a pre-vote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PreVoteReply {
     /// The answerer's own term.
     pub term: Term,
@@ -400,7 +400,7 @@ pub struct PreVoteReply {
 }
 
 /// RequestVote (§5.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Vote {
     /// The candidate's term.
     pub term: Term,
@@ -411,7 +411,7 @@ pub struct Vote {
 }
 
 /// Answer to a vote request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VoteReply {
     /// The answerer's own term.
     pub term: Term,
@@ -425,7 +425,7 @@ pub struct VoteReply {
 }
 
 /// A message between replicas.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Message {
     /// AppendEntries.
     Append(Append),

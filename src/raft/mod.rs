@@ -91,6 +91,7 @@ mod core;
 mod election;
 mod estimate;
 mod event;
+mod fingerprint;
 mod follower;
 mod inquiry;
 pub mod invariants;

@@ -4,7 +4,7 @@ use super::estimate::Loss;
 use super::types::{Index, MemberSet, Micros, Round};
 
 /// An answer that the leader waits for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct Awaiting {
     /// Newest round that wants an answer. Its answer settles all earlier rounds too.
     pub round: Round,
@@ -188,9 +188,9 @@ impl Progress {
 }
 
 /// What a leader remembers of a round.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Hash)]
 pub struct SentRound {
-    /// The round's number; 0 in an unused place.
+    /// The round's number.
     pub number: Round,
     /// When it began, by the leader's clock (rule R9).
     pub at: Micros,
@@ -203,8 +203,9 @@ pub struct SentRound {
 }
 
 /// The latest rounds of a leader.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Rounds {
+    /// Grows to its length as rounds begin, so that a young leader is small to copy.
     ring: Vec<SentRound>,
     /// Number of the newest round; 0 before the first.
     pub newest: Round,
@@ -216,7 +217,7 @@ const ROUNDS_KEPT: usize = 1024;
 impl Rounds {
     /// No round yet.
     pub fn new() -> Rounds {
-        Rounds { ring: vec![SentRound::default(); ROUNDS_KEPT], newest: 0 }
+        Rounds { ring: Vec::new(), newest: 0 }
     }
 
     /// Begins a round at `at` that goes to `members`, over `hops` of them in a row. The promise
@@ -227,15 +228,19 @@ impl Rounds {
         members: MemberSet,
         hops: usize,
     ) -> Round {
-        self.newest += 1;
         let place = self.newest as usize % ROUNDS_KEPT;
-        self.ring[place] = SentRound { number: self.newest, at, lease, members, hops };
+        self.newest += 1;
+        let round = SentRound { number: self.newest, at, lease, members, hops };
+        match self.ring.get_mut(place) {
+            Some(old) => *old = round,
+            None => self.ring.push(round),
+        }
         self.newest
     }
 
     /// The round of that number, if it is remembered.
     pub fn get(&self, number: Round) -> Option<&SentRound> {
-        Some(&self.ring[number as usize % ROUNDS_KEPT])
-            .filter(|round| round.number == number && number > 0)
+        let place = number.checked_sub(1)? as usize % ROUNDS_KEPT;
+        self.ring.get(place).filter(|round| round.number == number)
     }
 }

@@ -1,7 +1,7 @@
 //! The core's own random numbers: one draw for each election timeout, from the caller's seed.
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every platform.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Random(u64);
 
 impl Random {
@@ -20,8 +20,11 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// A number from `low` to `high`, both included.
+    /// A number from `low` to `high`, both included. Where there is no choice, nothing is drawn.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
+        if low == high {
+            return low;
+        }
         let span = u128::from(high.saturating_sub(low)) + 1;
         low + ((u128::from(self.next()) * span) >> 64) as u64
     }

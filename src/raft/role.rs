@@ -4,7 +4,7 @@ use super::leader::Leader;
 use super::types::{MemberSet, Micros};
 
 /// An election under way at this replica.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Campaign {
     /// Members that said yes, this replica included.
     pub granted: MemberSet,
@@ -20,7 +20,7 @@ pub(super) struct Campaign {
 }
 
 /// A replica's role, with the state that only this role has.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) enum Role {
     /// Follows a leader, or waits for one.
     Follower,

@@ -42,7 +42,10 @@ use super::{election, follower, inquiry};
 /// }
 /// # Ok::<(), laconic::tuning_file::TuningFileError>(())
 /// ```
-#[derive(Debug)]
+///
+/// A copy goes on as the original would. [`Hash`] says what a state of the protocol is: see
+/// `fingerprint`.
+#[derive(Clone, Debug, Hash)]
 pub struct Raft {
     core: Core,
     role: Role,

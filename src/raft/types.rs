@@ -177,7 +177,7 @@ impl FromIterator<Member> for MemberSet {
 }
 
 /// An entry of the replicated log (§5.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// Term of the leader that took the command in.
     pub term: Term,
