@@ -4,6 +4,8 @@ use crate::raft::tuning::{Control, Reads};
 use crate::raft::{Micros, Tuning};
 use crate::sim::delays::Delays;
 use crate::sim::scenario::{Event, EventKind, Fault, FaultKind, Scenario};
+#[cfg(feature = "planted")]
+use crate::sim::virtual_time::run_planted;
 use crate::sim::virtual_time::{Keep, Retuning, VirtualOptions, VirtualRun, run, run_retuned};
 use crate::tuning_file::{self, EMBEDDED};
 
@@ -14,6 +16,9 @@ pub struct Options {
     pub delays: Delays,
     /// The profiles that seeds choose from, by name.
     pub profiles: Vec<(&'static str, Tuning)>,
+    /// The bug that is planted in all replicas.
+    #[cfg(feature = "planted")]
+    pub planted: Option<crate::raft::Planted>,
 }
 
 impl Options {
@@ -24,7 +29,12 @@ impl Options {
             tuning_file::load(name).ok().map(|profile| (*name, profile.tuning))
         };
         let profiles = EMBEDDED.iter().filter_map(load).collect();
-        Options { delays: Delays::embedded(), profiles }
+        Options {
+            delays: Delays::embedded(),
+            profiles,
+            #[cfg(feature = "planted")]
+            planted: None,
+        }
     }
 }
 
@@ -124,11 +134,17 @@ impl Case {
 
     /// Does the run.
     pub fn run(&self, options: &Options, records: Keep) -> VirtualRun {
-        let options = self.virtual_options(options, records);
-        let done = match &self.retuning {
-            None => run(&self.scenario, &options),
-            Some(retuning) => run_retuned(&self.scenario, &options, retuning),
-        };
+        let how = self.virtual_options(options, records);
+        #[cfg(feature = "planted")]
+        let planted = options
+            .planted
+            .map(|bug| run_planted(&self.scenario, &how, self.retuning.as_ref(), bug));
+        #[cfg(not(feature = "planted"))]
+        let planted = None;
+        let done = planted.unwrap_or_else(|| match &self.retuning {
+            None => run(&self.scenario, &how),
+            Some(retuning) => run_retuned(&self.scenario, &how, retuning),
+        });
         let Ok(run) = done else {
             unreachable!("a run that writes no file has no file that fails");
         };
