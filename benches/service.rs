@@ -203,6 +203,7 @@ fn append(round: u64) -> Datagram {
         entries: vec![Entry { term: 1, command }].into(),
         promise: Micros(800_000),
         election_timeout: Micros(0),
+        inquiries: 0,
         wants_answer: true,
         route: Route::direct(Member(1)),
         accepted: MemberSet::EMPTY,

@@ -31,6 +31,7 @@ fn append(entries: usize) -> Datagram {
         entries: vec![Entry { term: 3, command }; entries].into(),
         promise: Micros(800_000),
         election_timeout: Micros(0),
+        inquiries: 0,
         wants_answer: true,
         route: Route::direct(Member(1)),
         accepted: MemberSet::EMPTY,

@@ -69,8 +69,8 @@ prop_compose! {
         let (promise, election_timeout) = (Micros(promise), Micros(timeout));
         let entries = entries.into();
         Append {
-            term, leader, round, cause, previous, commit, entries, promise, election_timeout, inquiries,
-            wants_answer, route, accepted,
+            term, leader, round, cause, previous, commit, entries, promise, election_timeout,
+            inquiries, wants_answer, route, accepted,
         }
     }
 }

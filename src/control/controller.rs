@@ -147,8 +147,8 @@ impl Controller {
     /// Heartbeats for the detection that is wanted. From where the knobs are, the timeout at most
     /// doubles or halves at once.
     ///
-    /// What serves stays while it costs little more than what would serve best: the measured loss
-    /// is never still. Who does not lead knows no loss, and keeps what the last leader's knobs were.
+    /// What serves stays while it costs little more than the best would: the measured loss is never
+    /// still. Who does not lead knows no loss, and keeps the knobs of the last leader.
     fn choose_heartbeats(&self, tuning: &mut Tuning, before: &Tuning, link: Link, leads: bool) {
         if !leads && before.inquiries > 0 {
             return;

@@ -65,9 +65,9 @@ fn patience(link: Link, resend_timeout: Micros) -> Micros {
     measured.unwrap_or(resend_timeout).max(Micros(resend_timeout.0 / 2))
 }
 
-/// The plan with the fewest messages for a cluster of `count`, of those that serve the goal. Where none
-/// does, wrong elections stay rare and a death is noticed later. The core's resend timeout is the wait
-/// for an answer while no round trip is known.
+/// The plan with the fewest messages for a cluster of `count`, of those that serve the goal. Where
+/// none does, wrong elections stay rare and a death is noticed later. The core's resend timeout is
+/// the wait for an answer while no round trip is known.
 pub fn plan(goal: Goal, count: usize, link: Link, resend_timeout: Micros) -> Plan {
     let plans = (1..=MOST_INQUIRIES).map(|inquiries| asking(goal, link, resend_timeout, inquiries));
     let rare = plans.filter(|plan| plan.is_seldom_wrong(goal, count, link));
@@ -171,8 +171,8 @@ mod tests {
         assert!(bad.heartbeat_interval > Micros(1_100_000), "{bad:?}");
     }
 
-    /// On a long way with loss the goal cannot be kept with rare wrong elections: a death is noticed
-    /// later, and heartbeats do not come more often than they must.
+    /// On a long way with loss the goal cannot be kept with rare wrong elections. A death is then
+    /// noticed later, and heartbeats do not come more often than they must.
     #[test]
     fn on_a_long_way_with_loss_a_death_is_noticed_a_little_later() {
         for (loss, latest) in [(0, 1_310), (10, 1_450), (20, 1_900), (30, 2_400)] {

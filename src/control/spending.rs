@@ -1,11 +1,11 @@
-//! What a leader's cluster spends, against what its profile allows: messages a commit, and messages
-//! a second while nothing is asked, each with a most and a least. A cluster can also say too little:
-//! what is left of an allowance is spent where it helps most, on answers that wait less and on deaths
-//! that are noticed sooner.
+//! What a leader's cluster spends, against what its profile allows: messages a commit, and
+//! messages a minute while nothing is asked, each with a most and a least. A cluster can also say
+//! too little. What is left of an allowance is spent where it helps most: on answers that wait
+//! less, and on deaths that are noticed sooner.
 //!
 //! The controller weighs messages against waits by a price, and heartbeats by the time in which a
-//! death is to be noticed. Both move in small steps while a limit is broken, and back towards what the
-//! profile says once there is room.
+//! death is to be noticed. Both move in small steps while a limit is broken, and back towards what
+//! the profile says once there is room.
 
 use crate::raft::message::Why;
 use crate::raft::tuning::FanOut;

@@ -74,7 +74,8 @@ impl RoundTrip {
 /// How many messages the long memory of a loss holds.
 const LONG_MEMORY: u64 = 1_024;
 
-/// The share of messages that are lost, as exponential averages over some 64 and some 1,024 of them.
+/// The share of messages that are lost, as exponential averages over some 64 and some 1,024 of
+/// them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Loss {
     parts_per_million: u64,
@@ -101,9 +102,9 @@ impl Loss {
         self.lasting_ppm += (1_000_000 - self.lasting_ppm.min(1_000_000)) / self.known;
     }
 
-    /// What the loss is at most, as far as can be told, in parts per million: two standard deviations
-    /// above the average of the long memory, and no less than the recent average. With few messages
-    /// known that is much.
+    /// What the loss is at most, as far as can be told, in parts per million: two standard
+    /// deviations above the average of the long memory, and no less than the recent average. With
+    /// few messages known that is much.
     pub fn at_most_ppm(&self) -> u64 {
         let known = self.known.max(64);
         let average = self.lasting_ppm.min(1_000_000);

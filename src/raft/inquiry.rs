@@ -187,7 +187,8 @@ pub(super) fn on_refusal(
 impl Core {
     /// How often the leader is asked before it is given up: as often as this member's own tuning
     /// says, or as its leader says if that is more often. A member whose own tuning says never asks
-    /// only a leader that has told it not to watch: that one is silent because it has nothing to say.
+    /// only a leader that has told it not to watch: that one is silent because it has nothing to
+    /// say.
     pub fn inquiries(&self) -> u64 {
         match self.tuning.inquiries {
             0 => u64::from(self.told_timeout >= NOT_WATCHING),

@@ -197,8 +197,8 @@ impl Leader {
         core.tuning.check_quorum && now >= self.quorum_lost_at(core)
     }
 
-    /// When no quorum will have answered for an election timeout, and for as long as a follower would
-    /// ask this leader before it gave it up (rule R28). A leader that leaves followers
+    /// When no quorum will have answered for an election timeout, and for as long as a follower
+    /// would ask this leader before it gave it up (rule R28). A leader that leaves followers
     /// without heartbeats is not answered while nothing waits, so it counts only from then on (rule
     /// R30).
     fn quorum_lost_at(&self, core: &Core) -> Micros {
@@ -210,12 +210,19 @@ impl Leader {
         since + core.tuning.election_timeout_min() + core.longest_inquiry()
     }
 
-    /// When this leader asks its quorum once more, so that lost heartbeats alone do not depose it:
-    /// half an election timeout before it would step down (rule R28).
+    /// When this leader asks everyone once more, so that lost answers alone do not depose it: half
+    /// an election timeout before it would step down (rule R28). One that keeps everyone hearing
+    /// asks with its heartbeats, and so only when none of them has brought a quorum's answers.
     fn asks_again_at(&self, core: &Core) -> Micros {
-        let asks = core.tuning.check_quorum && core.tuning.inquiries > 0 && !self.touch_wanted;
-        let half = Micros(core.tuning.election_timeout_min_us / 2);
-        if asks { self.quorum_lost_at(core) - half } else { Micros::NEVER }
+        if !core.tuning.check_quorum || self.touch_wanted {
+            return Micros::NEVER;
+        }
+        let lost_at = self.quorum_lost_at(core);
+        if core.tuning.is_sparse() {
+            lost_at - Micros(core.tuning.election_timeout_min_us / 2)
+        } else {
+            lost_at - core.longest_inquiry() - core.tuning.resend_timeout()
+        }
     }
 
     /// Starts to ask a quorum until it answers, if it is time for that.

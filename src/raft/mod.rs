@@ -54,10 +54,10 @@
 //! that either is a *suspect*: it is left out of quorums and probed with empty appends. The answer
 //! to a probe tells at once that the member lives and how much it holds (R19). A refusal carries a
 //! hint, the conflicting term and its first index, from which the leader usually knows where the
-//! logs agree. Where silence means loss, a broken chain is sent again from its end, and the last hop
-//! repeats the answer that was lost (R16, R32). While requests wait and too few followers can be counted on, the oldest batch is
-//! sent again at a steady rate, because every answer is needed. A quorum is out of touch (R6) only
-//! if f members that answer in time were asked (R23).
+//! logs agree. Where silence means loss, a broken chain is sent again from its end, and the last
+//! hop repeats the answer that was lost (R16, R32). While requests wait and too few followers can
+//! be counted on, the oldest batch is sent again at a steady rate, because every answer is needed.
+//! A quorum is out of touch (R6) only if f members that answer in time were asked (R23).
 //!
 //! **Heartbeats and leases.** A follower that was not addressed for an interval gets an empty
 //! append. As many as needed are asked to answer. Their answers renew check-quorum: a leader that

@@ -132,6 +132,7 @@ impl Leader {
     /// Answers a member that asks whether this leader lives: with an append, which is heard as what
     /// it is by whoever has fallen behind, too.
     pub fn show_life(&mut self, context: &mut Context<'_>, member: Member) {
+        self.maybe_watch_instead(member);
         let progress = &self.progress[member.rank()];
         if progress.is_healthy() {
             self.ship_to(context, member, Cause::Inquiry, false);

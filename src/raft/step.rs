@@ -244,8 +244,8 @@ impl Raft {
         }
     }
 
-    /// What the loss of messages between this leader and the members that live is at most, as far as
-    /// can be told, in parts per million. `None` if it does not lead.
+    /// What the loss of messages between this leader and the members that live is at most, as far
+    /// as can be told, in parts per million. `None` if it does not lead.
     pub fn loss_at_most_ppm(&self) -> Option<u64> {
         match &self.role {
             Role::Leader(leader) => Some(leader.loss.at_most_ppm()),

@@ -17,8 +17,8 @@ pub const MOST_INQUIRIES: u64 = 20;
 const LEAST_INQUIRY_GAP: Micros = Micros(3_000);
 
 /// How long after an inquiry the next one leaves, if the leader has the time `timeout` to answer
-/// (R28). On a long way waiting for each answer would take too long; where answers come soon, asking
-/// twice at once would be waste.
+/// (R28). On a long way waiting for each answer would take too long; where answers come soon,
+/// asking twice at once would be waste.
 pub fn inquiry_gap(timeout: Micros) -> Micros {
     Micros(timeout.0 / 4).max(LEAST_INQUIRY_GAP).min(timeout)
 }

@@ -161,9 +161,9 @@ impl Leader {
         Wanted::Nothing
     }
 
-    /// Whether so many timeouts in a row show that a member is dead. One direct message at least was
-    /// not answered (rule R16). Where messages are often lost, it must also be unlikely that all of
-    /// them were.
+    /// Whether so many timeouts in a row show that a member is dead. One direct message at least
+    /// was not answered (rule R16). Where messages are often lost, it must also be unlikely that
+    /// all of them were.
     fn is_silence_death(&self, core: &Core, timeouts: u8) -> bool {
         let is_lossy = self.is_lossy(core);
         let length = self.chain_length(core);

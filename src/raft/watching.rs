@@ -64,6 +64,22 @@ impl Leader {
         }
     }
 
+    /// `member` asks whether this leader lives, so it lives itself. It takes the place of a watcher
+    /// that has left something unanswered, which may not know that it is to watch. Otherwise this
+    /// one would be told that it need not, and nobody would be left to notice a death.
+    pub fn maybe_watch_instead(&mut self, member: Member) {
+        let is_doubtful = |watcher: &Member| {
+            let progress = &self.progress[watcher.rank()];
+            !progress.is_healthy()
+                || progress.awaiting.is_some_and(|awaiting| awaiting.attempts > 0)
+        };
+        if !self.watchers.contains(&member)
+            && let Some(place) = self.watchers.iter().position(is_doubtful)
+        {
+            self.watchers[place] = member;
+        }
+    }
+
     /// The healthy followers that do not watch, those first that have gone longest without hearing.
     fn spare_watchers(&self, core: &Core) -> Vec<Member> {
         let prompt = self.prompt(core);

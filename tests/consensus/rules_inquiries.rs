@@ -135,8 +135,8 @@ fn r28_a_leader_answers_a_pre_vote_with_an_append() {
     assert_eq!(solo.role(), RoleName::Leader);
 }
 
-/// No answer to what an idle leader says of itself arrives. It asks its quorum in time, is answered,
-/// and leads on.
+/// No answer to what an idle leader says of itself arrives. It asks its quorum in time, is
+/// answered, and leads on.
 #[test]
 fn r28_a_leader_asks_again_before_it_steps_down() {
     for (count, seed) in [(3, 1), (5, 2), (9, 3)] {
@@ -155,8 +155,8 @@ fn r28_a_leader_asks_again_before_it_steps_down() {
     }
 }
 
-/// The way to the leader takes many resend timeouts. An answer that comes after the leader was given
-/// up teaches its follower to wait longer.
+/// The way to the leader takes many resend timeouts. An answer that comes after the leader was
+/// given up teaches its follower to wait longer.
 #[test]
 fn r28_the_way_to_the_leader_is_learned_from_inquiries() {
     let mut cluster = Cluster::new(3, 4, asking());
@@ -338,6 +338,31 @@ fn r30_a_watcher_that_falls_silent_is_replaced_at_once() {
     assert!(cluster.run_until(ms(10_000), stands), "nobody watches");
     let took = cluster.now.since(died);
     assert!(took < ms(2_100), "{took}");
+}
+
+/// The watcher's answers are lost, so another follower is to watch; but what tells it so may be
+/// lost too. When the first one asks, it must not be told that it is off duty. (The table of
+/// heartbeats found it: nobody noticed a death for a minute.)
+#[test]
+fn r30_a_watch_is_not_handed_to_one_that_may_not_know() {
+    let mut solo = Solo::new(3, watched());
+    solo.lead_all();
+    let sent = appends(&solo.wait(ms(1_300)));
+    let watcher = sent.iter().find(|append| append.cause == Cause::Heartbeat).expect("a heartbeat");
+    let watcher = watcher.route.first().expect("a receiver");
+    let suspected = |event: &Event| *event == Event::Suspected { member: watcher };
+    while solo.events(suspected) == 0 {
+        solo.wait(ms(1));
+    }
+    let other = appends(&solo.wait(ms(200)));
+    assert!(
+        other.iter().any(|append| append.route.first() != Some(watcher)),
+        "another is to watch"
+    );
+    let last = solo.raft().log().last();
+    let asks = PreVote { term: solo.raft().term() + 1, last, cause: Cause::Inquiry };
+    let told = appends(&solo.hear(watcher.0, Message::PreVote(asks))).remove(0);
+    assert!(told.election_timeout < ms(10_000), "{told:?}");
 }
 
 /// Knobs can change while a leader leads. Who was told that it is not to watch is told at once that
