@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use strum::VariantArray;
 
 /// Within how many seeds each bug must be found, and the median.
-const MOST_SEEDS: u64 = 5_000;
+const MOST_SEEDS: u64 = 50_000;
 const MOST_SEEDS_MEDIAN: u64 = 1_000;
 
 /// How many faults, events and requests the median smallest run may have.
@@ -117,16 +117,16 @@ fn page(found: &[(Planted, Option<Found>)]) -> String {
 
 const HEAD: &str = "# Planted bugs
 
-Does a fault campaign ([campaigns.md](campaigns.md)) find bugs? Here it is asked: bugs of kinds that
-real implementations of Raft had are planted one at a time, and seeds are tried from 0 on until a run
-is wrong. The bugs are in `src/raft/planted.rs`; the Cargo feature `planted` compiles them in, and
-without it nothing of them is left in the program.
+Does a fault campaign ([campaigns.md](campaigns.md)) find bugs? Here it is asked: bugs of kinds
+that real implementations of Raft had are planted one at a time, and seeds are tried from 0 on until
+a run is wrong. The bugs are in `src/raft/planted.rs`; the Cargo feature `planted` compiles them in,
+and without it nothing of them is left in the program.
 
     UPDATE=1 cargo test --features planted --test planted -- --ignored --nocapture
 
-writes this page. Each seed of the table is right without the bug. *Seeds*: how many were tried until
-one was wrong. *Left*: faults, events and requests in the run when it was made smaller. `STORIES=DIR`
-keeps the stories of these runs.
+writes this page. Each seed of the table is right without the bug. *Seeds*: how many were tried
+until one was wrong. *Left*: faults, events and requests in the run when it was made smaller.
+`STORIES=DIR` keeps the stories of these runs.
 
 | bug | breaks | seeds | found as | left | what it does |
 | --- | --- | --- | --- | --- | --- |

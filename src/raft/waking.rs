@@ -298,16 +298,11 @@ impl Leader {
         }
         let round = self.rounds.newest + 1;
         let asked = self.choose_quorum(context.core, self.batched_through);
-        // A leader that is out of touch asks everyone, also those that it suspects. Who can be
-        // counted on gets what it lacks, because this defers the heartbeat that would bring it.
+        // A leader that is out of touch asks everyone, also those that it suspects.
         if self.touch_wanted || asked.len() < context.core.others_needed() {
             context.mark(Mark::RoundWithoutQuorum);
             for member in context.core.others().iter() {
-                if self.progress[member.rank()].is_healthy() {
-                    self.ship_to(context, member, Cause::Confirm, true);
-                } else {
-                    self.probe(context, member, Cause::Confirm);
-                }
+                self.probe(context, member, Cause::Confirm);
             }
             return;
         }
