@@ -63,6 +63,13 @@ pub struct Case {
 /// some microseconds to send.
 const LEASE_SLACK: Micros = Micros::from_millis(1);
 
+fn done<E>(run: Result<VirtualRun, E>) -> VirtualRun {
+    let Ok(run) = run else {
+        unreachable!("a run that writes no file has no file that fails");
+    };
+    run
+}
+
 impl Case {
     /// Whether reads rest on leases that this case leaves no ground for: clocks differ by more than
     /// the margin allows, or a turn takes longer than what is left of it.
@@ -136,19 +143,13 @@ impl Case {
     pub fn run(&self, options: &Options, records: Keep) -> VirtualRun {
         let how = self.virtual_options(options, records);
         #[cfg(feature = "planted")]
-        let planted = options
-            .planted
-            .map(|bug| run_planted(&self.scenario, &how, self.retuning.as_ref(), bug));
-        #[cfg(not(feature = "planted"))]
-        let planted = None;
-        let done = planted.unwrap_or_else(|| match &self.retuning {
+        if let Some(bug) = options.planted {
+            return done(run_planted(&self.scenario, &how, self.retuning.as_ref(), bug));
+        }
+        done(match &self.retuning {
             None => run(&self.scenario, &how),
             Some(retuning) => run_retuned(&self.scenario, &how, retuning),
-        });
-        let Ok(run) = done else {
-            unreachable!("a run that writes no file has no file that fails");
-        };
-        run
+        })
     }
 
     fn virtual_options(&self, options: &Options, records: Keep) -> VirtualOptions {
