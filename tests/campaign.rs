@@ -115,6 +115,19 @@ fn what_is_not_answered_in_time_is_found_unless_the_run_leaves_no_time() {
     assert_eq!(try_case(&case, &options).map(|_| ()), Ok(()));
 }
 
+/// A scenario with more replicas than there can be is a mistake of who wrote it, and panics.
+#[test]
+fn a_panic_is_a_violation_and_does_not_end_the_campaign() {
+    let options = Options::embedded();
+    let mut case = draw(1, &options);
+    case.scenario.replicas = 99;
+    let violation = try_case(&case, &options).unwrap_err();
+    assert_eq!(violation.kind, ViolationKind::Panicked, "{violation}");
+    assert!(!violation.detail.is_empty());
+    let told = story::tell(&case, &violation, &options);
+    assert!(told.starts_with("# panicked: ") && told.contains("99 replicas"), "{told}");
+}
+
 #[test]
 fn shards_are_all_seeds_once_and_merge_to_the_whole() {
     let options = Options::embedded();

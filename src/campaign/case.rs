@@ -4,6 +4,8 @@ use crate::raft::tuning::{Control, Reads};
 use crate::raft::{Micros, Tuning};
 use crate::sim::delays::Delays;
 use crate::sim::scenario::{Event, EventKind, Fault, FaultKind, Scenario};
+#[cfg(feature = "planted")]
+use crate::sim::virtual_time::run_planted;
 use crate::sim::virtual_time::{Keep, Retuning, VirtualOptions, VirtualRun, run, run_retuned};
 use crate::tuning_file::{self, EMBEDDED};
 
@@ -14,6 +16,9 @@ pub struct Options {
     pub delays: Delays,
     /// The profiles that seeds choose from, by name.
     pub profiles: Vec<(&'static str, Tuning)>,
+    /// The bug that is planted in all replicas.
+    #[cfg(feature = "planted")]
+    pub planted: Option<crate::raft::Planted>,
 }
 
 impl Options {
@@ -24,7 +29,12 @@ impl Options {
             tuning_file::load(name).ok().map(|profile| (*name, profile.tuning))
         };
         let profiles = EMBEDDED.iter().filter_map(load).collect();
-        Options { delays: Delays::embedded(), profiles }
+        Options {
+            delays: Delays::embedded(),
+            profiles,
+            #[cfg(feature = "planted")]
+            planted: None,
+        }
     }
 }
 
@@ -52,6 +62,13 @@ pub struct Case {
 /// How much earlier than by its margin a lease must end for what is not counted: a replica takes
 /// some microseconds to send.
 const LEASE_SLACK: Micros = Micros::from_millis(1);
+
+fn done<E>(run: Result<VirtualRun, E>) -> VirtualRun {
+    let Ok(run) = run else {
+        unreachable!("a run that writes no file has no file that fails");
+    };
+    run
+}
 
 impl Case {
     /// Whether reads rest on leases that this case leaves no ground for: clocks differ by more than
@@ -124,15 +141,15 @@ impl Case {
 
     /// Does the run.
     pub fn run(&self, options: &Options, records: Keep) -> VirtualRun {
-        let options = self.virtual_options(options, records);
-        let done = match &self.retuning {
-            None => run(&self.scenario, &options),
-            Some(retuning) => run_retuned(&self.scenario, &options, retuning),
-        };
-        let Ok(run) = done else {
-            unreachable!("a run that writes no file has no file that fails");
-        };
-        run
+        let how = self.virtual_options(options, records);
+        #[cfg(feature = "planted")]
+        if let Some(bug) = options.planted {
+            return done(run_planted(&self.scenario, &how, self.retuning.as_ref(), bug));
+        }
+        done(match &self.retuning {
+            None => run(&self.scenario, &how),
+            Some(retuning) => run_retuned(&self.scenario, &how, retuning),
+        })
     }
 
     fn virtual_options(&self, options: &Options, records: Keep) -> VirtualOptions {

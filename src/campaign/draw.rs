@@ -29,9 +29,25 @@ pub fn draw(seed: u64, options: &Options) -> Case {
     let precise = one_in(&mut random, 2);
     let through_codec = one_in(&mut random, 10);
     let mut scenario = scenario(&mut random, seed, replicas, &tuning);
-    if one_in(&mut random, 6) {
-        lengthen_promise(&mut tuning);
-        scenario.events = cut_leaders(&mut random);
+    match random.below(12) {
+        0 | 1 => {
+            lengthen_promise(&mut tuning);
+            scenario.events = cut_leaders(&mut random);
+            if one_in(&mut random, 2) {
+                let most = Micros(1 + random.below(tuning.promise_us.max(1)));
+                scenario.network.faults.push(delay_all_along(&mut random, most));
+            }
+        }
+        2 => {
+            lengthen_promise(&mut tuning);
+            scenario.network.faults = cut_pairs(&mut random, replicas);
+        }
+        3 | 4 => {
+            scenario.events = change_leaders(&mut random, &tuning);
+            let most = Micros(among(&mut random, &[20_000, 200_000, 1_000_000]));
+            scenario.network.faults.push(delay_all_along(&mut random, most));
+        }
+        _ => {}
     }
     let retuning = one_in(&mut random, 8).then(|| {
         let mut tuning = tuning.clone();
@@ -130,6 +146,45 @@ fn cut_leaders(random: &mut RandomStream) -> Vec<Event> {
         at += Micros(random.below(1_000_000));
     }
     events
+}
+
+/// Replicas that some other does not hear for a while. A follower that is deaf to the leader alone
+/// campaigns among others that have just made their promise.
+fn cut_pairs(random: &mut RandomStream, replicas: usize) -> Vec<Fault> {
+    let count = replicas as u64;
+    let mut faults = Vec::new();
+    let mut at = Micros(random.below(500_000));
+    while at < FAULTS_END {
+        let from = random.below(count);
+        let to = (from + 1 + random.below(count - 1)) % count;
+        let one = |rank: u64| MemberSet::only(Member(rank as u8));
+        let kind = FaultKind::Cut { from: one(from), to: one(to) };
+        let lasts = Micros(200_000 + random.below(1_500_000)).min(FAULTS_END.since(at));
+        faults.push(Fault { kind, at, lasts });
+        at += Micros(random.below(500_000));
+    }
+    faults
+}
+
+/// Leaders that are cut off about as soon as they are elected, and come back soon: logs that fork,
+/// and messages of earlier terms that arrive in later ones.
+fn change_leaders(random: &mut RandomStream, tuning: &Tuning) -> Vec<Event> {
+    let mut events = Vec::new();
+    let span = tuning.election_timeout_max_us.clamp(50_000, 1_000_000);
+    let mut at = Micros(random.below(span));
+    while at < FAULTS_END {
+        events.push(Event { kind: EventKind::CutLeader, at });
+        at += Micros(span / 2 + random.below(span));
+        events.push(Event { kind: EventKind::PartEnd, at: at.min(FAULTS_END) });
+        at += Micros(random.below(span));
+    }
+    events
+}
+
+/// Messages that come late as long as there are faults.
+fn delay_all_along(random: &mut RandomStream, most: Micros) -> Fault {
+    let fraction = among(random, &[0.1, 0.3, 0.5]);
+    Fault { kind: FaultKind::Delay { fraction, most }, at: Micros(0), lasts: FAULTS_END }
 }
 
 /// How many kinds of faults there are to draw from.

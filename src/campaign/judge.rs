@@ -41,6 +41,10 @@ pub enum ViolationKind {
     IncorrectMessage,
     /// A put was answered `ok` before f others had it.
     EarlyOk,
+    /// A replica that did not lead answered a put with `ok` (rule R2).
+    UnledOk,
+    /// A replica answered a request twice.
+    AnsweredTwice,
     /// What a replica sent is not what was counted, left unread and lost.
     Books,
     /// A replica ended that nothing had killed.
@@ -199,6 +203,19 @@ fn judge_messages(run: &VirtualRun) -> Result<(), Violation> {
             kind: ViolationKind::EarlyOk,
             at: Some(early.at),
             detail: format!("{early:?}"),
+        });
+    }
+    if let Some((at, by)) = run.fold.unled {
+        let detail = format!("{by:?}");
+        return Err(Violation { kind: ViolationKind::UnledOk, at: Some(at), detail });
+    }
+    // Two leaders may answer the same put (rule R3), but one replica knows what it has answered.
+    let mut doubled = run.conclusion.duplicates.iter();
+    if let Some(doubled) = doubled.find(|twice| twice.first_by == twice.second_by) {
+        return Err(Violation {
+            kind: ViolationKind::AnsweredTwice,
+            at: Some(doubled.second_at),
+            detail: format!("{doubled:?}"),
         });
     }
     let uneven = run.balances.iter().enumerate().find(|(_, balance)| !balance.is_even());

@@ -15,6 +15,7 @@ pub mod coverage;
 pub mod draw;
 mod draw_knobs;
 pub mod judge;
+mod panics;
 pub mod results;
 pub mod runner;
 pub mod shrink;
@@ -39,8 +40,14 @@ pub fn try_seed(seed: u64, options: &Options) -> Result<Coverage, Violation> {
 /// Does a run and judges it.
 ///
 /// # Errors
-/// What was wrong with it.
+/// What was wrong with it; also that something panicked.
 pub fn try_case(case: &Case, options: &Options) -> Result<Coverage, Violation> {
+    panics::catch(|| try_unguarded(case, options)).unwrap_or_else(|words| {
+        Err(Violation { kind: ViolationKind::Panicked, at: None, detail: words })
+    })
+}
+
+fn try_unguarded(case: &Case, options: &Options) -> Result<Coverage, Violation> {
     let run = case.run(options, Keep::Nothing);
     let stale_reads = judge::judge(case, &run)?;
     let mut marks = Marks::default();

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::case::{Case, Options};
 use super::judge::Violation;
+use super::panics::catch;
 use super::shrink::differing;
 use crate::raft::Micros;
 use crate::sim::virtual_time::Keep;
@@ -15,7 +16,11 @@ const MOST_FACTS: usize = 50_000;
 /// Tells the run of `case`, which shows `violation`.
 pub fn tell(case: &Case, violation: &Violation, options: &Options) -> String {
     let mut text = head(case, violation, options);
-    let run = case.run(options, Keep::Memory);
+    let Ok(run) = catch(|| case.run(options, Keep::Memory)) else {
+        // The records are gone with the run.
+        let _ = writeln!(text, "# {violation}");
+        return text;
+    };
     let until = violation.at.unwrap_or(Micros::NEVER);
     let facts: Vec<_> = run.records.iter().filter(|record| record.at <= until).collect();
     for record in facts.iter().take(MOST_FACTS) {

@@ -5,6 +5,7 @@ use super::event::{Disposition, Event};
 use super::leader::Leader;
 use super::mark::Mark;
 use super::message::{AppendReply, Cause, Refusal, Repeated};
+use super::planted::Planted;
 use super::progress::SentRound;
 use super::types::{Index, MOST_MEMBERS, Member, MemberSet, Micros};
 
@@ -40,8 +41,13 @@ impl Leader {
         let mut moved = self.accept(context, &round, reply.members, reply.through);
         if let Some((repeated, Some(earlier))) = repeated {
             let Repeated { members, through, .. } = repeated;
-            moved |= self.accept(context, &earlier, members, through);
+            let for_new = context.core.has(Planted::RepeatedForNewRound);
+            let credited = if for_new { round } else { earlier };
+            moved |= self.accept(context, &credited, members, through);
             self.settle_repeated(&round, reply.through);
+        }
+        if reply.refusal.is_some() && context.core.has(Planted::RefusalTakenForMatch) {
+            moved |= self.accept(context, &round, MemberSet::only(from), reply.through);
         }
         let refused =
             reply.refusal.is_some_and(|refusal| self.on_refusal(context, from, &round, refusal));
@@ -75,6 +81,13 @@ impl Leader {
         members: MemberSet,
         through: Index,
     ) -> bool {
+        let mut round = *round;
+        if context.core.has(Planted::LeaseFromReceipt) {
+            round.at = context.now;
+        }
+        if context.core.has(Planted::LeaseOfPresentTuning) {
+            round.lease = context.core.tuning.lease(context.core.tuning.promise());
+        }
         let mut moved = false;
         let mut expected = 0;
         for member in members.iter() {
@@ -88,7 +101,8 @@ impl Leader {
                     expected += 1;
                 }
             }
-            moved |= progress.accept(round, through, context.now);
+            moved |= progress.accept(&round, through, context.now);
+            progress.suspect |= was_suspect && context.core.has(Planted::SuspectForEver);
             if was_suspect && !progress.suspect {
                 context.mark(Mark::SuspectTrusted);
                 context.tell(Event::Trusted { member });
@@ -117,8 +131,12 @@ impl Leader {
         }
         let was_suspect = progress.suspect;
         let hint = refusal.hint;
-        let guess = hint.first.saturating_sub(1).min(refusal.refused - 1);
-        progress.refuse(round.number, context.core.log.agreement(hint), guess, context.now);
+        let mut guess = hint.first.saturating_sub(1).min(refusal.refused - 1);
+        let mut agreement = context.core.log.agreement(hint);
+        if context.core.has(Planted::HintLoops) {
+            (agreement, guess) = (None, refusal.refused);
+        }
+        progress.refuse(round.number, agreement, guess, context.now);
         progress.settled_round = self.rounds.newest + 1;
         if was_suspect && !progress.suspect {
             context.mark(Mark::SuspectTrusted);
@@ -141,7 +159,11 @@ impl Leader {
         let needed = core.others_needed();
         let round = kth_largest(core, needed, |m| self.progress[m.rank()].answered_round);
         let began_at = kth_largest(core, needed, |m| self.progress[m.rank()].answered_at.0);
-        let matched = kth_largest(core, needed, |m| self.progress[m.rank()].matched);
+        let watched = core.tuning.is_sparse() && core.has(Planted::WatcherTakenForHolder);
+        let matched = kth_largest(core, needed, |m| {
+            let holds_all = watched && self.watchers.contains(&m);
+            if holds_all { self.batched_through } else { self.progress[m.rank()].matched }
+        });
         let lease = kth_largest(core, needed, |m| self.progress[m.rank()].lease_until.0);
         if self.lease.renew(round, Micros(began_at), context.now) {
             self.waits_since = None;
@@ -157,7 +179,8 @@ impl Leader {
     /// are never committed by counting alone (§5.4.2, figure 8).
     fn maybe_commit(&mut self, context: &mut Context<'_>, matched: Index) {
         let (before, term) = (context.core.commit, context.core.term);
-        let own_term = context.core.log.term_at(matched) == Some(term);
+        let own_term = context.core.log.term_at(matched) == Some(term)
+            || context.core.has(Planted::OldTermCounted);
         context.mark_if(!own_term && matched > before, Mark::OldTermNotCounted);
         if !own_term || !context.commit_through(matched) {
             return;
@@ -166,6 +189,9 @@ impl Leader {
         context.mark_if(older, Mark::OldTermCommitted);
         while self.batches.front().is_some_and(|last| *last <= matched) {
             self.batches.pop_front();
+            if context.core.has(Planted::WindowLeaks) {
+                break;
+            }
         }
         self.commit_untold = context.core.tuning.eager_commit;
     }

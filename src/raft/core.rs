@@ -5,6 +5,7 @@ use super::event::{Event, Output, To};
 use super::log::Log;
 use super::mark::{Mark, Marks};
 use super::message::{AppendReply, Message, PreVote, Repeated, Why};
+use super::planted::Planted;
 use super::random::Random;
 use super::tuning::{NOT_WATCHING, ResendFrom, Tuning};
 use super::types::{Index, Member, MemberSet, Micros, Round, Term};
@@ -76,12 +77,28 @@ pub(super) struct Core {
     pub was_deposed: bool,
     /// The rare branches that were taken here.
     pub marks: Marks,
+    /// The bug that was planted here.
+    #[cfg(feature = "planted")]
+    pub planted: Option<Planted>,
 }
 
 impl Core {
     /// Number of others that a commit needs: f.
     pub const fn others_needed(&self) -> usize {
-        self.count / 2
+        if self.has(Planted::EvenQuorum) { (self.count - 1) / 2 } else { self.count / 2 }
+    }
+
+    /// Whether `bug` was planted here.
+    #[cfg(feature = "planted")]
+    pub const fn has(&self, bug: Planted) -> bool {
+        matches!(self.planted, Some(planted) if planted as u8 == bug as u8)
+    }
+
+    /// Whether `bug` was planted here: never, without the feature `planted`.
+    #[cfg(not(feature = "planted"))]
+    #[inline(always)]
+    pub const fn has(&self, _bug: Planted) -> bool {
+        false
     }
 
     /// Every member but this one.
@@ -160,7 +177,7 @@ impl Core {
 
     /// Whether a promise to a leader is in force.
     pub fn is_promised(&self, now: Micros) -> bool {
-        now < self.promise_until
+        now < self.promise_until && !self.has(Planted::PromiseIgnored)
     }
 
     /// Extends the promise. A promise that would end earlier changes nothing (rule R7).
@@ -216,10 +233,14 @@ impl Context<'_> {
     pub fn start_term(&mut self, term: Term) {
         self.mark_if(self.core.owed.is_some(), Mark::AcknowledgementDropped);
         self.core.term = term;
-        self.core.voted_for = None;
+        if !self.core.has(Planted::VoteKeptOverTerms) {
+            self.core.voted_for = None;
+        }
         self.core.leader = None;
         self.core.owed = None;
-        self.core.relayed = None;
+        if !self.core.has(Planted::RelayOfOldTermRepeated) {
+            self.core.relayed = None;
+        }
         self.core.told_timeout = Micros(0);
         self.core.told_inquiries = 0;
         self.core.inquired_at = None;

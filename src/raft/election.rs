@@ -5,6 +5,7 @@ use super::event::{Disposition, Event, Output, To};
 use super::leader::Leader;
 use super::mark::Mark;
 use super::message::{Cause, Message, Position, PreVote, PreVoteReply, Vote, VoteReply, Why};
+use super::planted::Planted;
 use super::role::{Campaign, Role};
 use super::types::{Member, MemberSet, Micros};
 
@@ -81,7 +82,9 @@ fn stand(role: &mut Role, context: &mut Context<'_>, asked: MemberSet) {
     *role = Role::Candidate(new_campaign(context.core, context.now, asked));
     context.core.reset_election(context.now);
     context.start_term(term);
-    context.core.voted_for = Some(context.core.me);
+    if !context.core.has(Planted::OwnVoteForgotten) {
+        context.core.voted_for = Some(context.core.me);
+    }
     context.tell(Event::BecameCandidate { term });
     ask(role, context, asked, Cause::Campaign);
 }
@@ -133,7 +136,7 @@ pub(super) fn on_pre_vote(
     let core = &context.core;
     let promised = core.is_promised(context.now);
     let ahead = request.term > core.term;
-    let up_to_date = request.last >= core.log.last();
+    let up_to_date = !is_behind(core, request.last);
     let stands = !matches!(role, Role::Leader(_)) && request.cause != Cause::Inquiry;
     let may = stands && !promised;
     let first = stands_before(role, core, from, request.last);
@@ -151,6 +154,14 @@ pub(super) fn on_pre_vote(
         stand_soon(role, context, from);
     }
     Disposition::Rejected
+}
+
+/// Whether a log that ends in `last` is less up to date than the own (§5.4.1).
+fn is_behind(core: &Core, last: Position) -> bool {
+    if core.has(Planted::LogComparedByLength) {
+        return last.index < core.log.last_index();
+    }
+    last < core.log.last() && !core.has(Planted::LogNotCompared)
 }
 
 /// Refuses a pre-vote.
@@ -206,8 +217,9 @@ fn stand_soon(role: &mut Role, context: &mut Context<'_>, from: Member) {
 /// RequestVote (§5.2, §5.4.1). The promise and the term have been checked.
 pub(super) fn on_vote(context: &mut Context<'_>, from: Member, request: Vote) -> Disposition {
     let core = &mut context.core;
-    let free = core.voted_for.is_none_or(|candidate| candidate == from);
-    let (led, behind) = (core.leader.is_some(), request.last < core.log.last());
+    let forgotten = core.has(Planted::VoteForgotten);
+    let free = forgotten || core.voted_for.is_none_or(|candidate| candidate == from);
+    let (led, behind) = (core.leader.is_some(), is_behind(core, request.last));
     if !free || led || behind {
         context.mark_if(!free, Mark::VoteRefusedAsGiven);
         context.mark_if(free && led, Mark::VoteRefusedForLeader);
@@ -282,7 +294,8 @@ pub(super) fn on_vote_reply(
         context.mark(Mark::AnswerToOldCampaign);
         return Disposition::Stale;
     };
-    note_answer(context, campaign, from, reply.granted, reply.cause);
+    let granted = reply.granted || context.core.has(Planted::NoTakenForYes);
+    note_answer(context, campaign, from, granted, reply.cause);
     let core = &mut context.core;
     core.marks.add_if(reply.heard_commit > core.heard_commit, Mark::VoteHintUsed);
     core.heard_commit = core.heard_commit.max(reply.heard_commit);
@@ -312,7 +325,10 @@ fn note_answer(
     }
     campaign.heard.insert(from);
     if granted {
-        campaign.granted.insert(from);
+        let again = campaign.granted.contains(from);
+        let absent = context.core.others().without(campaign.granted).iter().next();
+        let counted = absent.filter(|_| again && context.core.has(Planted::VoteCountedTwice));
+        campaign.granted.insert(counted.unwrap_or(from));
     }
 }
 

@@ -5,6 +5,7 @@ use super::event::{Disposition, Event};
 use super::inquiry;
 use super::mark::Mark;
 use super::message::{Append, AppendReply, Cause, Message, Refusal, Repeated, Route, Why};
+use super::planted::Planted;
 use super::types::{Index, MemberSet};
 
 /// Handles an append of the current term. The caller has made this replica a follower.
@@ -13,8 +14,14 @@ pub(super) fn on_append(context: &mut Context<'_>, mut append: Append) -> Dispos
     let core = &mut context.core;
     let before = (core.log.last(), core.commit);
     // Logs agree up to the commit index (§5.4.3), so nothing there needs to be checked.
-    let fits = append.previous.index <= core.commit || core.log.holds(append.previous);
+    let unchecked = append.entries.is_empty() && core.has(Planted::HeartbeatUnchecked);
+    let fits = unchecked || append.previous.index <= core.commit || core.log.holds(append.previous);
     core.marks.add_if(append.previous.index < core.commit, Mark::AppendBelowCommit);
+    if !fits && core.has(Planted::RelayBeforeCheck) && !append.route.rest().is_empty() {
+        append.accepted.insert(core.me);
+        pass_on(context, append);
+        return Disposition::Rejected;
+    }
     if !fits {
         context.mark(Mark::AppendRefused);
         context.mark_if(!append.accepted.is_empty(), Mark::ChainBroken);
@@ -25,7 +32,7 @@ pub(super) fn on_append(context: &mut Context<'_>, mut append: Append) -> Dispos
         return Disposition::Implausible;
     }
     let core = &mut context.core;
-    if append.round > core.promised_round {
+    if append.round > core.promised_round || core.has(Planted::StaleRoundRenews) {
         core.promised_round = append.round;
         core.promise(context.now, append.promise);
     } else {
@@ -35,7 +42,9 @@ pub(super) fn on_append(context: &mut Context<'_>, mut append: Append) -> Dispos
     note_hops(core, &append);
     // Rule R11: only what this append has checked is known to agree with the leader.
     context.mark_if(append.commit > append.through(), Mark::CommitHeldBack);
-    context.commit_through(append.commit.min(append.through()));
+    let unchecked = context.core.has(Planted::CommitPastChecked);
+    let checked = if unchecked { context.core.log.last_index() } else { append.through() };
+    context.commit_through(append.commit.min(checked));
     let is_news = before != (context.core.log.last(), context.core.commit);
     let is_duplicate = !append.entries.is_empty() && !is_news;
     pass_on(context, append);
@@ -51,7 +60,7 @@ fn hear(context: &mut Context<'_>, append: &Append) {
         context.tell(Event::LeaderHeard { leader: append.leader, term: append.term });
     }
     context.core.heard_commit = context.core.heard_commit.max(append.commit);
-    if append.round > context.core.heard_round {
+    if append.round > context.core.heard_round || context.core.has(Planted::StaleRoundRenews) {
         inquiry::on_heard(context, append.cause);
         let Context { core, now, .. } = context;
         core.heard_round = append.round;
@@ -74,9 +83,16 @@ fn store(context: &mut Context<'_>, append: &Append) -> bool {
         .iter()
         .zip(first..)
         .take_while(|(entry, index)| core.log.term_at(*index) == Some(entry.term))
+        .take_while(|_| !core.has(Planted::TruncatesMatching))
         .count();
     let mut index = first + known as Index;
     if known == append.entries.len() {
+        let last = core.log.last_index();
+        if index <= last && core.has(Planted::TruncatesToAppend) {
+            core.log.truncate_from(index);
+            context.tell(Event::Truncated { first: index, last });
+            return true;
+        }
         core.marks.add_if(known > 0, Mark::AppendRepeated);
         return true;
     }
@@ -170,6 +186,11 @@ pub(super) fn acknowledge(context: &mut Context<'_>) {
 /// Refuses an append. The refusal goes to the leader and says where to look, and which hops have
 /// accepted before (rules R13, R14).
 pub(super) fn refuse(context: &mut Context<'_>, append: &Append) {
+    if context.core.has(Planted::SharedAckOfRefused)
+        && let Some(owed) = &mut context.core.owed
+    {
+        owed.through = owed.through.max(append.through());
+    }
     let refused = append.previous.index;
     let hint = context.core.log.hint_below(refused);
     let reply = answer_to(context, append, Some(Refusal { refused, hint }));
@@ -177,11 +198,12 @@ pub(super) fn refuse(context: &mut Context<'_>, append: &Append) {
 }
 
 fn answer_to(context: &Context<'_>, append: &Append, refusal: Option<Refusal>) -> AppendReply {
+    let own_last = refusal.is_none() && context.core.has(Planted::AckOfOwnLast);
     AppendReply {
         term: context.core.term,
         round: append.round,
         cause: append.cause,
-        through: append.through(),
+        through: if own_last { context.core.log.last_index() } else { append.through() },
         members: append.accepted,
         refusal,
         repeated: None,

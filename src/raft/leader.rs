@@ -11,6 +11,7 @@ use super::lease::Lease;
 use super::lingering::Lingering;
 use super::mark::Mark;
 use super::message::Cause;
+use super::planted::Planted;
 use super::progress::{Progress, Rounds};
 use super::tuning::{FanOut, NOT_WATCHING, Reads};
 use super::types::{Entry, Index, MOST_MEMBERS, Member, MemberSet, Micros, Round};
@@ -123,6 +124,10 @@ impl Leader {
     /// (rule R9).
     pub fn read(&mut self, context: &mut Context<'_>, ticket: Ticket) {
         let core = &context.core;
+        let early = core.commit < self.opened && core.has(Planted::ReadBeforeOpening);
+        if early || core.has(Planted::ReadWithoutProof) {
+            return context.out.push(Output::ReadReady(ticket));
+        }
         if core.commit >= self.opened && self.has_lease(core, context.now) {
             context.mark(Mark::ReadUnderLease);
             return context.out.push(Output::ReadReady(ticket));
@@ -130,7 +135,8 @@ impl Leader {
         let (opened, lease) = (core.commit >= self.opened, self.lease_until(core));
         context.mark_if(!opened, Mark::ReadBeforeOpening);
         context.mark_if(opened && lease.is_some_and(|until| until.0 > 0), Mark::LeaseLapsed);
-        self.reads.push_back((ticket, self.rounds.newest + 1));
+        let earlier = u64::from(context.core.has(Planted::ReadOfOlderRound));
+        self.reads.push_back((ticket, self.rounds.newest + 1 - earlier));
         self.confirm_wanted = true;
         self.waits_since.get_or_insert(context.now);
     }

@@ -8,6 +8,7 @@ use super::event::{Event, Output, To};
 use super::leader::{Leader, append};
 use super::mark::Mark;
 use super::message::{Append, Cause, Message, Route, Why};
+use super::planted::Planted;
 use super::progress::Leg;
 use super::tuning::FanOut;
 use super::types::{Index, Member, MemberSet, Micros, Round};
@@ -74,6 +75,9 @@ impl Leader {
             let place = route.iter().position(|hop| hop == member).unwrap_or(0);
             progress.sent(Leg { round, hops, place }, first, awaited, *now);
             progress.told_commit = core.commit;
+            if core.has(Planted::CountedWhenSent) {
+                progress.matched = progress.matched.max(last);
+            }
             progress.told_timeout = match election_timeout.0 {
                 0 => core.tuning.election_timeout_min(),
                 _ => election_timeout,

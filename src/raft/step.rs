@@ -6,6 +6,7 @@ use super::event::{Deposed, Disposition, Event, Input, Output, Ticket};
 use super::log::Log;
 use super::mark::{Mark, Marks};
 use super::message::{Append, Cause, Message};
+use super::planted::Planted;
 use super::plausible::is_plausible;
 use super::random::Random;
 use super::role::Role;
@@ -89,9 +90,22 @@ impl Raft {
             has_led: false,
             was_deposed: false,
             marks: Marks::default(),
+            #[cfg(feature = "planted")]
+            planted: None,
             tuning,
         };
         Raft { core, role: Role::Follower }
+    }
+
+    /// Plants a bug.
+    #[cfg(feature = "planted")]
+    pub const fn plant(&mut self, bug: Planted) {
+        self.core.planted = Some(bug);
+    }
+
+    /// Whether `bug` was planted here.
+    pub(crate) const fn has(&self, bug: Planted) -> bool {
+        self.core.has(bug)
     }
 
     /// Handles one input at `now`, which never runs backwards. Outputs are appended to `out` in the
@@ -126,6 +140,10 @@ impl Raft {
                 context.mark(Mark::Retuned);
                 context.mark_if(matches!(role, Role::Leader(_)), Mark::RetunedWhileLeading);
                 context.mark_if(longer, Mark::RetunedUnderPromise);
+                if context.core.has(Planted::PromiseShortenedByRetune) {
+                    let until = now + tuning.promise();
+                    context.core.promise_until = context.core.promise_until.min(until);
+                }
                 context.core.tuning = tuning;
             }
             Input::LeaderWanted => match role {
@@ -292,7 +310,13 @@ fn on_message(
         return Disposition::Implausible;
     }
     match &message {
-        Message::PreVote(request) => return inquiry::on_pre_vote(role, context, from, *request),
+        Message::PreVote(request) => {
+            let is_higher = request.term > context.core.term && request.cause != Cause::Inquiry;
+            if is_higher && context.core.has(Planted::PreVoteRaisesTerm) {
+                become_follower(role, context, request.term);
+            }
+            return inquiry::on_pre_vote(role, context, from, *request);
+        }
         Message::Vote(request) if context.core.is_promised(context.now) => {
             context.mark(Mark::VoteRefusedByPromise);
             return election::refuse_vote(context, from, request.cause);
@@ -308,7 +332,7 @@ fn on_message(
     }
     if message.term() > context.core.term {
         become_follower(role, context, message.term());
-    } else if message.term() < context.core.term {
+    } else if message.term() < context.core.term && !is_taken_late(context.core, &message) {
         return on_lower_term(context, from, &message);
     }
     match message {
@@ -327,9 +351,20 @@ fn on_message(
     }
 }
 
+/// Whether a planted bug takes a message of an earlier term for one of this term.
+const fn is_taken_late(core: &Core, message: &Message) -> bool {
+    match message {
+        Message::Append(_) => core.has(Planted::OldLeaderObeyed),
+        Message::AppendReply(_) => core.has(Planted::AnswerOfOldTermCounted),
+        Message::VoteReply(_) => core.has(Planted::VoteOfOldTermCounted),
+        _ => false,
+    }
+}
+
 /// Answers a sender that is behind with the current term, or it would stay stuck (rule R7).
 fn on_lower_term(context: &mut Context<'_>, from: Member, message: &Message) -> Disposition {
     match message {
+        _ if context.core.has(Planted::LowerTermUnanswered) => Disposition::Stale,
         Message::Append(append) => {
             context.mark(Mark::AppendOfLowerTerm);
             follower::refuse(context, append);
@@ -349,7 +384,7 @@ fn on_append(role: &mut Role, context: &mut Context<'_>, append: Append) -> Disp
         return Disposition::Implausible;
     }
     let campaigns = !matches!(role, Role::Follower);
-    if append.round > context.core.heard_round {
+    if append.round > context.core.heard_round || context.core.has(Planted::StaleRoundRenews) {
         context.mark_if(campaigns, Mark::CampaignEndedByLeader);
         *role = Role::Follower;
     } else {
@@ -370,7 +405,10 @@ fn step_down(role: &mut Role, context: &mut Context<'_>, reason: Deposed) {
     let Role::Leader(leader) = role else {
         return;
     };
-    let reads: Vec<Ticket> = leader.waiting_reads().collect();
+    let mut reads: Vec<Ticket> = leader.waiting_reads().collect();
+    if context.core.has(Planted::ReadsForgotten) {
+        reads.clear();
+    }
     let mark = match reason {
         Deposed::HigherTerm => Mark::DeposedByTerm,
         Deposed::NoQuorum => Mark::DeposedByQuorum,

@@ -5,7 +5,7 @@ use super::held::Pending;
 use super::{Replica, StepContext};
 use crate::interface::Outcome;
 use crate::kv::Command;
-use crate::raft::{Index, Output, Term};
+use crate::raft::{Index, Output, Planted, Term};
 use crate::record::{Sink, Work};
 
 impl Replica {
@@ -65,11 +65,13 @@ impl Replica {
         outputs: &mut Vec<Output>,
         context: &mut StepContext<'_, impl Sink>,
     ) {
-        while self.pacer.allows(context.now) {
+        while self.pacer.allows(context.now) || self.raft.has(Planted::AnswersUnpaced) {
             if let Some(Pending { client, mid, operation }) = self.dead.pop_front() {
                 self.held.redirected.note(self.raft.times_heard(), context.now, client, operation);
                 self.answer(client, mid, Outcome::Redirect, None, context);
-            } else if self.ready_reads.front().is_some_and(|(needed, _)| *needed <= self.applied) {
+            } else if self.ready_reads.front().is_some_and(|(needed, _)| {
+                *needed <= self.applied || self.raft.has(Planted::ReadBeforeApplied)
+            }) {
                 self.answer_ready_read(context);
             } else if self.raft.is_leader() && self.applied < through {
                 self.apply_next(outputs, context);
@@ -145,14 +147,23 @@ impl Replica {
                 self.dead.push_back(pending);
             }
         }
-        if !leads {
-            return;
-        }
         let place = Some((index, term));
-        match (accepted_here, command) {
-            (Some(pending), _) if own_term => {
+        if !leads {
+            if let Some(pending) = accepted_here.filter(|_| self.raft.has(Planted::FollowerSaysOk))
+            {
                 self.answer(pending.client, pending.mid, Outcome::Ok(None), place, context);
             }
+            return;
+        }
+        match (accepted_here, command) {
+            (Some(pending), _) if own_term => {
+                if self.raft.has(Planted::AnswersTwice) {
+                    let (client, mid) = (pending.client, pending.mid.clone());
+                    self.answer(client, mid, Outcome::Ok(None), place, context);
+                }
+                self.answer(pending.client, pending.mid, Outcome::Ok(None), place, context);
+            }
+            _ if self.raft.has(Planted::NewLeaderSilent) => {}
             // Rule R3: an earlier leader took this put in, and nobody is known to have answered it.
             (_, Some(command)) if !own_term && index > self.answer_above => {
                 if let Some(client) = command.client() {
@@ -167,7 +178,14 @@ impl Replica {
     /// holds no lower term from there on, so puts of lower terms there never take effect.
     fn bury(&mut self, index: Index, term: Term) {
         let beyond = self.pending.range((index, 0)..).map(|(place, _)| *place);
-        let dead: Vec<(Index, Term)> = beyond.filter(|place| place.1 < term).collect();
+        let through = if self.raft.has(Planted::OwnTermBuried) { term } else { term - 1 };
+        let dead: Vec<(Index, Term)> = beyond.filter(|place| place.1 <= through).collect();
         self.dead.extend(dead.iter().filter_map(|place| self.pending.remove(place)));
+    }
+
+    /// What planted bugs do to the puts from index `first` on: their clients are redirected before
+    /// it is known whether they take effect.
+    pub(super) fn give_up_from(&mut self, first: Index) {
+        self.dead.extend(self.pending.split_off(&(first, 0)).into_values());
     }
 }

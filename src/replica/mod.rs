@@ -19,8 +19,8 @@ use crate::control::Controller;
 use crate::interface::{Address, Outcome, Request, Text};
 use crate::kv::Store;
 use crate::raft::{
-    Disposition, Event, Index, Input, Member, Message, Micros, Output, Raft, Status, Term, Ticket,
-    To, Tuning, Why,
+    Disposition, Event, Index, Input, Member, Message, Micros, Output, Planted, Raft, Status, Term,
+    Ticket, To, Tuning, Why,
 };
 use crate::record::{AnswerKind, Fact, Record, RequestId, Sink, Work, changed_knobs, request_id};
 use crate::wire::{
@@ -165,6 +165,12 @@ impl Replica {
             controller,
             scratch: Vec::new(),
         }
+    }
+
+    /// Plants a bug.
+    #[cfg(feature = "planted")]
+    pub const fn plant(&mut self, bug: Planted) {
+        self.raft.plant(bug);
     }
 
     /// The first datagram of a replica's life (interface §2).
@@ -342,7 +348,13 @@ impl Replica {
             Event::BecameLeader { heard_commit, .. } => {
                 self.answer_above = self.answered_through(heard_commit);
             }
+            Event::Truncated { first, .. } if self.raft.has(Planted::RedirectWhenTruncated) => {
+                self.give_up_from(first);
+            }
             Event::SteppedDown { .. } => {
+                if self.raft.has(Planted::RedirectAtStepDown) {
+                    self.give_up_from(0);
+                }
                 self.pacer.on_stepped_down();
                 self.release_reads(context);
             }
@@ -383,6 +395,9 @@ impl Replica {
         if let Message::VoteReply(reply) = &mut message {
             // Rule R3: the next leader answers what this one had committed and not answered.
             reply.heard_commit = self.answered_through(reply.heard_commit);
+            if self.raft.has(Planted::HeardTooMuch) {
+                reply.heard_commit = self.raft.log().last_index();
+            }
         }
         self.number += to.receivers(context.me, self.members.count()).len() as u64;
         let (first, entries) = message.first_and_entries();

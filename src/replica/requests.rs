@@ -4,7 +4,7 @@ use super::held::{Held, Pending};
 use super::{Replica, StepContext};
 use crate::interface::{Address, Operation, Outcome, Request, Text};
 use crate::kv::Command;
-use crate::raft::{Index, Input, Member, Micros, Output, Ticket};
+use crate::raft::{Index, Input, Member, Micros, Output, Planted, Ticket};
 use crate::record::{Fact, Sink, request_id};
 use crate::wire::{Garbage, MOST_DATAGRAM_BYTES, Payload, encoded_length};
 
@@ -157,6 +157,10 @@ impl Replica {
             let taken = Fact::Taken { client, request, index, term };
             context.record(taken);
             self.observe(taken, context);
+            if self.raft.has(Planted::OkWhenTaken) {
+                let place = Some((index, term));
+                return self.answer(client, mid, Outcome::Ok(None), place, context);
+            }
             self.pending.insert((index, term), Pending { client, mid, operation });
         }
     }

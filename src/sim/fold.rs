@@ -91,6 +91,10 @@ pub struct RunFold {
     pub committed_puts: u64,
     /// Answers `ok` to puts that came too early.
     pub early: Vec<EarlyOk>,
+    /// The first answer `ok` to a put by a replica that did not lead (rule R2): when, and by whom.
+    pub unled: Option<(Micros, Member)>,
+    /// Which replicas lead.
+    leads: Vec<bool>,
     /// For each replica, the terms of its log's entries, by index.
     logs: Vec<Vec<Term>>,
     answered: Vec<bool>,
@@ -101,6 +105,7 @@ impl RunFold {
     pub fn new(replicas: usize) -> RunFold {
         RunFold {
             sent_by: vec![0; replicas],
+            leads: vec![false; replicas],
             logs: vec![Vec::new(); replicas],
             ..RunFold::default()
         }
@@ -121,7 +126,11 @@ impl RunFold {
                 self.resend_timeouts += 1;
                 self.batch_waits += u64::from(batch_waits);
             }
-            Event::BecameLeader { .. } => self.elections += 1,
+            Event::BecameLeader { .. } => {
+                self.elections += 1;
+                self.leads[source.rank()] = true;
+            }
+            Event::SteppedDown { .. } => self.leads[source.rank()] = false,
             _ => {}
         }
     }
@@ -136,6 +145,9 @@ impl RunFold {
     fn on_put_ok(&mut self, record: &Record, index: Index, term: Term) {
         if self.answered.len() < index as usize {
             self.answered.resize(index as usize, false);
+        }
+        if !self.leads[record.source.rank()] {
+            self.unled.get_or_insert((record.at, record.source));
         }
         let first = !std::mem::replace(&mut self.answered[index as usize - 1], true);
         self.committed_puts += u64::from(first);

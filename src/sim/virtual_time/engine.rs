@@ -136,6 +136,13 @@ impl<'a> Engine<'a> {
         Engine { retuning: Some(retuning), ..self }
     }
 
+    /// Plants a bug in all replicas.
+    #[cfg(feature = "planted")]
+    pub fn planted(mut self, bug: crate::raft::Planted) -> Engine<'a> {
+        self.nodes.iter_mut().for_each(|node| node.replica.plant(bug));
+        self
+    }
+
     /// Does the run.
     pub fn run(mut self) -> Result<VirtualRun, RecordFileError> {
         self.launch();

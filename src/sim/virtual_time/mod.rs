@@ -73,3 +73,22 @@ pub fn run_retuned(
     let mut nobody = ();
     Engine::new(scenario, options, &mut nobody)?.retuned(retuning).run()
 }
+
+/// Runs `scenario` with `bug` planted in all replicas, and retunes them if `retuning` says so.
+///
+/// # Errors
+/// As [`run`].
+#[cfg(feature = "planted")]
+pub fn run_planted(
+    scenario: &Scenario,
+    options: &VirtualOptions,
+    retuning: Option<&Retuning>,
+    bug: crate::raft::Planted,
+) -> Result<VirtualRun, RecordFileError> {
+    let mut nobody = ();
+    let engine = Engine::new(scenario, options, &mut nobody)?.planted(bug);
+    match retuning {
+        None => engine.run(),
+        Some(retuning) => engine.retuned(retuning).run(),
+    }
+}
