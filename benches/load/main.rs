@@ -1,7 +1,7 @@
 //! A ladder of load over real UDP: replicas of this build, one thread that carries their datagrams
 //! and asks for clients, more requests a second at each step, far past what the cluster can serve,
-//! and then few again. A row says how many requests were answered and how, their latency, messages a
-//! commit, the leader's memory, and how often another leader was named.
+//! and then few again. A row says how many requests were answered and how, their latency, messages
+//! a commit, the leader's memory, and how often another leader was named.
 //!
 //! Replicas and the carrier share the machine's processors, so the rate at which it breaks is the
 //! machine's, carrier included. What counts is the shape: past that rate answers turn to quick
@@ -19,8 +19,7 @@ use std::time::Duration;
 use clap::Parser;
 use cluster::{Cluster, Step};
 
-const LADDER: [u64; 10] =
-    [250, 1_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 250];
+const LADDER: [u64; 10] = [250, 1_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 250];
 
 /// Real replicas under more and more load.
 #[derive(Parser)]

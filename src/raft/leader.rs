@@ -214,7 +214,7 @@ impl Leader {
     /// an election timeout before it would step down (rule R28). One that keeps everyone hearing
     /// asks with its heartbeats, and so only when none of them has brought a quorum's answers.
     fn asks_again_at(&self, core: &Core) -> Micros {
-        if !core.tuning.check_quorum || self.touch_wanted {
+        if !core.tuning.check_quorum || core.tuning.inquiries == 0 || self.touch_wanted {
             return Micros::NEVER;
         }
         let lost_at = self.quorum_lost_at(core);

@@ -435,8 +435,8 @@ impl State {
         }
     }
 
-    /// Takes away the answers that can never change anything any more, since terms and roles only go
-    /// on: they are lost. So states that differ only in them are one.
+    /// Takes away the answers that can never change anything any more, since terms and roles only
+    /// go on: they are lost. So states that differ only in them are one.
     fn forget_what_is_dead(&mut self) {
         let nodes = &self.nodes;
         self.flights.retain(|flight| {
