@@ -3,7 +3,7 @@
 //!
 //! # How to read it
 //!
-//! - [`case`]: what a seed stands for; [`draw`]: how it is drawn, `draw_knobs`: its knobs;
+//! - [`case`]: what a seed stands for; [`mod@draw`]: how it is drawn, `draw_knobs`: its knobs;
 //! - [`judge`]: whether a run was right;
 //! - [`shrink`]: a failing run made smaller; [`story`]: told as a text;
 //! - [`coverage`]: what happened in runs, so that a campaign is seen to be strong or weak;
