@@ -19,7 +19,7 @@ const ENOUGH_IDLE: Micros = Micros::from_seconds(5);
 /// A step makes a price or a time a quarter more, or a fifth less. So many at most, each way.
 const MOST_STEPS: i32 = 20;
 /// A step back towards the profile's own value is made only if there is so much room, in percent.
-const ROOM_PERCENT: u64 = 8;
+const ROOM_PERCENT: u64 = 25;
 
 /// What the steps have led to: how far a value is from the profile's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,14 +153,14 @@ mod tests {
         steps.adjust(400, 0, 300);
         steps.adjust(350, 0, 300);
         assert_eq!((steps.0, steps.apply(1_000)), (2, 1_563));
-        steps.adjust(290, 0, 300);
+        steps.adjust(250, 0, 300);
         assert_eq!(steps.0, 2, "one back would be too much again");
         steps.adjust(200, 0, 300);
         assert_eq!(steps.0, 1);
         let mut steps = Steps::default();
         steps.adjust(200, 260, 0);
         assert_eq!((steps.0, steps.apply(1_000)), (-1, 800));
-        steps.adjust(270, 260, 0);
+        steps.adjust(300, 260, 0);
         assert_eq!(steps.0, -1);
         steps.adjust(400, 260, 0);
         assert_eq!(steps.0, 0);

@@ -296,7 +296,9 @@ impl Replica {
         let input = Input::Message { from, message };
         let disposition = self.raft.step(context.now, input, &mut outputs);
         let disposition = disposition.unwrap_or(Disposition::Implausible);
-        context.begin(Fact::Received { from, number, kind, why, term, disposition });
+        let received = Fact::Received { from, number, kind, why, term, disposition };
+        context.begin(received);
+        self.observe(received, context);
         self.perform_all(&mut outputs, context);
         self.scratch = outputs;
         if matches!(disposition, Disposition::Accepted | Disposition::Duplicate) {
@@ -410,7 +412,9 @@ impl Replica {
         let datagram = self.datagram(destination, Payload::Peer { number, message });
         let length = encoded_length(&self.members, &datagram);
         let (bytes, entries) = (length as u32, entries as u32);
-        context.record(Fact::Sent { to, number, kind, why, term, first, entries, bytes });
+        let sent = Fact::Sent { to, number, kind, why, term, first, entries, bytes };
+        context.record(sent);
+        self.observe(sent, context);
         context.out.push(MeasuredDatagram { datagram, bytes: length });
         self.pacer.on_sent(context.now, length);
         if let Some((term, round)) = own_round {

@@ -150,6 +150,58 @@ fn from_the_papers_raft_the_controller_comes_near_the_best_static_tuning() {
     }
 }
 
+/// A profile's limits on messages a commit are kept within a twentieth, though price and load would have it otherwise.
+#[test]
+fn limits_on_messages_a_commit_are_kept() {
+    let load: Course = |_| weather(0.0, 250, 5_000);
+    let free = run(5, 1, adaptive(course()), load);
+    let limited = |least, most| {
+        let tuning = Tuning {
+            least_messages_per_hundred_commits: least,
+            most_messages_per_hundred_commits: most,
+            ..adaptive(course())
+        };
+        run(5, 1, tuning, load)
+    };
+    let (few, many) = (limited(0, 200), limited(350, 0));
+    println!(
+        "{:.2} messages a commit at p99 {}; at most 2: {:.2} at {}; at least 3.5: {:.2} at {}",
+        free.messages_per_commit,
+        free.p99,
+        few.messages_per_commit,
+        few.p99,
+        many.messages_per_commit,
+        many.p99
+    );
+    assert!((2.5..3.4).contains(&free.messages_per_commit));
+    assert!(few.messages_per_commit <= 2.1 && few.p99 > free.p99);
+    assert!(many.messages_per_commit >= 3.4);
+}
+
+/// And so are limits on what an idle cluster says: too much allowed is spent on sooner detection.
+#[test]
+fn limits_on_idle_messages_are_kept() {
+    let idle = |least, most| {
+        let tuning = Tuning {
+            least_idle_messages_per_minute: least,
+            most_idle_messages_per_minute: most,
+            ..adaptive(course())
+        };
+        let mut cluster = Cluster::new(5, 1, tuning);
+        let leader = cluster.elect();
+        cluster.run_for(ms(120_000));
+        let mark = cluster.records.len();
+        cluster.run_for(ms(60_000));
+        let interval = cluster.replica(leader).raft().tuning().heartbeat_interval_us;
+        (cluster.messages(mark), interval)
+    };
+    let (free, few, many) = (idle(0, 0), idle(0, 80), idle(400, 0));
+    println!("messages a minute and heartbeat interval: {free:?}, {few:?}, {many:?}");
+    assert!((120..220).contains(&free.0));
+    assert!(few.0 <= 84 && few.1 > free.1);
+    assert!(many.0 >= 380 && many.1 < free.1);
+}
+
 /// A thousand clusters, first idle and then loaded, under the controller, from three profiles:
 /// after the first election nobody stands, and no leader steps down.
 #[test]
