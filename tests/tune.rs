@@ -375,7 +375,7 @@ fn profiles_are_explained_and_one_is_shown_in_full() {
     let shown = desk.run("profiles show quiet");
     assert!(shown.out.starts_with("# The fewest messages: "), "{}", shown.out);
     let line =
-        "pre_vote = true                       # course: a replica back from a partition must";
+        "pre_vote = true                        # course: a replica back from a partition must";
     assert!(shown.out.contains(line), "{}", shown.out);
     desk.write("mine.toml", &shown.out);
     let run =

@@ -20,10 +20,16 @@ const ENOUGH_IDLE: Micros = Micros::from_seconds(5);
 const MOST_STEPS: i32 = 20;
 /// A step back towards the profile's own value is made only if there is so much room, in percent.
 const ROOM_PERCENT: u64 = 25;
+/// It is made after so many judgements with room in a row: the load answers to a price with delay.
+const PATIENCE: u32 = 8;
 
 /// What the steps have led to: how far a value is from the profile's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Steps(i32);
+struct Steps {
+    taken: i32,
+    /// How many judgements in a row have seen room for a step back.
+    roomy: u32,
+}
 
 impl Steps {
     /// One step up if `spent` is too much, down if it is too little, otherwise one back if there is
@@ -34,23 +40,27 @@ impl Steps {
             let less = spent.saturating_sub(change);
             less >= least && spent.saturating_add(change) <= most
         };
+        let is_kept = spent >= least && spent <= most;
+        self.roomy =
+            if is_kept && has_room(spent * ROOM_PERCENT / 100) { self.roomy + 1 } else { 0 };
         let step = if spent > most {
             1
         } else if spent < least {
             -1
-        } else if has_room(spent * ROOM_PERCENT / 100) {
-            -self.0.signum()
+        } else if self.roomy >= PATIENCE {
+            self.roomy = 0;
+            -self.taken.signum()
         } else {
             0
         };
-        self.0 = (self.0 + step).clamp(-MOST_STEPS, MOST_STEPS);
+        self.taken = (self.taken + step).clamp(-MOST_STEPS, MOST_STEPS);
     }
 
     fn apply(self, value: u64) -> u64 {
         let up = |value: u64| value + value.div_ceil(4);
         let down = |value: u64| value - value / 5;
-        (0..self.0.unsigned_abs())
-            .fold(value, |value, _| if self.0 > 0 { up(value) } else { down(value) })
+        (0..self.taken.unsigned_abs())
+            .fold(value, |value, _| if self.taken > 0 { up(value) } else { down(value) })
     }
 }
 
@@ -150,19 +160,20 @@ mod tests {
     #[test]
     fn a_value_moves_while_a_limit_is_broken_and_comes_back_when_there_is_room() {
         let mut steps = Steps::default();
-        steps.adjust(400, 0, 300);
-        steps.adjust(350, 0, 300);
-        assert_eq!((steps.0, steps.apply(1_000)), (2, 1_563));
-        steps.adjust(250, 0, 300);
-        assert_eq!(steps.0, 2, "one back would be too much again");
-        steps.adjust(200, 0, 300);
-        assert_eq!(steps.0, 1);
-        let mut steps = Steps::default();
-        steps.adjust(200, 260, 0);
-        assert_eq!((steps.0, steps.apply(1_000)), (-1, 800));
-        steps.adjust(300, 260, 0);
-        assert_eq!(steps.0, -1);
-        steps.adjust(400, 260, 0);
-        assert_eq!(steps.0, 0);
+        let mut adjust = |spent, least, most| {
+            steps.adjust(spent, least, most);
+            (steps.taken, steps.apply(1_000))
+        };
+        adjust(400, 0, 300);
+        assert_eq!(adjust(350, 0, 300), (2, 1_563));
+        for _ in 0..PATIENCE {
+            assert_eq!(adjust(250, 0, 300).0, 2, "one back would be too much again");
+        }
+        for _ in 1..PATIENCE {
+            assert_eq!(adjust(200, 0, 300).0, 2, "not at once");
+        }
+        assert_eq!(adjust(200, 0, 300).0, 1);
+        assert_eq!(adjust(200, 260, 0).0, 0);
+        assert_eq!(adjust(200, 260, 0), (-1, 800));
     }
 }

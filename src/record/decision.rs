@@ -118,6 +118,14 @@ impl Knob {
         }
     }
 
+    /// The same value in words.
+    pub fn word(self, number: u64) -> String {
+        match self.of_number(number) {
+            Value::String(choice) => choice,
+            value => value.to_string(),
+        }
+    }
+
     /// What the knob follows.
     pub const fn reason(self) -> Reason {
         match self {

@@ -49,6 +49,7 @@ impl fmt::Display for Fact {
             }
             Fact::Woken => write!(f, "wakes"),
             Fact::Decided(Decision { knob, before, after, reason, measured }) => {
+                let [before, after] = [before, after].map(|number| knob.word(number));
                 let (knob, reason) = (knob.name(), reason.name());
                 write!(f, "turns {knob} from {before} to {after}: {reason}, {measured}")
             }

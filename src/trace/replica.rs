@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::chrome::{Arrow, ChromeFile, LostArrow, Place, REPLICAS, Slice, SliceTime, Tip, Track};
 use super::handling::Handling;
@@ -162,10 +162,7 @@ impl ReplicaTracks {
             self.count(Micros(0), (name, unit), before, chrome);
         }
         self.count(at, (name, unit), after, chrome);
-        let [from, to] = [before, after].map(|number| match knob.of_number(number) {
-            Value::String(choice) => choice,
-            value => value.to_string(),
-        });
+        let [from, to] = [before, after].map(|number| knob.word(number));
         let told = format!("{name} {from} to {to}: {}", reason.name());
         chrome.instant(at, self.roles, ("decision", &told), Some(&json!(decision)));
     }

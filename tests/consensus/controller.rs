@@ -150,7 +150,8 @@ fn from_the_papers_raft_the_controller_comes_near_the_best_static_tuning() {
     }
 }
 
-/// A profile's limits on messages a commit are kept within a twentieth, though price and load would have it otherwise.
+/// A profile's limits on messages a commit are kept within a twentieth, though price and load would
+/// have it otherwise.
 #[test]
 fn limits_on_messages_a_commit_are_kept() {
     let load: Course = |_| weather(0.0, 250, 5_000);
