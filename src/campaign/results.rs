@@ -88,7 +88,8 @@ impl Plan {
         let last = (end - start) - (count - 1) * BLOCK;
         let blocks = (count - number) / of + 1;
         let has_last = (count - number).is_multiple_of(of);
-        blocks * BLOCK - if has_last { BLOCK - last } else { 0 }
+        // A campaign without an end has more than can be counted.
+        blocks.saturating_mul(BLOCK) - if has_last { BLOCK - last } else { 0 }
     }
 }
 
