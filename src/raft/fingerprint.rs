@@ -42,6 +42,8 @@ impl Hash for Core {
             has_led: _,
             was_deposed: _,
             marks: _,
+            #[cfg(feature = "planted")]
+                planted: _,
         } = self;
         (me, count, random, term, voted_for, leader).hash(hasher);
         (heard_at, heard_round, promised_round, log, commit, heard_commit).hash(hasher);
