@@ -95,7 +95,6 @@ impl Hash for Progress {
             lease_until,
             addressed_at,
             suspect,
-            silences,
             probing,
             settled_round,
             told_timeout,
@@ -104,7 +103,7 @@ impl Hash for Progress {
             loss: _,
         } = self;
         (matched, next, answered, heard_round, answered_round, answered_at).hash(hasher);
-        (lease_until, addressed_at, suspect, silences, probing, settled_round).hash(hasher);
+        (lease_until, addressed_at, suspect, probing, settled_round).hash(hasher);
         (told_timeout, told_commit, awaiting).hash(hasher);
     }
 }

@@ -213,21 +213,23 @@ impl Leader {
     /// When this leader asks everyone once more, so that lost answers alone do not depose it: half
     /// an election timeout before it would step down (rule R28). One that keeps everyone hearing
     /// asks with its heartbeats, and so only when none of them has brought a quorum's answers.
-    fn asks_again_at(&self, core: &Core) -> Micros {
+    /// `lost_at` is when it would step down.
+    fn asks_again_at(&self, core: &Core, lost_at: Micros) -> Micros {
         if !core.tuning.check_quorum || core.tuning.inquiries == 0 || self.touch_wanted {
             return Micros::NEVER;
         }
-        let lost_at = self.quorum_lost_at(core);
         if core.tuning.is_sparse() {
             lost_at - Micros(core.tuning.election_timeout_min_us / 2)
         } else {
-            lost_at - core.longest_inquiry() - core.tuning.resend_timeout()
+            // Here the time counts from the last lease, as in `quorum_lost_at`, without inquiries.
+            let timeout = core.tuning.election_timeout_min();
+            self.lease.renewed_at() + timeout - core.tuning.resend_timeout()
         }
     }
 
     /// Starts to ask a quorum until it answers, if it is time for that.
     pub fn maybe_ask_again(&mut self, core: &Core, now: Micros) {
-        if now >= self.asks_again_at(core) {
+        if now >= self.asks_again_at(core, self.quorum_lost_at(core)) {
             self.touch_wanted = true;
             self.confirm_wanted = true;
         }
@@ -365,7 +367,8 @@ impl Leader {
         let is_starved = awaits && self.is_starved(core);
         let mut deadline = self.flush_at.unwrap_or(Micros::NEVER);
         if core.tuning.check_quorum {
-            deadline = deadline.min(self.quorum_lost_at(core)).min(self.asks_again_at(core));
+            let lost_at = self.quorum_lost_at(core);
+            deadline = deadline.min(lost_at).min(self.asks_again_at(core, lost_at));
         }
         for member in core.others().iter() {
             let overdue = self.overdue_at(core, member, is_starved);

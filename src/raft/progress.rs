@@ -60,8 +60,6 @@ pub struct Progress {
     /// Whether the follower did not answer direct messages. It is out of quorums until it answers
     /// (rule R16).
     pub suspect: bool,
-    /// How many timeouts it has let pass since its latest answer.
-    pub silences: u32,
     /// Whether it is unknown where the follower's log agrees. It gets no entries then.
     pub probing: bool,
     /// Refusals of earlier rounds than this one are answered by what was sent in it.
@@ -90,7 +88,6 @@ impl Progress {
             lease_until: Micros(0),
             addressed_at: now,
             suspect: false,
-            silences: 0,
             probing: false,
             settled_round: 0,
             told_timeout: Micros(0),
@@ -146,7 +143,6 @@ impl Progress {
         }
         self.heard_round = round;
         self.suspect = false;
-        self.silences = 0;
         if let Some(awaiting) = &mut self.awaiting {
             if round >= awaiting.resent {
                 awaiting.attempts = 0;

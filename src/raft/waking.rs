@@ -110,7 +110,6 @@ impl Leader {
         let needed = self.needs_answers(context.core, context.now);
         let oldest = context.core.commit + 1;
         let progress = &mut self.progress[member.rank()];
-        progress.silences = progress.silences.saturating_add(1);
         let Some(awaiting) = &mut progress.awaiting else {
             return Wanted::Nothing;
         };
