@@ -105,10 +105,13 @@ pub struct Evidence {
     pub early_resend_messages: u64,
     /// Resends that were needed: the message or its answer was lost.
     pub needed_resends: u64,
-    /// Times from a message's sending to its acknowledgement's arrival, in microseconds.
-    pub round_trips_us: Vec<u64>,
-    /// Times from a message's sending to its arrival, in microseconds.
-    pub one_ways_us: Vec<u64>,
+    /// Of 1,000 round trips, from a message's sending to its acknowledgement's arrival, 999 take no
+    /// longer, in microseconds.
+    pub long_round_trip_us: u64,
+    /// The median time from a message's sending to its arrival, in microseconds.
+    pub one_way_us: u64,
+    round_trips_us: Vec<u64>,
+    one_ways_us: Vec<u64>,
     /// Candidacies that asked for pre-votes.
     pub pre_candidacies: u64,
     /// Candidacies that asked for votes.
@@ -142,6 +145,8 @@ impl Evidence {
             early_resends: 0,
             early_resend_messages: 0,
             needed_resends: 0,
+            long_round_trip_us: 0,
+            one_way_us: 0,
             round_trips_us: Vec::new(),
             one_ways_us: Vec::new(),
             pre_candidacies: 0,
@@ -325,9 +330,15 @@ impl Evidence {
             self.settle(&resend);
         }
         self.needed_heartbeats = self.models.finish(end);
-        self.round_trips_us.sort_unstable();
-        self.one_ways_us.sort_unstable();
+        let (trips, ways) = (self.round_trips_us.len(), self.one_ways_us.len());
+        self.long_round_trip_us = nth(&mut self.round_trips_us, trips * 999 / 1_000);
+        self.one_way_us = nth(&mut self.one_ways_us, ways / 2);
     }
+}
+
+/// The value at `place` of the sorted `times`; 0 if there is none.
+fn nth(times: &mut [u64], place: usize) -> u64 {
+    if place < times.len() { *times.select_nth_unstable(place).1 } else { 0 }
 }
 
 /// An append, as its sender recorded it.

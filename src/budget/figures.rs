@@ -280,8 +280,6 @@ pub fn fates(run: &RunData) -> Vec<FateRow> {
 /// Messages of a batch against the hops until its commit, with the floor.
 pub fn trade_off(run: &RunData) -> TradeOff {
     let others_needed = run.info.others_needed();
-    let one_ways = &run.evidence.one_ways_us;
-    let one_way_us = one_ways.get(one_ways.len() / 2).copied().unwrap_or(0);
     let mut points: BTreeMap<(u64, u64), u64> = BTreeMap::new();
     for batch in &run.led.batches {
         if let Some(proof) = batch.proof {
@@ -292,7 +290,7 @@ pub fn trade_off(run: &RunData) -> TradeOff {
     TradeOff {
         others_needed,
         floor: delays.map(|d| (d, bounds::messages_per_batch(others_needed, d))).collect(),
-        one_way_us,
+        one_way_us: run.evidence.one_way_us,
         points: points.into_iter().map(|((hops, messages), n)| (hops, messages, n)).collect(),
     }
 }

@@ -90,18 +90,22 @@ impl HeartbeatModel {
 
     /// Counts a batch, or a round, as sent to the f that have gone longest without hearing.
     fn turn(&mut self, at: Micros, leader: Member) {
-        let mut others = [(None, Member(0)); MOST_MEMBERS];
-        let members = (0..self.addressed.len() as u8).map(Member);
+        // One number for each member: when it was addressed, and among equals its rank.
+        const RANKS: u64 = MOST_MEMBERS as u64;
+        let mut others = [0_u64; MOST_MEMBERS];
         let mut count = 0;
-        for member in members.filter(|member| *member != leader) {
-            others[count] = (self.addressed[member.rank()], member);
-            count += 1;
+        for (rank, addressed) in self.addressed.iter().enumerate() {
+            if rank != leader.rank() {
+                let heard_us = addressed.map_or(0, |at| at.0.saturating_add(1));
+                others[count] = heard_us.min(u64::MAX / RANKS) * RANKS + rank as u64 % RANKS;
+                count += 1;
+            }
         }
         if count > self.others_needed {
             others[..count].select_nth_unstable(self.others_needed);
         }
-        for (_, member) in others.into_iter().take(count.min(self.others_needed)) {
-            self.address(member, at);
+        for other in &others[..count.min(self.others_needed)] {
+            self.address(Member((other % RANKS) as u8), at);
         }
     }
 

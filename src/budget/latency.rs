@@ -41,14 +41,22 @@ struct Trace {
     committed_at: Option<Micros>,
 }
 
+/// What is known of a request until it is told.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    /// When and by whom it was received last. Of a request that only an answer names, the answer's.
+    asked: (Micros, Member),
+    /// The place of the latest answer to it.
+    latest: Option<usize>,
+}
+
 /// Follows requests through the records.
 #[derive(Debug)]
 pub struct Requests {
-    asked: FxHashMap<RequestId, (Micros, Member)>,
+    /// One map, since a look into it is what costs most in a long run: the memory is far away.
+    requests: FxHashMap<RequestId, Request>,
     /// All answers, each with the place of the one before it to the same request.
     traces: Vec<(Trace, Option<usize>)>,
-    /// The place of the latest answer to each request.
-    latest: FxHashMap<RequestId, usize>,
     /// By replica: the message with which its current step began.
     handling: Vec<Option<Rc<Hop>>>,
 }
@@ -57,9 +65,8 @@ impl Requests {
     /// For a run of `replicas` replicas.
     pub fn new(replicas: usize) -> Requests {
         Requests {
-            asked: FxHashMap::default(),
+            requests: FxHashMap::default(),
             traces: Vec::new(),
-            latest: FxHashMap::default(),
             handling: vec![None; replicas],
         }
     }
@@ -78,11 +85,17 @@ impl Requests {
     pub fn record(&mut self, record: &Record, leaderships: &Leaderships) {
         match record.fact {
             Fact::Asked { request, .. } => {
-                self.asked.insert(request, (record.at, record.source));
+                let asked = (record.at, record.source);
+                let request = self.requests.entry(request);
+                request
+                    .and_modify(|request| request.asked = asked)
+                    .or_insert(Request { asked, latest: None });
             }
             Fact::Answered { request, outcome, index, term, .. } => {
-                let asked = self.asked.get(&request).copied();
-                let (asked_at, asked_of) = asked.unwrap_or((record.at, record.source));
+                let untold = Request { asked: (record.at, record.source), latest: None };
+                let request = self.requests.entry(request).or_insert(untold);
+                let before = request.latest.replace(self.traces.len());
+                let (asked_at, asked_of) = request.asked;
                 let mut trace = Trace {
                     asked_at,
                     asked_of,
@@ -107,7 +120,6 @@ impl Requests {
                         hop.sending.kind == Kind::AppendReply && hop.received_at > asked_at
                     });
                 }
-                let before = self.latest.insert(request, self.traces.len());
                 self.traces.push((trace, before));
             }
             _ => {}
@@ -143,7 +155,7 @@ impl Requests {
 
     /// The records of the answer that the client read: the latest answer given before that.
     fn trace(&self, request: &ClientRequest, by: Micros, answer: AnswerKind) -> Option<&Trace> {
-        let latest = self.traces.get(*self.latest.get(&request.request)?)?;
+        let latest = self.traces.get(self.requests.get(&request.request)?.latest?)?;
         let before = |(_, before): &&(Trace, Option<usize>)| self.traces.get((*before)?);
         let mut latest_first = std::iter::successors(Some(latest), before).map(|(trace, _)| trace);
         let fits = |trace: &&Trace| trace.outcome == answer && trace.answered_at <= by;

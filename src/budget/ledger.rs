@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::message::{Hop, Sending};
 use super::phases::Phase;
@@ -37,7 +38,7 @@ struct Slot {
     sending: Option<Sending>,
     /// The receivers that the sender names.
     addressed: MemberSet,
-    legs: Vec<Leg>,
+    legs: SmallVec<[Leg; 1]>,
     before: Option<Rc<Hop>>,
 }
 
@@ -46,8 +47,6 @@ struct Slot {
 struct Sender {
     base: u64,
     slots: VecDeque<Slot>,
-    /// The lists of legs of slots that are over, for slots to come.
-    spare: Vec<Vec<Leg>>,
     /// The last number in the sender's records, and the highest that the simulator read.
     told: u64,
     read: u64,
@@ -119,7 +118,6 @@ impl Ledger {
         let sender = Sender {
             base: 1,
             slots: VecDeque::new(),
-            spare: Vec::new(),
             told: 0,
             read: 0,
             handling: None,
@@ -184,9 +182,7 @@ impl Ledger {
             (slot.sending, slot.addressed) = (Some(sending), addressed);
             slot.before.clone_from(&before);
             for to in addressed.iter() {
-                if !slot.legs.iter().any(|leg| leg.to == to) {
-                    slot.legs.push(Leg { to, ends: Ends::default() });
-                }
+                slot.leg(to);
             }
         }
         self.forget(from, sending.at);
@@ -202,15 +198,13 @@ impl Ledger {
         if !was_received {
             sender.read = sender.read.max(number);
         }
-        // If there is no leg, this is a second copy of a message whose fate is known.
-        let known = sender.leg(number, to).map(|leg| leg.ends.take_in(at, end));
-        if was_received {
-            known?;
-        }
-        let slot = if was_received { sender.slot(number) } else { None };
-        let hop = slot.and_then(|slot| {
-            let (sending, before) = (slot.sending?, slot.before.clone());
-            Some(Rc::new(Hop { from, to, sending, received_at: at, before }))
+        // If there is no slot, this is a second copy of a message whose fate is known.
+        let slot = sender.slot(number)?;
+        slot.leg(to).ends.take_in(at, end);
+        let sending = slot.sending.filter(|_| was_received);
+        let hop = sending.map(|sending| {
+            let before = slot.before.clone();
+            Rc::new(Hop { from, to, sending, received_at: at, before })
         });
         self.forget(from, at);
         hop
@@ -235,7 +229,7 @@ impl Ledger {
     fn end_first(&mut self, from: Member) {
         let sender = &mut self.senders[from.rank()];
         let number = sender.base;
-        let Some(mut slot) = sender.slots.pop_front() else {
+        let Some(slot) = sender.slots.pop_front() else {
             return;
         };
         sender.base += 1;
@@ -249,7 +243,7 @@ impl Ledger {
             }
             return;
         };
-        for leg in slot.legs.drain(..) {
+        for leg in slot.legs {
             if !slot.addressed.contains(leg.to) {
                 self.faults.push(format!(
                     "message {number} of replica {from} reached {}, which it does not name",
@@ -272,7 +266,6 @@ impl Ledger {
                 self.left_out += 1;
             }
         }
-        self.senders[from.rank()].spare.push(slot.legs);
     }
 
     /// All messages are over: closes the ledger.
@@ -353,20 +346,21 @@ impl Sender {
         if place > self.slots.len() + MOST_AHEAD {
             return None;
         }
-        while place >= self.slots.len() {
-            let legs = self.spare.pop().unwrap_or_default();
-            self.slots.push_back(Slot { legs, ..Slot::default() });
+        if place >= self.slots.len() {
+            self.slots.resize_with(place + 1, Slot::default);
         }
         self.slots.get_mut(place)
     }
+}
 
-    fn leg(&mut self, number: u64, to: Member) -> Option<&mut Leg> {
-        let slot = self.slot(number)?;
-        let place = slot.legs.iter().position(|leg| leg.to == to).unwrap_or_else(|| {
-            slot.legs.push(Leg { to, ends: Ends::default() });
-            slot.legs.len() - 1
+impl Slot {
+    /// The leg of the receiver `to`, which is a new one if nothing was recorded of it so far.
+    fn leg(&mut self, to: Member) -> &mut Leg {
+        let place = self.legs.iter().position(|leg| leg.to == to).unwrap_or_else(|| {
+            self.legs.push(Leg { to, ends: Ends::default() });
+            self.legs.len() - 1
         });
-        slot.legs.get_mut(place)
+        &mut self.legs[place]
     }
 }
 

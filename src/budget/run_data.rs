@@ -85,9 +85,9 @@ impl OwnFloor {
     pub fn of(info: &RunInfo, led: &PastLeaderships) -> OwnFloor {
         let committed = || led.arrivals.iter().filter(|arrival| arrival.committed);
         let mut waits: Vec<Micros> = committed().filter_map(|arrival| arrival.wait).collect();
-        waits.sort_unstable();
-        let place = (waits.len() * 99 / 100).min(waits.len().saturating_sub(1));
-        let wait = waits.get(place).copied().unwrap_or_default();
+        let place = waits.len() * 99 / 100;
+        let is_any = !waits.is_empty();
+        let wait = if is_any { *waits.select_nth_unstable(place).1 } else { Micros(0) };
         let patient = committed().filter(|arrival| arrival.wait.is_some_and(|own| own <= wait));
         let arrivals: Vec<Micros> = patient.map(|arrival| arrival.at).collect();
         let replicas = info.replicas as u64;

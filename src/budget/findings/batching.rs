@@ -77,9 +77,7 @@ impl Check for ShorterChains {
         }
         let others_needed = run.info.others_needed();
         let batches = run.led.batches.len() as u64;
-        let one_way = &run.evidence.one_ways_us;
-        let one_way_us = one_way.get(one_way.len() / 2).copied().unwrap_or(0);
-        let added_us = one_way_us * (others_needed - 1);
+        let added_us = run.evidence.one_way_us * (others_needed - 1);
         let all = run.ledger.count(|_| true) as f64;
         let saving = ((others_needed - 1) * batches) as f64;
         let simulators = bounds::simulator_floor(

@@ -18,8 +18,7 @@ impl Check for EarlyResends {
 
     fn check(run: &RunData) -> Found {
         let (tuning, evidence) = (&run.info.tuning, &run.evidence);
-        let trips = &evidence.round_trips_us;
-        let long = trips.get(trips.len() * 999 / 1_000).or(trips.last()).copied().unwrap_or(0);
+        let long = evidence.long_round_trip_us;
         // One and a half times a round trip that nearly all stay below, in whole milliseconds.
         let wanted_us = (long * 3 / 2).div_ceil(1_000) * 1_000;
         let to = wanted_us.clamp(tuning.resend_timeout_us, tuning.heartbeat_interval_us);
