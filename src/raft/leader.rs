@@ -389,18 +389,22 @@ impl Leader {
     pub fn prompt(&self, core: &Core) -> MemberSet {
         let healthy = self.healthy(core);
         let trip = |member: Member| core.round_trips[member.rank()].smoothed();
-        let needed = core.others_needed();
+        let slack_us = core.tuning.resend_timeout_us / 20;
         let mut trips = [Micros::NEVER; MOST_MEMBERS];
         let mut known = 0;
+        let (mut fastest, mut slowest) = (Micros::NEVER, Micros(0));
         for trip in healthy.iter().filter_map(trip) {
+            (fastest, slowest) = (fastest.min(trip), slowest.max(trip));
             trips[known] = trip;
             known += 1;
         }
-        if known < needed {
+        let needed = core.others_needed();
+        // Nearly always all are alike. This is asked for every batch, so that is seen first.
+        if known < needed.max(2) || slowest.0 <= fastest.0 * 2 + slack_us {
             return healthy;
         }
         let (_, typical, _) = trips[..known].select_nth_unstable(needed - 1);
-        let most = Micros(typical.0 * 2 + core.tuning.resend_timeout_us / 20);
+        let most = Micros(typical.0 * 2 + slack_us);
         healthy.iter().filter(|member| trip(*member).is_none_or(|trip| trip <= most)).collect()
     }
 

@@ -209,17 +209,22 @@ pub struct Position {
 /// Most hops of a route: the others of a quorum of 21 replicas.
 pub const MOST_HOPS: usize = 10;
 
+/// How many bits a hop takes up in a route.
+const HOP_BITS: usize = 6;
+
 /// The members that an append still has to visit, its receiver first (rule R14). It is empty only
 /// in a datagram to everyone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Route {
-    hops: [u8; MOST_HOPS],
-    length: u8,
-}
+///
+/// It is one number, since it is copied with every append: from the lowest bits on, the rank of
+/// each hop plus one, so that zero is no hop.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Route(u64);
+
+const _: () = assert!(MOST_HOPS * HOP_BITS <= 64 && MOST_MEMBERS < 1 << HOP_BITS);
 
 impl Route {
     /// To everyone at once: no hops.
-    pub const EVERYONE: Route = Route { hops: [0; MOST_HOPS], length: 0 };
+    pub const EVERYONE: Route = Route(0);
 
     /// Straight to `member`.
     pub fn direct(member: Member) -> Route {
@@ -231,50 +236,55 @@ impl Route {
         if members.len() > MOST_HOPS {
             return None;
         }
+        let mut visited = MemberSet::EMPTY;
         let mut route = Route::EVERYONE;
-        for member in members {
-            if member.rank() >= MOST_MEMBERS || route.members().contains(*member) {
+        for (place, member) in members.iter().enumerate() {
+            if member.rank() >= MOST_MEMBERS || visited.contains(*member) {
                 return None;
             }
-            route.hops[route.length as usize] = member.0;
-            route.length += 1;
+            visited.insert(*member);
+            route.0 |= (member.rank() as u64 + 1) << (place * HOP_BITS);
         }
         Some(route)
     }
 
     /// The hops in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Member> + '_ {
-        self.hops[..self.length as usize].iter().map(|hop| Member(*hop))
+    pub fn iter(self) -> impl ExactSizeIterator<Item = Member> {
+        (0..self.len()).map(move |place| {
+            let hop = (self.0 >> (place * HOP_BITS)) % (1 << HOP_BITS);
+            Member(hop as u8 - 1)
+        })
     }
 
     /// The member that it visits first.
-    pub fn first(&self) -> Option<Member> {
+    pub fn first(self) -> Option<Member> {
         self.iter().next()
     }
 
     /// How many hops are left.
-    pub const fn len(&self) -> usize {
-        self.length as usize
+    pub const fn len(self) -> usize {
+        (u64::BITS - self.0.leading_zeros()).div_ceil(HOP_BITS as u32) as usize
     }
 
     /// Whether it has no hops, as in a datagram to everyone.
-    pub const fn is_empty(&self) -> bool {
-        self.length == 0
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
     }
 
     /// The route without its first hop.
-    pub fn rest(&self) -> Route {
-        let mut route = Route::EVERYONE;
-        for hop in self.iter().skip(1) {
-            route.hops[route.length as usize] = hop.0;
-            route.length += 1;
-        }
-        route
+    pub const fn rest(self) -> Route {
+        Route(self.0 >> HOP_BITS)
     }
 
     /// The hops as a set.
-    pub fn members(&self) -> MemberSet {
+    pub fn members(self) -> MemberSet {
         self.iter().collect()
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
