@@ -209,11 +209,12 @@ impl Core {
     /// How long the inquiries of the member with the longest way take. Zero: nobody asks.
     pub fn longest_inquiry(&self) -> Micros {
         let inquiries = self.inquiries();
-        let timeouts = self.others().iter().map(|member| self.inquiry_timeout(member));
-        match (inquiries, timeouts.max()) {
-            (0, _) | (_, None) => Micros(0),
-            (_, Some(timeout)) => timeout + Micros(inquiry_gap(timeout).0 * (inquiries - 1)),
+        if inquiries == 0 {
+            return Micros(0);
         }
+        let timeouts = self.others().iter().map(|member| self.inquiry_timeout(member));
+        let after = |timeout| timeout + Micros(inquiry_gap(timeout).0 * (inquiries - 1));
+        timeouts.max().map_or(Micros(0), after)
     }
 
     /// How long an inquiry waits for the leader: its measured round trip with a margin, or the
