@@ -316,3 +316,11 @@ fn every_embedded_scenario_reads_back_from_what_a_run_keeps_of_it() {
         assert_eq!(Scenario::parse(name, "run.json", &text).unwrap(), scenario);
     }
 }
+
+#[test]
+fn numbers_with_many_digits_read_back_as_they_were() {
+    let mut scenario = Scenario::load("crash-1").unwrap();
+    scenario.budget.p99_latency_us = Some(5.666_666_666_666_666_6e91);
+    let text = scenario.to_json().to_string();
+    assert_eq!(Scenario::parse("crash-1", "run.json", &text).unwrap(), scenario);
+}
