@@ -167,7 +167,13 @@ fn conclude(
     let rate = (runs - before) as f64 / seconds.max(1e-9);
     print(&format!("{seconds:.1} s, {rate:.0} runs a second\n"))?;
     if interrupt::seen() && !watcher.is_out_of_time() {
-        let words = format!("interrupted after {runs} of {} runs", plan.count());
+        // Only the time would have ended a campaign of all seeds.
+        let planned = if plan.seeds.end == u64::MAX {
+            String::new()
+        } else {
+            format!(" of {}", plan.count())
+        };
+        let words = format!("interrupted after {runs}{planned} runs");
         return Err(Failure::interrupted(words));
     }
     Ok(status_of(found, plan.shard == Shard::WHOLE))
