@@ -17,7 +17,7 @@ use crate::campaign::shrink::Shrunk;
 use crate::campaign::{Options, story};
 use crate::columns::Columns;
 use crate::interrupt;
-use crate::journal::{Journal, JournalError, Shard};
+use crate::journal::{Journal, Shard};
 
 /// Look for a fault in thousands of random clusters with random faults
 #[derive(Args)]
@@ -131,7 +131,7 @@ pub fn run(arguments: &CampaignArguments) -> Result<ExitStatus, Failure> {
     output.iter().try_for_each(|path| check_file(path))?;
     check_folder(&arguments.stories)?;
     let opened = output.as_ref().map(|path| Journal::open(path, &plan.head(), arguments.force));
-    let (journal, done) = opened.transpose().map_err(journal_failure)?.unzip();
+    let (journal, done) = opened.transpose().map_err(|error| Failure::journal(&error))?.unzip();
     interrupt::watch().map_err(Failure::environment)?;
     let options = Options::embedded();
     let watcher = Bar::new(&plan, arguments, &options, done.as_deref().unwrap_or_default());
@@ -141,7 +141,7 @@ pub fn run(arguments: &CampaignArguments) -> Result<ExitStatus, Failure> {
     let before = done.iter().map(|block| block.tally.runs + block.failures.len() as u64).sum();
     let found = pool.install(|| run_all(&plan, &options, journal.as_ref(), done, &watcher));
     watcher.bar.finish_and_clear();
-    let found = found.map_err(journal_failure)?;
+    let found = found.map_err(|error| Failure::journal(&error))?;
     conclude(&plan, &found, &watcher, before)
 }
 
@@ -219,7 +219,7 @@ fn tell(found: &Found) -> Result<(), Failure> {
 
 fn merge_files(files: &[PathBuf]) -> Result<ExitStatus, Failure> {
     let (found, missing) = merge(files).map_err(|error| match error {
-        MergeError::Journal(error) => journal_failure(error),
+        MergeError::Journal(error) => Failure::journal(&error),
         MergeError::NotMergeable { .. } => Failure::input(error),
     })?;
     tell(&found)?;
@@ -227,15 +227,6 @@ fn merge_files(files: &[PathBuf]) -> Result<ExitStatus, Failure> {
         print(&format!("Not tried: {} seeds\n", HumanCount(missing)))?;
     }
     Ok(status_of(&found, true))
-}
-
-fn journal_failure(error: JournalError) -> Failure {
-    match &error {
-        JournalError::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound => {
-            Failure::environment(error)
-        }
-        _ => Failure::input(error),
-    }
 }
 
 /// Shows on stderr how far a campaign is, tells of failures at once, and stops it.

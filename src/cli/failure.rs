@@ -1,5 +1,9 @@
 //! How a command ends, and what it says if it cannot do its work.
 
+use std::io;
+
+use crate::journal::JournalError;
+
 /// Exit status: how every command ends (design §8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -40,5 +44,16 @@ impl Failure {
     /// The environment failed.
     pub fn environment(message: impl ToString) -> Failure {
         Failure { status: ExitStatus::Environment, message: message.to_string() }
+    }
+
+    /// The file in which long work keeps what it has found cannot be used. That is the user's
+    /// input, unless the system cannot read or write a file that is there.
+    pub fn journal(error: &JournalError) -> Failure {
+        match error {
+            JournalError::Io { source, .. } if source.kind() != io::ErrorKind::NotFound => {
+                Failure::environment(error)
+            }
+            _ => Failure::input(error),
+        }
     }
 }

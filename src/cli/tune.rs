@@ -275,13 +275,9 @@ fn failure(error: TuneError) -> Failure {
     match error {
         TuneError::Interrupted { .. } => Failure::interrupted(error),
         TuneError::Experiment(_) => Failure::environment(error),
-        TuneError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            Failure::input(error)
-        }
-        TuneError::Io { .. } => Failure::environment(error),
+        TuneError::File(error) => Failure::journal(&error),
         TuneError::TooFewRuns { .. }
         | TuneError::OtherSearch { .. }
-        | TuneError::NotMergeable { .. }
-        | TuneError::Malformed { .. } => Failure::input(error),
+        | TuneError::NotMergeable { .. } => Failure::input(error),
     }
 }

@@ -1,6 +1,5 @@
 //! Why a search ends without a result.
 
-use std::io;
 use std::path::PathBuf;
 
 use super::experiment::ExperimentError;
@@ -50,34 +49,16 @@ pub enum TuneError {
         /// Why it does not fit the others.
         reason: String,
     },
-    /// A file of a search does not say what it should.
-    #[error("{path}:{line}: {reason}")]
-    Malformed {
-        /// The file's path.
-        path: PathBuf,
-        /// The line's number, from 1.
-        line: usize,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A file cannot be read or written.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file's path.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
+    /// A file of the search cannot be used.
+    #[error(transparent)]
+    File(JournalError),
 }
 
 impl From<JournalError> for TuneError {
     fn from(error: JournalError) -> TuneError {
         match error {
             JournalError::OtherWork { path, key } => TuneError::OtherSearch { path, key },
-            JournalError::Malformed { path, line, reason } => {
-                TuneError::Malformed { path, line, reason }
-            }
-            JournalError::Io { path, source } => TuneError::Io { path, source },
+            other => TuneError::File(other),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::found::{Finalist, Found, FrontMember, Verdict, change_percent};
 use super::knobs::knob;
 use super::search::Search;
 use crate::budget::{Block, FrontPlot, FrontPoint, Standing, Table, page};
-use crate::journal::{Shard, difference};
+use crate::journal::{JournalError, Shard, difference};
 use crate::raft::Tuning;
 use crate::record::{KnobChange, changed_knobs};
 use crate::sim::scenario::Scenario;
@@ -23,7 +23,7 @@ const FINALISTS: &str = "finalists.json";
 fn write(path: PathBuf, text: &str) -> Result<PathBuf, TuneError> {
     match std::fs::write(&path, text) {
         Ok(()) => Ok(path),
-        Err(source) => Err(TuneError::Io { path, source }),
+        Err(source) => Err(JournalError::Io { path, source }.into()),
     }
 }
 
@@ -58,9 +58,9 @@ pub fn gather(folders: &[PathBuf]) -> Result<(Search, Vec<Finalist>), TuneError>
         let refused = |reason: String| TuneError::NotMergeable { path: folder.clone(), reason };
         let path = folder.join(FINALISTS);
         let text = std::fs::read_to_string(&path)
-            .map_err(|source| TuneError::Io { path: path.clone(), source })?;
+            .map_err(|source| JournalError::Io { path: path.clone(), source })?;
         let malformed =
-            |reason: String| TuneError::Malformed { path: path.clone(), line: 1, reason };
+            |reason: String| JournalError::Malformed { path: path.clone(), line: 1, reason };
         let ShardFile { search: mut head, finalists: more } =
             serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
         let shard = head.as_object_mut().and_then(|head| head.remove("shard"));
@@ -76,7 +76,8 @@ pub fn gather(folders: &[PathBuf]) -> Result<(Search, Vec<Finalist>), TuneError>
         }
         let base = first.as_ref().map(|(_, search)| &search.base);
         if more.first().map(|first| (first.number, &first.tuning)) != base.map(|base| (0, base)) {
-            return Err(malformed("the first finalist is not the base profile".to_owned()));
+            let reason = "the first finalist is not the base profile";
+            return Err(malformed(reason.to_owned()).into());
         }
         if seen.contains(&number) {
             return Err(refused(format!("shard {number} is there twice")));

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::error::TuneError;
 use super::figures::RunFigures;
-use crate::journal;
+use crate::journal::{self, JournalError};
 
 /// The journal's name in a search's folder.
 pub const JOURNAL: &str = "journal.jsonl";
@@ -52,7 +52,7 @@ impl Journal {
     /// If it is that of another search, cannot be read, or has a line in the middle that is none.
     pub fn open(folder: &Path, head: &Value, force: bool) -> Result<Journal, TuneError> {
         let path = folder.join(JOURNAL);
-        let failed = |source| TuneError::Io { path: path.clone(), source };
+        let failed = |source| JournalError::Io { path: path.clone(), source };
         std::fs::create_dir_all(folder).map_err(failed)?;
         let (lines, found) = journal::Journal::<Line>::open(&path, head, force)?;
         let done = found.into_iter().map(|Line { key, figures }| (key, figures)).collect();
