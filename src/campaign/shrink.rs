@@ -16,6 +16,10 @@ use crate::sim::scenario::{FaultKind, Scenario, Whom};
 /// With how many seeds a smaller case is tried.
 const SEEDS: u64 = 8;
 
+/// With how many seeds a much smaller case is tried, and how many requests it has.
+const SEEDS_OF_A_LEAP: u64 = 32;
+const REQUESTS_AFTER_A_LEAP: [u64; 4] = [4, 8, 16, 32];
+
 /// A run that was made smaller.
 #[derive(Clone, Debug)]
 pub struct Shrunk {
@@ -31,6 +35,8 @@ pub struct Shrunk {
 pub fn shrink(case: &Case, violation: &Violation, options: &Options, most_runs: u64) -> Shrunk {
     let best = Shrunk { case: case.clone(), violation: violation.clone(), runs: 0 };
     let mut shrinker = Shrinker { options, kind: violation.kind, most_runs, best };
+    shrinker.shorten();
+    shrinker.leap();
     while shrinker.pass() {}
     shrinker.best
 }
@@ -65,13 +71,17 @@ impl Shrinker<'_> {
     /// Keeps what `change` makes of the best case if the same kind of thing goes wrong. A change
     /// that changes nothing is no success.
     fn attempt(&mut self, change: impl FnOnce(&mut Case)) -> bool {
+        self.attempt_with(SEEDS, change)
+    }
+
+    fn attempt_with(&mut self, seeds: u64, change: impl FnOnce(&mut Case)) -> bool {
         let mut changed = self.best.case.clone();
         change(&mut changed);
         if changed == self.best.case || changed.tuning.check().is_err() {
             return false;
         }
         let first = changed.run_seed;
-        for number in 0..SEEDS {
+        for number in 0..seeds {
             if self.best.runs >= self.most_runs {
                 return false;
             }
@@ -87,6 +97,19 @@ impl Shrinker<'_> {
             }
         }
         false
+    }
+
+    /// Tries at once what takes small steps long to reach, if they reach it: very few requests, as
+    /// often or in the same time.
+    fn leap(&mut self) {
+        for few in REQUESTS_AFTER_A_LEAP {
+            let first = |case: &mut Case| ask_first(case, few.min(case.scenario.requests));
+            let thin = |case: &mut Case| case.scenario.requests = few.min(case.scenario.requests);
+            if self.attempt_with(SEEDS_OF_A_LEAP, thin) || self.attempt_with(SEEDS_OF_A_LEAP, first)
+            {
+                return;
+            }
+        }
     }
 
     /// Ends the run soon after it went wrong, and asks nothing after that.

@@ -94,6 +94,7 @@ mod event;
 mod fingerprint;
 mod follower;
 mod inquiry;
+pub mod grounds;
 pub mod invariants;
 mod leader;
 mod lease;
