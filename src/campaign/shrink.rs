@@ -13,11 +13,11 @@ use crate::raft::{Micros, Tuning};
 use crate::sim::random_stream::scramble;
 use crate::sim::scenario::{FaultKind, Scenario, Whom};
 
-/// With how many seeds a smaller case is tried.
-const SEEDS: u64 = 8;
+/// With how many seeds a smaller case is tried: with few as long as that gets anywhere, since most
+/// cases go wrong again with few or with none.
+const SEEDS: [u64; 3] = [8, 32, 128];
 
-/// With how many seeds a much smaller case is tried, and how many requests it has.
-const SEEDS_OF_A_LEAP: u64 = 32;
+/// How many requests a much smaller case has.
 const REQUESTS_AFTER_A_LEAP: [u64; 4] = [4, 8, 16, 32];
 
 /// A run that was made smaller.
@@ -34,10 +34,13 @@ pub struct Shrunk {
 /// Makes `case`, which shows `violation`, as small as `most_runs` runs allow.
 pub fn shrink(case: &Case, violation: &Violation, options: &Options, most_runs: u64) -> Shrunk {
     let best = Shrunk { case: case.clone(), violation: violation.clone(), runs: 0 };
-    let mut shrinker = Shrinker { options, kind: violation.kind, most_runs, best };
-    shrinker.shorten();
-    shrinker.leap();
-    while shrinker.pass() {}
+    let mut shrinker = Shrinker { options, kind: violation.kind, most_runs, seeds: 0, best };
+    for seeds in SEEDS {
+        shrinker.seeds = seeds;
+        shrinker.shorten();
+        shrinker.leap();
+        while shrinker.pass() {}
+    }
     shrinker.best
 }
 
@@ -51,6 +54,8 @@ struct Shrinker<'a> {
     options: &'a Options,
     kind: ViolationKind,
     most_runs: u64,
+    /// With how many seeds a smaller case is tried now.
+    seeds: u64,
     best: Shrunk,
 }
 
@@ -71,17 +76,13 @@ impl Shrinker<'_> {
     /// Keeps what `change` makes of the best case if the same kind of thing goes wrong. A change
     /// that changes nothing is no success.
     fn attempt(&mut self, change: impl FnOnce(&mut Case)) -> bool {
-        self.attempt_with(SEEDS, change)
-    }
-
-    fn attempt_with(&mut self, seeds: u64, change: impl FnOnce(&mut Case)) -> bool {
         let mut changed = self.best.case.clone();
         change(&mut changed);
         if changed == self.best.case || changed.tuning.check().is_err() {
             return false;
         }
         let first = changed.run_seed;
-        for number in 0..seeds {
+        for number in 0..self.seeds {
             if self.best.runs >= self.most_runs {
                 return false;
             }
@@ -105,8 +106,7 @@ impl Shrinker<'_> {
         for few in REQUESTS_AFTER_A_LEAP {
             let first = |case: &mut Case| ask_first(case, few.min(case.scenario.requests));
             let thin = |case: &mut Case| case.scenario.requests = few.min(case.scenario.requests);
-            if self.attempt_with(SEEDS_OF_A_LEAP, thin) || self.attempt_with(SEEDS_OF_A_LEAP, first)
-            {
+            if self.attempt(thin) || self.attempt(first) {
                 return;
             }
         }
