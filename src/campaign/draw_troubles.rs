@@ -34,14 +34,14 @@ impl Trouble {
     /// Half of all seeds have none.
     pub fn draw(random: &mut RandomStream) -> Option<Trouble> {
         use Trouble::*;
-        match random.below(20) {
-            0 | 1 => Some(LeadersCutOff),
-            2 => Some(PairsCut),
-            3 | 4 => Some(LeadersChange),
-            5 => Some(DeadLeaderRepeated),
-            6 => Some(OldLeadersAsked),
-            7 | 8 => Some(CampaignsCollide),
-            9 => Some(BrokenChains),
+        match random.below(24) {
+            0..=3 => Some(LeadersCutOff),
+            4 => Some(PairsCut),
+            5 | 6 => Some(LeadersChange),
+            7 => Some(DeadLeaderRepeated),
+            8 => Some(OldLeadersAsked),
+            9 | 10 => Some(CampaignsCollide),
+            11 => Some(BrokenChains),
             _ => None,
         }
     }
