@@ -98,7 +98,9 @@ pub enum Broken {
         index: Index,
     },
     /// Rule R13: a leader counts only what a follower holds.
-    #[error("{leader:?} counts {member:?} for entries through {matched}, and it does not hold them")]
+    #[error(
+        "{leader:?} counts {member:?} for entries through {matched}, and it does not hold them"
+    )]
     NotHeld {
         /// The leader.
         leader: Member,

@@ -295,8 +295,7 @@ mod tests {
 
     #[test]
     fn r01_a_refusal_is_early_until_another_entry_is_committed_in_the_puts_place() {
-        let broken =
-            EarlyRefusal { at: Micros(1), by: Member(0), request: PUT, index: 2, term: 1 };
+        let broken = EarlyRefusal { at: Micros(1), by: Member(0), request: PUT, index: 2, term: 1 };
         assert_eq!(early(2, &[refused()]), Some(broken), "cut off is not enough");
         assert_eq!(early(2, &[committed(1), refused()]), Some(broken));
         assert_eq!(early(2, &[committed(2), refused()]), None);
