@@ -1,6 +1,6 @@
 //! Troubles of several faults at once, with the knobs that they need to hurt. Bugs that real
-//! implementations had often showed only in such a history: two leaders in turn, and messages of the
-//! first that are still under way.
+//! implementations had often showed only in such a history: two leaders in turn, and messages of
+//! the first that are still under way.
 
 use super::case::FAULTS_END;
 use super::draw_knobs::{
