@@ -287,8 +287,8 @@ pub(super) fn on_pre_vote_reply(
     Disposition::Accepted
 }
 
-/// The campaign cannot go on: an older round than one heard before has come late, and its leader was
-/// given a promise (rules R7, R21). Such a round ends no campaign by itself.
+/// The campaign cannot go on: an older round than one heard before has come late, and its leader
+/// was given a promise (rules R7, R21). Such a round ends no campaign by itself.
 fn put_off(role: &mut Role, context: &mut Context<'_>) {
     context.mark(Mark::CandidacyPutOffByPromise);
     *role = Role::Follower;
