@@ -91,6 +91,14 @@ fn the_swarm_leaves_kinds_of_faults_out_and_overdoes_others() {
     assert!(cases.iter().all(|case| case.is_fair()), "every seed is held to its recovery");
     let broken = cases.iter().filter(|case| case.breaks_leases()).count();
     assert!((100..1_000).contains(&broken), "{broken}");
+    let shortens = |case: &Case| {
+        let after = case.retuning.as_ref().map(|retuning| retuning.tuning.promise_us);
+        after.is_some_and(|after| after < case.tuning.promise_us)
+    };
+    let shortened = cases.iter().filter(|case| shortens(case)).count();
+    assert!(shortened > 20, "{shortened} retunings make promises shorter");
+    let bare = cases.iter().filter(|case| !case.tuning.pre_vote && case.tuning.promise_us > 0);
+    assert!(bare.count() > 20, "promises without pre-votes");
     for replicas in [3, 4, 5, 6, 7, 8, 9, 21] {
         assert!(cases.iter().any(|case| case.scenario.replicas == replicas), "{replicas}");
     }

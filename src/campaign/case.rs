@@ -59,6 +59,10 @@ pub struct Case {
     pub through_codec: bool,
 }
 
+/// When the faults of a run that is drawn end, counted from the first request. What is asked later
+/// must be served.
+pub const FAULTS_END: Micros = Micros::from_seconds(4);
+
 /// How much earlier than by its margin a lease must end for what is not counted: a replica takes
 /// some microseconds to send.
 const LEASE_SLACK: Micros = Micros::from_millis(1);

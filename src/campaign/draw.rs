@@ -2,8 +2,9 @@
 //! kinds of faults out and overdoes the others, because faults of one kind can hide what those of
 //! another would show.
 
-use super::case::{Case, Options};
-use super::draw_knobs::{MOST_PACED, among, draw_tuning, lengthen_promise, one_in, turn_some};
+use super::case::{Case, FAULTS_END, Options};
+use super::draw_knobs::{MOST_PACED, among, draw_other_tuning, draw_tuning, one_in};
+use super::draw_troubles::Trouble;
 use crate::raft::{Member, MemberSet, Micros, Tuning};
 use crate::sim::random_stream::{Probability, RandomStream};
 use crate::sim::scenario::{
@@ -11,8 +12,6 @@ use crate::sim::scenario::{
 };
 use crate::sim::virtual_time::Retuning;
 
-/// When the faults end, counted from the first request. What is asked later must be served.
-pub const FAULTS_END: Micros = Micros::from_seconds(4);
 /// How long requests come.
 const LIFETIME: Micros = Micros::from_seconds(6);
 /// Most faults of a run, besides crashes and the course's partitions.
@@ -21,37 +20,26 @@ const MOST_FAULTS: u64 = 12;
 /// What `seed` stands for.
 pub fn draw(seed: u64, options: &Options) -> Case {
     let mut random = RandomStream::new(seed, "campaign", 0);
-    let replicas = match random.below(64) {
-        0 => 21,
+    let trouble = Trouble::draw(&mut random);
+    let replicas = match trouble {
+        Some(Trouble::BrokenChains) => among(&mut random, &[5, 5, 7, 7, 8, 9, 9]),
+        Some(Trouble::OldLeadersAsked) => among(&mut random, &[3, 3, 3, 5]),
+        _ if one_in(&mut random, 64) => 21,
         _ => among(&mut random, &[3, 3, 3, 3, 3, 4, 5, 5, 5, 5, 6, 7, 7, 8, 9]),
     };
     let (profile, mut tuning) = draw_tuning(&mut random, replicas, options);
+    if let Some(trouble) = trouble {
+        trouble.turn(&mut random, &mut tuning);
+    }
     let precise = one_in(&mut random, 2);
     let through_codec = one_in(&mut random, 10);
     let mut scenario = scenario(&mut random, seed, replicas, &tuning);
-    match random.below(12) {
-        0 | 1 => {
-            lengthen_promise(&mut tuning);
-            scenario.events = cut_leaders(&mut random);
-            if one_in(&mut random, 2) {
-                let most = Micros(1 + random.below(tuning.promise_us.max(1)));
-                scenario.network.faults.push(delay_all_along(&mut random, most));
-            }
-        }
-        2 => {
-            lengthen_promise(&mut tuning);
-            scenario.network.faults = cut_pairs(&mut random, replicas);
-        }
-        3 | 4 => {
-            scenario.events = change_leaders(&mut random, &tuning);
-            let most = Micros(among(&mut random, &[20_000, 200_000, 1_000_000]));
-            scenario.network.faults.push(delay_all_along(&mut random, most));
-        }
-        _ => {}
+    if let Some(trouble) = trouble {
+        trouble.make(&mut random, &tuning, &mut scenario);
     }
-    let retuning = one_in(&mut random, 8).then(|| {
-        let mut tuning = tuning.clone();
-        turn_some(&mut random, &mut tuning);
+    let seldom = if trouble == Some(Trouble::LeadersCutOff) { 2 } else { 8 };
+    let retuning = one_in(&mut random, seldom).then(|| {
+        let tuning = draw_other_tuning(&mut random, replicas, &tuning, options);
         Retuning { at: scenario.start_wait + Micros(random.below(FAULTS_END.0)), tuning }
     });
     let recovery = retuning.as_ref().map(|retuning| Case::recovery(&retuning.tuning));
@@ -129,62 +117,6 @@ fn events(random: &mut RandomStream, replicas: usize) -> Vec<Event> {
     }
     events.sort_by_key(|event| event.at);
     events
-}
-
-/// Partitions that come and go, most of which cut the leader off. With promises as long as
-/// election timeouts allow, its lease ends just before another can be elected.
-fn cut_leaders(random: &mut RandomStream) -> Vec<Event> {
-    let mut events = Vec::new();
-    let mut at = Micros(200_000 + random.below(1_000_000));
-    while at < FAULTS_END {
-        // In a hard partition the clients forget the leader, so some ask the one side and some
-        // the other: only then an old lease can show.
-        let kinds = [EventKind::CutLeader, EventKind::PartHard, EventKind::PartHard];
-        events.push(Event { kind: among(random, &kinds), at });
-        at += Micros(300_000 + random.below(1_700_000));
-        events.push(Event { kind: EventKind::PartEnd, at: at.min(FAULTS_END) });
-        at += Micros(random.below(1_000_000));
-    }
-    events
-}
-
-/// Replicas that some other does not hear for a while. A follower that is deaf to the leader alone
-/// campaigns among others that have just made their promise.
-fn cut_pairs(random: &mut RandomStream, replicas: usize) -> Vec<Fault> {
-    let count = replicas as u64;
-    let mut faults = Vec::new();
-    let mut at = Micros(random.below(500_000));
-    while at < FAULTS_END {
-        let from = random.below(count);
-        let to = (from + 1 + random.below(count - 1)) % count;
-        let one = |rank: u64| MemberSet::only(Member(rank as u8));
-        let kind = FaultKind::Cut { from: one(from), to: one(to) };
-        let lasts = Micros(200_000 + random.below(1_500_000)).min(FAULTS_END.since(at));
-        faults.push(Fault { kind, at, lasts });
-        at += Micros(random.below(500_000));
-    }
-    faults
-}
-
-/// Leaders that are cut off about as soon as they are elected, and come back soon: logs that fork,
-/// and messages of earlier terms that arrive in later ones.
-fn change_leaders(random: &mut RandomStream, tuning: &Tuning) -> Vec<Event> {
-    let mut events = Vec::new();
-    let span = tuning.election_timeout_max_us.clamp(50_000, 1_000_000);
-    let mut at = Micros(random.below(span));
-    while at < FAULTS_END {
-        events.push(Event { kind: EventKind::CutLeader, at });
-        at += Micros(span / 2 + random.below(span));
-        events.push(Event { kind: EventKind::PartEnd, at: at.min(FAULTS_END) });
-        at += Micros(random.below(span));
-    }
-    events
-}
-
-/// Messages that come late as long as there are faults.
-fn delay_all_along(random: &mut RandomStream, most: Micros) -> Fault {
-    let fraction = among(random, &[0.1, 0.3, 0.5]);
-    Fault { kind: FaultKind::Delay { fraction, most }, at: Micros(0), lasts: FAULTS_END }
 }
 
 /// How many kinds of faults there are to draw from.

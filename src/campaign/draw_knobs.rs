@@ -42,7 +42,7 @@ pub(super) fn draw_tuning(
 }
 
 /// Turns some knobs.
-pub(super) fn turn_some(random: &mut RandomStream, tuning: &mut Tuning) {
+fn turn_some(random: &mut RandomStream, tuning: &mut Tuning) {
     for knob in 0..KNOBS {
         if one_in(random, 6) {
             let drawn = random.below(1 << 32);
@@ -62,6 +62,67 @@ pub(super) fn lengthen_promise(tuning: &mut Tuning) {
         tuning.reads = Reads::Lease;
         tuning.lease_margin_us = tuning.lease_margin_us.max(longest / 100 + 1);
     });
+}
+
+/// Reads by a round of messages, promises that no read rests on.
+pub(super) fn confirm_reads(tuning: &mut Tuning) {
+    keep_if_sound(tuning, 0, |tuning, _| tuning.reads = Reads::Confirm);
+}
+
+/// No pre-votes, and nothing that rests on them. Without promises too, this is the election of the
+/// paper; with them, whoever comes back has a higher term than those who may not hear of it.
+pub(super) fn without_pre_vote(tuning: &mut Tuning, promises: bool) {
+    keep_if_sound(tuning, u64::from(promises), |tuning, promises| {
+        tuning.pre_vote = false;
+        tuning.inquiries = 0;
+        tuning.quiet = false;
+        tuning.heartbeat_to = HeartbeatTo::Everyone;
+        tuning.election_timeout_under_load_us = 0;
+        tuning.promise_under_load_us = 0;
+        let most = tuning.election_timeout_min_us.saturating_sub(tuning.heartbeat_interval_us);
+        tuning.promise_us = if promises > 0 { tuning.promise_us.min(most) } else { 0 };
+        if promises == 0 {
+            tuning.reads = Reads::Confirm;
+            tuning.lease_margin_us = 0;
+        }
+    });
+}
+
+/// No pre-votes, no promises, leaders that nothing but a higher term deposes, and the paper's
+/// election timeouts (§9.3).
+pub(super) fn as_in_the_paper(tuning: &mut Tuning) {
+    without_pre_vote(tuning, false);
+    keep_if_sound(tuning, 0, |tuning, _| {
+        tuning.check_quorum = false;
+        tuning.heartbeat_interval_us = tuning.heartbeat_interval_us.min(50_000);
+        (tuning.election_timeout_min_us, tuning.election_timeout_max_us) = (150_000, 300_000);
+    });
+}
+
+/// Batches go along chains, which are sent again as chains when something is lost.
+pub(super) fn turn_to_chains(tuning: &mut Tuning, drawn: u64) {
+    keep_if_sound(tuning, drawn, |tuning, drawn| {
+        tuning.fan_out = FanOut::Chain;
+        tuning.chain_length = [0, 0, 2, 3][drawn as usize % 4];
+        tuning.silence_is_loss_above_per_mille = [0, 0, 10, 50][(drawn >> 2) as usize % 4];
+        tuning.batch_most_entries = [1, 2, 4, 16][(drawn >> 4) as usize % 4];
+        tuning.pipeline_window = tuning.pipeline_window.max(16);
+    });
+}
+
+/// What replicas are retuned to: some knobs turned, or another profile.
+pub(super) fn draw_other_tuning(
+    random: &mut RandomStream,
+    replicas: usize,
+    tuning: &Tuning,
+    options: &Options,
+) -> Tuning {
+    if one_in(random, 2) {
+        return draw_tuning(random, replicas, options).1;
+    }
+    let mut other = tuning.clone();
+    turn_some(random, &mut other);
+    other
 }
 
 /// Does `change` unless the knobs break a rule then.

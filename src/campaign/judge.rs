@@ -29,6 +29,18 @@ pub enum ViolationKind {
     StateMachineSafety,
     /// A committed entry was cut off.
     CommittedTruncated,
+    /// A member voted for two candidates of one term.
+    VotedTwice,
+    /// A leader without the votes of a majority.
+    TooFewVotes,
+    /// A member voted or campaigned while its promise was in force (rule R7).
+    PromiseBroken,
+    /// A leader committed what ends in an entry of an earlier term.
+    OldTermCounted,
+    /// A leader counted a follower for entries that this one does not hold (rule R13).
+    NotHeld,
+    /// A leader dated a follower by a round that this one has not accepted (rules R9, R32).
+    RoundNotAccepted,
     /// A get brought an old value, or no order of the operations explains the answers.
     NotLinearizable,
     /// A get brought a value that nobody had put by then.
@@ -41,6 +53,8 @@ pub enum ViolationKind {
     IncorrectMessage,
     /// A put was answered `ok` before f others had it.
     EarlyOk,
+    /// A put was refused while it could still take effect (rule R1).
+    EarlyRefusal,
     /// A replica that did not lead answered a put with `ok` (rule R2).
     UnledOk,
     /// A replica answered a request twice.
@@ -115,6 +129,12 @@ const fn kind_of(broken: &Broken) -> ViolationKind {
         Broken::LeaderCompleteness { .. } => ViolationKind::LeaderCompleteness,
         Broken::StateMachineSafety { .. } => ViolationKind::StateMachineSafety,
         Broken::TruncatedCommitted { .. } => ViolationKind::CommittedTruncated,
+        Broken::VotedTwice { .. } => ViolationKind::VotedTwice,
+        Broken::TooFewVotes { .. } => ViolationKind::TooFewVotes,
+        Broken::Promise { .. } => ViolationKind::PromiseBroken,
+        Broken::OldTermCounted { .. } => ViolationKind::OldTermCounted,
+        Broken::NotHeld { .. } => ViolationKind::NotHeld,
+        Broken::RoundNotAccepted { .. } => ViolationKind::RoundNotAccepted,
     }
 }
 
@@ -134,7 +154,8 @@ fn judge_history(case: &Case, run: &VirtualRun) -> Result<bool, Violation> {
             stale = true;
             continue;
         }
-        return Err(violation(kind, format!("key {key}: {fault}")));
+        let detail = format!("key {key}: {fault}");
+        return Err(Violation { kind, at: fault.seen_at(), detail });
     }
     if stale && case.scenario.shared_keys {
         judge_refused(&run.conclusion.history)?;
@@ -201,6 +222,13 @@ fn judge_messages(run: &VirtualRun) -> Result<(), Violation> {
     if let Some(early) = run.fold.early.first() {
         return Err(Violation {
             kind: ViolationKind::EarlyOk,
+            at: Some(early.at),
+            detail: format!("{early:?}"),
+        });
+    }
+    if let Some(early) = run.fold.early_refusal {
+        return Err(Violation {
+            kind: ViolationKind::EarlyRefusal,
             at: Some(early.at),
             detail: format!("{early:?}"),
         });

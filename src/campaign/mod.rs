@@ -3,7 +3,8 @@
 //!
 //! # How to read it
 //!
-//! - [`case`]: what a seed stands for; [`mod@draw`]: how it is drawn, `draw_knobs`: its knobs;
+//! - [`case`]: what a seed stands for; [`mod@draw`]: how it is drawn, `draw_knobs`: its knobs,
+//!   `draw_troubles`: faults that go together;
 //! - [`judge`]: whether a run was right;
 //! - [`shrink`]: a failing run made smaller; [`story`]: told as a text;
 //! - [`coverage`]: what happened in runs, so that a campaign is seen to be strong or weak;
@@ -14,6 +15,7 @@ pub mod case;
 pub mod coverage;
 pub mod draw;
 mod draw_knobs;
+mod draw_troubles;
 pub mod judge;
 mod panics;
 pub mod results;

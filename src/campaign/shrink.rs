@@ -13,8 +13,12 @@ use crate::raft::{Micros, Tuning};
 use crate::sim::random_stream::scramble;
 use crate::sim::scenario::{FaultKind, Scenario, Whom};
 
-/// With how many seeds a smaller case is tried.
-const SEEDS: u64 = 8;
+/// With how many seeds a smaller case is tried: with few as long as that gets anywhere, since most
+/// cases go wrong again with few or with none.
+const SEEDS: [u64; 3] = [8, 32, 128];
+
+/// How many requests a much smaller case has.
+const REQUESTS_AFTER_A_LEAP: [u64; 4] = [4, 8, 16, 32];
 
 /// A run that was made smaller.
 #[derive(Clone, Debug)]
@@ -30,8 +34,13 @@ pub struct Shrunk {
 /// Makes `case`, which shows `violation`, as small as `most_runs` runs allow.
 pub fn shrink(case: &Case, violation: &Violation, options: &Options, most_runs: u64) -> Shrunk {
     let best = Shrunk { case: case.clone(), violation: violation.clone(), runs: 0 };
-    let mut shrinker = Shrinker { options, kind: violation.kind, most_runs, best };
-    while shrinker.pass() {}
+    let mut shrinker = Shrinker { options, kind: violation.kind, most_runs, seeds: 0, best };
+    for seeds in SEEDS {
+        shrinker.seeds = seeds;
+        shrinker.shorten();
+        shrinker.leap();
+        while shrinker.pass() {}
+    }
     shrinker.best
 }
 
@@ -45,6 +54,8 @@ struct Shrinker<'a> {
     options: &'a Options,
     kind: ViolationKind,
     most_runs: u64,
+    /// With how many seeds a smaller case is tried now.
+    seeds: u64,
     best: Shrunk,
 }
 
@@ -71,7 +82,7 @@ impl Shrinker<'_> {
             return false;
         }
         let first = changed.run_seed;
-        for number in 0..SEEDS {
+        for number in 0..self.seeds {
             if self.best.runs >= self.most_runs {
                 return false;
             }
@@ -87,6 +98,18 @@ impl Shrinker<'_> {
             }
         }
         false
+    }
+
+    /// Tries at once what takes small steps long to reach, if they reach it: very few requests, as
+    /// often or in the same time.
+    fn leap(&mut self) {
+        for few in REQUESTS_AFTER_A_LEAP {
+            let first = |case: &mut Case| ask_first(case, few.min(case.scenario.requests));
+            let thin = |case: &mut Case| case.scenario.requests = few.min(case.scenario.requests);
+            if self.attempt(thin) || self.attempt(first) {
+                return;
+            }
+        }
     }
 
     /// Ends the run soon after it went wrong, and asks nothing after that.

@@ -238,9 +238,8 @@ impl Context<'_> {
         }
         self.core.leader = None;
         self.core.owed = None;
-        if !self.core.has(Planted::RelayOfOldTermRepeated) {
-            self.core.relayed = None;
-        }
+        let kept = self.core.relayed.filter(|_| self.core.has(Planted::RelayOfOldTermRepeated));
+        self.core.relayed = kept.map(|known| Repeated { through: Index::MAX, ..known });
         self.core.told_timeout = Micros(0);
         self.core.told_inquiries = 0;
         self.core.inquired_at = None;

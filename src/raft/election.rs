@@ -273,6 +273,10 @@ pub(super) fn on_pre_vote_reply(
         campaign.retry_at = Some(context.now + patience);
     }
     if campaign.granted.len() > context.core.others_needed() {
+        if context.core.is_promised(context.now) {
+            put_off(role, context);
+            return Disposition::Accepted;
+        }
         let mut asked = campaign.granted;
         asked.remove(context.core.me);
         if !context.core.tuning.fan_out.is_to_a_quorum() {
@@ -281,6 +285,14 @@ pub(super) fn on_pre_vote_reply(
         stand(role, context, asked);
     }
     Disposition::Accepted
+}
+
+/// The campaign cannot go on: an older round than one heard before has come late, and its leader
+/// was given a promise (rules R7, R21). Such a round ends no campaign by itself.
+fn put_off(role: &mut Role, context: &mut Context<'_>) {
+    context.mark(Mark::CandidacyPutOffByPromise);
+    *role = Role::Follower;
+    context.core.election_at = context.core.promise_until;
 }
 
 /// An answer to a request for a vote.

@@ -33,7 +33,7 @@ pub(super) fn on_append(context: &mut Context<'_>, mut append: Append) -> Dispos
     }
     let core = &mut context.core;
     if append.round > core.promised_round || core.has(Planted::StaleRoundRenews) {
-        core.promised_round = append.round;
+        core.promised_round = append.round.max(core.promised_round);
         core.promise(context.now, append.promise);
     } else {
         core.marks.add(Mark::OldRoundAccepted);
@@ -63,7 +63,7 @@ fn hear(context: &mut Context<'_>, append: &Append) {
     if append.round > context.core.heard_round || context.core.has(Planted::StaleRoundRenews) {
         inquiry::on_heard(context, append.cause);
         let Context { core, now, .. } = context;
-        core.heard_round = append.round;
+        core.heard_round = append.round.max(core.heard_round);
         core.heard_at = *now;
         core.times_heard += 1;
         core.take_timeout(append.election_timeout);
@@ -131,7 +131,11 @@ fn repeated(core: &Core, append: &Append, rest: Route) -> Option<Repeated> {
         known.through >= append.through() && rest.members().is_subset_of(known.members)
     };
     let is_asked = append.cause == Cause::Resend && append.wants_answer && !rest.is_empty();
-    core.relayed.filter(|known| is_asked && serves(known))
+    let mut repeated = core.relayed.filter(|known| is_asked && serves(known))?;
+    if core.has(Planted::RelayOfOldTermRepeated) {
+        repeated.through = repeated.through.min(append.through());
+    }
+    Some(repeated)
 }
 
 /// Relays the append to the next hop (rule R14), or answers if this was the last, or if the others

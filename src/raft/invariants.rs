@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::event::Event;
 use super::log::Log;
 use super::step::Raft;
-use super::types::{Entry, Index, Member, Term};
+use super::types::{Entry, Index, Member, Micros, Round, Term};
 
 /// An invariant that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +56,68 @@ pub enum Broken {
         member: Member,
         /// First index truncated.
         first: Index,
+    },
+    /// A member has one vote in each term (§5.2).
+    #[error("{member:?} votes for {one:?} and for {other:?} in term {term}")]
+    VotedTwice {
+        /// The member that voted twice.
+        member: Member,
+        /// The term of the votes.
+        term: Term,
+        /// Who got its first vote.
+        one: Member,
+        /// Who got the other.
+        other: Member,
+    },
+    /// A majority votes for a leader (§5.2).
+    #[error("{leader:?} leads term {term} with {votes} votes")]
+    TooFewVotes {
+        /// The leader.
+        leader: Member,
+        /// Its term.
+        term: Term,
+        /// How many members voted for it in this term, itself included.
+        votes: usize,
+    },
+    /// Rule R7: no vote and no candidacy under a promise.
+    #[error("{member:?} votes or campaigns at {now} s and has promised not to until {until} s")]
+    Promise {
+        /// The member that broke its promise.
+        member: Member,
+        /// When it did, by its own clock.
+        now: Micros,
+        /// Until when it has promised not to.
+        until: Micros,
+    },
+    /// A leader commits entries of earlier terms only with one of its own (§5.4.2).
+    #[error("{leader:?} commits through {index}, which is of an earlier term")]
+    OldTermCounted {
+        /// The leader.
+        leader: Member,
+        /// The last index that it committed.
+        index: Index,
+    },
+    /// Rule R13: a leader counts only what a follower holds.
+    #[error(
+        "{leader:?} counts {member:?} for entries through {matched}, and it does not hold them"
+    )]
+    NotHeld {
+        /// The leader.
+        leader: Member,
+        /// The follower.
+        member: Member,
+        /// Up to where the leader takes their logs to agree.
+        matched: Index,
+    },
+    /// Rules R9 and R32: a leader dates a follower only by a round that this one has accepted.
+    #[error("{leader:?} dates {member:?} by round {round}, which it has not accepted")]
+    RoundNotAccepted {
+        /// The leader.
+        leader: Member,
+        /// The follower.
+        member: Member,
+        /// The round.
+        round: Round,
     },
 }
 

@@ -93,6 +93,7 @@ mod estimate;
 mod event;
 mod fingerprint;
 mod follower;
+pub mod grounds;
 mod inquiry;
 pub mod invariants;
 mod leader;

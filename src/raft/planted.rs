@@ -60,7 +60,8 @@ pub enum Planted {
     /// An acknowledgement of an earlier term counts in the new one.
     #[strum(message = "R13")]
     AnswerOfOldTermCounted,
-    /// What a hop knew of a chain is kept over a change of term.
+    /// A hop keeps over a change of term who was in its last chain, and takes them to hold what the
+    /// new leader sends.
     #[strum(message = "R32")]
     RelayOfOldTermRepeated,
     /// A shared acknowledgement covers an append that was refused.

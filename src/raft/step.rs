@@ -12,7 +12,7 @@ use super::random::Random;
 use super::role::Role;
 use super::status::{FollowerStatus, RoleName, Status};
 use super::tuning::Tuning;
-use super::types::{Index, Member, Micros, Term};
+use super::types::{Index, Member, Micros, Round, Term};
 use super::{election, follower, inquiry};
 
 /// A member of a Raft cluster: the protocol's state, and nothing else.
@@ -245,6 +245,31 @@ impl Raft {
             lease_until,
             deadline: self.deadline(),
         }
+    }
+
+    /// No vote and no candidacy before this time (rule R7).
+    pub(super) fn promise_until(&self) -> Micros {
+        self.core.promise_until
+    }
+
+    /// The newest round of this term that this member has accepted; 0: none.
+    pub(super) fn promised_round(&self) -> Round {
+        self.core.promised_round
+    }
+
+    /// What this leader counts each other member for: up to where their logs agree, and the newest
+    /// round that it has accepted. Nothing if it does not lead.
+    pub(super) fn counted(&self) -> impl Iterator<Item = (Member, Index, Round)> + '_ {
+        let leader = match &self.role {
+            Role::Leader(leader) => Some(leader),
+            _ => None,
+        };
+        leader.into_iter().flat_map(|leader| {
+            self.core.others().iter().map(|member| {
+                let progress = &leader.progress[member.rank()];
+                (member, progress.matched, progress.answered_round)
+            })
+        })
     }
 
     /// What the loss of messages between this leader and the members that live is at most, as far

@@ -1,6 +1,8 @@
 //! What a run's records show: the message table, and whether any put's `ok` came too early. It is a
 //! fold over the one stream of records, and both engines use it.
 
+use rustc_hash::FxHashMap;
+
 use crate::interface::Address;
 use crate::raft::{Cause, Disposition, Event, Form, Index, Kind, Member, Micros, Term, Why};
 use crate::record::{AnswerKind, Fact, Record, RequestId, SIMULATOR, Sink};
@@ -70,6 +72,21 @@ pub struct EarlyOk {
     pub holders: usize,
 }
 
+/// A put that was refused although it stood in a log where it could still be committed (rule R1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EarlyRefusal {
+    /// When it was refused.
+    pub at: Micros,
+    /// The replica that refused it, and had taken it in.
+    pub by: Member,
+    /// The request's name in records.
+    pub request: RequestId,
+    /// The index of its entry.
+    pub index: Index,
+    /// The term of its entry.
+    pub term: Term,
+}
+
 /// The fold over a run's records.
 #[derive(Clone, Debug, Default)]
 pub struct RunFold {
@@ -93,8 +110,17 @@ pub struct RunFold {
     pub early: Vec<EarlyOk>,
     /// The first answer `ok` to a put by a replica that did not lead (rule R2): when, and by whom.
     pub unled: Option<(Micros, Member)>,
+    /// The first refusal of a put that came too early.
+    pub early_refusal: Option<EarlyRefusal>,
     /// Which replicas lead.
     leads: Vec<bool>,
+    /// Where the puts that wait for an answer are, for each replica that took one in.
+    taken: FxHashMap<(Member, RequestId), (Index, Term)>,
+    /// The terms of committed entries, by index.
+    committed: Vec<Term>,
+    /// Refusals whose grounds the same step must still record: a commit is recorded after what it
+    /// leads to.
+    doubted: Vec<EarlyRefusal>,
     /// For each replica, the terms of its log's entries, by index.
     logs: Vec<Vec<Term>>,
     answered: Vec<bool>,
@@ -131,8 +157,46 @@ impl RunFold {
                 self.leads[source.rank()] = true;
             }
             Event::SteppedDown { .. } => self.leads[source.rank()] = false,
+            Event::Committed { through } => {
+                let known = self.committed.len().min(through as usize);
+                let new = self.logs[source.rank()].get(known..through as usize);
+                self.committed.extend(new.unwrap_or_default());
+                self.settle_doubts();
+            }
             _ => {}
         }
+    }
+
+    /// A put that was taken in is refused. That is right if an entry of another term is committed in
+    /// its place, or one of a higher term before it (rules R1, R22).
+    fn on_refusal(&mut self, record: &Record, request: RequestId) {
+        let (at, by) = (record.at, record.source);
+        if let Some((index, term)) = self.taken.remove(&(by, request)) {
+            self.doubted.push(EarlyRefusal { at, by, request, index, term });
+        }
+    }
+
+    /// Drops the doubts that what is committed has settled.
+    fn settle_doubts(&mut self) {
+        let RunFold { doubted, committed, .. } = self;
+        doubted.retain(|refusal| {
+            let upto = committed.len().min(refusal.index as usize);
+            let beyond = committed[..upto].last().is_some_and(|term| *term > refusal.term);
+            let other = committed.get(refusal.index as usize - 1);
+            !beyond && other.is_none_or(|term| *term == refusal.term)
+        });
+    }
+
+    /// A step of `source` begins: what it refused in an earlier one has its grounds by now.
+    fn end_doubts(&mut self, source: Member) {
+        if self.doubted.is_empty() {
+            return;
+        }
+        self.settle_doubts();
+        if self.early_refusal.is_none() {
+            self.early_refusal = self.doubted.iter().find(|refusal| refusal.by == source).copied();
+        }
+        self.doubted.retain(|refusal| refusal.by != source);
     }
 
     /// How many replicas other than `leader` hold the entry.
@@ -166,14 +230,24 @@ impl Sink for RunFold {
         if record.source == SIMULATOR || record.source.rank() >= self.logs.len() {
             return;
         }
+        if record.fact.begins_step() {
+            self.end_doubts(record.source);
+        }
         match record.fact {
             Fact::Sent { to, kind, why, .. } => {
                 let receivers = to.receivers(record.source, self.logs.len()).len() as u64;
                 self.table.add(kind, why, receivers);
                 self.sent_by[record.source.rank()] += receivers;
             }
-            Fact::Answered { outcome: AnswerKind::Ok, index, term, .. } if index > 0 => {
+            Fact::Answered { outcome: AnswerKind::Ok, index, term, request, .. } if index > 0 => {
+                self.taken.remove(&(record.source, request));
                 self.on_put_ok(record, index, term);
+            }
+            Fact::Taken { request, index, term, .. } => {
+                self.taken.insert((record.source, request), (index, term));
+            }
+            Fact::Answered { outcome: AnswerKind::Redirect, request, .. } => {
+                self.on_refusal(record, request);
             }
             Fact::State(event) => self.on_state(record.source, event),
             Fact::Garbage { .. }
@@ -181,5 +255,52 @@ impl Sink for RunFold {
             | Fact::Received { disposition: Disposition::Implausible, .. } => self.garbage += 1,
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PUT: RequestId = 7;
+
+    /// What a fold of three replicas says when replica 0 has taken in a put as entry 2 of term 1,
+    /// cut it off for one entry of term 2 from index `first` on, and then `facts` followed.
+    fn early(first: Index, facts: &[Fact]) -> Option<EarlyRefusal> {
+        let client = Address(20);
+        let state = |event| Fact::State(event);
+        let appended = |first, last, term| state(Event::Appended { first, last, term });
+        let begun = [
+            Fact::Woken,
+            appended(1, 2, 1),
+            Fact::Taken { client, request: PUT, index: 2, term: 1 },
+            state(Event::Truncated { first, last: 2 }),
+            appended(first, first, 2),
+        ];
+        let mut fold = RunFold::new(3);
+        for fact in begun.iter().chain(facts).chain(&[Fact::Woken]) {
+            fold.record(&Record { at: Micros(1), source: Member(0), fact: *fact });
+        }
+        fold.early_refusal
+    }
+
+    fn refused() -> Fact {
+        let (client, outcome) = (Address(20), AnswerKind::Redirect);
+        Fact::Answered { client, request: PUT, outcome, index: 0, term: 0 }
+    }
+
+    fn committed(through: Index) -> Fact {
+        Fact::State(Event::Committed { through })
+    }
+
+    #[test]
+    fn r01_a_refusal_is_early_until_another_entry_is_committed_in_the_puts_place() {
+        let broken = EarlyRefusal { at: Micros(1), by: Member(0), request: PUT, index: 2, term: 1 };
+        assert_eq!(early(2, &[refused()]), Some(broken), "cut off is not enough");
+        assert_eq!(early(2, &[committed(1), refused()]), Some(broken));
+        assert_eq!(early(2, &[committed(2), refused()]), None);
+        assert_eq!(early(2, &[refused(), committed(2)]), None, "a step records its commit last");
+        assert_eq!(early(1, &[refused(), committed(1)]), None, "a higher term before it (R22)");
+        assert_eq!(early(2, &[]), None);
     }
 }

@@ -1,12 +1,13 @@
 //! The invariants catch what they are made to catch: step by step and from scratch, on good states
 //! and on states that no cluster can reach.
 
+use laconic::raft::grounds::Grounds;
 use laconic::raft::invariants::{Broken, Invariants, check_all};
 use laconic::raft::message::Append;
 use laconic::raft::{Event, Input, Member, Message, Micros, Output, Raft, RoleName, Term};
 
 use crate::cluster::{Cluster, Fate, fast, ms};
-use crate::solo::{append, pre_vote_reply, vote_reply};
+use crate::solo::{accepted, append, pre_vote_reply, vote_reply};
 
 /// Members of a cluster of three. The test sends each of them whatever it likes.
 struct Puppets {
@@ -56,6 +57,13 @@ impl Puppets {
         self.tell(rank, from, pre_vote_reply(term, term + 1, true));
         self.tell(rank, from, vote_reply(term + 1, true));
         assert_eq!(self.rafts[usize::from(rank)].status().role, RoleName::Leader);
+    }
+
+    /// What `rank` does, and what it then counts others for, as [`Grounds`] sees it.
+    fn grounds(&self, grounds: &mut Grounds, rank: u8, event: &Event) -> Result<(), Broken> {
+        let raft = &self.rafts[usize::from(rank)];
+        grounds.observe(raft, self.now, event)?;
+        grounds.after_step(raft, |member| self.rafts.get(member.rank()))
     }
 
     fn check_all(&self) -> Result<(), Broken> {
@@ -126,6 +134,93 @@ fn a_truncated_commit_is_seen() {
     let event = Event::Truncated { first: 2, last: 2 };
     let broken = Broken::TruncatedCommitted { member: Member(0), first: 2 };
     assert_eq!(puppets.invariants.observe(&puppets.rafts[0], &event), Err(broken));
+}
+
+#[test]
+fn a_member_that_votes_twice_is_seen() {
+    let puppets = Puppets::new();
+    let mut grounds = Grounds::new(3);
+    let voted = |candidate| Event::Voted { candidate: Member(candidate), term: 1 };
+    assert_eq!(puppets.grounds(&mut grounds, 2, &voted(0)), Ok(()));
+    assert_eq!(puppets.grounds(&mut grounds, 2, &voted(0)), Ok(()));
+    let twice = |member, one, other| Broken::VotedTwice { member, term: 1, one, other };
+    let broken = twice(Member(2), Member(0), Member(1));
+    assert_eq!(puppets.grounds(&mut grounds, 2, &voted(1)), Err(broken));
+    let stands = Event::BecameCandidate { term: 1 };
+    assert_eq!(puppets.grounds(&mut grounds, 1, &stands), Ok(()));
+    let broken = twice(Member(1), Member(1), Member(0));
+    assert_eq!(puppets.grounds(&mut grounds, 1, &voted(0)), Err(broken));
+}
+
+#[test]
+fn a_leader_without_a_majority_of_votes_is_seen() {
+    let puppets = Puppets::new();
+    let mut grounds = Grounds::new(3);
+    let leads = |term| Event::BecameLeader { term, heard_commit: 0, opened: 1 };
+    for term in [1, 2] {
+        let stands = Event::BecameCandidate { term };
+        assert_eq!(puppets.grounds(&mut grounds, 0, &stands), Ok(()));
+    }
+    let voted = Event::Voted { candidate: Member(0), term: 1 };
+    assert_eq!(puppets.grounds(&mut grounds, 2, &voted), Ok(()));
+    assert_eq!(puppets.grounds(&mut grounds, 0, &leads(1)), Ok(()));
+    let broken = Broken::TooFewVotes { leader: Member(0), term: 2, votes: 1 };
+    assert_eq!(puppets.grounds(&mut grounds, 0, &leads(2)), Err(broken), "votes of term 1");
+}
+
+#[test]
+fn a_vote_or_a_candidacy_under_a_promise_is_seen() {
+    let mut puppets = Puppets::new();
+    let mut grounds = Grounds::new(3);
+    let promise = ms(300);
+    let mut one = append(2, 1, (0, 0), &[1]);
+    one.promise = promise;
+    puppets.tell(0, 2, Message::Append(one));
+    let heard = Event::LeaderHeard { leader: Member(2), term: 1 };
+    assert_eq!(puppets.grounds(&mut grounds, 0, &heard), Ok(()));
+    let until = puppets.now + promise;
+    puppets.now = until - Micros(1);
+    let broken = Broken::Promise { member: Member(0), now: puppets.now, until };
+    let voted = Event::Voted { candidate: Member(1), term: 2 };
+    for event in [voted, Event::BecameCandidate { term: 2 }, Event::BecamePreCandidate { term: 2 }]
+    {
+        assert_eq!(puppets.grounds(&mut grounds, 0, &event), Err(broken.clone()));
+    }
+    puppets.now = until;
+    assert_eq!(puppets.grounds(&mut grounds, 0, &voted), Ok(()));
+}
+
+#[test]
+fn a_leader_that_commits_an_entry_of_an_earlier_term_by_counting_is_seen() {
+    let mut puppets = Puppets::new();
+    puppets.append(0, 2, 1, &[1], 0);
+    puppets.crown(0);
+    let mut grounds = Grounds::new(3);
+    let broken = Broken::OldTermCounted { leader: Member(0), index: 1 };
+    let committed = |through| Event::Committed { through };
+    assert_eq!(puppets.grounds(&mut grounds, 0, &committed(1)), Err(broken));
+    assert_eq!(puppets.grounds(&mut grounds, 0, &committed(2)), Ok(()));
+}
+
+/// Rules R9 and R13: the leader believes an acknowledgement that nobody has sent.
+#[test]
+fn a_follower_that_is_counted_for_what_it_has_not_is_seen() {
+    let mut puppets = Puppets::new();
+    puppets.append(0, 2, 1, &[1, 1], 0);
+    puppets.crown(0);
+    let mut grounds = Grounds::new(3);
+    let woken = Event::TermStarted { term: 2 };
+    assert_eq!(puppets.grounds(&mut grounds, 0, &woken), Ok(()), "it counts nobody yet");
+    let sent = |through| {
+        let route = laconic::raft::message::Route::direct(Member(1));
+        accepted(&Append { route, round: 1, ..append(0, 2, (0, 0), &[]) }, through)
+    };
+    puppets.tell(0, 1, sent(0));
+    let broken = Broken::RoundNotAccepted { leader: Member(0), member: Member(1), round: 1 };
+    assert_eq!(puppets.grounds(&mut grounds, 0, &woken), Err(broken));
+    puppets.tell(0, 1, sent(2));
+    let broken = Broken::NotHeld { leader: Member(0), member: Member(1), matched: 2 };
+    assert_eq!(puppets.grounds(&mut grounds, 0, &woken), Err(broken));
 }
 
 /// The harness checks step by step. Here the whole state is also checked from scratch after every

@@ -71,6 +71,27 @@ fn r07_the_own_candidacy_waits_for_the_promise() {
     assert_eq!(solo.role(), RoleName::PreCandidate);
 }
 
+/// A round that was refused promised nothing, so an older one that comes late is accepted and does
+/// (rule R21). It ends no campaign, but the campaign must not go on under the promise.
+#[test]
+fn r07_a_promise_made_in_the_middle_of_a_campaign_stops_it() {
+    let mut solo = Solo::new(3, fast());
+    solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
+    solo.hear(1, Message::Append(Append { round: 5, ..append(1, 1, (1, 9), &[1]) }));
+    solo.wait(ms(2_400));
+    assert_eq!(solo.role(), RoleName::PreCandidate);
+    let late = Append { round: 3, promise: ms(5_000), ..append(1, 1, (1, 1), &[1]) };
+    solo.hear(1, Message::Append(late));
+    assert_eq!(solo.raft().status().promise_until, solo.now + ms(5_000));
+    assert_eq!(solo.role(), RoleName::PreCandidate);
+    solo.hear(2, pre_vote_reply(1, 2, true));
+    assert_eq!((solo.role(), solo.raft().term()), (RoleName::Follower, 1));
+    solo.wait(ms(4_999));
+    assert_eq!(solo.role(), RoleName::Follower);
+    solo.wait(ms(1));
+    assert_eq!(solo.role(), RoleName::PreCandidate);
+}
+
 #[test]
 fn r07_a_pre_vote_request_raises_no_term_and_is_always_answered_with_the_own() {
     let mut solo = Solo::new(3, fast());

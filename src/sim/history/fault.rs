@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::operation::ClientOperation;
+use crate::raft::Micros;
 
 /// What is wrong with the history of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,20 @@ pub enum Fault {
         /// Number of states visited.
         states: usize,
     },
+}
+
+impl Fault {
+    /// When it was first to be seen: when the operation that cannot be explained was answered.
+    pub fn seen_at(&self) -> Option<Micros> {
+        let operation = match self {
+            Fault::RefusedTookEffect { get, .. }
+            | Fault::NeverWritten { get }
+            | Fault::Overwritten { get, .. } => get,
+            Fault::Stuck { next, .. } => next,
+            Fault::Undecided { .. } => return None,
+        };
+        operation.answered.map(|(at, _)| at)
+    }
 }
 
 impl fmt::Display for Fault {

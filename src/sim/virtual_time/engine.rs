@@ -6,6 +6,7 @@ use super::observed::{Observer, VirtualRun};
 use super::options::{Keep, Retuning, VirtualOptions};
 use crate::archive::RecordFileError;
 use crate::interface::{Address, Answer, Text};
+use crate::raft::grounds::Grounds;
 use crate::raft::invariants::{Broken, Invariants, check_all};
 use crate::raft::{Event, Member, MemberSet, Micros, Raft};
 use crate::record::{Fact, Fate, Record, SIMULATOR, Sink};
@@ -68,6 +69,7 @@ pub(super) struct Engine<'a> {
     /// The knobs that the replicas have not got yet.
     retuning: Option<&'a Retuning>,
     invariants: Invariants,
+    grounds: Grounds,
     broken: Option<(Micros, Broken)>,
     now: Micros,
     /// When the simulator next wakes.
@@ -116,6 +118,7 @@ impl<'a> Engine<'a> {
             sample_at: SAMPLE_INTERVAL,
             retuning: None,
             invariants: Invariants::new(replicas),
+            grounds: Grounds::new(replicas),
             broken: None,
             now: Micros(0),
             pass_at: Micros(0),
@@ -254,15 +257,22 @@ impl<'a> Engine<'a> {
         self.send(rank);
     }
 
-    /// Holds the invariants against the events of a replica's step.
+    /// Holds the invariants against a replica's step.
     fn check_step(&mut self, rank: usize) {
-        let events = &mut self.splitter.events;
-        if self.broken.is_none() && !events.is_empty() {
-            let raft = self.nodes[rank].replica.raft();
-            let broken = events.iter().find_map(|event| self.invariants.observe(raft, event).err());
-            self.broken = broken.map(|broken| (self.now, broken));
+        if self.broken.is_none() {
+            self.broken = self.find_broken(rank).err().map(|broken| (self.now, broken));
         }
-        events.clear();
+        self.splitter.events.clear();
+    }
+
+    fn find_broken(&mut self, rank: usize) -> Result<(), Broken> {
+        let Engine { nodes, splitter, invariants, grounds, now, .. } = self;
+        let raft = nodes[rank].replica.raft();
+        for event in &splitter.events {
+            invariants.observe(raft, event)?;
+            grounds.observe(raft, nodes[rank].local(*now), event)?;
+        }
+        grounds.after_step(raft, |member| nodes.get(member.rank()).map(|node| node.replica.raft()))
     }
 
     /// Lets a replica send what its turn has made.
