@@ -60,8 +60,7 @@ pub enum Planted {
     /// An acknowledgement of an earlier term counts in the new one.
     #[strum(message = "R13")]
     AnswerOfOldTermCounted,
-    /// A hop keeps over a change of term who was in its last chain, and takes them to hold what the
-    /// new leader sends.
+    /// A hop answers a new leader also for those who were in its last chain of the old one.
     #[strum(message = "R32")]
     RelayOfOldTermRepeated,
     /// A shared acknowledgement covers an append that was refused.
