@@ -151,9 +151,10 @@ const TAIL: &str = "
 
 One bug cannot be planted alone, because a second rule keeps it from doing harm. If a hop only kept
 over a change of term what it knew of a chain, it would hardly ever use it: it answers for others
-only for entries that the old chain had checked (R32), and what a new leader sends along a chain ends
-later. In 30,000 seeds with such chains no hop came to it. `relay_of_old_term_repeated` therefore
-forgets that index too, as an implementation would that keeps only who was in the chain.
+only for entries that the old chain had checked (R32), and what a new leader sends along a chain
+ends later. In 30,000 seeds, some 1,500 of them with such chains, no hop came to it.
+`relay_of_old_term_repeated` therefore forgets that index too, as an implementation would that keeps
+only who was in the chain.
 ";
 
 #[test]

@@ -167,8 +167,8 @@ impl RunFold {
         }
     }
 
-    /// A put that was taken in is refused. That is right if an entry of another term is committed in
-    /// its place, or one of a higher term before it (rules R1, R22).
+    /// A put that was taken in is refused. That is right if an entry of another term is committed
+    /// in its place, or one of a higher term before it (rules R1, R22).
     fn on_refusal(&mut self, record: &Record, request: RequestId) {
         let (at, by) = (record.at, record.source);
         if let Some((index, term)) = self.taken.remove(&(by, request)) {
