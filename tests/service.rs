@@ -1,5 +1,6 @@
 //! The replica as a process behind a socket: interface §1 and §2.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -293,6 +294,59 @@ fn sigint_ends_it_the_same_way() {
     replica.assert_serves(1);
     let (status, printed) = replica.stop(Signal::INT);
     assert_eq!((status.code(), printed.as_str()), (Some(0), ""));
+}
+
+/// A follower redirects 600 clients whose simulator reads nothing for a while. What its socket
+/// holds is 256 small datagrams, so all that goes out meanwhile must fit into it, and the rest
+/// waits.
+#[cfg(target_os = "linux")]
+#[test]
+fn r27_a_simulator_that_reads_nothing_for_a_while_loses_no_answer() {
+    const CLIENTS: usize = 600;
+    let replica = Running::start(&[]);
+    replica.assert_serves(1);
+    for client in 0..CLIENTS {
+        let head = format!(r#""src":"{:04X}","dst":"0001","leader":"FFFF""#, 0x100 + client);
+        replica.send(format!(r#"{{{head},"type":"get","MID":"m{client}","key":"k"}}"#).as_bytes());
+        if client % 50 == 0 {
+            // The replica's own socket is not to be filled.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    // Long enough for a replica that takes one datagram each 2 ms to be read.
+    std::thread::sleep(Duration::from_millis(1_500));
+    let mut answered = BTreeSet::new();
+    let start = Instant::now();
+    while answered.len() < CLIENTS {
+        assert!(start.elapsed() < PATIENCE, "only {} are answered", answered.len());
+        let answer = replica.read_until(|_| true);
+        if answer["type"] == "redirect" {
+            assert!(answered.insert(answer["MID"].as_str().unwrap().to_owned()), "{answer}");
+        }
+    }
+    assert_eq!(replica.stop(Signal::TERM).0.code(), Some(0));
+}
+
+/// The kind of error that camunda#5022 and rabbitmq-server#2450 were: work for clients that keeps a
+/// server from its heartbeats. An append comes behind 200 requests while the replica stands still,
+/// and is acknowledged before the first of them is answered.
+#[test]
+fn r33_replicas_are_answered_before_clients_that_came_earlier() {
+    let replica = Running::start(&[]);
+    replica.assert_serves(1);
+    let process = Pid::from_child(&replica.child.0);
+    kill_process(process, Signal::STOP).unwrap();
+    for client in 0..200 {
+        let head = format!(r#""src":"{:04X}","dst":"0001","leader":"FFFF""#, 0x100 + client);
+        replica.send(format!(r#"{{{head},"type":"get","MID":"m{client}","key":"k"}}"#).as_bytes());
+    }
+    replica.send(append(2).as_bytes());
+    kill_process(process, Signal::CONT).unwrap();
+    let kinds: Vec<Value> =
+        (0..201).map(|_| replica.read_until(|_| true)["type"].clone()).collect();
+    assert_eq!(kinds[0], "append_reply");
+    assert!(kinds[1..].iter().all(|kind| kind == "redirect"), "{kinds:?}");
+    assert_eq!(replica.stop(Signal::TERM).0.code(), Some(0));
 }
 
 fn wait_until(what: &str, condition: impl Fn() -> bool) {

@@ -1,19 +1,29 @@
-//! Real replicas, and the thread that carries their datagrams and plays their clients.
+//! Real replicas, the thread that carries their datagrams, and the thread that asks for clients.
 
-use std::collections::HashMap;
 use std::error::Error;
-use std::fmt;
-use std::fs;
-use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::nice;
 use serde::Deserialize;
+
+use crate::step::{Step, Usage};
 
 /// How long clients wait for the last answers of a step.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Most requests that clients send before they look at the time again.
+const MOST_AT_ONCE: u64 = 64;
+/// Most datagrams that the carrier reads from one socket before it looks at the others.
+const MOST_PER_TURN: usize = 64;
+/// By how much the clients' thread is nicer than the others.
+const CLIENTS_YIELD: i32 = 2;
+/// How many keys there are.
+const KEYS: u64 = 1_000;
 
 /// What the carrier must know of a datagram.
 #[derive(Deserialize)]
@@ -30,7 +40,8 @@ struct Seen<'a> {
 struct Replica {
     child: Child,
     socket: UdpSocket,
-    address: Option<SocketAddr>,
+    /// Known since its hello.
+    address: OnceLock<SocketAddr>,
 }
 
 impl Drop for Replica {
@@ -41,71 +52,33 @@ impl Drop for Replica {
     }
 }
 
-/// A request that waits for its answer.
-struct Asked {
-    at: Instant,
-    is_put: bool,
-    text: String,
-}
-
-/// What became of the requests of one step.
-#[derive(Default)]
-pub struct Step {
+/// The requests of one step.
+struct Asking {
     rate: u64,
-    asked: u64,
-    ok: u64,
-    commits: u64,
-    refused: u64,
-    unanswered: u64,
-    messages: u64,
-    leaders: u64,
-    latencies: Vec<Duration>,
-    memory_kib: u64,
-}
-
-impl Step {
-    /// What [`Step`] prints, column by column.
-    pub const HEADER: &str = "    asked/s       ok/s   fail/s  unanswered   p50 ms   p99 ms  \
-                              messages/commit  leader MiB  leaders";
-
-    fn latency_ms(&self, percent: usize) -> f64 {
-        let place = self.latencies.len().saturating_sub(1) * percent / 100;
-        self.latencies.get(place).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3)
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.asked as f64 / self.rate as f64;
-        write!(
-            f,
-            "{:>11}{:>11.0}{:>9.0}{:>12}{:>9.2}{:>9.2}{:>17.2}{:>12.1}{:>9}",
-            self.rate,
-            self.ok as f64 / seconds,
-            self.refused as f64 / seconds,
-            self.unanswered,
-            self.latency_ms(50),
-            self.latency_ms(99),
-            self.messages as f64 / self.commits as f64,
-            self.memory_kib as f64 / 1024.0,
-            self.leaders,
-        )
-    }
+    start: Instant,
+    span: Duration,
+    /// Number of the first one.
+    first: u64,
+    /// When each was sent, in nanoseconds from the start and one more; 0: not sent, or answered.
+    sent_at: Vec<AtomicU64>,
+    sent: AtomicU64,
+    is_over: AtomicBool,
 }
 
 /// Replicas with one socket each to the carrier.
 pub struct Cluster {
     replicas: Vec<Replica>,
     /// Which replica answered last as leader.
-    leader: usize,
-    asked: HashMap<String, Asked>,
-    number: u64,
-    step: Step,
+    leader: AtomicUsize,
+    /// Number of the next request.
+    next: u64,
+    /// How many of ten requests are puts.
+    puts_of_ten: u64,
 }
 
 impl Cluster {
     /// Starts `count` replicas and waits until one of them leads.
-    pub fn start(count: u16) -> Result<Cluster, Box<dyn Error>> {
+    pub fn start(count: u16, puts_of_ten: u64) -> Result<Cluster, Box<dyn Error>> {
         let id = |rank: u16| format!("{rank:04X}");
         let mut replicas = Vec::new();
         for rank in 0..count {
@@ -115,10 +88,9 @@ impl Cluster {
             let others = (0..count).filter(|other| *other != rank).map(id);
             let mut command = Command::new(env!("CARGO_BIN_EXE_laconic"));
             command.args(["replica", &port, &id(rank)]).args(others);
-            replicas.push(Replica { child: command.spawn()?, socket, address: None });
+            replicas.push(Replica { child: command.spawn()?, socket, address: OnceLock::new() });
         }
-        let (asked, step) = (HashMap::new(), Step::default());
-        let mut cluster = Cluster { replicas, leader: 0, asked, number: 0, step };
+        let mut cluster = Cluster { replicas, leader: AtomicUsize::new(0), next: 1, puts_of_ten };
         // Nobody leads for the first seconds.
         cluster.ask(10, Duration::from_secs(5))?;
         Ok(cluster)
@@ -126,54 +98,112 @@ impl Cluster {
 
     /// Asks `rate` requests a second for `span`, and waits for the answers.
     pub fn ask(&mut self, rate: u64, span: Duration) -> Result<Step, Box<dyn Error>> {
-        self.step = Step { rate, ..Step::default() };
-        let start = Instant::now();
         let all = (rate as f64 * span.as_secs_f64()) as u64;
-        loop {
-            let elapsed = start.elapsed();
-            let due = ((elapsed.as_secs_f64() * rate as f64) as u64).min(all);
-            while self.step.asked < due {
-                self.ask_one()?;
-            }
-            let is_over = self.step.asked == all && self.asked.is_empty();
-            if is_over || elapsed > span + PATIENCE {
-                break;
-            }
-            self.carry()?;
-        }
-        let mut step = std::mem::take(&mut self.step);
-        step.unanswered = self.asked.drain().count() as u64;
-        step.latencies.sort_unstable();
-        let child = self.replicas[self.leader].child.id();
-        step.memory_kib = resident_kib(child)?;
+        let asking = Asking {
+            rate,
+            start: Instant::now(),
+            span,
+            first: self.next,
+            sent_at: (0..all).map(|_| AtomicU64::new(0)).collect(),
+            sent: AtomicU64::new(0),
+            is_over: AtomicBool::new(false),
+        };
+        self.next += all;
+        let before = self.usage()?;
+        let (this, asking) = (&*self, &asking);
+        let mut step = thread::scope(|scope| -> Result<Step, Box<dyn Error>> {
+            let clients = scope.spawn(|| {
+                let done = this.play_clients(asking);
+                asking.is_over.store(true, Ordering::Release);
+                done.map_err(|error| error.to_string())
+            });
+            let step = this.carry_all(asking);
+            let busy = clients.join().map_err(|_| "the clients' thread has panicked")??;
+            let mut step = step?;
+            step.clients_busy = busy;
+            Ok(step)
+        })?;
+        step.finish(rate, asking.sent.load(Ordering::Acquire), span, &before, &self.usage()?);
         Ok(step)
     }
 
-    fn ask_one(&mut self) -> Result<(), Box<dyn Error>> {
-        self.number += 1;
-        self.step.asked += 1;
-        let (mid, is_put) = (format!("{:016X}", self.number), !self.number.is_multiple_of(5));
-        let key = format!("{:032X}", self.number % 1_000);
-        let client = 0x100 + self.number % 8;
-        let (kind, value) =
-            if is_put { ("put", format!(r#","value":"{key}""#)) } else { ("get", String::new()) };
-        let text =
-            format!(r#""type":"{kind}","MID":"{mid}","key":"{key}"{value},"src":"{client:04X}""#);
-        self.send(&text)?;
-        self.asked.insert(mid, Asked { at: Instant::now(), is_put, text });
-        Ok(())
+    fn usage(&self) -> Result<Usage, Box<dyn Error>> {
+        let port = |address: &SocketAddr| address.port();
+        let mut theirs = Vec::new();
+        let mut ours = Vec::new();
+        for replica in &self.replicas {
+            theirs.extend(replica.address.get().map(port));
+            ours.push(replica.socket.local_addr()?.port());
+        }
+        let leader = self.replicas[self.leader.load(Ordering::Relaxed)].child.id();
+        Usage::read(leader, &theirs, &ours)
+    }
+
+    /// Sends the step's requests, each when it is due, or later if there is no time for it. Returns
+    /// how long the thread was busy.
+    fn play_clients(&self, asking: &Asking) -> Result<Duration, Box<dyn Error>> {
+        let all = asking.sent_at.len() as u64;
+        // Real clients have processors of their own. These ones leave the others theirs.
+        nice(CLIENTS_YIELD)?;
+        loop {
+            let elapsed = asking.start.elapsed();
+            let sent = asking.sent.load(Ordering::Relaxed);
+            if sent == all || elapsed >= asking.span {
+                return Usage::of_this_thread();
+            }
+            let due = ((elapsed.as_secs_f64() * asking.rate as f64) as u64).min(all);
+            for place in sent..due.min(sent + MOST_AT_ONCE) {
+                let now = asking.start.elapsed().as_nanos() as u64;
+                asking.sent_at[place as usize].store(now + 1, Ordering::Release);
+                self.send(asking.first + place)?;
+                asking.sent.store(place + 1, Ordering::Release);
+            }
+            if due <= sent + MOST_AT_ONCE {
+                thread::sleep(Duration::from_micros(100));
+            }
+        }
     }
 
     /// Sends a request to the leader, as far as known.
-    fn send(&self, text: &str) -> Result<(), Box<dyn Error>> {
-        let leader = self.leader;
-        let datagram = format!(r#"{{{text},"dst":"{leader:04X}","leader":"{leader:04X}"}}"#);
-        let replica = &self.replicas[leader];
-        deliver(replica, replica.address, datagram.as_bytes())
+    fn send(&self, number: u64) -> Result<(), Box<dyn Error>> {
+        let leader = self.leader.load(Ordering::Relaxed);
+        let is_put = self.is_put(number);
+        let (key, client) = (number % KEYS, 0x100 + number % 8);
+        let kind = if is_put { "put" } else { "get" };
+        let value = if is_put { format!(r#","value":"{key:032X}""#) } else { String::new() };
+        let addresses =
+            format!(r#""src":"{client:04X}","dst":"{leader:04X}","leader":"{leader:04X}""#);
+        let datagram = format!(
+            r#"{{"type":"{kind}","MID":"{number:016X}","key":"{key:032X}"{value},{addresses}}}"#
+        );
+        self.deliver(leader, datagram.as_bytes())
+    }
+
+    const fn is_put(&self, number: u64) -> bool {
+        number % 10 < self.puts_of_ten
+    }
+
+    /// Carries datagrams until all requests are answered, or nobody waits for an answer any more.
+    fn carry_all(&self, asking: &Asking) -> Result<Step, Box<dyn Error>> {
+        let mut step = Step::default();
+        let before = Usage::of_this_thread()?;
+        loop {
+            let sent = asking.sent.load(Ordering::Acquire);
+            let is_over = asking.is_over.load(Ordering::Acquire);
+            if is_over && step.answered() == sent {
+                break;
+            }
+            if asking.start.elapsed() > asking.span + PATIENCE {
+                break;
+            }
+            self.carry(asking, &mut step)?;
+        }
+        step.carrier_busy = Usage::of_this_thread()?.saturating_sub(before);
+        Ok(step)
     }
 
     /// Waits a moment for datagrams, and carries those that have come.
-    fn carry(&mut self) -> Result<(), Box<dyn Error>> {
+    fn carry(&self, asking: &Asking, step: &mut Step) -> Result<(), Box<dyn Error>> {
         let readable = |replica| PollFd::new(replica, PollFlags::IN);
         let mut sockets: Vec<PollFd<'_>> =
             self.replicas.iter().map(|replica| readable(&replica.socket)).collect();
@@ -184,13 +214,13 @@ impl Cluster {
         let mut buffer = vec![0; 65_536];
         for place in ready {
             // Others wait too, so nobody is served for ever.
-            for _ in 0..64 {
+            for _ in 0..MOST_PER_TURN {
                 match self.replicas[place].socket.recv_from(&mut buffer) {
                     Ok((length, from)) => {
-                        self.replicas[place].address = Some(from);
-                        self.route(&buffer[..length])?;
+                        self.replicas[place].address.get_or_init(|| from);
+                        self.route(&buffer[..length], asking, step)?;
                     }
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -198,17 +228,17 @@ impl Cluster {
         Ok(())
     }
 
-    fn route(&mut self, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+    fn route(&self, bytes: &[u8], asking: &Asking, step: &mut Step) -> Result<(), Box<dyn Error>> {
         let seen: Seen<'_> = serde_json::from_slice(bytes)?;
         match seen.kind {
             "hello" => {}
-            "ok" | "fail" | "redirect" => self.on_answer(&seen)?,
+            "ok" | "fail" | "redirect" => self.on_answer(&seen, asking, step)?,
             _ => {
-                for (rank, replica) in self.replicas.iter().enumerate() {
+                for rank in 0..self.replicas.len() {
                     let id = format!("{rank:04X}");
                     if seen.dst == id || (seen.dst == "FFFF" && seen.src != id) {
-                        self.step.messages += 1;
-                        deliver(replica, replica.address, bytes)?;
+                        step.messages += 1;
+                        self.deliver(rank, bytes)?;
                     }
                 }
             }
@@ -216,52 +246,51 @@ impl Cluster {
         Ok(())
     }
 
-    fn on_answer(&mut self, seen: &Seen<'_>) -> Result<(), Box<dyn Error>> {
+    fn on_answer(
+        &self,
+        seen: &Seen<'_>,
+        asking: &Asking,
+        step: &mut Step,
+    ) -> Result<(), Box<dyn Error>> {
         if let Ok(leader) = usize::from_str_radix(seen.leader, 16)
             && leader < self.replicas.len()
-            && leader != self.leader
+            && leader != self.leader.load(Ordering::Relaxed)
         {
-            self.leader = leader;
-            self.step.leaders += 1;
+            self.leader.store(leader, Ordering::Relaxed);
+            step.leaders += 1;
         }
-        let mid = seen.mid.ok_or("an answer without a MID")?;
-        let Some(asked) = self.asked.remove(mid) else {
+        let number = u64::from_str_radix(seen.mid.ok_or("an answer without a MID")?, 16)?;
+        // A late answer to a request of an earlier step has no place here.
+        let place = number.checked_sub(asking.first);
+        let Some(sent_at) = place.and_then(|place| asking.sent_at.get(place as usize)) else {
             return Ok(());
         };
-        match seen.kind {
-            "redirect" => {
-                self.send(&asked.text)?;
-                self.asked.insert(mid.to_owned(), asked);
-            }
-            "fail" => self.step.refused += 1,
-            _ => {
-                self.step.ok += 1;
-                self.step.commits += u64::from(asked.is_put);
-                self.step.latencies.push(asked.at.elapsed());
-            }
+        if seen.kind == "redirect" {
+            return self.send(number);
+        }
+        let sent_at = sent_at.swap(0, Ordering::AcqRel);
+        if sent_at == 0 {
+            return Ok(());
+        }
+        let took = asking.start.elapsed().saturating_sub(Duration::from_nanos(sent_at - 1));
+        if seen.kind == "fail" {
+            step.refusals.push(took);
+        } else {
+            step.commits += u64::from(self.is_put(number));
+            step.latencies.push(took);
         }
         Ok(())
     }
-}
 
-/// Sends to a replica. What its full socket loses counts as lost.
-fn deliver(
-    replica: &Replica,
-    address: Option<SocketAddr>,
-    bytes: &[u8],
-) -> Result<(), Box<dyn Error>> {
-    let Some(address) = address else {
-        return Ok(());
-    };
-    match replica.socket.send_to(bytes, address) {
-        Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error.into()),
-        _ => Ok(()),
+    /// Sends to a replica. What its full socket loses counts as lost.
+    fn deliver(&self, rank: usize, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+        let replica = &self.replicas[rank];
+        let Some(address) = replica.address.get() else {
+            return Ok(());
+        };
+        match replica.socket.send_to(bytes, address) {
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => Err(error.into()),
+            _ => Ok(()),
+        }
     }
-}
-
-/// The memory that a process has, in KiB.
-fn resident_kib(process: u32) -> Result<u64, Box<dyn Error>> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    Ok(line.and_then(|line| line.split_whitespace().next()).ok_or("no VmRSS")?.parse()?)
 }

@@ -8,6 +8,9 @@ use crate::kv::Command;
 use crate::raft::{Index, Output, Planted, Term};
 use crate::record::{Sink, Work};
 
+/// How many answers to work that was done go out for each refusal, as long as both wait.
+const SERVED_PER_REFUSAL: u32 = 2;
+
 impl Replica {
     /// The core says that the log is committed up to `through`.
     pub(super) fn on_commit(
@@ -54,11 +57,13 @@ impl Replica {
 
     fn has_answers_to_make(&self) -> bool {
         let unapplied = self.raft.is_leader() && self.applied < self.raft.commit();
-        unapplied || !self.dead.is_empty() || !self.ready_reads.is_empty()
+        let owed = !self.dead.is_empty() || !self.ready_reads.is_empty();
+        unapplied || owed || !self.turned_away.is_empty()
     }
 
     /// Works as far as the pacer allows: answers the clients of dead puts and the reads whose time
-    /// has come and, as the leader, applies what is committed up to `through`.
+    /// has come and, as the leader, applies what is committed up to `through`. Those who are turned
+    /// away for load are told in between (rule R33).
     pub(super) fn advance(
         &mut self,
         through: Index,
@@ -66,6 +71,10 @@ impl Replica {
         context: &mut StepContext<'_, impl Sink>,
     ) {
         while self.pacer.allows(context.now) || self.raft.has(Planted::AnswersUnpaced) {
+            let is_their_turn = self.served_since_refusal >= SERVED_PER_REFUSAL;
+            if is_their_turn && self.tell_one_turned_away(context) {
+                continue;
+            }
             if let Some(Pending { client, mid, operation }) = self.dead.pop_front() {
                 self.held.redirected.note(self.raft.times_heard(), context.now, client, operation);
                 self.answer(client, mid, Outcome::Redirect, None, context);
@@ -75,9 +84,12 @@ impl Replica {
                 self.answer_ready_read(context);
             } else if self.raft.is_leader() && self.applied < through {
                 self.apply_next(outputs, context);
+            } else if self.tell_one_turned_away(context) {
+                continue;
             } else {
                 return;
             }
+            self.served_since_refusal += u32::from(!self.turned_away.is_empty());
         }
     }
 

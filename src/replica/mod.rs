@@ -34,6 +34,13 @@ use pacer::Pacer;
 pub enum Arrival {
     /// Its deadline has come.
     Wake,
+    /// The system has looked into its socket at the simulator (rule R27), when all that it had sent
+    /// was on its way.
+    Unread {
+        /// What the socket is charged for what lies unread in it, in bytes; `None`: the system
+        /// cannot tell, now and later.
+        bytes: Option<u64>,
+    },
     /// Its knobs are to be these from now on. They must have been checked.
     Retune(Box<Tuning>),
     /// A datagram from another replica.
@@ -115,6 +122,10 @@ pub struct Replica {
     ready_reads: VecDeque<(Index, Request)>,
     /// Puts that never take effect and whose clients have not been told yet.
     dead: VecDeque<Pending>,
+    /// Clients and MIDs of requests that are refused for load (rule R33) and not told yet.
+    turned_away: VecDeque<(Address, Text)>,
+    /// How many others were answered since one of them was told.
+    served_since_refusal: u32,
     /// When to ask the leader what became of the puts that this replica had taken in and could not
     /// commit; [`Micros::NEVER`]: it has none.
     ask_at: Micros,
@@ -154,6 +165,8 @@ impl Replica {
             reads: FxHashMap::default(),
             ready_reads: VecDeque::new(),
             dead: VecDeque::new(),
+            turned_away: VecDeque::new(),
+            served_since_refusal: 0,
             ask_at: Micros::NEVER,
             proposed: None,
             next_ticket: 0,
@@ -202,6 +215,7 @@ impl Replica {
                 self.send_on_expired(&mut context);
                 self.ask_for_pending(&mut context);
             }
+            Arrival::Unread { bytes } => self.pacer.on_look(now, bytes),
             Arrival::Retune(tuning) => {
                 let changed = changed_knobs(self.raft.tuning(), &tuning).len();
                 context.begin(Fact::Retuned { knobs: changed.try_into().unwrap_or(u8::MAX) });
@@ -254,6 +268,16 @@ impl Replica {
         let free_at = self.pacer.free_at();
         let paced = if self.waits_for_pacer() { free_at } else { Micros::NEVER };
         self.raft.deadline().min(self.held.expiry().max(free_at)).min(paced).min(self.ask_at)
+    }
+
+    /// Whether an answer may go out at `now`, as far as this replica can tell (rule R27).
+    pub fn may_answer(&self, now: Micros) -> bool {
+        self.pacer.allows(now)
+    }
+
+    /// Whether something here goes on as soon as an answer may go out, which is not so at `now`.
+    pub fn waits_for_room(&self, now: Micros) -> bool {
+        self.waits_for_pacer() && !self.may_answer(now)
     }
 
     /// Index of the last entry that has taken effect in the store.

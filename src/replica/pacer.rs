@@ -6,11 +6,14 @@
 //! So answers go out only while little enough can be unread there, and the work that leads to them
 //! waits.
 //!
-//! Two signs tell what has been read. The first is proof: a socket is read in order, so an answer
-//! to an append of ours proves that all we sent up to that append has been read. The second is
-//! time: a busy simulator takes at most `answer_interval_us` for a turn. If it was proved to read
-//! faster, that rate is used while no proof is on its way, since a leader that only reads sends few
-//! appends.
+//! Where the system can look into that socket, it says what lies unread, and nothing else counts
+//! (`on_look`): the replica looks when what it has sent since may fill the window.
+//!
+//! Elsewhere, and in virtual time, two signs tell what has been read. The first is proof: a socket
+//! is read in order, so an answer to an append of ours proves that all we sent up to that append
+//! has been read. The second is time: a busy simulator takes at most `answer_interval_us` for a
+//! turn. If it was proved to read faster, that rate is used while no proof is on its way, since a
+//! leader that only reads sends few appends.
 //!
 //! If messages to other replicas alone keep the socket full, clients must not wait for ever. One
 //! answer goes out every interval all the same, or every 50 intervals while proofs are on their
@@ -71,6 +74,8 @@ pub(super) struct Pacer {
     /// Appends whose answers are on their way, by rising rounds.
     marks: VecDeque<Mark>,
     rate: Rate,
+    /// Whether the system looks into the socket. Then time tells nothing.
+    looks: bool,
 }
 
 impl Pacer {
@@ -87,6 +92,7 @@ impl Pacer {
             waiting_since: now,
             marks: VecDeque::new(),
             rate: Rate { interval, at: now, read: 0 },
+            looks: false,
         }
     }
 
@@ -153,6 +159,26 @@ impl Pacer {
         }
     }
 
+    /// The system says at `now` that all unread datagrams together are charged `bytes`; `None`: it
+    /// cannot tell, now and later.
+    pub fn on_look(&mut self, now: Micros, bytes: Option<u64>) {
+        self.since = now;
+        self.looks = bytes.is_some();
+        let bytes = bytes.unwrap_or(self.charged);
+        let had_room = self.has_room();
+        while self.charged > bytes {
+            self.read_one();
+        }
+        // A part of the oldest is left, or more than was known of.
+        if self.charged < bytes {
+            self.unread.push_front(bytes - self.charged);
+            self.charged = bytes;
+        }
+        if had_room && !self.has_room() {
+            self.waiting_since = now;
+        }
+    }
+
     /// This replica leads no more. Answers to its appends may not come any more.
     pub fn on_stepped_down(&mut self) {
         self.marks.clear();
@@ -167,6 +193,10 @@ impl Pacer {
     pub fn free_at(&self) -> Micros {
         if self.has_room() {
             return Micros(0);
+        }
+        if self.looks {
+            let fits = self.charged + SMALL_CHARGE <= SOCKET_BYTES.max(self.window);
+            return if fits { self.waiting_since + self.interval } else { Micros::NEVER };
         }
         // A proof that is on its way is worth a longer wait: an answer that goes out before may be
         // lost.
@@ -201,7 +231,7 @@ impl Pacer {
 
     /// Time passes: each interval one more datagram is taken as read.
     fn pass(&mut self, now: Micros) {
-        while !self.unread.is_empty() && self.next_read(self.since) <= now {
+        while !self.looks && !self.unread.is_empty() && self.next_read(self.since) <= now {
             self.since = self.next_read(self.since);
             self.read_one();
         }
@@ -232,6 +262,7 @@ mod tests {
             waiting_since: Micros(0),
             marks: VecDeque::new(),
             rate: Rate { interval: INTERVAL, at: Micros(0), read: 0 },
+            looks: false,
         }
     }
 
@@ -392,6 +423,33 @@ mod tests {
         // A proof is used for a limited time: an old rate no longer counts.
         let now = Micros::from_seconds(60);
         assert_eq!(answer_all(&mut pacer, now), 100);
+        assert_eq!(pacer.free_at(), now + INTERVAL);
+    }
+
+    /// The system knows better than time, and what it says is not added to. What keeps clients from
+    /// waiting for ever holds as long as one more answer fits.
+    #[test]
+    fn r27_where_the_system_looks_time_tells_nothing() {
+        let mut pacer = pacer(100);
+        pacer.on_look(Micros(0), Some(0));
+        assert_eq!(answer_all(&mut pacer, Micros(10)), 100);
+        pacer.on_look(Micros(1_000), Some(100 * SMALL_CHARGE));
+        assert_eq!(answer_all(&mut pacer, Micros(1_500)), 0);
+        pacer.on_look(Micros(1_600), Some(30 * SMALL_CHARGE + 1));
+        assert_eq!(answer_all(&mut pacer, Micros(1_600)), 69);
+        // Nothing is read for a second: now and then one goes out, as long as it fits.
+        let later = (2..1_000).map(|turn| Micros(INTERVAL.0 * turn));
+        let late: u64 = later.map(|now| answer_all(&mut pacer, now)).sum();
+        assert_eq!(late, SOCKET_BYTES / SMALL_CHARGE - 100);
+        assert_eq!(pacer.free_at(), Micros::NEVER);
+        // More than was known of lies there; what was sent to others fills it, too.
+        let now = Micros::from_seconds(3);
+        pacer.on_look(now, Some(SMALL_CHARGE));
+        (0..10).for_each(|_| pacer.on_sent(now, 100));
+        pacer.on_look(now, Some(60 * SMALL_CHARGE));
+        assert_eq!(answer_all(&mut pacer, now), 40);
+        // The system has stopped to tell: time counts again.
+        pacer.on_look(now, None);
         assert_eq!(pacer.free_at(), now + INTERVAL);
     }
 

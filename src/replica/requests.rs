@@ -10,6 +10,8 @@ use crate::wire::{Garbage, MOST_DATAGRAM_BYTES, Payload, encoded_length};
 
 /// Longest command that fits into an append with its framing.
 const MOST_COMMAND_BYTES: usize = 64_000;
+/// Most refusals that wait for room: as many small datagrams as the simulator's socket holds.
+const MOST_TURNED_AWAY: usize = 256;
 
 impl Replica {
     pub(super) fn on_request(
@@ -33,15 +35,33 @@ impl Replica {
         puts + reads + self.held.queue.len()
     }
 
-    /// Refuses a request that is in no log yet, because too many wait (rule R33). If not even that
-    /// answer may go out now (rule R27), the request counts as lost on its way.
+    /// Refuses a request that is in no log yet, because too many wait (rule R33). If no answer may
+    /// go out now (rule R27), the refusal waits for room. If too many wait, the oldest gives way,
+    /// and its request counts as lost on its way: who hears, hears soon.
     fn turn_away(&mut self, request: Request, context: &mut StepContext<'_, impl Sink>) {
         let Request { client, mid, .. } = request;
-        if self.pacer.allows(context.now) {
+        if self.turned_away.is_empty() && self.pacer.allows(context.now) {
             self.refuse(client, mid, (Garbage::Overload, 0), context);
-        } else {
+            return;
+        }
+        self.turned_away.push_back((client, mid));
+        if self.turned_away.len() > MOST_TURNED_AWAY {
+            self.turned_away.pop_front();
             context.record(Fact::Garbage { reason: Garbage::Overload, bytes: 0 });
         }
+    }
+
+    /// Refuses the oldest request that is to be turned away; `false`: there is none.
+    pub(super) fn tell_one_turned_away(
+        &mut self,
+        context: &mut StepContext<'_, impl Sink>,
+    ) -> bool {
+        let Some((client, mid)) = self.turned_away.pop_front() else {
+            return false;
+        };
+        self.served_since_refusal = 0;
+        self.refuse(client, mid, (Garbage::Overload, 0), context);
+        true
     }
 
     fn hold(&mut self, request: Request, context: &mut StepContext<'_, impl Sink>) {

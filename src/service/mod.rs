@@ -6,7 +6,8 @@
 //! - [`Arguments`]: `PORT ID OTHERS...` (interface §1), nothing else;
 //! - [`Environment`]: what the launcher's environment asks for (design §8);
 //! - `serve`: the loop, which takes in all that is ready, lets the replica decide, and sends;
-//!   `waiting`: what the loop waits for, and how;
+//!   `inbox`: what it has read and not handled yet;
+//!   `waiting`: what the loop waits for, and how; `unread`: what the simulator has not read yet;
 //! - `instruments`: where records go: a file, the black box, the log, metrics; `complaint`: the
 //!   line that says that one of these has failed;
 //! - `telemetry`: the metrics; `endpoint`: the thread that serves them over HTTP; `negotiation`: in
@@ -22,12 +23,15 @@ mod arguments;
 mod complaint;
 mod endpoint;
 mod environment;
+mod inbox;
 mod instruments;
 mod negotiation;
 mod scan;
 mod serve;
 mod spans;
 mod telemetry;
+#[cfg_attr(not(target_os = "linux"), path = "unread_elsewhere.rs")]
+mod unread;
 mod waiting;
 
 use std::ffi::OsString;

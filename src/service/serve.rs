@@ -3,17 +3,31 @@
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, UdpSocket};
 
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::{Pid, getppid};
 
+use super::inbox::Inbox;
 use super::instruments::Instruments;
+use super::unread::Unread;
 use super::waiting::{Waiting, make_timers_exact, wait_for_room};
 use crate::clock::MonotonicClock;
 use crate::raft::Micros;
 use crate::replica::{Arrival, Replica};
-use crate::wire::{MeasuredDatagram, encode};
+use crate::wire::{Garbage, MeasuredDatagram, encode};
 
-/// Most datagrams taken in before the answers to them are sent and signals are checked.
+/// Most datagrams read before requests are handled.
+const MOST_READ_PER_TURN: usize = 1_024;
+/// Most requests handled before the answers to them are sent and signals are checked.
 const MOST_PER_TURN: usize = 256;
+/// After so many of them, or so many datagrams to send, the system is asked for room if no more
+/// answers may go out for want of it (rule R27).
+const LOOK_AFTER: usize = 32;
+/// How often the system is asked whether a simulator that reads slowly has made room.
+const LOOK_INTERVAL: Micros = Micros(500);
+/// How much room this replica's socket should have, in bytes; the system may grant less. By default
+/// it holds 256 small datagrams, which many clients send before the replica's process wakes, and
+/// what another replica sends is lost with theirs.
+const INBOX_BYTES: usize = 1 << 20;
 /// Size of the receive buffer: larger than any datagram.
 const BUFFER_BYTES: usize = 1 << 16;
 /// How often it is checked whether the launcher lives, and spans are written out.
@@ -36,20 +50,27 @@ pub(super) fn serve(
 ) -> io::Result<()> {
     waiting.watch_signals()?;
     make_timers_exact();
+    let socket = connect(port)?;
+    let unread = Unread::of(port, &socket);
     let mut service = Service {
-        socket: connect(port)?,
+        unread: unread.inspect_err(|error| tracing::debug!(%error, "no look at sockets")).ok(),
+        socket,
         outgoing: vec![replica.hello()],
         replica,
         clock,
         instruments,
         received: vec![0; BUFFER_BYTES],
+        inbox: Inbox::default(),
         encoded: Vec::new(),
         cut_off: false,
     };
     let mut launcher = Launcher::of_process();
     let mut chores_due = clock.now() + CHORES_INTERVAL;
+    // From now on the replica knows that it is told.
+    service.look();
     loop {
         service.send_all();
+        service.send_if_blocked();
         let left = service.due().min(chores_due).since(clock.now());
         let woken = waiting.wait(service.open_socket(), left)?;
         if waiting.is_told_to_stop() {
@@ -79,6 +100,8 @@ fn connect(port: u16) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     socket.connect((Ipv4Addr::LOCALHOST, port))?;
     socket.set_nonblocking(true)?;
+    // With less room, more is lost under load, and nothing else.
+    let _ = set_socket_recv_buffer_size(&socket, INBOX_BYTES);
     Ok(socket)
 }
 
@@ -116,11 +139,14 @@ impl Launcher {
 
 struct Service<'a> {
     socket: UdpSocket,
+    /// Tells what lies unread in the simulator's socket, if the system does.
+    unread: Option<Unread>,
     replica: &'a mut Replica,
     clock: MonotonicClock,
     instruments: &'a mut Instruments,
     outgoing: Vec<MeasuredDatagram>,
     received: Vec<u8>,
+    inbox: Inbox,
     encoded: Vec<u8>,
     /// Whether the simulator has closed its socket. SIGTERM will follow.
     cut_off: bool,
@@ -129,7 +155,15 @@ struct Service<'a> {
 impl Service<'_> {
     /// When the replica next has something to do.
     fn due(&self) -> Micros {
-        if self.cut_off { Micros::NEVER } else { self.replica.deadline() }
+        if self.cut_off {
+            return Micros::NEVER;
+        }
+        if !self.inbox.is_empty() {
+            return Micros(0);
+        }
+        let now = self.clock.now();
+        let looks = self.unread.is_some() && self.replica.waits_for_room(now);
+        self.replica.deadline().min(if looks { now + LOOK_INTERVAL } else { Micros::NEVER })
     }
 
     /// The socket, unless the simulator has closed its own.
@@ -137,19 +171,30 @@ impl Service<'_> {
         (!self.cut_off).then_some(&self.socket)
     }
 
-    /// Takes in all datagrams if there are any, then wakes the replica if its deadline has come.
-    /// All that one drain of the socket brings can go into one batch.
+    /// Takes in all datagrams if there are any, first those of replicas, and wakes the replica if
+    /// its deadline has come. All that one drain of the socket brings can go into one batch.
     fn take_in(&mut self, is_readable: bool) {
         if is_readable {
             self.drain();
         }
+        if !self.inbox.is_empty() {
+            // What the replicas are owed has left before the first request is looked at.
+            self.wake_if_due();
+            self.send_all();
+            self.serve_requests();
+        }
+        self.wake_if_due();
+    }
+
+    fn wake_if_due(&mut self) {
         if !self.cut_off && self.replica.deadline() <= self.clock.now() {
             self.step(Arrival::Wake);
         }
     }
 
+    /// Reads what is ready, and handles messages of replicas at once.
     fn drain(&mut self) {
-        for _ in 0..MOST_PER_TURN {
+        for _ in 0..MOST_READ_PER_TURN {
             match self.socket.recv(&mut self.received) {
                 Ok(length) => self.on_datagram(length),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -163,12 +208,67 @@ impl Service<'_> {
     }
 
     fn on_datagram(&mut self, length: usize) {
-        let bytes = &self.received[..length];
+        if self.inbox.take_in(&self.received[..length]) {
+            if let Some(dropped) = self.inbox.overflow() {
+                let (reason, bytes) = (Garbage::Overload, dropped.len());
+                self.inbox.free(dropped);
+                self.step(Arrival::Garbage { reason, bytes });
+            }
+            return;
+        }
+        let received = std::mem::take(&mut self.received);
+        self.handle(&received[..length]);
+        self.received = received;
+    }
+
+    /// Handles requests that wait, as many as a turn takes.
+    fn serve_requests(&mut self) {
+        let mut blind = 0;
+        for _ in 0..MOST_PER_TURN {
+            if self.cut_off {
+                return;
+            }
+            let Some(request) = self.inbox.next() else {
+                return;
+            };
+            self.handle(&request);
+            self.inbox.free(request);
+            blind += 1;
+            if blind.max(self.outgoing.len()) >= LOOK_AFTER {
+                blind = 0;
+                self.send_if_blocked();
+            }
+        }
+    }
+
+    /// If no more answers may go out, sends what there is, and sees whether there is room then.
+    fn send_if_blocked(&mut self) {
+        if !self.replica.may_answer(self.clock.now()) {
+            self.send_all();
+            self.look();
+        }
+    }
+
+    fn handle(&mut self, bytes: &[u8]) {
         let _receive = self.instruments.spans.receive(bytes);
         let decode = self.instruments.spans.decode();
         let arrival = Arrival::of(self.replica.members(), bytes);
         drop(decode);
         self.step(arrival);
+    }
+
+    /// Tells the replica how much of what it has sent is unread, if the system knows.
+    fn look(&mut self) {
+        let Some(unread) = &self.unread else {
+            return;
+        };
+        let bytes =
+            unread.bytes().inspect_err(|error| tracing::debug!(%error, "no more looks")).ok();
+        if bytes.is_none() {
+            self.unread = None;
+        }
+        self.step(Arrival::Unread { bytes });
+        self.send_all();
     }
 
     fn step(&mut self, arrival: Arrival) {

@@ -136,7 +136,7 @@ impl Seen {
     fn arrival(arrival: &Arrival) -> Seen {
         use crate::interface::Operation;
         match arrival {
-            Arrival::Wake => Seen::kind("wake"),
+            Arrival::Wake | Arrival::Unread { .. } => Seen::kind("wake"),
             Arrival::Retune(_) => Seen::kind("retune"),
             Arrival::Peer { message, .. } => Seen::message(message),
             Arrival::Request(request) => Seen::kind(match request.operation {
@@ -231,7 +231,7 @@ impl Spans {
     /// A step begins.
     pub fn step(&mut self, arrival: &Arrival) -> Guard {
         let sample = self.0.as_mut()?;
-        if matches!(arrival, Arrival::Wake) {
+        if matches!(arrival, Arrival::Wake | Arrival::Unread { .. }) {
             sample.mids.clear();
             sample.spanned = sample.takes_next(WAKE);
         }

@@ -2,8 +2,8 @@
 
 use laconic::interface::Outcome;
 use laconic::raft::Tuning;
-use laconic::record::Fact;
-use laconic::wire::Garbage;
+use laconic::record::{Fact, Record};
+use laconic::wire::{Datagram, Garbage, SMALL_CHARGE};
 
 use crate::cluster::{fast, ms};
 use crate::solo::{Solo, answered};
@@ -34,6 +34,42 @@ fn r33_a_leader_that_holds_enough_refuses_the_next_request_at_once() {
     assert_eq!(answered(&answers, &Outcome::Ok(None)).len(), 9);
     assert_eq!(answered(&solo.put("k", "later"), &Outcome::Fail), [""; 0]);
     assert_eq!(solo.raft().log().last_index(), last + 1);
+}
+
+/// While the simulator's socket is full nobody can be told anything. Then those who were served and
+/// those who were refused take turns, so neither waits for the last of the others. Of too many that
+/// were refused, those who came last are told.
+#[test]
+fn r33_refusals_wait_for_room_and_the_oldest_give_way() {
+    let tuning = Tuning { answer_interval_us: 1_000_000, ..narrow() };
+    let window = tuning.answer_window;
+    let mut solo = Solo::new(3, tuning);
+    solo.lead_all();
+    (0..10).for_each(|put| drop(solo.put("k", &format!("p{put}"))));
+    let sent = solo.wait(ms(1));
+    solo.look(Some(0));
+    let refused = |sent: &[Datagram]| answered(sent, &Outcome::Fail);
+    let served = |sent: &[Datagram]| answered(sent, &Outcome::Ok(None));
+    for put in 0..window {
+        assert_eq!(refused(&solo.put("k", &format!("early{put}"))).len(), 1, "{put}");
+    }
+    for put in 0..300 {
+        assert_eq!(refused(&solo.put("k", &format!("much{put}"))), [""; 0]);
+    }
+    let lost =
+        |record: &&Record| matches!(record.fact, Fact::Garbage { reason: Garbage::Overload, .. });
+    assert_eq!(solo.records.iter().filter(lost).count(), 300 - 256);
+    assert_eq!(served(&solo.acknowledge(&sent)), [""; 0], "they are committed, and wait for room");
+    let out = solo.look(Some((window - 9) * SMALL_CHARGE));
+    assert_eq!(served(&out), ["p0", "p1", "p2", "p3", "p4", "p5"]);
+    assert_eq!(refused(&out), ["much44", "much45", "much46"]);
+    let mut told = refused(&out);
+    for _ in 0..10 {
+        let out = solo.look(Some(0));
+        told.extend(refused(&out));
+    }
+    let wanted: Vec<String> = (44..300).map(|put| format!("much{put}")).collect();
+    assert_eq!(told, wanted);
 }
 
 #[test]

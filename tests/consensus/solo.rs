@@ -83,6 +83,11 @@ impl Solo {
         out
     }
 
+    /// The system tells the replica what lies unread at the simulator.
+    pub fn look(&mut self, bytes: Option<u64>) -> Vec<Datagram> {
+        self.step(Arrival::Unread { bytes })
+    }
+
     /// Sends a put of `CLIENT`. Its value is also its MID.
     pub fn put(&mut self, key: &str, value: &str) -> Vec<Datagram> {
         let operation = Operation::Put { key: key.into(), value: value.into() };
