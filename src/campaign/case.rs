@@ -82,7 +82,7 @@ impl Case {
     }
 
     /// The knobs, and those that replace them.
-    fn tunings(&self) -> impl Iterator<Item = &Tuning> {
+    pub fn tunings(&self) -> impl Iterator<Item = &Tuning> {
         let other = self.retuning.as_ref().map(|retuning| &retuning.tuning);
         std::iter::once(&self.tuning).chain(other)
     }
@@ -126,12 +126,32 @@ impl Case {
         let ends = scenario.network.faults.iter().map(|fault| fault.at + fault.lasts);
         let events = scenario.events.iter().map(|event| event.at);
         let calm = ends.chain(events).max().unwrap_or_default().max(scenario.lifetime);
-        let recovery = self.tunings().map(Case::recovery).max().unwrap_or_default();
         let retuned = self.retuning.as_ref().map_or(Micros(0), |retuning| retuning.at);
-        let calm = calm.max(retuned);
-        let enough = calm + recovery <= scenario.lifetime + scenario.end_wait;
+        let enough = calm.max(retuned) + self.longest_recovery() <= self.end();
         let killed = scenario.events.iter().filter(kill).count();
         healed && enough && killed * 2 < scenario.replicas
+    }
+
+    /// How long the cluster may take to recover, with the knobs that allow most.
+    pub fn longest_recovery(&self) -> Micros {
+        self.tunings().map(Case::recovery).max().unwrap_or_default()
+    }
+
+    /// When the run ends, counted from the first request.
+    pub fn end(&self) -> Micros {
+        self.scenario.lifetime + self.scenario.end_wait
+    }
+
+    /// Until when messages and copies of them may come that faults hold back, counted like the
+    /// faults.
+    pub fn copies_until(&self) -> Micros {
+        let until = |fault: &Fault| match fault.kind {
+            FaultKind::Delay { most, .. } | FaultKind::Duplicates { most, .. } => {
+                fault.at + fault.lasts + most
+            }
+            _ => Micros(0),
+        };
+        self.scenario.network.faults.iter().map(until).max().unwrap_or_default()
     }
 
     /// How long a turn of a replica takes at most because of faults.

@@ -138,6 +138,17 @@ impl Core {
         self.election_at = now + Micros(self.random.between(low, high));
     }
 
+    /// A new term begins. Whoever was told not to watch waits for minutes, but nobody has told it
+    /// so in this term: from now on it waits no longer than its own tuning says (rule R30).
+    pub fn end_stated_wait(&mut self, now: Micros) {
+        let own = self.tuning.election_timeout_max_us;
+        if self.election_at > now + Micros(own) {
+            self.marks.add(Mark::StatedWaitEnded);
+            let least = self.tuning.election_timeout_min_us;
+            self.election_at = now + Micros(self.random.between(least, own));
+        }
+    }
+
     /// Takes on the election timeout that an append states, within this member's own bounds (rule
     /// R29).
     pub fn take_timeout(&mut self, stated: Micros) {

@@ -201,6 +201,23 @@ pub(super) fn refuse(context: &mut Context<'_>, append: &Append) {
     context.send(append.leader, Message::AppendReply(reply), Why::Reject(append.cause));
 }
 
+/// Tells the leader of an earlier term the present one (rule R7), and nothing else. Each leadership
+/// counts its rounds anew, so if that member leads again, it would take the append's round for one
+/// of its own, and count the hops that accepted the old one for entries that they may have lost
+/// since (rule R13).
+pub(super) fn refuse_lower_term(context: &mut Context<'_>, append: &Append) {
+    let reply = AppendReply {
+        term: context.core.term,
+        round: 0,
+        cause: append.cause,
+        through: 0,
+        members: MemberSet::EMPTY,
+        refusal: Some(Refusal::default()),
+        repeated: None,
+    };
+    context.send(append.leader, Message::AppendReply(reply), Why::Reject(append.cause));
+}
+
 fn answer_to(context: &Context<'_>, append: &Append, refusal: Option<Refusal>) -> AppendReply {
     let own_last = refusal.is_none() && context.core.has(Planted::AckOfOwnLast);
     AppendReply {

@@ -26,6 +26,8 @@ pub enum Mark {
     CandidacyPutOffByPromise,
     /// A campaign dropped the long election timeout that its leader had stated (rule R29).
     StatedTimeoutDropped,
+    /// A new term ended the wait of a member that had been told not to watch its leader (rule R30).
+    StatedWaitEnded,
     /// A campaign began without pre-votes.
     CampaignWithoutPreVote,
     /// Those who had not answered a campaign were asked again.

@@ -342,8 +342,8 @@ pub struct Hint {
     pub last: Index,
 }
 
-/// The refusal of an append.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The refusal of an append. The default says nothing of any log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Refusal {
     /// `previous.index` of the append refused.
     pub refused: Index,

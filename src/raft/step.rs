@@ -392,7 +392,7 @@ fn on_lower_term(context: &mut Context<'_>, from: Member, message: &Message) -> 
         _ if context.core.has(Planted::LowerTermUnanswered) => Disposition::Stale,
         Message::Append(append) => {
             context.mark(Mark::AppendOfLowerTerm);
-            follower::refuse(context, append);
+            follower::refuse_lower_term(context, append);
             Disposition::Rejected
         }
         Message::Vote(request) => {
@@ -423,6 +423,7 @@ fn become_follower(role: &mut Role, context: &mut Context<'_>, term: Term) {
     step_down(role, context, Deposed::HigherTerm);
     *role = Role::Follower;
     context.start_term(term);
+    context.core.end_stated_wait(context.now);
 }
 
 /// Ends a leadership, if there is one. Reads that waited are released at once (rule R2).

@@ -112,6 +112,8 @@ pub struct RunFold {
     pub unled: Option<(Micros, Member)>,
     /// The first refusal of a put that came too early.
     pub early_refusal: Option<EarlyRefusal>,
+    /// The newest term that any replica has entered, and when the first did, by its own clock.
+    pub newest_term: Option<(Term, Member, Micros)>,
     /// Which replicas lead.
     leads: Vec<bool>,
     /// Where the puts that wait for an answer are, for each replica that took one in.
@@ -137,8 +139,14 @@ impl RunFold {
         }
     }
 
-    fn on_state(&mut self, source: Member, event: Event) {
+    fn on_state(&mut self, at: Micros, source: Member, event: Event) {
         match event {
+            Event::TermStarted { term } => {
+                let is_newer = self.newest_term.is_none_or(|(newest, ..)| term > newest);
+                if is_newer {
+                    self.newest_term = Some((term, source, at));
+                }
+            }
             Event::Appended { first, last, term } => {
                 let log = &mut self.logs[source.rank()];
                 log.truncate(first as usize - 1);
@@ -249,7 +257,7 @@ impl Sink for RunFold {
             Fact::Answered { outcome: AnswerKind::Redirect, request, .. } => {
                 self.on_refusal(record, request);
             }
-            Fact::State(event) => self.on_state(record.source, event),
+            Fact::State(event) => self.on_state(record.at, record.source, event),
             Fact::Garbage { .. }
             | Fact::Refused { .. }
             | Fact::Received { disposition: Disposition::Implausible, .. } => self.garbage += 1,

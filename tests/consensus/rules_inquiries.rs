@@ -14,7 +14,7 @@ use laconic::sim::virtual_time::{Keep, Retuning, VirtualOptions, run_retuned};
 use laconic::wire::{Datagram, Payload};
 
 use crate::cluster::{Cluster, Fate, ONE_WAY, fast, ms, quiet, watched};
-use crate::solo::{Solo, append, appends, pre_vote_request};
+use crate::solo::{Solo, append, appends, pre_vote_request, vote, vote_request};
 
 /// Like [`course`], but whoever hears nothing asks its leader twice before it campaigns.
 fn asking() -> Tuning {
@@ -425,6 +425,20 @@ fn r30_who_was_not_to_watch_hears_again_when_everyone_is_to() {
 
 /// In the quiet nothing is sent, nobody campaigns, and the leader stays what it is. After a crash
 /// the first request is answered within ten round trips and 10 ms, and what is left of a promise.
+/// Its leader has died, and the only other member left can never win: its log is shorter. If the
+/// one that was not to watch went on waiting for minutes, nobody would ever lead.
+#[test]
+fn r30_who_was_not_to_watch_waits_no_longer_in_a_new_term() {
+    let mut solo = Solo::new(3, Tuning { pre_vote: false, ..fast() });
+    let told = Append { election_timeout: Micros::from_seconds(120), ..append(1, 1, (0, 0), &[1]) };
+    solo.hear(1, Message::Append(told));
+    solo.wait(Micros::from_seconds(10));
+    assert_eq!(solo.role(), RoleName::Follower, "it was told to wait");
+    assert!(!vote(&solo.hear(2, vote_request(2, (0, 0)))).0, "its own log is longer");
+    solo.wait(Micros(fast().election_timeout_max_us));
+    assert_eq!((solo.role(), solo.raft().term()), (RoleName::Candidate, 3));
+}
+
 #[test]
 fn r30_in_the_quiet_nothing_is_sent_and_the_first_request_is_served_soon() {
     let mut longest = Micros(0);

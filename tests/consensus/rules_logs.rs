@@ -146,6 +146,21 @@ fn r13_a_match_only_rises_and_late_refusals_are_ignored() {
     assert_eq!(solo.raft().commit(), last, "what was matched stays matched");
 }
 
+/// A leader that was deposed and leads again has rounds of the same numbers. A copy of what it sent
+/// before, which comes late, must not credit anybody with what it sends now.
+#[test]
+fn r13_an_answer_to_an_earlier_leadership_of_the_same_member_counts_for_nothing() {
+    let mut solo = follower(&[3]);
+    let accepted = MemberSet::only(Member(3));
+    let late = Append { round: 1, accepted, ..append(2, 2, (0, 0), &[2]) };
+    let told = reply(&solo.hear(3, Message::Append(late)));
+    assert_eq!((told.term, told.round, told.members), (3, 0, MemberSet::EMPTY));
+    let (mut leader, _) = leader();
+    let told = AppendReply { term: leader.raft().term(), ..told };
+    leader.hear(1, Message::AppendReply(told));
+    assert_eq!(leader.disposition(), Disposition::Stale);
+}
+
 /// A batch from leader 1 along the members 0, 2 and 3.
 fn chained() -> Append {
     let route = Route::through(&[ME, Member(2), Member(3)]).expect("distinct");
