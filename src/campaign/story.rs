@@ -8,6 +8,7 @@ use super::judge::Violation;
 use super::panics::catch;
 use super::shrink::differing;
 use crate::raft::Micros;
+use crate::record::{Record, SIMULATOR};
 use crate::sim::virtual_time::Keep;
 
 /// How many facts are told at most. A run that never recovers has very many.
@@ -22,7 +23,10 @@ pub fn tell(case: &Case, violation: &Violation, options: &Options) -> String {
         return text;
     };
     let until = violation.at.unwrap_or(Micros::NEVER);
-    let facts: Vec<_> = run.records.iter().filter(|record| record.at <= until).collect();
+    // Replicas' clocks may run fast or slow, the simulator's does not.
+    let is_after = |record: &Record| record.source == SIMULATOR && record.at > until;
+    let end = run.records.iter().position(is_after).unwrap_or(run.records.len());
+    let facts = &run.records[..end];
     for record in facts.iter().take(MOST_FACTS) {
         let _ = writeln!(text, "{record}");
     }

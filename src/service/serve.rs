@@ -66,7 +66,9 @@ pub(super) fn serve(
     };
     let mut launcher = Launcher::of_process();
     let mut chores_due = clock.now() + CHORES_INTERVAL;
-    // From now on the replica knows that it is told.
+    // The hello goes first: it belongs to no step. From the look on the replica knows that it is
+    // told what lies unread.
+    service.send_all();
     service.look();
     loop {
         service.send_all();
