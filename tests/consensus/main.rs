@@ -1,6 +1,7 @@
 //! The consensus core and the replica, on a network and clocks that the tests drive: the rules R1
 //! to R27, well-known stories about Raft, what fan-outs cost, and random faults.
 
+mod campaigns;
 mod checks;
 mod cluster;
 mod controller;
