@@ -8,6 +8,7 @@ mod controller;
 mod costs;
 mod heartbeats;
 mod inspect;
+mod plausible;
 mod random;
 mod refusals;
 mod rules_answers;
