@@ -183,6 +183,65 @@ mod tests {
         }
     }
 
+    fn is_near(value: f64, expected: f64) {
+        assert!((value - expected).abs() < 1e-9 * expected.abs(), "{value} {expected}");
+    }
+
+    /// Five members, of which two watch; a tenth of all messages is lost.
+    #[test]
+    fn suspicions_and_silence_are_as_likely_as_their_products_say() {
+        let lossy = link(100_000, 500);
+        is_near(suspicions(5, lossy), 0.1 + (1.0 - 0.9 * 0.9));
+        is_near(unanswered(lossy, 2, 3), 0.19f64.powi(6));
+        // The second question goes only if there was no answer to the first.
+        let plan = asking(GOAL, lossy, Micros(3_000), 2);
+        is_near(asked_messages(plan, 5, lossy, Micros(3_000)), 0.29 * 1.19 * 1.9);
+        let each = 3.0 + 0.29 * 1.19 * 1.9;
+        let interval = plan.heartbeat_interval.as_seconds();
+        is_near(plan.messages_per_second(5, lossy, Micros(3_000)), each / interval);
+    }
+
+    /// An answer takes 60 ms. The last question waits for 90 ms and questions leave 22.5 ms apart,
+    /// so three have left before the first can be answered.
+    #[test]
+    fn on_a_long_way_several_questions_leave_before_an_answer_can_come() {
+        let long = link(100_000, 60_000);
+        assert_eq!(patience(long, Micros(3_000)), Micros(90_000));
+        assert_eq!(asking_time(long, Micros(3_000), 4), Micros(90_000 + 3 * 22_500));
+        let plan = asking(GOAL, long, Micros(3_000), 4);
+        is_near(asked_messages(plan, 5, long, Micros(3_000)), 0.29 * 3.19 * 1.9);
+        let near = link(100_000, 500);
+        assert_eq!(patience(near, Micros(3_000)), Micros(1_500), "half a resend timeout");
+        let unknown = Link { round_trip: None, ..near };
+        assert_eq!(patience(unknown, Micros(3_000)), Micros(3_000));
+    }
+
+    #[test]
+    fn a_plan_shares_the_goal_between_suspicion_and_questions() {
+        let plan = asking(GOAL, link(0, 60_000), Micros(3_000), 2);
+        // 90 ms and a gap are for questions; the timeout is spread by a sixteenth.
+        let timeout = (1_300_000 - 112_500) * 16 / 17;
+        assert_eq!(plan.election_timeout_min, Micros(timeout));
+        assert_eq!(plan.election_timeout_max, Micros(timeout + timeout / 16));
+        assert_eq!(plan.heartbeat_interval, Micros(timeout - 6_000));
+        assert!(plan.detection(link(0, 60_000), Micros(3_000)) <= GOAL.detection);
+        // On a long way it is four round trips, whatever the goal.
+        let slow = asking(GOAL, link(0, 700_000), Micros(3_000), 2);
+        assert_eq!(slow.election_timeout_min, Micros(2_800_000));
+    }
+
+    #[test]
+    fn a_plan_is_seldom_wrong_up_to_the_elections_of_a_day_that_are_allowed() {
+        let lossy = link(300_000, 500);
+        let plan = asking(GOAL, lossy, Micros(3_000), 1);
+        let a_day = 86_400.0 / plan.heartbeat_interval.as_seconds();
+        let wrong = a_day * (0.3 + 0.51) * 0.51f64.powi(3);
+        let allowed = |wrong_elections_per_day| {
+            plan.is_seldom_wrong(Goal { wrong_elections_per_day, ..GOAL }, 5, lossy)
+        };
+        assert!(allowed(wrong.ceil() as u64) && !allowed(wrong.floor() as u64), "{wrong}");
+    }
+
     #[test]
     fn more_wrong_elections_allow_fewer_messages() {
         let link = link(300_000, 50_000);

@@ -192,6 +192,30 @@ mod tests {
         assert_eq!(trip.timeout(), Some(Micros(225_000)));
     }
 
+    /// RFC 6298: the deviation takes in a quarter, the round trip an eighth of what is new.
+    #[test]
+    fn round_trip_and_deviation_are_smoothed_as_the_rfc_says() {
+        let after = |samples| (sampled(samples).smoothed(), sampled(samples).timeout());
+        let us = |us| Some(Micros(us));
+        assert_eq!(after(&[800]), (us(800), us(800 + 4 * 400)));
+        assert_eq!(after(&[800; 3]), (us(800), us(800 + 4 * 300)));
+        // The median is 800 once more.
+        assert_eq!(after(&[800, 800, 800, 1_000]), (us(800), us(800 + 4 * 225)));
+        assert_eq!(after(&[800, 800, 800, 1_000, 1_000]), (us(825), us(825 + 4 * 218)));
+        assert_eq!(after(&[800, 800, 800, 600, 600]), (us(775), us(775 + 4 * 218)));
+    }
+
+    /// A tenth of 100 messages: a standard deviation is 3 %, and two messages more may be lost.
+    #[test]
+    fn what_the_loss_is_at_most_is_two_standard_deviations_above_the_average() {
+        let mut loss = Loss::default();
+        for message in 0..100 {
+            if message % 10 == 9 { loss.lost() } else { loss.arrived(1) }
+        }
+        let expected = 100_000 + 2 * 30_000 + 20_000;
+        assert!(loss.at_most_ppm().abs_diff(expected) < 500, "{}", loss.at_most_ppm());
+    }
+
     #[test]
     fn what_the_loss_is_at_most_comes_down_as_more_is_known() {
         let mut loss = Loss::default();

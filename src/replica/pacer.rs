@@ -309,6 +309,18 @@ mod tests {
         assert_eq!(answer_all(&mut pacer, now + Micros::from_seconds(1)), 7);
     }
 
+    /// A window beyond the socket's default size.
+    #[test]
+    fn r27_a_window_that_is_just_full_has_no_room() {
+        let (mut pacer, now) = (pacer(300), Micros(50));
+        assert!(300 * SMALL_CHARGE > SOCKET_BYTES);
+        (0..300).for_each(|_| pacer.on_sent(now, 100));
+        assert_eq!((pacer.read(), pacer.charged), (0, 300 * SMALL_CHARGE));
+        assert!(!pacer.allows(now));
+        pacer.on_sent(now, 100);
+        assert_eq!(pacer.read(), 1, "the oldest was read or lost");
+    }
+
     #[test]
     fn r27_an_answer_to_an_append_proves_what_was_sent_before_it() {
         let mut pacer = pacer(10);

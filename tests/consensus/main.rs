@@ -1,12 +1,14 @@
 //! The consensus core and the replica, on a network and clocks that the tests drive: the rules R1
 //! to R27, well-known stories about Raft, what fan-outs cost, and random faults.
 
+mod campaigns;
 mod checks;
 mod cluster;
 mod controller;
 mod costs;
 mod heartbeats;
 mod inspect;
+mod plausible;
 mod random;
 mod refusals;
 mod rules_answers;

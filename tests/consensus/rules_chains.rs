@@ -3,7 +3,8 @@
 use laconic::interface::Outcome;
 use laconic::raft::message::{Append, AppendReply, Repeated, Route};
 use laconic::raft::tuning::{FanOut, Reads};
-use laconic::raft::{Cause, Disposition, Member, MemberSet, Message, Tuning};
+use laconic::raft::{Cause, Disposition, Event, Member, MemberSet, Message, Tuning};
+use laconic::record::Fact;
 
 use crate::cluster::{Cluster, Fate, fast, ms};
 use crate::solo::{ME, Solo, accepted, answered, append, appends, reply};
@@ -96,6 +97,28 @@ fn r32_a_repeated_answer_counts_for_its_own_round_alone() {
     let later = appends(&solo.wait(ms(10)));
     let chained = |append: &Append| append.route.members().meets(batch.route.members());
     assert!(!later.iter().any(chained), "{later:?}");
+}
+
+/// Silence along a chain may be the silence of another hop.
+#[test]
+fn r16_nobody_in_a_lossy_chain_is_suspected_before_it_was_asked_directly() {
+    let (mut solo, ..) = broken_chain();
+    let mut asked = MemberSet::EMPTY;
+    let suspects = loop {
+        let sent = appends(&solo.wait(ms(1)));
+        let suspects = solo.records.iter().filter_map(|record| match record.fact {
+            Fact::State(Event::Suspected { member }) => Some(member),
+            _ => None,
+        });
+        let suspects: MemberSet = suspects.collect();
+        if !suspects.is_empty() {
+            break suspects;
+        }
+        assert!(solo.now < ms(60_000), "nobody answers, so somebody is suspected");
+        let direct = sent.iter().filter(|append| append.route.len() == 1);
+        direct.filter_map(|append| append.route.first()).for_each(|to| asked.insert(to));
+    };
+    assert!(suspects.is_subset_of(asked), "{suspects:?} {asked:?}");
 }
 
 #[test]
