@@ -27,7 +27,7 @@
 //! | [`service`] | a replica as a process: socket, timers, signals | archive, clock, interface, metrics, raft, record, recorder, replica, tuning_file, wire |
 //! | [`sim`] | scenarios, clients, faults, judgement; the virtual and the real engine | archive, budget, clock, columns, interface, interrupt, nearest, raft, record, replica, wire |
 //! | [`tune`] | experiments in virtual time: findings held against reruns, profiles side by side, the search for better ones | archive, budget, columns, journal, nearest, raft, record, replica, sim, tuning_file |
-//! | [`campaign`] | fault campaigns: random clusters, faults and clients, each run judged | interface, journal, raft, sim, tuning_file |
+//! | [`campaign`] | fault campaigns: random clusters, faults and clients, each run judged | interface, journal, raft, record, sim, tuning_file |
 //! | `top` | a running cluster in the terminal; only with the feature of that name | metrics |
 //! | [`cli`] | the command line | archive, budget, campaign, columns, interrupt, journal, metrics, nearest, raft, record, recorder, replica, service, sim, top, trace, tune, tuning_file |
 //!

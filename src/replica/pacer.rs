@@ -166,11 +166,14 @@ impl Pacer {
         self.looks = bytes.is_some();
         let bytes = bytes.unwrap_or(self.charged);
         let had_room = self.has_room();
+        let knows_more = self.charged < bytes;
         while self.charged > bytes {
             self.read_one();
         }
-        // A part of the oldest is left, or more than was known of.
+        // A part of the oldest is left. Or more lies there than was known of, from other replicas,
+        // and that counts as sent, too: no more can have been read than was sent.
         if self.charged < bytes {
+            self.sent += u64::from(knows_more);
             self.unread.push_front(bytes - self.charged);
             self.charged = bytes;
         }
@@ -463,6 +466,22 @@ mod tests {
         // The system has stopped to tell: time counts again.
         pacer.on_look(now, None);
         assert_eq!(pacer.free_at(), now + INTERVAL);
+    }
+
+    /// What other replicas have sent lies there from the first look on. That is no less than
+    /// nothing read, and an answer to an append proves that it was read, too.
+    #[test]
+    fn r27_what_others_have_sent_takes_up_room_as_well() {
+        let mut pacer = pacer(100);
+        pacer.on_look(Micros(0), Some(60 * SMALL_CHARGE));
+        assert_eq!(answer_all(&mut pacer, Micros(10)), 40);
+        pacer.on_append(Micros(10), 1, 1);
+        pacer.on_look(Micros(20), Some(30 * SMALL_CHARGE));
+        pacer.on_look(Micros(30), Some(50 * SMALL_CHARGE));
+        assert_eq!(answer_all(&mut pacer, Micros(30)), 50);
+        // What others sent last is taken to lie before the append, so one of its forty is left.
+        pacer.on_append_reply(Micros(40), 1, 1);
+        assert_eq!(answer_all(&mut pacer, Micros(40)), 49);
     }
 
     /// While the answer to an append is on its way, time alone proves only the slow rate.
