@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn r27_a_window_that_is_just_full_has_no_room() {
         let (mut pacer, now) = (pacer(300), Micros(50));
-        assert!(300 * SMALL_CHARGE > SOCKET_BYTES);
+        const { assert!(300 * SMALL_CHARGE > SOCKET_BYTES) };
         (0..300).for_each(|_| pacer.on_sent(now, 100));
         assert_eq!((pacer.read(), pacer.charged), (0, 300 * SMALL_CHARGE));
         assert!(!pacer.allows(now));
