@@ -13,7 +13,7 @@ use crate::sim::course::Life;
 use crate::sim::course::incoming::Incorrect;
 use crate::sim::course::score::Unanswered;
 use crate::sim::history::{self, Action, ClientOperation, Fault};
-use crate::sim::virtual_time::VirtualRun;
+use crate::sim::virtual_time::{VirtualRun, true_time};
 
 /// What kind of thing was wrong. A run that is made smaller must keep the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumString, IntoStaticStr)]
@@ -288,10 +288,9 @@ fn is_new_term_late(case: &Case, run: &VirtualRun) -> bool {
         return false;
     };
     let drift = case.scenario.clock_drift_ppm.get(member.rank()).copied().unwrap_or(0);
-    let began_at_us = i128::from(at.0) * 1_000_000 / (1_000_000 + i128::from(drift));
     let settled = case.end() - case.longest_recovery();
-    let settled_us = i128::from((case.scenario.start_wait + settled).0);
-    case.copies_until() > settled && began_at_us > settled_us
+    let began_at = true_time(at, drift.into());
+    case.copies_until() > settled && began_at > case.scenario.start_wait + settled
 }
 
 /// Whether the logs of those who live agree.

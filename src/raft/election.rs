@@ -18,15 +18,23 @@ const MOST_RETRIES: u8 = 4;
 /// That is two or three round trips, so that the first is heard before the second begins.
 const STAND_APART: u64 = 4;
 
+/// Whether this member must not stand yet, because of its own promise (rule R7) or the silence at
+/// the start. Then it waits until it may.
+fn is_put_off(core: &mut Core, now: Micros) -> bool {
+    let earliest = core.promise_until.max(core.silent_until);
+    if now < earliest {
+        core.marks.add_if(now < core.promise_until, Mark::CandidacyPutOffByPromise);
+        core.election_at = earliest;
+    }
+    now < earliest
+}
+
 /// The election timeout has run out: asks for pre-votes, or for votes. This replica's own promise
 /// can forbid its candidacy too (rule R7).
 pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
     let Context { core, now, .. } = context;
     let in_turn = core.early_candidacy_at.take().is_some_and(|at| *now >= at);
-    let earliest = core.promise_until.max(core.silent_until);
-    if *now < earliest {
-        core.marks.add_if(*now < core.promise_until, Mark::CandidacyPutOffByPromise);
-        core.election_at = earliest;
+    if is_put_off(core, *now) {
         return;
     }
     // A leader that is given up has no say in how soon the next attempt begins.
@@ -273,8 +281,10 @@ pub(super) fn on_pre_vote_reply(
         campaign.retry_at = Some(context.now + patience);
     }
     if campaign.granted.len() > context.core.others_needed() {
-        if context.core.is_promised(context.now) {
-            put_off(role, context);
+        // An older round than one heard before may have come late, and its leader was given a
+        // promise (rules R7, R21). Such a round ends no campaign by itself.
+        if is_put_off(context.core, context.now) {
+            *role = Role::Follower;
             return Disposition::Accepted;
         }
         let mut asked = campaign.granted;
@@ -285,14 +295,6 @@ pub(super) fn on_pre_vote_reply(
         stand(role, context, asked);
     }
     Disposition::Accepted
-}
-
-/// The campaign cannot go on: an older round than one heard before has come late, and its leader
-/// was given a promise (rules R7, R21). Such a round ends no campaign by itself.
-fn put_off(role: &mut Role, context: &mut Context<'_>) {
-    context.mark(Mark::CandidacyPutOffByPromise);
-    *role = Role::Follower;
-    context.core.election_at = context.core.promise_until;
 }
 
 /// An answer to a request for a vote.

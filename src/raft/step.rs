@@ -3,6 +3,7 @@
 use super::core::{Context, Core};
 use super::estimate::RoundTrip;
 use super::event::{Deposed, Disposition, Event, Input, Output, Ticket};
+use super::leader::Leader;
 use super::log::Log;
 use super::mark::{Mark, Marks};
 use super::message::{Append, Cause, Message};
@@ -247,6 +248,14 @@ impl Raft {
         }
     }
 
+    /// What only a leader has; `None` if this member does not lead.
+    const fn leadership(&self) -> Option<&Leader> {
+        match &self.role {
+            Role::Leader(leader) => Some(leader),
+            _ => None,
+        }
+    }
+
     /// No vote and no candidacy before this time (rule R7).
     pub(super) fn promise_until(&self) -> Micros {
         self.core.promise_until
@@ -260,11 +269,7 @@ impl Raft {
     /// What this leader counts each other member for: up to where their logs agree, and the newest
     /// round that it has accepted. Nothing if it does not lead.
     pub(super) fn counted(&self) -> impl Iterator<Item = (Member, Index, Round)> + '_ {
-        let leader = match &self.role {
-            Role::Leader(leader) => Some(leader),
-            _ => None,
-        };
-        leader.into_iter().flat_map(|leader| {
+        self.leadership().into_iter().flat_map(|leader| {
             self.core.others().iter().map(|member| {
                 let progress = &leader.progress[member.rank()];
                 (member, progress.matched, progress.answered_round)
@@ -275,19 +280,12 @@ impl Raft {
     /// What the loss of messages between this leader and the members that live is at most, as far
     /// as can be told, in parts per million. `None` if it does not lead.
     pub fn loss_at_most_ppm(&self) -> Option<u64> {
-        match &self.role {
-            Role::Leader(leader) => Some(leader.loss.at_most_ppm()),
-            _ => None,
-        }
+        self.leadership().map(|leader| leader.loss.at_most_ppm())
     }
 
     /// The others as this leader sees them, by rank; nobody if it does not lead.
     pub fn followers(&self) -> impl Iterator<Item = FollowerStatus> + '_ {
-        let leader = match &self.role {
-            Role::Leader(leader) => Some(leader),
-            _ => None,
-        };
-        leader.into_iter().flat_map(|leader| {
+        self.leadership().into_iter().flat_map(|leader| {
             self.core.others().iter().map(|member| {
                 let progress = &leader.progress[member.rank()];
                 FollowerStatus {

@@ -18,6 +18,7 @@ use super::scenario::Scenario;
 use crate::archive::RecordFileError;
 use engine::Engine;
 
+pub use node::true_time;
 pub use observed::{Observer, VirtualRun};
 pub use options::{Keep, Retuning, VirtualOptions};
 

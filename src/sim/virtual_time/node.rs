@@ -53,6 +53,16 @@ pub(super) struct Node {
     random: RandomStream,
 }
 
+/// The first true time at which a clock shows `local` that runs `drift_ppm` faster than it should.
+pub fn true_time(local: Micros, drift_ppm: i64) -> Micros {
+    if local == Micros::NEVER || drift_ppm == 0 {
+        return local;
+    }
+    let rate = 1_000_000 + i128::from(drift_ppm);
+    let wanted = i128::from(local.0) * 1_000_000;
+    Micros(((wanted + rate - 1) / rate) as u64)
+}
+
 impl Node {
     pub fn new(
         rank: usize,
@@ -111,12 +121,7 @@ impl Node {
 
     /// The first true time at which the replica's own clock shows `local`.
     fn global(&self, local: Micros) -> Micros {
-        if local == Micros::NEVER || self.drift_ppm == 0 {
-            return local;
-        }
-        let rate = 1_000_000 + i128::from(self.drift_ppm);
-        let wanted = i128::from(local.0) * 1_000_000;
-        Micros(((wanted + rate - 1) / rate) as u64)
+        true_time(local, self.drift_ppm)
     }
 
     /// Puts a datagram of `bytes` into the replica's socket at `at`, if there is room then.
