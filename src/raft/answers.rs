@@ -7,7 +7,7 @@ use super::mark::Mark;
 use super::message::{AppendReply, Cause, Refusal, Repeated};
 use super::planted::Planted;
 use super::progress::SentRound;
-use super::types::{Index, MOST_MEMBERS, Member, MemberSet, Micros};
+use super::types::{Index, Member, MemberSet, Micros};
 
 impl Leader {
     /// Handles an answer of the current term. Rule R13: its round must be known, its members must
@@ -197,15 +197,10 @@ impl Leader {
     }
 }
 
-/// The k-th largest value among the others: k of them have reached it.
+/// The largest value that `k` of the others have reached: their k-th largest. They are so few that
+/// counting costs less than sorting.
 fn kth_largest(core: &Core, k: usize, value: impl Fn(Member) -> u64) -> u64 {
-    let mut values = [0u64; MOST_MEMBERS];
-    let mut count = 0;
-    for member in core.others().iter() {
-        values[count] = value(member);
-        count += 1;
-    }
-    let values = &mut values[..count];
-    values.sort_unstable_by(|one, other| other.cmp(one));
-    values.get(k.wrapping_sub(1)).copied().unwrap_or(0)
+    let others = core.others();
+    let reached = |least: u64| others.iter().filter(|member| value(*member) >= least).count();
+    others.iter().map(&value).filter(|least| reached(*least) >= k).max().unwrap_or(0)
 }

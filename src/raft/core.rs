@@ -222,7 +222,13 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     /// Sends `message` to one member.
     pub fn send(&mut self, to: Member, message: Message, why: Why) {
-        self.out.push(Output::Send { to: To::Member(to), message, why });
+        self.add(|| Output::Send { to: To::Member(to), message, why });
+    }
+
+    /// Adds an output. It is made in its place in the list, after there is room for it: a small
+    /// event is as large as the longest message, and to copy it costs more than to make it.
+    fn add(&mut self, make: impl FnOnce() -> Output) {
+        self.out.extend(std::iter::once_with(make));
     }
 
     /// Notes that a rare branch was taken.
@@ -237,7 +243,7 @@ impl Context<'_> {
 
     /// Reports a change of state.
     pub fn tell(&mut self, event: Event) {
-        self.out.push(Output::Event(event));
+        self.add(|| Output::Event(event));
     }
 
     /// Enters a higher term (§5.1).
@@ -267,7 +273,7 @@ impl Context<'_> {
         }
         self.core.commit = through;
         self.core.heard_commit = self.core.heard_commit.max(through);
-        self.out.push(Output::Commit { through });
+        self.add(|| Output::Commit { through });
         self.tell(Event::Committed { through });
         true
     }

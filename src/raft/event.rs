@@ -26,7 +26,7 @@ pub enum Input {
     },
     /// A command to replicate.
     Propose {
-        /// Comes back in [`Output::Taken`] or [`Output::Refused`].
+        /// Comes back in [`Output::Refused`], if the put is not taken.
         ticket: Ticket,
         /// The command, not empty.
         command: Arc<[u8]>,
@@ -95,19 +95,22 @@ pub enum Output {
         /// The new commit index.
         through: Index,
     },
-    /// The put is in the leader's log now. Whether it takes effect, later commits tell.
-    Taken {
-        /// The proposal's number.
-        ticket: Ticket,
-        /// Where its entry is in the log.
-        index: Index,
-    },
     /// This replica leads as of now, so the read may be answered from all that is committed.
     ReadReady(Ticket),
     /// Not taken, and never in any log. Names the leader, if it is known.
     Refused(Ticket, Option<Member>),
     /// A change of state, for the records.
     Event(Event),
+}
+
+/// What became of an input, where its caller has to know at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handled {
+    /// The message led to this.
+    Message(Disposition),
+    /// The put is in the leader's log now, at this index. Whether it takes effect, later commits
+    /// tell.
+    Put(Index),
 }
 
 /// What a received message led to.

@@ -191,18 +191,13 @@ impl Leader {
         }
     }
 
-    /// Whether no quorum has answered for an election timeout (check-quorum, §6.2 of the
-    /// dissertation).
-    pub fn has_lost_its_quorum(&self, core: &Core, now: Micros) -> bool {
-        core.tuning.check_quorum && now >= self.quorum_lost_at(core)
-    }
-
-    /// When no quorum will have answered for an election timeout, and for as long as a follower
-    /// would ask this leader before it gave it up (rule R28). A leader that leaves followers
-    /// without heartbeats is not answered while nothing waits, so it counts only from then on (rule
-    /// R30).
-    fn quorum_lost_at(&self, core: &Core) -> Micros {
+    /// When no quorum will have answered for an election timeout (check-quorum, §6.2 of the
+    /// dissertation), and for as long as a follower would ask this leader before it gave it up
+    /// (rule R28). A leader that leaves followers without heartbeats is not answered while nothing
+    /// waits, so it counts only from then on (rule R30).
+    pub fn quorum_lost_at(&self, core: &Core) -> Micros {
         let since = match self.waits_since {
+            _ if !core.tuning.check_quorum => return Micros::NEVER,
             _ if !core.tuning.is_sparse() => self.lease.renewed_at(),
             None => return Micros::NEVER,
             Some(since) => since,
@@ -227,9 +222,10 @@ impl Leader {
         }
     }
 
-    /// Starts to ask a quorum until it answers, if it is time for that.
-    pub fn maybe_ask_again(&mut self, core: &Core, now: Micros) {
-        if now >= self.asks_again_at(core, self.quorum_lost_at(core)) {
+    /// Starts to ask a quorum until it answers, if it is time for that. `lost_at` is when this
+    /// leader would step down.
+    pub fn maybe_ask_again(&mut self, core: &Core, now: Micros, lost_at: Micros) {
+        if now >= self.asks_again_at(core, lost_at) {
             self.touch_wanted = true;
             self.confirm_wanted = true;
         }
@@ -365,11 +361,9 @@ impl Leader {
         }
         let awaits = self.progress.iter().any(|progress| progress.awaiting.is_some());
         let is_starved = awaits && self.is_starved(core);
-        let mut deadline = self.flush_at.unwrap_or(Micros::NEVER);
-        if core.tuning.check_quorum {
-            let lost_at = self.quorum_lost_at(core);
-            deadline = deadline.min(lost_at).min(self.asks_again_at(core, lost_at));
-        }
+        let lost_at = self.quorum_lost_at(core);
+        let mut deadline = self.flush_at.unwrap_or(Micros::NEVER).min(lost_at);
+        deadline = deadline.min(self.asks_again_at(core, lost_at));
         for member in core.others().iter() {
             let overdue = self.overdue_at(core, member, is_starved);
             deadline = deadline.min(self.heartbeat_at(core, member));
@@ -417,15 +411,14 @@ impl Leader {
     /// The members that the batch up to `end` goes to. By rotation (rule R17) these are the f that
     /// have gone longest without hearing, of those that answer in time (rule R26). With `star` and
     /// `broadcast` it is everyone who can be counted on. A follower that lacks more than an append
-    /// carries is left out and catches up.
-    pub fn choose_quorum(&self, core: &Core, end: Index) -> Vec<Member> {
+    /// carries is left out and catches up. `prompt` are those that answer in time.
+    pub fn choose_quorum(&self, core: &Core, prompt: MemberSet, end: Index) -> Vec<Member> {
         let fits = |member: &Member| {
             let next = self.progress[member.rank()].next;
             next > self.batched_through
                 || core.log.encoded_bytes(next, end) <= core.tuning.batch_most_bytes
         };
         let mut quorum: Vec<Member> = self.healthy(core).iter().filter(fits).collect();
-        let prompt = self.prompt(core);
         quorum.sort_by_key(|member| self.turn(prompt, *member));
         if core.tuning.fan_out.is_to_a_quorum() {
             let is_direct = self.chain_length(core) == 1;

@@ -115,7 +115,7 @@ mod types;
 mod waking;
 mod watching;
 
-pub use event::{Deposed, Disposition, Event, Input, Output, Ticket, To};
+pub use event::{Deposed, Disposition, Event, Handled, Input, Output, Ticket, To};
 pub use lingering::{LingerRule, Lingering};
 pub use mark::{Mark, Marks};
 pub use message::{Cause, Form, Kind, Message, Why};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::core::{Context, Core};
+use super::core::Context;
 use super::event::{Event, Output, To};
 use super::leader::{Leader, append};
 use super::mark::Mark;
@@ -11,7 +11,7 @@ use super::message::{Append, Cause, Message, Route, Why};
 use super::planted::Planted;
 use super::progress::Leg;
 use super::tuning::FanOut;
-use super::types::{Index, Member, MemberSet, Micros, Round};
+use super::types::{Index, Member, MemberSet, Round};
 
 /// What one append carries, and where it goes.
 pub(super) struct Shipment {
@@ -143,7 +143,6 @@ impl Leader {
     /// Sends the batch up to `end` to `quorum`: to everyone in one datagram, to each, or in chains.
     pub fn send_batch(&mut self, context: &mut Context<'_>, end: Index, quorum: &[Member]) {
         let first = self.batched_through + 1;
-        let round = self.rounds.newest + 1;
         self.batched_through = end;
         self.batches.push_back(end);
         context.tell(Event::BatchSent { first, last: end });
@@ -167,16 +166,20 @@ impl Leader {
             };
             self.ship(context, what);
         }
-        let asked = quorum.iter().copied().collect();
-        self.expect_answers(context.core, context.now, round, asked);
     }
 
     /// Notes that `asked` were asked to answer rounds from `first` on. A quorum owes an answer from
     /// then on only if f of them can be counted on to give it in time (rule R23): asking dead
-    /// members proves nothing.
-    pub fn expect_answers(&mut self, core: &Core, now: Micros, first: Round, asked: MemberSet) {
-        if MemberSet(asked.0 & self.prompt(core).0).len() >= core.others_needed() {
-            self.lease.ask(first, now);
+    /// members proves nothing. `prompt` are those that can be counted on now.
+    pub fn expect_answers(
+        &mut self,
+        context: &Context<'_>,
+        prompt: MemberSet,
+        first: Round,
+        asked: MemberSet,
+    ) {
+        if MemberSet(asked.0 & prompt.0).len() >= context.core.others_needed() {
+            self.lease.ask(first, context.now);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::core::{Context, Core};
 use super::estimate::RoundTrip;
-use super::event::{Deposed, Disposition, Event, Input, Output, Ticket};
+use super::event::{Deposed, Disposition, Event, Handled, Input, Output, Ticket};
 use super::leader::Leader;
 use super::log::Log;
 use super::mark::{Mark, Marks};
@@ -110,25 +110,20 @@ impl Raft {
     }
 
     /// Handles one input at `now`, which never runs backwards. Outputs are appended to `out` in the
-    /// order in which they are to be done. Returns the disposition of a message; `None` for other
-    /// inputs.
-    pub fn step(
-        &mut self,
-        now: Micros,
-        input: Input,
-        out: &mut Vec<Output>,
-    ) -> Option<Disposition> {
+    /// order in which they are to be done. Returns what became of a message, and of a put that was
+    /// taken; `None` for other inputs.
+    pub fn step(&mut self, now: Micros, input: Input, out: &mut Vec<Output>) -> Option<Handled> {
         let Raft { core, role } = self;
         let mut context = Context { core, now, out };
         match input {
             Input::Wake => on_wake(role, &mut context),
             Input::Message { from, message } => {
-                return Some(on_message(role, &mut context, from, message));
+                let disposition = on_message(role, &mut context, from, message);
+                return Some(Handled::Message(disposition));
             }
             Input::Propose { ticket, command } => match role {
                 Role::Leader(leader) if leader.is_in_touch(context.core, now) => {
-                    let index = leader.propose(&mut context, command);
-                    context.out.push(Output::Taken { ticket, index });
+                    return Some(Handled::Put(leader.propose(&mut context, command)));
                 }
                 _ => context.out.push(Output::Refused(ticket, context.core.leader)),
             },
@@ -304,10 +299,11 @@ fn on_wake(role: &mut Role, context: &mut Context<'_>) {
     follower::acknowledge(context);
     match role {
         Role::Leader(leader) => {
-            if leader.has_lost_its_quorum(context.core, context.now) {
+            let lost_at = leader.quorum_lost_at(context.core);
+            if context.now >= lost_at {
                 step_down(role, context, Deposed::NoQuorum);
             } else {
-                leader.on_wake(context);
+                leader.on_wake(context, lost_at);
             }
         }
         _ if inquiry::is_due(context) => inquiry::go_on(role, context),

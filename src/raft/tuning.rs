@@ -447,6 +447,10 @@ impl Tuning {
     /// The heartbeat interval for a follower with this shortest election timeout: the same share of
     /// it as `heartbeat_interval_us` is of `election_timeout_min_us`.
     pub const fn heartbeat_within(&self, timeout: Micros) -> Micros {
+        if timeout.0 == self.election_timeout_min_us {
+            // Nearly always; this is asked at every wake, and a division takes long.
+            return Micros(self.heartbeat_interval_us);
+        }
         Micros(self.heartbeat_interval_us * timeout.0 / self.election_timeout_min_us)
     }
 

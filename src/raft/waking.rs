@@ -31,8 +31,9 @@ enum Wanted {
 
 impl Leader {
     /// The deadline has come, or the drain of the socket is over.
-    pub fn on_wake(&mut self, context: &mut Context<'_>) {
-        self.maybe_ask_again(context.core, context.now);
+    /// `lost_at` is when it would step down for want of a quorum.
+    pub fn on_wake(&mut self, context: &mut Context<'_>, lost_at: Micros) {
+        self.maybe_ask_again(context.core, context.now, lost_at);
         self.resend_overdue(context);
         self.maybe_replace_watchers(context.core);
         let newest = self.rounds.newest;
@@ -251,11 +252,14 @@ impl Leader {
         let most = self.batched_through + core.tuning.batch_most_entries;
         let end = core.log.last_index().min(most);
         let end = core.log.cut(self.batched_through + 1, end, core.tuning.batch_most_bytes);
-        let quorum = self.choose_quorum(core, end);
+        let round = self.rounds.newest + 1;
+        let prompt = self.prompt(core);
+        let quorum = self.choose_quorum(core, prompt, end);
         let is_quorum = quorum.len() >= core.others_needed();
         if is_quorum {
-            self.note_the_slow(context, &quorum);
+            self.note_the_slow(context, prompt, &quorum);
             self.send_batch(context, end, &quorum);
+            self.expect_answers(context, prompt, round, quorum.into_iter().collect());
         } else {
             context.mark(Mark::BatchWithoutQuorum);
             self.make_room(context, &quorum);
@@ -264,9 +268,9 @@ impl Leader {
     }
 
     /// Notes it if a slow follower was left out of a quorum. Once is enough.
-    fn note_the_slow(&self, context: &mut Context<'_>, quorum: &[Member]) {
+    fn note_the_slow(&self, context: &mut Context<'_>, prompt: MemberSet, quorum: &[Member]) {
         if !context.core.marks.contains(Mark::SlowLeftOut) {
-            let slow = self.healthy(context.core).without(self.prompt(context.core));
+            let slow = self.healthy(context.core).without(prompt);
             let left_out = slow.iter().any(|member| !quorum.contains(&member));
             context.mark_if(left_out, Mark::SlowLeftOut);
         }
@@ -296,7 +300,8 @@ impl Leader {
             return;
         }
         let round = self.rounds.newest + 1;
-        let asked = self.choose_quorum(context.core, self.batched_through);
+        let prompt = self.prompt(context.core);
+        let asked = self.choose_quorum(context.core, prompt, self.batched_through);
         // A leader that is out of touch asks everyone, also those that it suspects.
         if self.touch_wanted || asked.len() < context.core.others_needed() {
             context.mark(Mark::RoundWithoutQuorum);
@@ -308,8 +313,7 @@ impl Leader {
         for member in &asked {
             self.ship_to(context, *member, Cause::Confirm, true);
         }
-        let asked = asked.into_iter().collect();
-        self.expect_answers(context.core, context.now, round, asked);
+        self.expect_answers(context, prompt, round, asked.into_iter().collect());
     }
 
     /// With `eager_commit`, sends each member a message for the commit index alone, as etcd does.
@@ -361,7 +365,8 @@ impl Leader {
                 self.ship_to(context, member, Cause::Heartbeat, answering.contains(member));
             }
         }
-        self.expect_answers(context.core, now, round, answering);
+        let prompt = self.prompt(context.core);
+        self.expect_answers(context, prompt, round, answering);
     }
 
     /// Which of the followers that are due are asked to answer: as many as renew the lease, in

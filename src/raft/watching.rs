@@ -36,7 +36,8 @@ impl Leader {
         let cause = Cause::Heartbeat;
         context.mark(Mark::WatchersBeat);
         self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
-        self.expect_answers(context.core, context.now, round, watchers);
+        let prompt = self.prompt(context.core);
+        self.expect_answers(context, prompt, round, watchers);
         watchers
     }
 

@@ -19,8 +19,8 @@ use crate::control::Controller;
 use crate::interface::{Address, Outcome, Request, Text};
 use crate::kv::Store;
 use crate::raft::{
-    Disposition, Event, Index, Input, Member, Message, Micros, Output, Planted, Raft, Status, Term,
-    Ticket, To, Tuning, Why,
+    Disposition, Event, Handled, Index, Input, Member, Message, Micros, Output, Planted, Raft,
+    Status, Term, Ticket, To, Tuning, Why,
 };
 use crate::record::{AnswerKind, Fact, Record, RequestId, Sink, Work, changed_knobs, request_id};
 use crate::wire::{
@@ -318,8 +318,10 @@ impl Replica {
             _ => {}
         }
         let input = Input::Message { from, message };
-        let disposition = self.raft.step(context.now, input, &mut outputs);
-        let disposition = disposition.unwrap_or(Disposition::Implausible);
+        let disposition = match self.raft.step(context.now, input, &mut outputs) {
+            Some(Handled::Message(disposition)) => disposition,
+            _ => Disposition::Implausible,
+        };
         let received = Fact::Received { from, number, kind, why, term, disposition };
         context.begin(received);
         self.observe(received, context);
@@ -331,11 +333,12 @@ impl Replica {
     }
 
     /// Hands `input`, which is no message, to the core and does what the core's outputs say.
-    fn drive(&mut self, input: Input, context: &mut StepContext<'_, impl Sink>) {
+    fn drive(&mut self, input: Input, context: &mut StepContext<'_, impl Sink>) -> Option<Handled> {
         let mut outputs = std::mem::take(&mut self.scratch);
-        self.raft.step(context.now, input, &mut outputs);
+        let handled = self.raft.step(context.now, input, &mut outputs);
         self.perform_all(&mut outputs, context);
         self.scratch = outputs;
+        handled
     }
 
     /// Does all of `outputs`, also those that are appended meanwhile, and leaves the list empty.
@@ -359,7 +362,6 @@ impl Replica {
         match output {
             Output::Send { to, message, why } => self.send(to, message, why, context),
             Output::Commit { through } => self.on_commit(through, outputs, context),
-            Output::Taken { index, .. } => self.on_taken(index, context),
             Output::ReadReady(ticket) => self.on_read_ready(ticket, outputs, context),
             Output::Refused(ticket, _) => self.on_refused(ticket, context),
             Output::Event(event) => self.on_event(event, context),

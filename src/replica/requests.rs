@@ -4,7 +4,7 @@ use super::held::{Held, Pending};
 use super::{Replica, StepContext};
 use crate::interface::{Address, Operation, Outcome, Request, Text};
 use crate::kv::Command;
-use crate::raft::{Index, Input, Member, Micros, Output, Planted, Ticket};
+use crate::raft::{Handled, Index, Input, Member, Micros, Output, Planted, Ticket};
 use crate::record::{Fact, Sink, request_id};
 use crate::wire::{Garbage, MOST_DATAGRAM_BYTES, Payload, encoded_length};
 
@@ -168,10 +168,14 @@ impl Replica {
         self.writes.insert(key.clone(), self.raft.log().last_index() + 1);
         self.proposed = Some(request);
         self.next_ticket += 1;
-        self.drive(Input::Propose { ticket: self.next_ticket, command }, context);
+        let input = Input::Propose { ticket: self.next_ticket, command };
+        if let Some(Handled::Put(index)) = self.drive(input, context) {
+            self.on_taken(index, context);
+        }
     }
 
-    pub(super) fn on_taken(&mut self, index: Index, context: &mut StepContext<'_, impl Sink>) {
+    /// The put is in the log, so commits tell now what becomes of it.
+    fn on_taken(&mut self, index: Index, context: &mut StepContext<'_, impl Sink>) {
         if let Some(Request { client, mid, operation, .. }) = self.proposed.take() {
             let (request, term) = (request_id(&mid), self.raft.term());
             let taken = Fact::Taken { client, request, index, term };
