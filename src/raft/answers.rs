@@ -38,6 +38,7 @@ impl Leader {
                 trip.sample(round.at, context.now, round.hops + 1);
             }
         }
+        let was_suspect = self.progress[from.rank()].suspect;
         let mut moved = self.accept(context, &round, reply.members, reply.through);
         if let Some((repeated, Some(earlier))) = repeated {
             let Repeated { members, through, .. } = repeated;
@@ -52,6 +53,9 @@ impl Leader {
         let refused =
             reply.refusal.is_some_and(|refusal| self.on_refusal(context, from, &round, refusal));
         self.advance_quorum(context);
+        if was_suspect && !self.progress[from.rank()].suspect {
+            self.ask_other_suspects(context);
+        }
         self.maybe_widen(context);
         self.maybe_catch_up(context);
         if self.flush_at.is_none() && self.batched_through < context.core.log.last_index() {
@@ -61,6 +65,19 @@ impl Leader {
             (true, true) => Disposition::Rejected,
             (false, true) => Disposition::Accepted,
             (_, false) => Disposition::Duplicate,
+        }
+    }
+
+    /// A suspect has answered. What kept it silent, perhaps a partition, may have kept the others
+    /// silent, too. One message to each costs less than the candidacies of members that nobody
+    /// asks.
+    fn ask_other_suspects(&mut self, context: &mut Context<'_>) {
+        for member in context.core.others().iter() {
+            let progress = &self.progress[member.rank()];
+            if progress.suspect && progress.awaiting.is_none() {
+                context.mark(Mark::OtherSuspectsAsked);
+                self.probe(context, member, Cause::Probe);
+            }
         }
     }
 

@@ -69,6 +69,8 @@ pub(super) struct Core {
     pub inquiry: Option<Inquiry>,
     /// Whether the leader of this term has left the inquiries unanswered since it was last heard.
     pub given_up: bool,
+    /// Whether this member has asked for pre-votes in this term since a leader was last heard.
+    pub has_stood: bool,
     /// Round trip to each other member, by rank, measured in every role.
     pub round_trips: Vec<RoundTrip>,
     /// Whether this replica has ever led.
@@ -261,7 +263,7 @@ impl Context<'_> {
         self.core.told_inquiries = 0;
         self.core.inquired_at = None;
         self.core.inquiry = None;
-        self.core.given_up = false;
+        (self.core.given_up, self.core.has_stood) = (false, false);
         (self.core.heard_round, self.core.promised_round) = (0, 0);
         self.tell(Event::TermStarted { term });
     }

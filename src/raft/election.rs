@@ -14,6 +14,9 @@ use super::types::{Member, MemberSet, Micros};
 const MOST_RETRIES_IN_SILENCE: u8 = 3;
 /// How often once somebody has answered: loss may be what keeps the others silent.
 const MOST_RETRIES: u8 = 4;
+/// How much less often after a candidacy that nobody stopped and that found no quorum: it is likely
+/// that a partition keeps the others silent.
+const FEWER_RETRIES_OF_A_REPEATED: u8 = 2;
 /// Those who campaign because a shorter log has tried begin a resend timeout divided by this apart.
 /// That is two or three round trips, so that the first is heard before the second begins.
 const STAND_APART: u64 = 4;
@@ -46,7 +49,8 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
     core.reset_election(*now);
     let asked = first_asked(core);
     if core.tuning.pre_vote {
-        *role = Role::PreCandidate(new_campaign(core, *now, asked));
+        let is_repeated = std::mem::replace(&mut core.has_stood, true);
+        *role = Role::PreCandidate(Campaign { is_repeated, ..new_campaign(core, *now, asked) });
         let term = core.term + 1;
         context.tell(Event::BecamePreCandidate { term });
         ask(role, context, asked, Cause::Campaign);
@@ -81,6 +85,7 @@ fn new_campaign(core: &Core, now: Micros, asked: MemberSet) -> Campaign {
         began_at: now,
         retry_at: Some(now + timeout.unwrap_or(core.tuning.resend_timeout())),
         retries: 0,
+        is_repeated: false,
     }
 }
 
@@ -123,11 +128,20 @@ pub(super) fn ask_again(role: &mut Role, context: &mut Context<'_>) {
     };
     let is_silent = !was_answered && campaign.heard.len() == 1;
     let most = if is_silent { MOST_RETRIES_IN_SILENCE } else { MOST_RETRIES };
+    let most = if campaign.is_repeated { most - FEWER_RETRIES_OF_A_REPEATED } else { most };
     campaign.retries += 1;
     let next = *now + Micros(core.tuning.resend_timeout_us << campaign.retries);
     campaign.retry_at = (campaign.retries < most).then_some(next);
-    let silent = MemberSet(core.others().0 & !campaign.heard.0);
     let gave_up = campaign.retry_at.is_none();
+    let mut silent = core.others().without(campaign.heard);
+    // The leader given up was asked a moment ago. It is asked for its vote at last, in case it has
+    // stepped down, or if nobody else can complete a quorum.
+    if let Some(leader) = core.leader.filter(|_| !gave_up) {
+        let spared = silent.without(MemberSet::only(leader));
+        if spared.len() + campaign.granted.len() > core.others_needed() {
+            silent = spared;
+        }
+    }
     context.mark(Mark::CampaignAskedAgain);
     context.mark_if(gave_up, Mark::CampaignGaveUpAsking);
     ask(role, context, silent, Cause::Retry);
@@ -201,6 +215,8 @@ fn yield_to_another(role: &mut Role, context: &mut Context<'_>) {
         context.mark(Mark::PreCandidateYielded);
         *role = Role::Follower;
     }
+    // One that asks for its own sake would campaign at the end of the inquiry.
+    context.core.inquiry.take_if(|inquiry| inquiry.answer_to.is_empty());
     context.core.defer_election(context.now);
 }
 
@@ -272,6 +288,7 @@ pub(super) fn on_pre_vote_reply(
         context.mark(Mark::AnswerToOldCampaign);
         return Disposition::Stale;
     }
+    let is_news = !campaign.granted.contains(from);
     note_answer(context, campaign, from, reply.granted, reply.cause);
     if !reply.granted && campaign.retries == 0 {
         // A leader lives, or a member with a longer log campaigns next. The others are asked only
@@ -279,6 +296,12 @@ pub(super) fn on_pre_vote_reply(
         context.mark(Mark::PreCandidateWaited);
         let patience = Micros(context.core.tuning.resend_timeout_us * 4);
         campaign.retry_at = Some(context.now + patience);
+    }
+    if reply.granted && is_news && campaign.retry_at.is_none() {
+        // A promise that has run out is what made the others wait, so they may say yes now, too.
+        context.mark(Mark::AskedAgainAfterLateYes);
+        campaign.retries = MOST_RETRIES - 1;
+        campaign.retry_at = Some(context.now + context.core.tuning.resend_timeout());
     }
     if campaign.granted.len() > context.core.others_needed() {
         // An older round than one heard before may have come late, and its leader was given a

@@ -129,14 +129,25 @@ impl Loss {
 
     /// How likely it is that so many messages all arrive, in parts per million.
     pub fn all_arrive(&self, messages: usize) -> u64 {
-        let one = 1_000_000 - self.parts_per_million;
-        (0..messages).fold(1_000_000, |all, _| all * one / 1_000_000)
+        all_arrive(self.parts_per_million, messages)
+    }
+
+    /// The same by the long memory, which a silence that goes on changes little. As long as few
+    /// messages are known, the others are taken to have arrived.
+    pub fn lasting_all_arrive(&self, messages: usize) -> u64 {
+        let loss_ppm = self.lasting_ppm * self.known / self.known.max(64);
+        all_arrive(loss_ppm, messages)
     }
 
     /// The estimated loss, in parts per million.
     pub const fn parts_per_million(&self) -> u64 {
         self.parts_per_million
     }
+}
+
+fn all_arrive(loss_ppm: u64, messages: usize) -> u64 {
+    let one = 1_000_000 - loss_ppm.min(1_000_000);
+    (0..messages).fold(1_000_000, |all, _| all * one / 1_000_000)
 }
 
 #[cfg(test)]

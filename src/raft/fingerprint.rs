@@ -38,6 +38,7 @@ impl Hash for Core {
             inquired_at,
             inquiry,
             given_up,
+            has_stood,
             round_trips,
             has_led: _,
             was_deposed: _,
@@ -48,7 +49,8 @@ impl Hash for Core {
         (me, count, random, term, voted_for, leader).hash(hasher);
         (heard_at, heard_round, promised_round, log, commit, heard_commit).hash(hasher);
         (promise_until, election_at, early_candidacy_at, silent_until, owed, relayed).hash(hasher);
-        (told_timeout, told_inquiries, inquired_at, inquiry, given_up, round_trips).hash(hasher);
+        (told_timeout, told_inquiries, inquired_at, inquiry, given_up, has_stood, round_trips)
+            .hash(hasher);
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn on_pre_vote(
     if context.core.inquiries() > 0 || request.cause == Cause::Inquiry {
         if let Role::Leader(leader) = role {
             context.mark(Mark::LifeShown);
-            leader.show_life(context, from);
+            leader.show_life(context, from, request.last);
             return Disposition::Accepted;
         }
         if must_ask_first(role, context, from, request) {
@@ -77,10 +77,18 @@ fn has_a_leader_to_ask(role: &Role, core: &Core) -> bool {
 }
 
 /// Nothing was heard for an election timeout: asks the leader, or campaigns if there is none to
-/// ask.
+/// ask. One that was given up is asked once more before each further candidacy: what cut it off may
+/// be over, and one question to it costs less than a candidacy that it has to stop.
 pub(super) fn or_campaign(role: &mut Role, context: &mut Context<'_>) {
-    if has_a_leader_to_ask(role, context.core) {
+    let core = &mut context.core;
+    if has_a_leader_to_ask(role, core) {
         begin(context);
+        go_on(role, context);
+    } else if core.has_stood && core.leader.is_some() && core.inquiries() > 0 {
+        core.marks.add(Mark::LeaderAskedOnceMore);
+        let asked = core.inquiries() - 1;
+        core.inquiry = Some(Inquiry { asked, next_at: context.now, answer_to: Vec::new() });
+        core.inquired_at = Some(context.now);
         go_on(role, context);
     } else {
         election::campaign(role, context);
@@ -149,7 +157,7 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
 /// a vote meanwhile.
 pub(super) fn on_heard(context: &mut Context<'_>, cause: Cause) {
     let Context { core, now, .. } = context;
-    core.given_up = false;
+    (core.given_up, core.has_stood) = (false, false);
     // It is not known which inquiry is answered. If it is a later one the sample is somewhat too
     // long. The answer may come after the leader was given up too soon; then it teaches patience.
     if cause == Cause::Inquiry

@@ -16,9 +16,12 @@ use super::progress::{Progress, Rounds};
 use super::tuning::{FanOut, NOT_WATCHING, Reads};
 use super::types::{Entry, Index, MOST_MEMBERS, Member, MemberSet, Micros, Round};
 
-/// How many resends in a row go out one timeout apart while requests wait and too few followers can
-/// be counted on (see [`Leader::overdue_at`]).
-const STEADY_ATTEMPTS: u8 = 8;
+/// Loss explains a silence as long as members that live would be as silent in more of a million
+/// cases.
+const CHANCE_OF_SILENCE_BY_LOSS: u64 = 10_000;
+
+/// How many silences in a row loss explains at most.
+const MOST_SILENCES_BY_LOSS: u8 = 10;
 
 /// How often the wait for a member that is needed doubles at most. A heartbeat interval, which also
 /// limits it, can be much longer than what a lost message should cost.
@@ -33,7 +36,7 @@ const QUIET_PROBES: u64 = 5;
 
 /// How often a chain must come through, of a million times. Below it direct sends say no more and
 /// are answered sooner.
-const LEAST_CHANCE_OF_A_CHAIN: u64 = 250_000;
+const LEAST_CHANCE_OF_A_CHAIN: u64 = 100_000;
 
 /// State of a leader for one term.
 #[derive(Clone, Debug)]
@@ -277,12 +280,26 @@ impl Leader {
         let awaiting = self.progress[member.rank()].awaiting?;
         let timeout = core.resend_timeout(member, awaiting.hops).0;
         let is_patient = self.is_lossy(core) && !self.progress[member.rank()].suspect;
-        let steady = if is_starved || is_patient { STEADY_ATTEMPTS } else { 0 };
+        let steady = if is_starved || is_patient { self.silences_by_loss(2) } else { 0 };
         let doublings = awaiting.attempts.saturating_sub(steady);
         let most_doublings = if self.is_spare(core, member) { 16 } else { MOST_DOUBLINGS };
         let most = self.probe_interval(core, member);
         let backoff = (timeout << doublings.min(most_doublings)).min(most.0);
         Some(awaiting.since + Micros(backoff))
+    }
+
+    /// How many times in a row `messages`, of which the last is the answer, may have failed by loss
+    /// alone. After that only a partition or a death explains it, and to ask more often tells
+    /// nothing. The loss is that of the long memory, or a silence would explain itself.
+    pub fn silences_by_loss(&self, messages: usize) -> u8 {
+        let silence = 1_000_000 - self.loss.lasting_all_arrive(messages);
+        let mut all = silence;
+        let mut silences = 1;
+        while all > CHANCE_OF_SILENCE_BY_LOSS && silences < MOST_SILENCES_BY_LOSS {
+            all = all * silence / 1_000_000;
+            silences += 1;
+        }
+        silences
     }
 
     /// How long `member` may stay unasked: for longer than a heartbeat interval only if it is a
@@ -321,10 +338,13 @@ impl Leader {
         }
         let is_needed =
             if progress.is_healthy() { self.watches(core, member) } else { self.is_starved(core) };
+        if is_needed && progress.awaiting.is_some() {
+            // It is asked already, and `overdue_at` says when to ask again.
+            return Micros::NEVER;
+        }
         if is_needed {
             // A whole heartbeat interval can be too long: it does not know yet that it is to watch,
-            // or its answer is needed for what waits. Once it is asked, `overdue_at` says when to
-            // ask again.
+            // or its answer is needed for what waits.
             let soon = core.resend_timeout(member, 1).0 << NEEDED_DOUBLINGS;
             let soon = soon.min(core.tuning.heartbeat_interval_us);
             return progress.addressed_at + Micros(soon);

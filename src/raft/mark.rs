@@ -34,6 +34,8 @@ pub enum Mark {
     CampaignAskedAgain,
     /// A campaign was not answered often enough, and waits for the next election timeout.
     CampaignGaveUpAsking,
+    /// A yes came after the last request, and the others were asked again.
+    AskedAgainAfterLateYes,
     /// A pre-vote was refused because a promise was in force (rule R7).
     PreVoteRefusedByPromise,
     /// A pre-vote was refused because its term is no higher than the own.
@@ -89,12 +91,16 @@ pub enum Mark {
     // Inquiries.
     /// A silent leader was asked whether it lives (rule R28).
     LeaderAsked,
+    /// A leader that was given up was asked once more before a further candidacy (rule R28).
+    LeaderAskedOnceMore,
     /// A silent leader answered and was kept (rule R28).
     LeaderKept,
     /// A leader left its inquiries unanswered and was given up.
     LeaderGivenUp,
     /// A leader that was asked for its life or for a pre-vote showed that it leads.
     LifeShown,
+    /// A member that had long been silent was sent what it lacks when it asked (rule R28).
+    BacklogSentWithLife,
     /// The one that was asked leads no more and said so.
     LeaderDenied,
     /// A pre-vote was answered only after the own leader had been asked.
@@ -157,6 +163,8 @@ pub enum Mark {
     FollowerSuspected,
     /// A suspect answered.
     SuspectTrusted,
+    /// A suspect answered, so the other suspects were asked, too (rule R16).
+    OtherSuspectsAsked,
     /// A silent member is asked no more until the next heartbeat: nothing waits for it.
     SilenceAccepted,
     /// One more follower was brought in for a silent one.

@@ -17,6 +17,8 @@ pub(super) struct Campaign {
     pub retry_at: Option<Micros>,
     /// How often those were asked again.
     pub retries: u8,
+    /// Whether an earlier one of this term found no quorum, and no leader was heard since.
+    pub is_repeated: bool,
 }
 
 /// A replica's role, with the state that only this role has.

@@ -7,7 +7,7 @@ use super::core::Context;
 use super::event::{Event, Output, To};
 use super::leader::{Leader, append};
 use super::mark::Mark;
-use super::message::{Append, Cause, Message, Route, Why};
+use super::message::{Append, Cause, Message, Position, Route, Why};
 use super::planted::Planted;
 use super::progress::Leg;
 use super::tuning::FanOut;
@@ -130,14 +130,20 @@ impl Leader {
     }
 
     /// Answers a member that asks whether this leader lives: with an append, which is heard as what
-    /// it is by whoever has fallen behind, too.
-    pub fn show_life(&mut self, context: &mut Context<'_>, member: Member) {
-        let progress = &self.progress[member.rank()];
+    /// it is by whoever has fallen behind, too. `last` is the end of the member's log. If that is
+    /// in this log, the logs agree up to there (§5.3), so one that was not heard for long is sent
+    /// what it lacks at once.
+    pub fn show_life(&mut self, context: &mut Context<'_>, member: Member, last: Position) {
+        let progress = &mut self.progress[member.rank()];
         if progress.is_healthy() {
-            self.ship_to(context, member, Cause::Inquiry, false);
-        } else {
-            self.probe(context, member, Cause::Inquiry);
+            return self.ship_to(context, member, Cause::Inquiry, false);
         }
+        if progress.matched <= last.index && context.core.log.holds(last) {
+            context.core.marks.add(Mark::BacklogSentWithLife);
+            progress.next = last.index + 1;
+            return self.ship_to(context, member, Cause::Inquiry, true);
+        }
+        self.probe(context, member, Cause::Inquiry);
     }
 
     /// Sends the batch up to `end` to `quorum`: to everyone in one datagram, to each, or in chains.

@@ -87,6 +87,7 @@ impl Raft {
             inquired_at: None,
             inquiry: None,
             given_up: false,
+            has_stood: false,
             round_trips: vec![RoundTrip::default(); count],
             has_led: false,
             was_deposed: false,

@@ -13,9 +13,6 @@ use super::sending::Shipment;
 use super::tuning::HeartbeatAnswers;
 use super::types::{Member, MemberSet, Micros, Round};
 
-/// How often a broken chain is sent again as a chain, where silence means loss.
-const CHAIN_RESENDS: u8 = 2;
-
 /// A member is taken for dead when one that lives would be as silent in so many of a million cases.
 const CHANCE_OF_A_WRONG_SUSPICION: u64 = 50_000;
 
@@ -133,7 +130,7 @@ impl Leader {
         let is_suspect = progress.suspect;
         let is_lossy = self.is_lossy(context.core);
         context.mark_if(attempt == 1 && is_lossy, Mark::SilenceTakenForLoss);
-        if !is_suspect && is_lossy && in_chain && attempt <= CHAIN_RESENDS {
+        if !is_suspect && is_lossy && in_chain && attempt < self.chain_attempts(context.core) {
             context.mark(Mark::ChainSentAgain);
             return Wanted::Chain;
         }
@@ -161,13 +158,19 @@ impl Leader {
         Wanted::Nothing
     }
 
+    /// How often a batch is sent as a chain, where silence means loss: as long as loss may have
+    /// broken all of these chains.
+    fn chain_attempts(&self, core: &Core) -> u8 {
+        self.silences_by_loss(self.chain_length(core) + 1)
+    }
+
     /// Whether so many timeouts in a row show that a member is dead. One direct message at least
     /// was not answered (rule R16). Where messages are often lost, it must also be unlikely that
     /// all of them were.
     fn is_silence_death(&self, core: &Core, timeouts: u8) -> bool {
         let is_lossy = self.is_lossy(core);
         let length = self.chain_length(core);
-        let chains = if is_lossy && length > 1 { 1 + CHAIN_RESENDS } else { 1 };
+        let chains = if is_lossy && length > 1 { self.chain_attempts(core) } else { 1 };
         let silence = |hops: usize| 1_000_000 - self.loss.all_arrive(hops + 1);
         let chance = (0..timeouts).fold(1_000_000, |all, timeout| {
             all * silence(if timeout < chains { length } else { 1 }) / 1_000_000
@@ -302,11 +305,14 @@ impl Leader {
         let round = self.rounds.newest + 1;
         let prompt = self.prompt(context.core);
         let asked = self.choose_quorum(context.core, prompt, self.batched_through);
-        // A leader that is out of touch asks everyone, also those that it suspects.
+        // A leader that is out of touch asks everyone, also those that it suspects. For a read
+        // alone those that are being asked already need no more: a later round serves as well.
         if self.touch_wanted || asked.len() < context.core.others_needed() {
             context.mark(Mark::RoundWithoutQuorum);
             for member in context.core.others().iter() {
-                self.probe(context, member, Cause::Confirm);
+                if self.touch_wanted || self.progress[member.rank()].awaiting.is_none() {
+                    self.probe(context, member, Cause::Confirm);
+                }
             }
             return;
         }

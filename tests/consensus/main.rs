@@ -18,6 +18,7 @@ mod rules_liveness;
 mod rules_logs;
 mod rules_overload;
 mod rules_pacing;
+mod rules_partitions;
 mod rules_promises;
 mod rules_quorums;
 mod solo;

@@ -226,11 +226,12 @@ fn r29_a_leader_says_how_often_it_is_to_be_asked() {
         let heard = Append { inquiries: stated, ..append(1, 1, (0, 0), &[1]) };
         solo.hear(1, Message::Append(heard));
         let sent = solo.wait(ms(5_000));
-        let inquiry = |datagram: &&Datagram| match &datagram.payload {
-            Payload::Peer { message: Message::PreVote(asks), .. } => asks.cause == Cause::Inquiry,
-            _ => false,
+        let cause = |datagram: &Datagram| match &datagram.payload {
+            Payload::Peer { message: Message::PreVote(asks), .. } => Some(asks.cause),
+            _ => None,
         };
-        sent.iter().filter(inquiry).count()
+        let asks = sent.iter().filter_map(cause);
+        asks.take_while(|cause| *cause == Cause::Inquiry).count()
     };
     assert_eq!([asked(2, 0), asked(2, 7), asked(2, 1)], [2, 7, 2]);
     assert_eq!(asked(0, 7), 0, "whoever does not ask is not made to");

@@ -1,0 +1,116 @@
+//! What a partition costs: few messages while it lasts, and few to come back (rules R16, R25, R28).
+
+use laconic::raft::message::{Append, PreVote};
+use laconic::raft::{Cause, Message, RoleName, Tuning, Why};
+use laconic::wire::{Datagram, Payload};
+
+use crate::cluster::{Cluster, course, ms};
+use crate::solo::{Solo, append, pre_vote_reply};
+
+/// The causes of the pre-votes among `sent`, in order.
+fn causes(sent: &[Datagram]) -> Vec<Cause> {
+    let cause = |datagram: &Datagram| match &datagram.payload {
+        Payload::Peer { message: Message::PreVote(PreVote { cause, .. }), .. } => Some(*cause),
+        _ => None,
+    };
+    sent.iter().filter_map(cause).collect()
+}
+
+/// The smaller part of a partition has the leader, and a put waits there. Nothing was ever lost, so
+/// only the partition explains the silence, and each member is asked less and less often.
+#[test]
+fn r16_a_leader_without_a_quorum_asks_no_oftener_than_loss_explains() {
+    let mut cluster = Cluster::new(5, 3, course());
+    let leader = cluster.elect();
+    for number in 0..40 {
+        cluster.put(leader, "k", &number.to_string());
+        cluster.run_for(ms(20));
+    }
+    let others = cluster.others(leader);
+    cluster.cut(&[&[leader, others[0]], &others[1..]]);
+    let mark = cluster.records.len();
+    cluster.put(leader, "k", "waits");
+    cluster.run_for(ms(1_000));
+    for member in &others[1..] {
+        let sent = cluster.sent_to(mark, *member, |why| {
+            matches!(why, Why::Own(Cause::Replicate | Cause::Resend | Cause::Probe))
+        });
+        assert!((4..=14).contains(&sent), "{member:?} was sent {sent} messages");
+    }
+}
+
+/// Two members come back from a partition. The first asks the leader, is sent what it lacks with
+/// the answer, and nobody campaigns. The leader asks the second by itself.
+#[test]
+fn r28_who_comes_back_asks_its_leader_and_is_sent_what_it_lacks() {
+    let mut asked = 0;
+    for seed in 0..20 {
+        let mut cluster = Cluster::new(5, seed, course());
+        let leader = cluster.elect();
+        cluster.put(leader, "k", "before");
+        cluster.run_for(ms(1_000));
+        let others = cluster.others(leader);
+        let (near, far) = others.split_at(2);
+        cluster.cut(&[&[leader, near[0], near[1]], far]);
+        for number in 0..24 {
+            cluster.put(leader, "k", &number.to_string());
+            cluster.run_for(ms(100));
+        }
+        cluster.heal();
+        let mark = cluster.records.len();
+        let commit = cluster.raft(leader).commit();
+        let back = |cluster: &Cluster, member| cluster.raft(member).commit() >= commit;
+        let both = [far[0], far[1]];
+        let done = move |cluster: &Cluster| both.iter().all(|member| back(cluster, *member));
+        assert!(cluster.run_until(ms(3_000), done), "seed {seed}: they catch up");
+        assert_eq!(cluster.caused(mark, Cause::Campaign), 0, "seed {seed}: nobody campaigns");
+        assert_eq!(cluster.leader(), Some(leader));
+        let asks = cluster.count(mark, |_, why| why == Why::Own(Cause::Inquiry));
+        // A question and its answer, unless the leader asked first.
+        assert!(asks == 0 || asks == 2, "seed {seed}: only one had to ask");
+        asked += asks;
+        let no = cluster.count(mark, |_, why| why == Why::Reject(Cause::Inquiry));
+        assert_eq!(no, 0, "seed {seed}: what it lacks came with the answer");
+    }
+    assert!(asked > 10, "most of the time it was they who asked");
+}
+
+/// Cut off alone, a member asks its leader twice, then the others, those again several times; and
+/// from then on each time its leader once and the others once and again.
+#[test]
+fn r28_who_stands_again_asks_its_leader_once_and_the_others_less_often() {
+    let mut solo = Solo::new(5, Tuning { inquiries: 2, ..course() });
+    solo.wait(ms(10));
+    solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
+    let first = causes(&solo.wait(ms(2_400)));
+    let count = |causes: &[Cause], cause| causes.iter().filter(|other| **other == cause).count();
+    assert_eq!(first[..4], [Cause::Inquiry, Cause::Inquiry, Cause::Campaign, Cause::Campaign]);
+    // Twice the three that are left, and at last the leader given up, too.
+    assert_eq!(count(&first, Cause::Retry), 3 + 3 + 4);
+    let mut again = causes(&solo.wait(ms(1_700)));
+    again.truncate(7);
+    let (ask, retry) = (Cause::Inquiry, Cause::Retry);
+    let stand = Cause::Campaign;
+    assert_eq!(again, [ask, stand, stand, retry, retry, retry, retry]);
+    let newer = Append { round: 2, ..append(1, 1, (1, 1), &[1]) };
+    solo.hear(1, Message::Append(newer));
+    assert_eq!(causes(&solo.wait(ms(2_400)))[..3], first[..3], "it was heard, so all begins anew");
+}
+
+/// All were bound by promises when they were asked, and say yes when these have run out. One yes is
+/// lost: who has said nothing is asked once more.
+#[test]
+fn r25_after_a_late_yes_the_others_are_asked_again() {
+    let mut solo = Solo::new(5, course());
+    solo.wait(ms(10));
+    solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
+    solo.wait(ms(2_200));
+    assert_eq!(solo.role(), RoleName::PreCandidate);
+    assert_eq!(solo.raft().status().term, 1);
+    solo.hear(2, pre_vote_reply(1, 2, true));
+    assert_eq!(causes(&solo.wait(ms(20))), [Cause::Retry; 3], "all but the one that said yes");
+    solo.hear(2, pre_vote_reply(1, 2, true));
+    assert_eq!(causes(&solo.wait(ms(20))), [], "a copy of the yes is no news");
+    solo.hear(3, pre_vote_reply(1, 2, true));
+    assert_eq!(solo.role(), RoleName::Candidate);
+}
