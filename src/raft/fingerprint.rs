@@ -9,9 +9,9 @@ use super::leader::Leader;
 use super::progress::Progress;
 
 impl Hash for Core {
-    /// Left out are the tuning, which the explorer knows, what the core notes but never asks (marks,
-    /// what they need, and how often a leader was heard), and when a leader was heard: that is asked
-    /// only for clients who want a leader, of whom the explorer knows nothing.
+    /// Left out are the tuning, which the explorer knows, and what the core notes but never asks:
+    /// marks, what they need, and how often a leader was heard. Also when a leader was heard: that
+    /// is asked only for clients who want a leader, and the explorer has none.
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         let Core {
             me,

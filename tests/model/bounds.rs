@@ -29,8 +29,8 @@ pub enum Clocks {
     },
 }
 
-/// What the replicas take their round trips for. All that these decide here is who is too slow for a
-/// quorum (R26).
+/// What the replicas take their round trips for. All that these decide here is who is too slow for
+/// a quorum (R26).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trips {
     /// As measured: the time between a round and its answer in which timers ran out.
@@ -80,8 +80,8 @@ pub struct Bounds {
     pub timeouts: u8,
     /// Whether the exploration leaves out what it need not look at.
     pub reduced: bool,
-    /// Whether answers to terms and roles that have ended are forgotten. That takes less memory, but
-    /// trusts the core to ignore them.
+    /// Whether answers to terms and roles that have ended are forgotten. That takes less memory,
+    /// but trusts the core to ignore them.
     pub forgetful: bool,
     /// Whether a put is so large that an append carries no other entry with it.
     pub large_puts: bool,

@@ -1,8 +1,8 @@
 //! A state of the cluster, and what can happen in it next.
 //!
 //! Every replica, message, set of messages and past that is met is kept once and has a number, so a
-//! state is a few numbers. What a replica does next depends on nothing but itself, so that is worked
-//! out once as well, however many states of the cluster it is part of.
+//! state is a few numbers. What a replica does next depends on nothing but itself. So that is
+//! worked out once as well, however many states of the cluster it is part of.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

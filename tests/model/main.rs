@@ -117,8 +117,8 @@ fn a_second_leader_and_a_put_on_clocks_that_run_as_they_like() {
     }
 }
 
-/// A slow follower is left out of quorums (R26). Round trips as they are measured tell states apart,
-/// and one that is always slow does not.
+/// A slow follower is left out of quorums (R26). Round trips as they are measured tell states
+/// apart, and one that is always slow does not.
 #[test]
 fn a_second_leader_where_a_follower_is_slow() {
     for fan_out in FAN_OUTS {
@@ -190,8 +190,8 @@ fn acknowledgements_that_are_shared_by_what_one_drain_brings() {
     }
 }
 
-/// What the explorer need not look at leads nowhere: the replicas get into the same states, after as
-/// few timeouts, as without that.
+/// What the explorer need not look at leads nowhere: the replicas get into the same states, after
+/// as few timeouts, as without that.
 #[test]
 fn what_is_left_out_leads_nowhere_else() {
     let one = |fan_out| Bounds { timeouts: 1, ..from_a_leader(fan_out) };
@@ -235,7 +235,13 @@ fn medium_bounds() {
 }
 
 #[test]
-#[ignore = "takes an hour and up to 10 GB: docs/model.md"]
+#[ignore = "takes some twenty minutes and up to 5 GB: docs/model.md"]
 fn large_bounds() {
-    check(&Bounds::default());
+    for fan_out in [Star, Broadcast] {
+        check(&Bounds { reads: 1, ..from_a_leader(fan_out) });
+        let fresh = Bounds { proposals: 2, forgetful: true, ..without_pre_votes(fan_out) };
+        check(&fresh);
+        check(&Bounds { pre_vote: true, ..fresh });
+        check(&Bounds { timeouts: 3, ..under_a_lease(fan_out) });
+    }
 }

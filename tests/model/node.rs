@@ -171,8 +171,8 @@ impl Node {
         ends.into_iter().filter(|end| *end > self.now && *end != Micros::NEVER).min()
     }
 
-    /// Whether `message` is an answer to a term or a role that has ended here, so that it can change
-    /// nothing any more, since terms and roles only go on.
+    /// Whether `message` is an answer to a term or a role that has ended here, so that it can
+    /// change nothing any more, since terms and roles only go on.
     pub fn has_outlived(&self, message: &Message) -> bool {
         let (term, role) = (self.raft.term(), self.raft.status().role);
         let serves = |of: Term, needed| of > term || of == term && role == needed;
