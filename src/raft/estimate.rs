@@ -1,5 +1,7 @@
 //! What is measured of one link: its round trip and its loss.
 
+use std::hash::{Hash, Hasher};
+
 use super::types::Micros;
 
 /// How many of the latest samples the median is taken of.
@@ -12,7 +14,7 @@ const WINDOW: usize = 3;
 /// so all answers held up by one pause are one sample. And the smoothed value is the median of the
 /// latest three samples. That median is reliable, so a shift by a factor of two is followed at
 /// once.
-#[derive(Clone, Copy, Debug, Default, Hash)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct RoundTrip {
     recent: [Micros; WINDOW],
     samples: usize,
@@ -20,6 +22,17 @@ pub struct RoundTrip {
     sampled_at: Micros,
     smoothed: Micros,
     deviation: Micros,
+}
+
+impl Hash for RoundTrip {
+    /// Of the number of samples only that counts which decides something: whether there are enough
+    /// (see `fingerprint`). The latest samples are taken from the oldest on.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let RoundTrip { recent, samples, sampled_at, smoothed, deviation } = self;
+        let latest = (*samples..*samples + WINDOW).map(|place| recent[place % WINDOW]);
+        latest.for_each(|sample| sample.hash(hasher));
+        ((*samples).min(WINDOW), sampled_at, smoothed, deviation).hash(hasher);
+    }
 }
 
 impl RoundTrip {
@@ -162,6 +175,23 @@ mod tests {
             now += Micros(sample + 1);
         }
         trip
+    }
+
+    #[test]
+    fn fingerprints_count_samples_only_as_far_as_they_decide_something() {
+        let hash = |samples: &[u64]| {
+            let mut trip = RoundTrip::default();
+            for took in samples {
+                trip.sample(trip.sampled_at, trip.sampled_at + Micros(*took), 2);
+            }
+            trip.sampled_at = Micros(0);
+            std::hash::BuildHasher::hash_one(&rustc_hash::FxBuildHasher, trip)
+        };
+        // After some samples that are all alike the deviation stays as it is.
+        assert_eq!(hash(&[7; 9]), hash(&[7; 10]));
+        assert_eq!(hash(&[7; 9]), hash(&[7; 99]));
+        assert_ne!(hash(&[7; 2]), hash(&[7; 3]));
+        assert_ne!(hash(&[7, 7, 8]), hash(&[8, 7, 7]), "the next sample takes the oldest's place");
     }
 
     #[test]

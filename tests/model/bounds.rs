@@ -2,12 +2,17 @@
 
 use std::fmt;
 
-use laconic::raft::Tuning;
 use laconic::raft::tuning::{FanOut, Reads, ResendFrom};
+use laconic::raft::{Member, Micros, Planted, Raft, Tuning};
+
+use crate::node::Node;
 
 /// The unit of time here: a heartbeat interval, a resend timeout, a promise, half an election
 /// timeout.
 pub const UNIT_US: u64 = 100_000;
+
+/// The least that a batch may be limited to.
+const LEAST_BATCH_BYTES: u64 = 1_000;
 
 /// How time passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +27,18 @@ pub enum Clocks {
         /// The rates, by rank.
         rates_ppm: [u64; 4],
     },
+}
+
+/// What the replicas take their round trips for. All that these decide here is who is too slow for
+/// a quorum (R26).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trips {
+    /// As measured: the time between a round and its answer in which timers ran out.
+    Measured,
+    /// All are alike, so nobody is slow.
+    Even,
+    /// The replica of this rank is slow, for all others and always.
+    Slow(u8),
 }
 
 /// Where the exploration begins.
@@ -46,6 +63,8 @@ pub struct Bounds {
     pub pre_vote: bool,
     /// How time passes.
     pub clocks: Clocks,
+    /// What round trips are taken for.
+    pub trips: Trips,
     /// Where to begin.
     pub start: Start,
     /// Whether a drain may bring several messages: a replica that is to be woken at once may take
@@ -59,8 +78,15 @@ pub struct Bounds {
     pub reads: u8,
     /// With free clocks, timers that run out; with a shared one, moments to which time passes.
     pub timeouts: u8,
-    /// Messages that arrive a second time.
-    pub repeats: u8,
+    /// Whether the exploration leaves out what it need not look at.
+    pub reduced: bool,
+    /// Whether answers to terms and roles that have ended are forgotten. That takes less memory,
+    /// but trusts the core to ignore them.
+    pub forgetful: bool,
+    /// Whether a put is so large that an append carries no other entry with it.
+    pub large_puts: bool,
+    /// The bug that was planted. It needs the feature of that name.
+    pub planted: Option<Planted>,
 }
 
 impl Default for Bounds {
@@ -71,18 +97,67 @@ impl Default for Bounds {
             reads_by: Reads::Confirm,
             pre_vote: true,
             clocks: Clocks::Free,
+            trips: Trips::Even,
             start: Start::Fresh,
             drains: false,
             terms: 2,
             proposals: 1,
             reads: 0,
             timeouts: 2,
-            repeats: 0,
+            reduced: true,
+            forgetful: false,
+            large_puts: false,
+            planted: None,
         }
     }
 }
 
 impl Bounds {
+    /// The replicas, none of which has done anything. Rank 0 is the first to campaign, on any of
+    /// the clocks.
+    pub fn fresh(&self) -> Vec<Node> {
+        let tuning = self.tuning();
+        let new = |rank, seed| {
+            Raft::new(Member(rank), self.members.into(), tuning.clone(), seed, Micros(0))
+        };
+        let is_first = |seed: &u64| {
+            let soon = new(0, *seed).deadline();
+            (1..self.members).all(|rank| new(rank, *seed).deadline() > soon + soon)
+        };
+        let seed = (0..).find(is_first).expect("a seed");
+        let plant = |raft: Raft| {
+            #[cfg(feature = "planted")]
+            let raft = {
+                let mut raft = raft;
+                self.planted.into_iter().for_each(|bug| raft.plant(bug));
+                raft
+            };
+            Node { raft, now: Micros(0) }
+        };
+        (0..self.members).map(|rank| plant(new(rank, seed))).collect()
+    }
+
+    /// Makes a replica take its round trips for what these bounds say.
+    pub fn assume_trips(&self, raft: &mut Raft) {
+        let others = (0..self.members).map(Member).filter(|member| *member != raft.member());
+        for member in others.collect::<Vec<_>>() {
+            match self.trips {
+                Trips::Measured => {}
+                Trips::Even => raft.assume_round_trip(member, None),
+                Trips::Slow(rank) => {
+                    let took = if member.0 == rank { UNIT_US } else { 1 };
+                    raft.assume_round_trip(member, Some(Micros(took)));
+                }
+            }
+        }
+    }
+
+    /// The command of the put of that number.
+    pub fn command(&self, number: u8) -> Vec<u8> {
+        let bytes = if self.large_puts { LEAST_BATCH_BYTES as usize } else { 1 };
+        vec![number; bytes]
+    }
+
     /// The knobs. Nothing measured decides anything but the choice of a quorum: resend timeouts are
     /// fixed and silence is never taken for loss. Election timeouts are all the same, since the
     /// explorer chooses whose runs out first.
@@ -102,6 +177,11 @@ impl Bounds {
             fan_out: self.fan_out,
             resend_from: ResendFrom::Fixed,
             silence_is_loss_above_per_mille: 1_000,
+            batch_most_bytes: if self.large_puts {
+                LEAST_BATCH_BYTES
+            } else {
+                fast.batch_most_bytes
+            },
             ..fast
         };
         tuning.check().expect("a sound tuning");
@@ -123,6 +203,11 @@ impl fmt::Display for Bounds {
                 write!(f, ", clocks at {} %", rates.join("/"))?;
             }
         }
+        match self.trips {
+            Trips::Measured => f.write_str(", round trips as measured")?,
+            Trips::Even => {}
+            Trips::Slow(rank) => write!(f, ", {rank} is slow")?,
+        }
         if self.start == Start::Elected {
             f.write_str(", from a leader")?;
         }
@@ -132,8 +217,17 @@ impl fmt::Display for Bounds {
         if self.drains {
             f.write_str(", drains")?;
         }
-        let Bounds { terms, proposals, reads, timeouts, repeats, .. } = self;
+        if self.forgetful {
+            f.write_str(", forgetful")?;
+        }
+        if self.large_puts {
+            f.write_str(", large puts")?;
+        }
+        if let Some(bug) = self.planted {
+            write!(f, ", {}", bug.name())?;
+        }
+        let Bounds { terms, proposals, reads, timeouts, .. } = self;
         write!(f, ", at most {terms} terms, {proposals} puts, {reads} reads, ")?;
-        write!(f, "{timeouts} timeouts, {repeats} repeats")
+        write!(f, "{timeouts} timeouts")
     }
 }

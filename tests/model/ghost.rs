@@ -9,7 +9,7 @@ use laconic::raft::{Event, Index, Member, Output, Raft, Term, Ticket};
 pub struct Ghost {
     /// Who led, by term.
     leaders: Vec<(Term, Member)>,
-    /// The committed entries: term, command, and the term of the leader that committed it first.
+    /// The committed entries: term, command, and the lowest term that committed it.
     committed: Vec<(Term, Vec<u8>, Term)>,
     /// Reads that wait, each with what had been committed, and so perhaps answered, when it came.
     reads: Vec<(Ticket, Index)>,
@@ -94,10 +94,13 @@ impl Ghost {
             let Some(entry) = raft.log().entry(index) else {
                 return Err(format!("{member} commits entry {index}, which it does not hold"));
             };
-            match self.committed.get(index as usize - 1) {
+            match self.committed.get_mut(index as usize - 1) {
                 None => self.committed.push((entry.term, entry.command.to_vec(), raft.term())),
-                Some((term, command, _))
-                    if *term == entry.term && command[..] == entry.command[..] => {}
+                Some((term, command, committed_in))
+                    if *term == entry.term && command[..] == entry.command[..] =>
+                {
+                    *committed_in = raft.term().min(*committed_in);
+                }
                 Some(_) => return Err(format!("{member} commits another entry {index}")),
             }
         }

@@ -2,43 +2,58 @@
 
 use laconic::raft::{Event, Message, Output};
 
-use crate::bounds::Bounds;
-use crate::model::{Action, Next, Sights, State};
+use crate::cluster::{Action, Cluster, Next, State};
+use crate::node::Act;
 
-/// Goes the way again from the first state, and tells each action and what came of it.
-pub fn tell(bounds: &Bounds, actions: &[Action]) -> Vec<String> {
-    let mut state = State::first(bounds);
-    let mut sights = Sights::default();
+/// Tells what happened from each of the states to the next, then `last`, and what came of it.
+pub fn tell(cluster: &mut Cluster, states: &[State], last: Action) -> Vec<String> {
     let mut lines = Vec::new();
-    for (action, number) in actions.iter().zip(1..) {
-        let what = told(&state, *action);
-        let next = state.after(bounds, *action, &mut sights);
-        let came: Vec<String> = sights.outputs.iter().filter_map(|(_, out)| came(out)).collect();
-        lines.push(format!("{number:3}. {what} -> {}", came.join("; ")));
-        if let Next::State(next) = next {
-            state = next;
-        }
+    for (place, state) in states.iter().enumerate() {
+        let action = match states.get(place + 1) {
+            None => Some(last),
+            Some(next) => between(cluster, state, next),
+        };
+        let told = action.map(|action| line(cluster, state, action));
+        lines.push(format!("{:3}. {}", place + 1, told.unwrap_or_default()));
     }
     lines
 }
 
-fn told(state: &State, action: Action) -> String {
-    match action {
-        Action::Deliver(place) | Action::Repeat(place) => {
-            let flight = &state.flights[usize::from(place)];
-            let (from, to) = (flight.from.0, flight.to.0);
-            let again = if matches!(action, Action::Repeat(_)) { " (a copy stays)" } else { "" };
-            format!("{from} to {to}{again}: {}", brief(&flight.message))
-        }
-        Action::Timeout(rank) => format!("{rank} times out"),
-        Action::Expire(rank) => format!("{rank}'s promise runs out"),
-        Action::Wake(rank) => format!("{rank} wakes"),
-        Action::Tick => "time passes".to_owned(),
-        Action::Propose(rank) => format!("{rank} is asked to put"),
-        Action::Read(rank) => format!("{rank} is asked to read"),
-    }
+/// The action that leads from one state to the next.
+fn between(cluster: &mut Cluster, state: &State, next: &State) -> Option<Action> {
+    let mut actions = Vec::new();
+    cluster.actions(state, &mut actions);
+    let leads_there = |action: &Action| match cluster.after(state, *action) {
+        Next::State(other) => other == *next,
+        _ => false,
+    };
+    actions.into_iter().find(leads_there)
 }
 
+fn line(cluster: &Cluster, state: &State, action: Action) -> String {
+    let Action::At(rank, act) = action else {
+        return "time passes".to_owned();
+    };
+    let letter = match act {
+        Act::Deliver(number) => Some(cluster.letter(number)),
+        _ => None,
+    };
+    let what = match (act, letter) {
+        (_, Some(letter)) => format!("{} to {rank}: {}", letter.from.0, brief(&letter.message)),
+        (Act::TimeOut, _) => format!("{rank} times out"),
+        (Act::Expire, _) => format!("{rank}'s promise runs out"),
+        (Act::Propose(_), _) => format!("{rank} is asked to put"),
+        (Act::Read(_), _) => format!("{rank} is asked to read"),
+        (Act::Wake | Act::Deliver(_), _) => format!("{rank} wakes"),
+    };
+    let node = cluster.nodes_of(state).nth(rank.into());
+    let acted = node.map(|node| node.after(&cluster.bounds, act, letter));
+    let came = match acted {
+        Some(Ok(acted)) => acted.outputs.iter().filter_map(came).collect::<Vec<_>>().join("; "),
+        _ => String::new(),
+    };
+    format!("{what} -> {came}")
+}
 /// What is worth telling of an output.
 fn came(output: &Output) -> Option<String> {
     Some(match output {
