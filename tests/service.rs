@@ -74,6 +74,26 @@ impl Running {
         self.socket.send_to(bytes, self.address).unwrap();
     }
 
+    /// Waits until nothing lies unread in the replica's socket, so that what is sent next has room
+    /// there. `/proc/net/udp` says how much lies there, by port, in hexadecimal digits.
+    #[cfg(target_os = "linux")]
+    fn wait_until_it_has_read_all(&self) {
+        let port = format!(":{:04X}", self.address.port());
+        let start = Instant::now();
+        loop {
+            assert!(start.elapsed() < PATIENCE, "the replica does not read");
+            let sockets = std::fs::read_to_string("/proc/net/udp").unwrap();
+            let words = |line: &str| line.split_whitespace().map(str::to_owned).collect();
+            let mut lines = sockets.lines().map(words);
+            let own = lines.find(|words: &Vec<String>| words[1].ends_with(&port));
+            let unread = own.map(|words| words[4].ends_with(":00000000"));
+            if unread.expect("the replica's socket is listed") {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Sends an append of a leader in `term` and waits until the replica accepts it: so it is
     /// serving.
     fn assert_serves(&self, term: u64) {
@@ -309,8 +329,7 @@ fn r27_a_simulator_that_reads_nothing_for_a_while_loses_no_answer() {
         let head = format!(r#""src":"{:04X}","dst":"0001","leader":"FFFF""#, 0x100 + client);
         replica.send(format!(r#"{{{head},"type":"get","MID":"m{client}","key":"k"}}"#).as_bytes());
         if client % 50 == 0 {
-            // The replica's own socket is not to be filled.
-            std::thread::sleep(Duration::from_millis(5));
+            replica.wait_until_it_has_read_all();
         }
     }
     // Long enough for a replica that takes one datagram each 2 ms to be read.

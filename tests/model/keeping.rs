@@ -132,7 +132,7 @@ impl Cluster {
                     | Event::SteppedDown { .. }
                     | Event::Truncated { .. },
                 ) => facts.push(output),
-                Output::Event(_) | Output::Taken { .. } => {}
+                Output::Event(_) => {}
             }
         }
         if node == before && sent.is_empty() && !matches!(act, Act::Read(_)) {
