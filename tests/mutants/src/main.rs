@@ -41,6 +41,10 @@ struct Arguments {
     /// Only print what became of all, and the names of those that were not caught.
     #[arg(long)]
     show: bool,
+    /// The most seconds of tests for one mutant, by the time that they take without: those that
+    /// promise least are left out, and the mutant counts as survived.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
     /// Tests that run at a time.
     #[arg(long, default_value_t = 1)]
     jobs: usize,
@@ -104,7 +108,9 @@ fn try_all(
     // A mutant that takes all the memory harms no one else.
     let most = Rlimit { current: Some(MEMORY_BYTES), maximum: Some(MEMORY_BYTES) };
     setrlimit(Resource::As, most).map_err(|error| Problem(format!("setrlimit: {error}")))?;
-    Trial { root: &tree.root, mutants, tests, reaches, queue }.run(arguments.jobs.max(1), results)
+    let most_ms = arguments.seconds * 1_000;
+    let trial = Trial { root: &tree.root, mutants, tests, reaches, queue, most_ms };
+    trial.run(arguments.jobs.max(1), results)
 }
 
 /// Finds which mutants compile: the numbers of those that are built behind switches.
@@ -157,6 +163,8 @@ struct Trial<'a> {
     tests: Vec<Test>,
     reaches: Vec<Reach>,
     queue: Vec<usize>,
+    /// The most time of tests for one mutant, in milliseconds.
+    most_ms: u64,
 }
 
 impl Trial<'_> {
@@ -179,7 +187,12 @@ impl Trial<'_> {
                 let mut order = reaching.get(number).cloned().unwrap_or_default();
                 let time_ms = |test: usize| self.reaches[test].time_ms;
                 common.lock().expect("no worker panics").1.sort(&mut order, &places, time_ms);
-                let tests = order.iter().map(|at| (*at, &self.tests[*at], &self.reaches[*at]));
+                let mut spent_ms = 0;
+                let afforded = order.iter().take_while(|test| {
+                    spent_ms += time_ms(**test);
+                    spent_ms <= self.most_ms
+                });
+                let tests = afforded.map(|at| (*at, &self.tests[*at], &self.reaches[*at]));
                 let (outcome, test) = try_mutant(*number, self.root, tests)?;
                 let mut common = common.lock().expect("no worker panics");
                 let (results, kills, counts) = &mut *common;

@@ -1,6 +1,6 @@
 //! A copy of the project in which mutants are written and built.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,7 +19,7 @@ pub struct Tree {
     /// The files that have mutants, as they are without.
     texts: HashMap<String, String>,
     /// Functions that must stay `const`, by name.
-    constant: HashSet<String>,
+    constant: BTreeSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -95,7 +95,11 @@ impl Tree {
             "#![allow(warnings, arithmetic_overflow, unconditional_panic)]\n{lib}\npub mod mutant;\n"
         );
         write(&root.join("src/lib.rs"), lib.as_bytes())?;
-        Ok(Self { root, target, texts, constant: HashSet::new() })
+        // What earlier runs found: a file that is written twice is built again.
+        let path = root.with_file_name("constant.txt");
+        let known = if path.exists() { read(&path)? } else { String::new() };
+        let constant = known.lines().map(str::to_owned).collect();
+        Ok(Self { root, target, texts, constant })
     }
 
     /// Writes the files that have mutants: those in `places` in place, and the others, if they are
@@ -205,6 +209,9 @@ impl Tree {
                 before.0 - taken.len(),
                 self.constant.len() - before.1
             );
+            let constant: Vec<&str> = self.constant.iter().map(String::as_str).collect();
+            let path = self.root.with_file_name("constant.txt");
+            write(&path, constant.join("\n").as_bytes())?;
             if before == (taken.len(), self.constant.len()) {
                 let what = unplaced.unwrap_or(other);
                 return Err(Problem(format!("of no mutant: {what}")));

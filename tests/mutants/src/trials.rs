@@ -2,10 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
@@ -72,22 +74,36 @@ impl Test {
         command.env("PROPTEST_RNG_SEED", "1").env("PROPTEST_MAX_SHRINK_ITERS", "0");
         command.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // With what it starts it is a group of its own, so that nothing is left of it.
+        command.process_group(0);
         let problem = |error: std::io::Error| Problem(format!("{}: {error}", self.full_name));
         let mut child = command.spawn().map_err(problem)?;
-        let began = Instant::now();
-        let mut pause = Duration::from_micros(500);
-        loop {
-            if let Some(status) = child.try_wait().map_err(problem)? {
-                return Ok(if ExitStatus::success(&status) { End::Passed } else { End::Failed });
-            }
-            if began.elapsed() > limit {
-                child.kill().and_then(|()| child.wait()).map_err(problem)?;
-                return Ok(End::TimedOut);
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 5 / 4).min(Duration::from_millis(20));
+        let ended = wait(&mut child, limit);
+        if let Some(group) = Pid::from_raw(child.id() as i32) {
+            // Nothing may be left to kill.
+            let _ = kill_process_group(group, Signal::KILL);
         }
+        let status = child.wait().map_err(problem)?;
+        Ok(match (ended.map_err(problem)?, status.success()) {
+            (false, _) => End::TimedOut,
+            (true, true) => End::Passed,
+            (true, false) => End::Failed,
+        })
     }
+}
+
+/// Waits for a process for so long at most. Whether it has ended.
+fn wait(child: &mut Child, limit: Duration) -> std::io::Result<bool> {
+    let began = Instant::now();
+    let mut pause = Duration::from_micros(500);
+    while began.elapsed() < limit {
+        if child.try_wait()?.is_some() {
+            return Ok(true);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 5 / 4).min(Duration::from_millis(20));
+    }
+    Ok(false)
 }
 
 /// How often each test was the one that failed, in all and by file and function of the mutant.

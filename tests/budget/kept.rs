@@ -1,0 +1,193 @@
+//! Reports of kept runs. A report is a function of a run's files, and small runs are kept here as
+//! files, so a report changes only if the analysis does: then `UPDATE=1 cargo test --test budget
+//! kept` writes the reports anew, and the change is seen in what git shows of them. How they were
+//! done is in `runs`; if the format of records changes,
+//! `UPDATE=runs` does the runs again, before the reports.
+//!
+//! What the reports say was compared with the runs in other ways: `books.rs` balances them,
+//! `costs.rs` and `verification.rs` hold the figures against theory and reruns.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use laconic::archive::{RunRecords, read_history};
+use laconic::budget::{
+    Analysis, BudgetReport, RunInfo, chart, chart_names, diff, document, markdown, page, read_run,
+    summary, text,
+};
+use laconic::record::Sink;
+use serde_json::{Value, json};
+
+/// Profile, number of replicas, requests, share of gets, drops, what happens, seed.
+type Done = (&'static str, u64, u64, f64, f64, Value, u64);
+
+/// How a run was done.
+fn done(name: &str) -> Done {
+    let at = |what: &str, time: u64| json!({"type": what, "time": time});
+    let textbook = "base = \"textbook\"\n[budget]\nmessages_per_commit = 3.0\n";
+    match name {
+        "textbook" => (textbook, 5, 80, 0.5, 0.05, json!([at("kill_leader", 1)]), 7),
+        "chain" => ("base = \"quiet\"\n", 5, 80, 0.2, 0.1, json!([at("kill_non_leader", 1)]), 2),
+        "split" => {
+            let split = json!([at("part_hard", 1), at("part_end", 2)]);
+            ("base = \"eager\"\n", 5, 60, 0.5, 0.05, split, 3)
+        }
+        "adaptive" => {
+            ("base = \"adaptive\"\n", 5, 400, 0.5, 0.05, json!([at("kill_leader", 1)]), 1)
+        }
+        "plain" => ("base = \"course\"\n", 3, 60, 0.8, 0.0, json!([]), 1),
+        _ => panic!("{name} is no kept run"),
+    }
+}
+
+fn place(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/budget/kept").join(name)
+}
+
+fn packed(text: &str) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(text.as_bytes()).unwrap();
+    packed.finish().unwrap()
+}
+
+fn unpacked(path: &Path) -> String {
+    let mut text = String::new();
+    let file = fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    text
+}
+
+/// Does a run and keeps its files: each as the numbers of its bytes.
+fn keep(name: &str) {
+    let (profile, replicas, requests, mix, drops, events, seed) = done(name);
+    let scenario = json!({
+        "lifetime": 5, "start_wait": 2, "end_wait": 1, "replicas": replicas, "requests": requests,
+        "mix": mix, "drops": drops, "max_packets": 20_000, "events": events,
+        "tests": {"maximum_get_generation_fail_fraction": 0.2, "benchmarks": {
+            "total_msgs": [200, 300, 5000], "failures": [1, 5, 10], "duplicates": [1, 5, 10],
+            "median_latency": [0.0002, 0.02, 0.1],
+        }},
+    });
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(format!("{name}.json")), scenario.to_string()).unwrap();
+    fs::write(folder.path().join(format!("{name}.toml")), profile).unwrap();
+    let words = format!("sim {name}.json --seed {seed} --profile {name}.toml --out {name}");
+    let mut laconic = Command::new(env!("CARGO_BIN_EXE_laconic"));
+    let told = laconic.args(words.split(' ')).current_dir(folder.path()).output().unwrap();
+    let run = folder.path().join(name);
+    let mut files =
+        vec![run.join("run.json"), run.join("history.jsonl"), run.join("simulator.bin")];
+    let records = fs::read_dir(run.join("records"))
+        .unwrap_or_else(|_| panic!("{name}: {}", String::from_utf8_lossy(&told.stderr)));
+    files.extend(records.map(|entry| entry.unwrap().path()));
+    let files: serde_json::Map<String, Value> = files
+        .iter()
+        .map(|path| {
+            let name = path.strip_prefix(&run).unwrap().display().to_string();
+            (name, json!(fs::read(path).unwrap()))
+        })
+        .collect();
+    fs::write(place(&format!("{name}.run.gz")), packed(&Value::from(files).to_string())).unwrap();
+}
+
+/// The report of a kept run.
+fn report(name: &str) -> BudgetReport {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("records")).unwrap();
+    let files: Value = serde_json::from_str(&unpacked(&place(&format!("{name}.run.gz")))).unwrap();
+    for (file, bytes) in files.as_object().unwrap() {
+        let bytes: Vec<u8> = serde_json::from_value(bytes.clone()).unwrap();
+        fs::write(folder.path().join(file), bytes).unwrap();
+    }
+    let info = RunInfo::from_json(&read_run(folder.path()).unwrap()).unwrap();
+    let mut records = RunRecords::open(folder.path()).unwrap();
+    let mut analysis = Analysis::new(info);
+    records.by_ref().for_each(|record| analysis.record(&record));
+    assert!(records.problems().is_empty(), "{:?}", records.problems());
+    analysis.finish(&read_history(folder.path()).unwrap(), Vec::new())
+}
+
+/// A value as lines: an element of a list is a line.
+fn lines_of(report: &BudgetReport) -> String {
+    let mut lines = String::new();
+    for (key, value) in serde_json::to_value(report).unwrap().as_object().unwrap() {
+        let one = [value.clone()];
+        let elements = value.as_array().map_or(&one[..], |elements| elements);
+        elements.iter().for_each(|element| lines += &format!("{key}: {element}\n"));
+    }
+    lines
+}
+
+/// Compares a text line by line with what is kept, or keeps it.
+fn assert_kept(path: &Path, is: &str) {
+    let is_packed = path.extension().is_some_and(|ending| ending == "gz");
+    if std::env::var_os("UPDATE").is_some() {
+        let bytes = if is_packed { packed(is) } else { is.as_bytes().to_owned() };
+        return fs::write(path, bytes).unwrap();
+    }
+    let was = if is_packed { unpacked(path) } else { fs::read_to_string(path).unwrap() };
+    for (number, (was, is)) in was.lines().zip(is.lines()).enumerate() {
+        assert_eq!(was, is, "{}: line {}", path.display(), number + 1);
+    }
+    assert_eq!(was.lines().count(), is.lines().count(), "{}: lines", path.display());
+}
+
+/// Whether runs are done again, and no reports yet.
+fn does_runs() -> bool {
+    std::env::var_os("UPDATE").is_some_and(|what| what == "runs")
+}
+
+/// What the report says, as text and in numbers, and what its charts show.
+fn assert_report_is_kept(name: &str) {
+    if does_runs() {
+        return keep(name);
+    }
+    let report = report(name);
+    let blocks = document(&report);
+    assert_kept(&place(&format!("{name}.txt")), &text(&blocks));
+    assert_kept(&place(&format!("{name}.numbers.gz")), &lines_of(&report));
+    let charts: Vec<_> = chart_names().filter_map(|(name, _)| chart(&report, name)).collect();
+    assert!(charts.len() > 8, "{name}: {} charts", charts.len());
+    let drawn = page(name, &charts, &blocks).replace("><", ">\n<");
+    let others = [summary(&report), vec![]].map(|blocks| markdown(&blocks)).concat();
+    assert_kept(&place(&format!("{name}.page.gz")), &(drawn + &others + &markdown(&blocks)));
+}
+
+#[test]
+fn the_report_of_the_papers_raft_with_a_dead_leader() {
+    assert_report_is_kept("textbook");
+}
+
+#[test]
+fn the_report_of_a_chain_with_a_dead_follower() {
+    assert_report_is_kept("chain");
+}
+
+#[test]
+fn the_report_of_a_cluster_that_is_split_and_joined() {
+    assert_report_is_kept("split");
+}
+
+#[test]
+fn the_report_of_replicas_with_controllers() {
+    assert_report_is_kept("adaptive");
+}
+
+#[test]
+fn the_report_of_an_undisturbed_run() {
+    assert_report_is_kept("plain");
+}
+
+#[test]
+fn the_difference_of_two_kept_runs() {
+    if does_runs() {
+        return;
+    }
+    let difference = diff(&report("textbook"), &report("split"));
+    let numbers = serde_json::to_string_pretty(&difference).unwrap();
+    let told = text(&difference.document());
+    assert_kept(&place("difference.txt"), &(told + &numbers + "\n"));
+}
