@@ -233,13 +233,17 @@ fn link_of(raft: &Raft) -> Link {
         trips.extend(follower.round_trip);
         losses.push(follower.loss_ppm);
     }
-    trips.sort_unstable();
-    losses.sort_unstable();
     Link {
-        loss_ppm: losses.get(losses.len() / 2).copied().unwrap_or(0),
+        loss_ppm: middle(losses).unwrap_or(0),
         loss_at_most_ppm: raft.loss_at_most_ppm().unwrap_or(0),
-        round_trip: trips.get(trips.len() / 2).copied(),
+        round_trip: middle(trips),
     }
+}
+
+/// The middle one in order of size; of an even number, the larger of two.
+fn middle<T: Copy + Ord>(mut values: Vec<T>) -> Option<T> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
 }
 
 /// What a batch costs if nothing is lost, in microseconds of waiting: its messages, each at its
@@ -279,6 +283,8 @@ fn decisions(old: &Tuning, new: &Tuning, link: Link, now: Micros, spent: u64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interface::Address;
+    use crate::raft::{Cause, Disposition, Kind, Member, Why};
 
     /// The knobs of the profile `adaptive`, with a message that costs 1,000 µs.
     fn adaptive() -> Tuning {
@@ -361,5 +367,167 @@ mod tests {
         assert_eq!(tied(50_000, 3_000), (250_000, 3_000), "a quarter of the promise");
         assert_eq!(tied(200_000, 950_000), (400_000, 900_000), "no less than two margins");
         assert_eq!(tied(600_000, 3_000).0, 1_000_000, "no more than the promise");
+    }
+
+    #[test]
+    fn the_middle_of_measurements_is_not_moved_by_one_that_is_far_off() {
+        assert_eq!(middle(vec![9, 1, 5, 1_000]), Some(9));
+        assert_eq!(middle(vec![9, 1, 5, 7, 1_000]), Some(7));
+        assert_eq!(middle::<u64>(Vec::new()), None);
+    }
+
+    #[test]
+    fn a_batch_of_seven_replicas_costs_its_messages_too() {
+        let price = |fan_out| batch_price_us(&Tuning { fan_out, ..adaptive() }, 7);
+        assert_eq!(
+            [FanOut::Chain, FanOut::Thrifty, FanOut::Star].map(price),
+            [4_000, 6_000, 12_000]
+        );
+    }
+
+    fn controller(tuning: &Tuning) -> Controller {
+        Controller::new(tuning, 5, Micros(0)).unwrap()
+    }
+
+    /// A core whose knobs are its controller's own: a decision leaves them as they are.
+    fn settled() -> (Raft, Controller) {
+        let raft = |tuning| Raft::new(Member(0), 5, tuning, 1, Micros(0));
+        let mut tuning = adaptive();
+        for _ in 0..20 {
+            match controller(&tuning).decide(INTERVAL, &raft(tuning.clone())) {
+                Some((better, _)) => tuning = better,
+                None => break,
+            }
+        }
+        (raft(tuning.clone()), controller(&tuning))
+    }
+
+    #[test]
+    fn decisions_are_an_interval_apart_and_none_is_told_where_nothing_changes() {
+        let (raft, mut controller) = settled();
+        assert!(!controller.is_due(INTERVAL - Micros(1)) && controller.is_due(INTERVAL));
+        assert_eq!(controller.decide(INTERVAL, &raft), None);
+        let later = INTERVAL + INTERVAL;
+        assert!(!controller.is_due(later - Micros(1)) && controller.is_due(later));
+    }
+
+    #[test]
+    fn knobs_that_no_core_would_take_are_not_decided() {
+        let (raft, mut controller) = settled();
+        let mut tuning = raft.tuning().clone();
+        (tuning.heartbeat_always, tuning.lease_margin_us) = (true, tuning.promise_us);
+        let raft = Raft::new(Member(0), 5, tuning, 1, Micros(0));
+        assert!(raft.tuning().check().is_err());
+        assert_eq!(controller.decide(INTERVAL, &raft), None);
+    }
+
+    #[test]
+    fn a_price_that_somebody_else_has_set_is_the_profiles_own_from_then_on() {
+        let strict = Tuning { most_idle_messages_per_minute: 1, ..adaptive() };
+        let mut controller = controller(&strict);
+        let mut keep = |target_us, seconds, leads| {
+            let mut tuning = Tuning { detection_target_us: target_us, ..strict.clone() };
+            let fact = Fact::Received {
+                from: Member(1),
+                number: 1,
+                kind: Kind::AppendReply,
+                why: Why::Ack(Cause::Heartbeat),
+                term: 1,
+                disposition: Disposition::Accepted,
+            };
+            controller.observe(&Record { at: Micros(0), source: Member(0), fact });
+            controller.keep_limits(&mut tuning, Micros::from_seconds(seconds), leads);
+            controller.set = [tuning.message_price_us, tuning.detection_target_us];
+            tuning.detection_target_us
+        };
+        assert_eq!(keep(1_300_000, 5, true), 1_625_000, "a quarter more");
+        assert_eq!(keep(1_625_000, 6, true), 1_625_000, "what it has set itself");
+        assert_eq!(keep(1_625_000, 7, false), 1_625_000, "who does not lead leaves it");
+        assert_eq!(keep(2_000_000, 8, true), 2_500_000, "a quarter more than the new one");
+    }
+
+    #[test]
+    fn a_leader_takes_the_rule_that_its_arrivals_ask_for_and_a_new_one_begins_anew() {
+        let mut controller = controller(&adaptive());
+        let record = |at, fact| Record { at: Micros(at), source: Member(0), fact };
+        let taken =
+            |number| Fact::Taken { client: Address(9), request: number, index: number, term: 1 };
+        // Four puts within 30 µs, again and again.
+        for burst in 1..200 {
+            for put in 0..4 {
+                let at = burst * 100_000 + put * 10;
+                controller.observe(&record(at, taken(burst * 4 + put)));
+            }
+            let sent = Event::BatchSent { first: burst * 4, last: burst * 4 + 3 };
+            controller.observe(&record(burst * 100_000 + 30, Fact::State(sent)));
+        }
+        let chosen = |controller: &Controller, leads| {
+            let mut tuning = Tuning { linger_us: 7, linger_enough_entries: 7, ..adaptive() };
+            controller.choose_linger(&mut tuning, leads);
+            (tuning.linger_us, tuning.linger_enough_entries)
+        };
+        let (linger_us, enough) = chosen(&controller, true);
+        assert!(linger_us >= 30 && enough == 4, "{linger_us} {enough}");
+        assert_eq!(chosen(&controller, false), (7, 7));
+        let elected = Event::BecameLeader { term: 2, heard_commit: 0, opened: 1 };
+        controller.observe(&record(30_000_000, Fact::State(elected)));
+        assert_eq!(chosen(&controller, true), (0, 0));
+    }
+
+    /// What heartbeats become, from the plan that serves best with `change`.
+    fn heartbeats_after(change: impl Fn(&mut Tuning), target_us: u64, leads: bool) -> Tuning {
+        let mut before = adaptive();
+        let goal = Goal { detection: Micros(1_300_000), wrong_elections_per_day: 1 };
+        before.wrong_elections_per_day = 1;
+        let plan = heartbeats::plan(goal, 5, link(500, 0), before.resend_timeout());
+        apply(&mut before, plan);
+        change(&mut before);
+        let mut after = Tuning { detection_target_us: target_us, ..before.clone() };
+        controller(&before).choose_heartbeats(&mut after, &before, link(500, 0), leads);
+        after
+    }
+
+    #[test]
+    fn heartbeats_that_serve_stay_while_the_best_would_cost_little_less() {
+        let best = heartbeats_after(|_| {}, 1_300_000, true).heartbeat_interval_us;
+        let after = |percent: u64| {
+            let change = |tuning: &mut Tuning| tuning.heartbeat_interval_us = best * percent / 100;
+            heartbeats_after(change, 1_300_000, true).heartbeat_interval_us
+        };
+        assert_eq!(after(85), best * 85 / 100);
+        assert_eq!(after(75), best);
+        let to_everyone = |tuning: &mut Tuning| {
+            tuning.heartbeat_to = HeartbeatTo::Everyone;
+            tuning.heartbeat_interval_us = best * 85 / 100;
+        };
+        let after = heartbeats_after(to_everyone, 1_300_000, true);
+        assert_eq!(
+            (after.heartbeat_to, after.heartbeat_interval_us),
+            (HeartbeatTo::Watchers, best)
+        );
+    }
+
+    #[test]
+    fn a_timeout_at_most_doubles_or_halves_at_once() {
+        let before = heartbeats_after(|_| {}, 1_300_000, true).election_timeout_min_us;
+        let timeout_us = |target_us| {
+            let after = heartbeats_after(|_| {}, target_us, true);
+            after.election_timeout_max_us
+        };
+        let [halved, doubled] = [timeout_us(100_000), timeout_us(60_000_000)];
+        assert!((before * 45 / 100..=before / 2).contains(&halved), "{halved} of {before}");
+        assert!((before * 19 / 10..=before * 2).contains(&doubled), "{doubled} of {before}");
+    }
+
+    #[test]
+    fn who_does_not_lead_keeps_the_heartbeats_of_the_last_leader_unless_there_were_none() {
+        let after = |inquiries| {
+            let change = |tuning: &mut Tuning| {
+                (tuning.inquiries, tuning.heartbeat_to) = (inquiries, HeartbeatTo::Everyone);
+            };
+            heartbeats_after(change, 1_300_000, false).heartbeat_to
+        };
+        assert_eq!(after(1), HeartbeatTo::Everyone);
+        assert_eq!(after(0), HeartbeatTo::Watchers);
     }
 }
