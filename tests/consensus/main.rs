@@ -8,6 +8,7 @@ mod controller;
 mod costs;
 mod heartbeats;
 mod inspect;
+mod knobs;
 mod plausible;
 mod random;
 mod refusals;

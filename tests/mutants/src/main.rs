@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use list::Mutant;
+use list::{Bytes, Mutant};
 use problem::Problem;
 use reach::Reach;
 use results::{Results, Verdict};
@@ -67,7 +67,20 @@ fn run(arguments: &Arguments) -> Result<(), Problem> {
     let place = house.join("target/mutants");
     std::fs::create_dir_all(&place)
         .map_err(|error| Problem(format!("{}: {error}", place.display())))?;
-    let (mutants, texts) = list::list(&house)?;
+    let (mut mutants, texts) = list::list(&house)?;
+    let mut noted = HashMap::new();
+    for (file, text) in &texts {
+        noted.insert(file.clone(), schemata::only_noted(file, text)?);
+    }
+    let all = mutants.len();
+    mutants.retain(|mutant| {
+        let within = |noted: &Bytes| noted.contains(&mutant.bytes.start);
+        !noted[&mutant.file].iter().any(within)
+    });
+    eprintln!(
+        "{all} mutants are listed; {} only change notes of rare branches",
+        all - mutants.len()
+    );
     let mut results = Results::open(&place.join("results.jsonl"))?;
     if !arguments.show {
         let tree = Tree::copy(&house, place.join("tree"), place.join("build"), texts)?;

@@ -55,6 +55,8 @@ struct Places {
     bodies: HashSet<usize>,
     /// Where a field begins: the literal that it is part of.
     fields: HashMap<usize, Bytes>,
+    /// What is asked only to note a rare branch (src/raft/mark.rs).
+    noted: Vec<Bytes>,
     /// The word `const` before a function: its bytes, and the function's name.
     constant: Vec<(Bytes, String)>,
 }
@@ -103,6 +105,13 @@ impl<'a> Visit<'a> for Places {
         visit::visit_expr_struct(self, node);
     }
 
+    fn visit_expr_method_call(&mut self, node: &'a syn::ExprMethodCall) {
+        if ["mark_if", "add_if"].iter().any(|name| node.method == name) {
+            self.noted.extend(node.args.iter().map(range));
+        }
+        visit::visit_expr_method_call(self, node);
+    }
+
     fn visit_item_fn(&mut self, node: &'a syn::ItemFn) {
         self.function(&node.sig, Some(&node.block));
         visit::visit_item_fn(self, node);
@@ -124,6 +133,15 @@ fn parsed(file: &str, text: &str) -> Result<Places, Problem> {
     let mut places = Places::default();
     places.visit_file(&parsed);
     Ok(places)
+}
+
+/// The bytes of a file that are asked only to note a rare branch: nothing is decided by them, so
+/// they are left out like the notes themselves (`.cargo/mutants.toml`).
+///
+/// # Errors
+/// The file does not parse.
+pub fn only_noted(file: &str, text: &str) -> Result<Vec<Bytes>, Problem> {
+    Ok(parsed(file, text)?.noted)
 }
 
 /// The call that asks whether a mutant is off.
@@ -321,6 +339,14 @@ mod tests {
         let whole = switched(text, &[mutant(Genre::StructField, text, "b: 1,", "")]);
         let choice = "/*[0*/(if off(0) { S { b: 1, ..a } } else { /*<0*/S {  ..a }/*0>*/ })/*0]*/";
         assert!(whole.contains(choice), "{whole}");
+    }
+
+    #[test]
+    fn what_is_asked_only_to_note_a_branch_is_known() {
+        let text = "fn f(c: &mut C) {\n    c.mark_if(c.a > 1, Mark::A);\n    c.add(c.b > 1);\n}\n";
+        let noted = only_noted("src/a.rs", text).unwrap();
+        let noted: Vec<&str> = noted.into_iter().map(|bytes| &text[bytes]).collect();
+        assert_eq!(noted, ["c.a > 1", "Mark::A"]);
     }
 
     #[test]
