@@ -14,11 +14,15 @@ use std::process::Command;
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use laconic::archive::{RunRecords, read_history};
-use laconic::budget::{
-    Analysis, BudgetReport, RunInfo, chart, chart_names, diff, document, markdown, page, read_run,
-    summary, text,
+use laconic::budget::report::{
+    FailedCheck, FindingVerdict, Recommendation, Spread, Verification, VerifiedRow,
 };
-use laconic::record::Sink;
+use laconic::budget::{
+    Analysis, BudgetReport, RunInfo, chart, chart_names, diff, document, html, markdown, page,
+    read_run, summary, text,
+};
+use laconic::raft::{Cause, Disposition, Event, Kind, Member, Micros, Why};
+use laconic::record::{Fact, Fate, Record, SIMULATOR};
 use serde_json::{Value, json};
 
 /// Profile, number of replicas, requests, share of gets, drops, what happens, seed.
@@ -37,6 +41,10 @@ fn done(name: &str) -> Done {
         }
         "adaptive" => {
             ("base = \"adaptive\"\n", 5, 400, 0.5, 0.05, json!([at("kill_leader", 1)]), 1)
+        }
+        "disrupted" => {
+            let cut = json!([at("part_easy", 1), at("part_end", 3)]);
+            (textbook, 5, 60, 0.5, 0.0, cut, 3)
         }
         "plain" => ("base = \"course\"\n", 3, 60, 0.8, 0.0, json!([]), 1),
         _ => panic!("{name} is no kept run"),
@@ -93,8 +101,8 @@ fn keep(name: &str) {
     fs::write(place(&format!("{name}.run.gz")), packed(&Value::from(files).to_string())).unwrap();
 }
 
-/// The report of a kept run.
-fn report(name: &str) -> BudgetReport {
+/// The report of a kept run, and of other records with it.
+fn report_with(name: &str, others: &[Record]) -> BudgetReport {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("records")).unwrap();
     let files: Value = serde_json::from_str(&unpacked(&place(&format!("{name}.run.gz")))).unwrap();
@@ -103,11 +111,17 @@ fn report(name: &str) -> BudgetReport {
         fs::write(folder.path().join(file), bytes).unwrap();
     }
     let info = RunInfo::from_json(&read_run(folder.path()).unwrap()).unwrap();
-    let mut records = RunRecords::open(folder.path()).unwrap();
+    let mut kept = RunRecords::open(folder.path()).unwrap();
+    let records = kept.by_ref().chain(others.iter().copied()).collect();
     let mut analysis = Analysis::new(info);
-    records.by_ref().for_each(|record| analysis.record(&record));
-    assert!(records.problems().is_empty(), "{:?}", records.problems());
+    analysis.take_in(records);
+    assert!(kept.problems().is_empty(), "{:?}", kept.problems());
     analysis.finish(&read_history(folder.path()).unwrap(), Vec::new())
+}
+
+/// The report of a kept run.
+fn report(name: &str) -> BudgetReport {
+    report_with(name, &[])
 }
 
 /// A value as lines: an element of a list is a line.
@@ -152,8 +166,9 @@ fn assert_report_is_kept(name: &str) {
     let charts: Vec<_> = chart_names().filter_map(|(name, _)| chart(&report, name)).collect();
     assert!(charts.len() > 8, "{name}: {} charts", charts.len());
     let drawn = page(name, &charts, &blocks).replace("><", ">\n<");
-    let others = [summary(&report), vec![]].map(|blocks| markdown(&blocks)).concat();
-    assert_kept(&place(&format!("{name}.page.gz")), &(drawn + &others + &markdown(&blocks)));
+    let whole = html(std::slice::from_ref(&report)).unwrap().replace("><", ">\n<");
+    let words = [summary(&report), blocks].map(|blocks| markdown(&blocks)).concat();
+    assert_kept(&place(&format!("{name}.page.gz")), &(drawn + &whole + &words));
 }
 
 #[test]
@@ -177,6 +192,16 @@ fn the_report_of_replicas_with_controllers() {
 }
 
 #[test]
+fn the_report_of_a_leader_that_a_mere_candidate_deposes() {
+    assert_report_is_kept("disrupted");
+    if !does_runs() {
+        let report = report("disrupted");
+        let found = report.findings.iter().find(|finding| finding.name == "disrupted_leaders");
+        assert_eq!(found.unwrap().verdict, FindingVerdict::Found);
+    }
+}
+
+#[test]
 fn the_report_of_an_undisturbed_run() {
     assert_report_is_kept("plain");
 }
@@ -190,4 +215,80 @@ fn the_difference_of_two_kept_runs() {
     let numbers = serde_json::to_string_pretty(&difference).unwrap();
     let told = text(&difference.document());
     assert_kept(&place("difference.txt"), &(told + &numbers + "\n"));
+}
+
+/// Three replicas have ranks 0 to 2. A record that names another one is of another run.
+#[test]
+fn records_of_other_runs_change_nothing() {
+    if does_runs() {
+        return;
+    }
+    let plain = report("plain");
+    let (at, own, other) = (Micros::from_seconds(4), Member(0), Member(3));
+    let number = 1 << 30;
+    let routed = |from, to| Fact::Routed { from, to, number, fate: Fate::Dropped, bytes: 9 };
+    let received = Fact::Received {
+        from: other,
+        number,
+        kind: Kind::Append,
+        why: Why::Own(Cause::Replicate),
+        term: 1,
+        disposition: Disposition::Accepted,
+    };
+    let foreign = [
+        (SIMULATOR, routed(other, own)),
+        (SIMULATOR, routed(own, other)),
+        (SIMULATOR, Fact::Killed { member: other, by_itself: false }),
+        (own, received),
+        (other, Fact::State(Event::Suspected { member: own })),
+    ];
+    for (source, fact) in foreign {
+        let with = report_with("plain", &[Record { at, source, fact }]);
+        assert_eq!(lines_of(&with), lines_of(&plain), "{fact:?}");
+    }
+    let ended = Fact::Killed { member: own, by_itself: true };
+    let with = report_with("plain", &[Record { at, source: SIMULATOR, fact: ended }]);
+    let lines = lines_of(&with);
+    assert!(lines.lines().any(|line| line.contains("ended by itself")), "{lines}");
+}
+
+/// What reruns have shown, in words.
+#[test]
+fn a_verification_is_told_with_what_it_recommends_and_what_fails() {
+    if does_runs() {
+        return;
+    }
+    let mut report = report("textbook");
+    let changes = report.findings.iter().find(|finding| finding.changes.len() == 1);
+    let changes = changes.unwrap().changes.clone();
+    let row = |name, seen: [f64; 2], failed_checks| VerifiedRow {
+        name,
+        changes: changes.clone(),
+        expected: Spread::of(&[100.0, 120.0]),
+        seen: Spread::of(&seen),
+        seen_of_expected: Some(0.5),
+        p50_latency_us: Spread::of(&[1_500.0, 1_700.0]),
+        passed: 2 - 2 * u64::from(!Vec::is_empty(&failed_checks)),
+        failed_checks,
+    };
+    let failed = FailedCheck { name: "a put was acknowledged", runs: 1 };
+    let rows =
+        vec![row("wide_fan_out", [40.0, 70.0], vec![]), row("other", [1.0, 2.0], vec![failed])];
+    let best = Recommendation { findings: vec!["wide_fan_out"], row: rows[0].clone() };
+    for (recommended, file) in [(Some(best), "recommended.txt"), (None, "nothing.txt")] {
+        report.verification = Some(Verification {
+            seeds: vec![7, 8],
+            messages: Spread::of(&[800.0, 1_000.0]),
+            p50_latency_us: Spread::of(&[900.0, 1_100.0]),
+            passed: 2,
+            rows: rows.clone(),
+            recommended,
+        });
+        let told = text(&document(&report));
+        let start = told.find("Verified by rerun").unwrap();
+        let end = told[start..].find("\n\n").map_or(told.len(), |end| start + end);
+        assert_kept(&place(file), &told[start..end]);
+    }
+    assert_eq!(Spread::of(&[]), Spread::default());
+    assert_eq!(Spread::of(&[3.0, 1.0, 8.0]), Spread { least: 1.0, mean: 4.0, most: 8.0 });
 }

@@ -79,6 +79,12 @@ impl Mutant {
         let end = self.file.match_indices('/').nth(1).map_or(self.file.len(), |(at, _)| at);
         &self.file[..end]
     }
+
+    /// Its file and its function: tests that catch one mutant there often catch others.
+    pub fn places(&self) -> [String; 2] {
+        let function = self.function.as_ref().map_or("", |(name, _)| name);
+        [self.file.clone(), format!("{} {function}", self.file)]
+    }
 }
 
 /// The bytes of a span in a text.

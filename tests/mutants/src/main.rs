@@ -181,6 +181,20 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
+    /// Which tests have caught which mutants so far.
+    fn known_kills(&self, results: &Results) -> Kills {
+        let tests = self.tests.iter().enumerate();
+        let places: HashMap<&str, usize> =
+            tests.map(|(place, test)| (test.full_name.as_str(), place)).collect();
+        let mut kills = Kills::default();
+        for mutant in self.mutants {
+            if let Some(test) = results.test_of(mutant).and_then(|test| places.get(test)) {
+                kills.add(*test, &mutant.places());
+            }
+        }
+        kills
+    }
+
     /// Tries the mutants of the queue, so many at a time.
     fn run(&self, jobs: usize, results: &mut Results) -> Result<(), Problem> {
         let mut reaching: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -191,12 +205,12 @@ impl Trial<'_> {
         }
         let began = Instant::now();
         let next = AtomicUsize::new(0);
-        let common = Mutex::new((results, Kills::default(), HashMap::<Outcome, usize>::new()));
+        let kills = self.known_kills(results);
+        let common = Mutex::new((results, kills, HashMap::<Outcome, usize>::new()));
         let work = || -> Result<(), Problem> {
             while let Some(number) = self.queue.get(next.fetch_add(1, Relaxed)) {
                 let mutant = &self.mutants[*number];
-                let function = mutant.function.as_ref().map_or("", |(name, _)| name);
-                let places = [mutant.file.clone(), format!("{} {function}", mutant.file)];
+                let places = mutant.places();
                 let mut order = reaching.get(number).cloned().unwrap_or_default();
                 let time_ms = |test: usize| self.reaches[test].time_ms;
                 common.lock().expect("no worker panics").1.sort(&mut order, &places, time_ms);

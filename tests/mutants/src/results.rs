@@ -54,6 +54,11 @@ impl Results {
         Some(self.last.get(&mutant.key)?.outcome)
     }
 
+    /// The test that a mutant was caught by.
+    pub fn test_of(&self, mutant: &Mutant) -> Option<&str> {
+        self.last.get(&mutant.key)?.test.as_deref()
+    }
+
     /// Keeps a verdict.
     ///
     /// # Errors
