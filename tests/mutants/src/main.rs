@@ -230,7 +230,7 @@ impl Trial<'_> {
                 results.add(Verdict { key: mutant.key.clone(), outcome, test })?;
                 *counts.entry(outcome).or_default() += 1;
                 let done: usize = counts.values().sum();
-                if done % 50 == 0 || done == self.queue.len() {
+                if done.is_multiple_of(50) || done == self.queue.len() {
                     tell(done, self.queue.len(), counts, began.elapsed());
                 }
             }

@@ -240,8 +240,8 @@ pub fn with_switches<'a>(
     Ok(rendered(text, arounds))
 }
 
-/// The text of a file with mutants in place of what they replace, as cargo-mutants would write each.
-/// The whole function of each is marked as its own, so no two may be in one.
+/// The text of a file with mutants in place of what they replace, as cargo-mutants writes each. The
+/// whole function of each is marked as its own, so no two may be in one.
 pub fn in_place<'a>(text: &str, take: impl Iterator<Item = (usize, &'a Mutant)>) -> String {
     let mut changes = Vec::new();
     for (number, mutant) in take {
@@ -260,8 +260,8 @@ pub fn in_place<'a>(text: &str, take: impl Iterator<Item = (usize, &'a Mutant)>)
     whole + &text[at..]
 }
 
-/// The mutant whose marks are innermost around a byte: those of what it puts in place (`<`, `>`), or
-/// those of its whole switch (`[`, `]`).
+/// The mutant whose marks are innermost around a byte: those of what it puts in place (`<`, `>`),
+/// or those of its whole switch (`[`, `]`).
 pub fn owner(text: &str, byte: usize, open: char, close: char) -> Option<usize> {
     let mut around = Vec::new();
     for (at, _) in text[..byte.min(text.len())].match_indices("/*") {
@@ -319,8 +319,8 @@ mod tests {
 
     #[test]
     fn an_arm_that_is_on_is_not_taken_and_keeps_its_guard() {
-        let text = "fn f(a: u8) -> u8 {\n    match a {\n        1 => 2,\n        3 if a > b || c => \
-             4,\n        _ => 5,\n    }\n}\n";
+        let text = "fn f(a: u8) -> u8 {\n    match a {\n        1 => 2,\n        \
+             3 if a > b || c => 4,\n        _ => 5,\n    }\n}\n";
         let mutants = [
             mutant(Genre::MatchArm, text, "1 => 2,", ""),
             mutant(Genre::MatchArm, text, "3 if a > b || c => 4,", ""),

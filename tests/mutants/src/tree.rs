@@ -90,10 +90,9 @@ impl Tree {
                 write(&root.join(name), &bytes)?;
             }
         }
+        let allowed = "#![allow(warnings, arithmetic_overflow, unconditional_panic)]";
         let lib = read(&house.join("src/lib.rs"))?;
-        let lib = format!(
-            "#![allow(warnings, arithmetic_overflow, unconditional_panic)]\n{lib}\npub mod mutant;\n"
-        );
+        let lib = format!("{allowed}\n{lib}\npub mod mutant;\n");
         write(&root.join("src/lib.rs"), lib.as_bytes())?;
         // What earlier runs found: a file that is written twice is built again.
         let path = root.with_file_name("constant.txt");
@@ -102,8 +101,8 @@ impl Tree {
         Ok(Self { root, target, texts, constant })
     }
 
-    /// Writes the files that have mutants: those in `places` in place, and the others, if they are
-    /// `switched`, behind switches.
+    /// Writes the files that have mutants with those that are `taken`: behind switches if
+    /// `switched`, otherwise in place.
     fn write(
         &mut self,
         mutants: &[Mutant],
@@ -170,8 +169,8 @@ impl Tree {
         owner('<', '>').or_else(arm).or_else(|| owner('[', ']'))
     }
 
-    /// Builds the library, and leaves out what does not compile until the rest does. `taken` is what
-    /// is written, by number; what was left out is no longer in it.
+    /// Checks the library, and leaves out what does not compile until the rest does. `taken` is
+    /// what is written, by number; what was left out is no longer in it.
     ///
     /// # Errors
     /// The compiler finds an error that is of no mutant.
@@ -235,7 +234,7 @@ impl Tree {
             let errors = said.iter().filter_map(|line| line.message.as_ref()?.rendered.clone());
             return Err(Problem(format!(
                 "the tests do not build: {}",
-                errors.last().unwrap_or(other)
+                errors.collect::<Vec<_>>().pop().unwrap_or(other)
             )));
         }
         let programs =
