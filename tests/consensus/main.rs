@@ -6,6 +6,7 @@ mod checks;
 mod cluster;
 mod controller;
 mod costs;
+mod elections;
 mod heartbeats;
 mod inspect;
 mod knobs;
