@@ -18,8 +18,9 @@ use laconic::budget::report::{
     FailedCheck, FindingVerdict, Recommendation, Spread, Verification, VerifiedRow,
 };
 use laconic::budget::{
-    Analysis, BudgetReport, RunInfo, chart, chart_names, diff, document, html, markdown, page,
-    read_run, summary, text,
+    Analysis, BudgetReport, Chart, FrontPlot, FrontPoint, RunInfo, SpreadPanel, SpreadRow,
+    Standing, chart, chart_names, diff, document, html, markdown, page, read_run, spreads, summary,
+    text,
 };
 use laconic::raft::{Cause, Disposition, Event, Kind, Member, Micros, Why};
 use laconic::record::{Fact, Fate, Record, SIMULATOR};
@@ -46,6 +47,7 @@ fn done(name: &str) -> Done {
             let cut = json!([at("part_easy", 1), at("part_end", 3)]);
             (textbook, 5, 60, 0.5, 0.0, cut, 3)
         }
+        "many" => ("base = \"course\"\n", 12, 30, 0.5, 0.0, json!([]), 1),
         "plain" => ("base = \"course\"\n", 3, 60, 0.8, 0.0, json!([]), 1),
         _ => panic!("{name} is no kept run"),
     }
@@ -165,7 +167,8 @@ fn assert_report_is_kept(name: &str) {
     assert_kept(&place(&format!("{name}.numbers.gz")), &lines_of(&report));
     let charts: Vec<_> = chart_names().filter_map(|(name, _)| chart(&report, name)).collect();
     assert!(charts.len() > 8, "{name}: {} charts", charts.len());
-    let drawn = page(name, &charts, &blocks).replace("><", ">\n<");
+    let pictures = charts.iter().map(Chart::picture).collect::<String>();
+    let drawn = (page(name, &charts, &blocks) + &pictures).replace("><", ">\n<");
     let whole = html(std::slice::from_ref(&report)).unwrap().replace("><", ">\n<");
     let words = [summary(&report), blocks].map(|blocks| markdown(&blocks)).concat();
     assert_kept(&place(&format!("{name}.page.gz")), &(drawn + &whole + &words));
@@ -199,6 +202,11 @@ fn the_report_of_a_leader_that_a_mere_candidate_deposes() {
         let found = report.findings.iter().find(|finding| finding.name == "disrupted_leaders");
         assert_eq!(found.unwrap().verdict, FindingVerdict::Found);
     }
+}
+
+#[test]
+fn the_report_of_more_replicas_than_a_small_chart_can_label() {
+    assert_report_is_kept("many");
 }
 
 #[test]
@@ -291,4 +299,48 @@ fn a_verification_is_told_with_what_it_recommends_and_what_fails() {
     }
     assert_eq!(Spread::of(&[]), Spread::default());
     assert_eq!(Spread::of(&[3.0, 1.0, 8.0]), Spread { least: 1.0, mean: 4.0, most: 8.0 });
+}
+
+/// Profiles in a plane: the base, one on the front, one that is picked, one that is worse, and two
+/// that are too far away to be drawn.
+#[test]
+fn a_plot_of_profiles_shows_those_that_are_near_and_counts_the_others() {
+    let point = |standing, latency_us, messages, floor| FrontPoint {
+        standing,
+        latency_us,
+        messages,
+        floor,
+        told: format!("{latency_us} us, {messages} messages"),
+    };
+    let points = vec![
+        point(Standing::Base, 1_000.0, 4.0, Some(3.0)),
+        point(Standing::Front, 1_500.0, 3.2, Some(2.5)),
+        point(Standing::Picked, 900.0, 3.8, None),
+        point(Standing::Tried, 3_000.0, 12.0, Some(3.0)),
+        point(Standing::Tried, 3_001.0, 5.0, Some(3.0)),
+        point(Standing::Tried, 1_000.0, 12.1, None),
+    ];
+    let floors = vec![(2.0, "the least".to_owned())];
+    let plot = FrontPlot { title: "Profiles".to_owned(), points, floors };
+    let picture = plot.chart().unwrap().picture();
+    assert!(picture.contains("2 "), "two are far away: {picture}");
+    assert_kept(&place("front.svg"), &picture.replace("><", ">\n<"));
+    let none = FrontPlot { points: Vec::new(), ..plot };
+    assert!(none.chart().is_none());
+}
+
+#[test]
+fn spreads_are_drawn_beside_each_other_on_one_scale() {
+    let row = |name: &str, p10, median, p90| SpreadRow {
+        name: name.to_owned(),
+        p10,
+        median,
+        p90,
+        told: format!("{median} ({p10} to {p90})"),
+    };
+    let rows = vec![row("course", 2.0, 3.0, 4.0), row("fast", 5.0, 6.0, 8.0)];
+    let panel = |rows| SpreadPanel { title: "messages a commit".to_owned(), rows };
+    let chart = spreads("Two profiles", &[panel(rows), panel(Vec::new())]).unwrap();
+    assert_kept(&place("spreads.svg"), &chart.picture().replace("><", ">\n<"));
+    assert!(spreads("None", &[panel(Vec::new())]).is_none());
 }
