@@ -3,9 +3,11 @@
 
 use super::*;
 use crate::raft::Entry;
-use crate::raft::leader::Leader;
+use crate::raft::message::{PreVoteReply, VoteReply};
 use crate::raft::progress::{Leg, SentRound};
-use crate::raft::tuning::{Control, FanOut, HeartbeatTo, NOT_WATCHING, ResendFrom, inquiry_gap};
+use crate::raft::tuning::{
+    Control, FanOut, HeartbeatTo, NOT_WATCHING, Reads, ResendFrom, inquiry_gap,
+};
 
 const OTHER: Member = Member(1);
 
@@ -253,4 +255,145 @@ fn a_suspect_is_spare_only_while_others_are_a_quorum() {
     assert_eq!(overdue(&leader, &core), Some(ms(10) + seldom));
     (leader.progress[2].suspect, leader.progress[3].suspect) = (true, true);
     assert_eq!(overdue(&leader, &core), Some(ms(10) + often), "it is needed");
+}
+
+/// A core that leads five, and whose opening everyone has acknowledged; and the time.
+fn leading(tuning: Tuning) -> (Raft, Micros) {
+    let mut raft = Raft::new(Member(0), 5, tuning, 1, Micros(0));
+    let mut sent = Vec::new();
+    let mut now = Micros(0);
+    while raft.status().role != RoleName::Leader {
+        now = raft.deadline().max(now);
+        raft.step(now, Input::Wake, &mut sent);
+        for rank in 1..5 {
+            let (term, cause) = (raft.core.term, Cause::Campaign);
+            let message = match raft.role {
+                Role::PreCandidate(_) => {
+                    let (campaign_term, granted) = (term + 1, true);
+                    Message::PreVoteReply(PreVoteReply { term, campaign_term, granted, cause })
+                }
+                Role::Candidate(_) => {
+                    let (granted, heard_commit) = (true, 0);
+                    Message::VoteReply(VoteReply { term, granted, heard_commit, cause })
+                }
+                _ => break,
+            };
+            raft.step(now, Input::Message { from: Member(rank), message }, &mut sent);
+        }
+    }
+    let Role::Leader(leader) = &mut raft.role else { unreachable!("it leads") };
+    let round = *leader.rounds.get(leader.rounds.newest).unwrap();
+    for rank in 1..5 {
+        leader.progress[rank].accept(&round, 1, now);
+        leader.progress[rank].awaiting = None;
+    }
+    (raft.core.commit, raft.core.heard_commit) = (1, 1);
+    leader.batches.clear();
+    leader.lease.renew(round.number, round.at, now);
+    (raft, now)
+}
+
+/// The leader of a core that leads.
+fn led(raft: &mut Raft) -> &mut Leader {
+    match &mut raft.role {
+        Role::Leader(leader) => leader,
+        _ => unreachable!("it leads"),
+    }
+}
+
+/// Answers to rounds before it do not settle what a quorum owes (rule R23).
+#[test]
+fn a_quorum_that_was_asked_owes_an_answer_to_the_round_that_asked_it() {
+    let tuning = Tuning { fan_out: FanOut::Thrifty, linger_us: 0, ..course() };
+    let asks = |tuning: &Tuning, after: Micros, inputs: &dyn Fn() -> Vec<Input>| {
+        let (mut raft, elected_at) = leading(tuning.clone());
+        let now = elected_at + after;
+        let before = led(&mut raft).rounds.newest;
+        assert!(!led(&mut raft).lease.has_asked_since(before));
+        for input in inputs() {
+            raft.step(now, input, &mut Vec::new());
+        }
+        let newest = led(&mut raft).rounds.newest;
+        assert!(newest > before, "something was sent");
+        let lease = &led(&mut raft).lease;
+        (lease.has_asked_since(before), lease.has_asked_since(before + 1))
+    };
+    let put = || {
+        let command = [7u8; 10].into();
+        vec![Input::Propose { ticket: 1, command }, Input::Wake]
+    };
+    assert_eq!(asks(&tuning, ms(10), &put), (true, false), "a batch");
+    let confirm = Tuning { reads: Reads::Confirm, ..tuning.clone() };
+    let read = || vec![Input::Read { ticket: 1 }, Input::Wake];
+    assert_eq!(asks(&confirm, ms(10), &read), (true, false), "a round for a read");
+    let everyone = Tuning { heartbeat_to: HeartbeatTo::Everyone, quiet: false, ..tuning.clone() };
+    let wake = || vec![Input::Wake];
+    assert_eq!(asks(&everyone, ms(1_150), &wake), (true, false), "heartbeats");
+}
+
+#[test]
+fn a_leader_tells_its_name_and_what_it_has_measured() {
+    let follower = Raft::new(Member(0), 5, course(), 1, Micros(0));
+    assert_eq!((follower.status().role.name(), follower.loss_at_most_ppm()), ("follower", None));
+    let (mut raft, _) = leading(course());
+    assert_eq!(raft.status().role.name(), "leader");
+    let unknown = crate::raft::estimate::Loss::default().at_most_ppm();
+    assert_eq!(raft.loss_at_most_ppm(), Some(unknown));
+    led(&mut raft).loss.lost();
+    assert!(raft.loss_at_most_ppm().is_some_and(|ppm| ppm > unknown));
+}
+
+#[test]
+fn a_window_is_full_with_as_many_batches_as_it_holds() {
+    let mut core = core(Tuning { pipeline_window: 2, ..course() });
+    let mut leader = leader(&mut core);
+    let mut is_full = |batches: u64| {
+        leader.batches = (1..=batches).collect();
+        leader.is_window_full(&core)
+    };
+    assert_eq!([0, 1, 2, 3].map(&mut is_full), [false, false, true, true]);
+}
+
+#[test]
+fn a_heartbeat_follows_from_the_timeout_that_was_stated() {
+    let mut core = core(course());
+    let mut leader = leader(&mut core);
+    leader.progress[1].addressed_at = ms(50);
+    let interval = core.tuning.heartbeat_interval();
+    assert_eq!(leader.heartbeat_at(&core, OTHER), ms(50) + interval, "none was stated");
+    leader.progress[1].told_timeout = core.tuning.election_timeout_min() + ms(650);
+    let longer = core.tuning.heartbeat_within(leader.progress[1].told_timeout);
+    assert!(longer > interval);
+    assert_eq!(leader.heartbeat_at(&core, OTHER), ms(50) + longer);
+}
+
+/// It may owe clients an answer, which it learns only if it is asked (rule R1).
+#[test]
+fn in_the_quiet_the_silent_are_asked_for_five_probes_after_the_last_work() {
+    let tuning = Tuning { quiet: true, probe_interval_us: 4_000_000, ..course() };
+    let mut core = core(tuning);
+    let mut leader = leader(&mut core);
+    leader.worked_at = ms(1_000);
+    leader.progress[1].suspect = true;
+    let mut asked_at = |addressed_at| {
+        leader.progress[1].addressed_at = addressed_at;
+        leader.heartbeat_at(&core, OTHER)
+    };
+    let last = ms(1_000 + 4 * 4_000);
+    assert_eq!(asked_at(last - Micros(1)), last - Micros(1) + ms(4_000));
+    assert_eq!(asked_at(last), Micros::NEVER);
+}
+
+#[test]
+fn where_much_is_lost_the_living_are_asked_steadily_and_suspects_are_not() {
+    let mut core = core(Tuning { silence_is_loss_above_per_mille: 40, ..course() });
+    let mut leader = leader(&mut core);
+    leader.progress[1].sent(Leg { round: 2, hops: 1, place: 0 }, 1, true, ms(10));
+    leader.progress[1].awaiting.as_mut().unwrap().attempts = 2;
+    let overdue = |leader: &Leader| leader.overdue_at(&core, OTHER, false);
+    assert_eq!(overdue(&leader), Some(ms(10 + 4 * 3)), "two doublings");
+    (0..30).for_each(|_| leader.loss.lost());
+    assert_eq!(overdue(&leader), Some(ms(10 + 3)), "loss explains it");
+    leader.progress[1].suspect = true;
+    assert_eq!(overdue(&leader), Some(ms(10 + 4 * 3)));
 }
