@@ -4,9 +4,11 @@
 //! done is in `runs`; if the format of records changes,
 //! `UPDATE=runs` does the runs again, before the reports.
 //!
-//! What the reports say was compared with the runs in other ways: `books.rs` balances them,
-//! `costs.rs` and `verification.rs` hold the figures against theory and reruns.
+//! That what is kept is right is held by counting the same records in another way, and by other
+//! tests: `books.rs` balances the books, `costs.rs` and `verification.rs` hold the figures against
+//! theory and reruns.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -22,8 +24,8 @@ use laconic::budget::{
     Standing, chart, chart_names, diff, document, html, markdown, page, read_run, spreads, summary,
     text,
 };
-use laconic::raft::{Cause, Disposition, Event, Kind, Member, Micros, Why};
-use laconic::record::{Fact, Fate, Record, SIMULATOR};
+use laconic::raft::{Cause, Disposition, Event, Kind, Member, Micros, To, Why};
+use laconic::record::{AnswerKind, Fact, Fate, Record, SIMULATOR};
 use serde_json::{Value, json};
 
 /// Profile, number of replicas, requests, share of gets, drops, what happens, seed.
@@ -113,6 +115,32 @@ fn keep(name: &str) {
     fs::write(place(&format!("{name}.run.gz")), packed(&Value::from(files).to_string())).unwrap();
 }
 
+/// Holds the report's counts against the records, each counted by itself.
+fn assert_counted(report: &BudgetReport, records: &[Record]) {
+    let others = report.run.replicas as u64 - 1;
+    let mut sent: BTreeMap<&str, u64> = BTreeMap::new();
+    let (mut routed, mut elections, mut puts) = (0, 0, BTreeSet::new());
+    for record in records {
+        match record.fact {
+            Fact::Sent { to, kind, .. } => {
+                let receivers = if to == To::Everyone { others } else { 1 };
+                *sent.entry(kind.name()).or_default() += receivers;
+            }
+            Fact::Routed { .. } => routed += 1,
+            Fact::State(Event::BecameLeader { .. }) => elections += 1,
+            Fact::Answered { request, outcome: AnswerKind::Ok, index: 1.., .. } => {
+                puts.insert(request);
+            }
+            _ => {}
+        }
+    }
+    let mut told: BTreeMap<&str, u64> = BTreeMap::new();
+    report.table.iter().for_each(|row| *told.entry(row.kind).or_default() += row.count);
+    assert_eq!(told, sent);
+    assert_eq!(report.links.iter().map(|link| link.counted).sum::<u64>(), routed);
+    assert_eq!((report.run.elections, report.run.puts), (elections, puts.len() as u64));
+}
+
 /// The report of a kept run, and of other records with it.
 fn report_with(name: &str, others: &[Record]) -> BudgetReport {
     let folder = tempfile::tempdir().unwrap();
@@ -124,11 +152,15 @@ fn report_with(name: &str, others: &[Record]) -> BudgetReport {
     }
     let info = RunInfo::from_json(&read_run(folder.path()).unwrap()).unwrap();
     let mut kept = RunRecords::open(folder.path()).unwrap();
-    let records = kept.by_ref().chain(others.iter().copied()).collect();
+    let records: Vec<Record> = kept.by_ref().chain(others.iter().copied()).collect();
     let mut analysis = Analysis::new(info);
-    analysis.take_in(records);
+    analysis.take_in(records.clone());
     assert!(kept.problems().is_empty(), "{:?}", kept.problems());
-    analysis.finish(&read_history(folder.path()).unwrap(), Vec::new())
+    let report = analysis.finish(&read_history(folder.path()).unwrap(), Vec::new());
+    if others.is_empty() {
+        assert_counted(&report, &records);
+    }
+    report
 }
 
 /// The report of a kept run.
