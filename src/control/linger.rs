@@ -363,8 +363,8 @@ mod tests {
         assert_eq!(linger.credit_us, -100, "what balance owes by now");
     }
 
-    /// The rule that is chosen, and whether the long memory is kept, when rule 5 has cost `other_us`
-    /// and lately `lately_us`, and the present one 3,200 and lately 140.
+    /// The rule that is chosen, and whether the long memory is kept, when rule 5 has cost
+    /// `other_us` and lately `lately_us`, and the present one 3,200 and lately 140.
     fn choice(other_us: u64, lately_us: u64) -> (usize, bool) {
         let mut linger = linger();
         for shadow in &mut linger.shadows {

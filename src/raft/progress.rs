@@ -245,7 +245,7 @@ impl Rounds {
 mod tests {
     use super::*;
 
-    /// A follower that holds entries up to `matched`, and owes an answer to round 7 from entry 1 on.
+    /// A follower that holds all up to `matched`, and owes an answer to round 7 from entry 1 on.
     fn awaited(matched: Index) -> Progress {
         let mut progress = Progress::new(1, Micros(0));
         progress.sent(Leg { round: 7, hops: 1, place: 0 }, 1, true, Micros(10));
