@@ -64,7 +64,7 @@ fn run(arguments: &Arguments) -> Result<(), Problem> {
     let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let house =
         house.canonicalize().map_err(|error| Problem(format!("{}: {error}", house.display())))?;
-    let place = house.join("target/mutants");
+    let place = house.join("target/schemata");
     std::fs::create_dir_all(&place)
         .map_err(|error| Problem(format!("{}: {error}", place.display())))?;
     let (mut mutants, texts) = list::list(&house)?;
