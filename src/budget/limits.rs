@@ -107,3 +107,33 @@ impl Limits {
         self.named().into_iter().zip(spent).filter_map(row).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_number_from_0_on() {
+        let limits = |allowed| Limits { p50_latency_us: Some(allowed), ..Limits::default() };
+        let broken = |allowed| limits(allowed).check().err().map(|(name, _)| name);
+        assert_eq!([0.0, 1.0].map(broken), [None, None]);
+        assert_eq!([-0.1, f64::NAN, f64::INFINITY].map(broken), [Some("p50_latency_us"); 3]);
+        assert!(Limits::default().is_empty() && !limits(0.0).is_empty());
+    }
+
+    #[test]
+    fn what_is_spent_to_the_limit_is_within_it() {
+        let limits = Limits { leaderless_us: Some(5.0), ..Limits::default() };
+        let exceeded = |spent| {
+            let spent = Spent { leaderless_us: spent, ..Spent::default() };
+            limits
+                .rows(StatedBy::Profile, &spent)
+                .iter()
+                .map(|row| row.exceeded)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(exceeded(Some(5.0)), [false]);
+        assert_eq!(exceeded(Some(5.1)), [true]);
+        assert_eq!(exceeded(None), [false]);
+    }
+}

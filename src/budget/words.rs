@@ -154,4 +154,11 @@ mod tests {
             assert_eq!(time(us), wanted);
         }
     }
+
+    #[test]
+    fn a_number_that_is_too_small_keeps_one_digit_and_bytes_have_a_fitting_unit() {
+        assert_eq!([number(0.000_4, 2), number(0.005, 2), number(0.0, 2)], ["0.0004", "0.01", "0"]);
+        let told = [999, 1_000, 999_999, 1_000_000, 2_340_000].map(bytes);
+        assert_eq!(told, ["999 B", "1 kB", "1,000 kB", "1 MB", "2.34 MB"]);
+    }
 }

@@ -233,13 +233,17 @@ fn link_of(raft: &Raft) -> Link {
         trips.extend(follower.round_trip);
         losses.push(follower.loss_ppm);
     }
-    trips.sort_unstable();
-    losses.sort_unstable();
     Link {
-        loss_ppm: losses.get(losses.len() / 2).copied().unwrap_or(0),
+        loss_ppm: middle(losses).unwrap_or(0),
         loss_at_most_ppm: raft.loss_at_most_ppm().unwrap_or(0),
-        round_trip: trips.get(trips.len() / 2).copied(),
+        round_trip: middle(trips),
     }
+}
+
+/// The middle one in order of size; of an even number, the larger of two.
+fn middle<T: Copy + Ord>(mut values: Vec<T>) -> Option<T> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
 }
 
 /// What a batch costs if nothing is lost, in microseconds of waiting: its messages, each at its
@@ -277,89 +281,4 @@ fn decisions(old: &Tuning, new: &Tuning, link: Link, now: Micros, spent: u64) ->
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The knobs of the profile `adaptive`, with a message that costs 1,000 µs.
-    fn adaptive() -> Tuning {
-        let tuning = crate::tuning_file::load("adaptive").unwrap().tuning;
-        Tuning { message_price_us: 1_000, detection_target_us: 1_300_000, ..tuning }
-    }
-
-    fn link(round_trip_us: u64, loss_ppm: u64) -> Link {
-        let round_trip = Some(Micros(round_trip_us));
-        Link { loss_ppm, loss_at_most_ppm: loss_ppm, round_trip }
-    }
-
-    #[test]
-    fn a_batch_costs_its_messages() {
-        let price = |fan_out| batch_price_us(&Tuning { fan_out, ..adaptive() }, 5);
-        assert_eq!(price(FanOut::Chain), 3_000, "two hops and the answer");
-        assert_eq!(price(FanOut::Thrifty), 4_000, "there and back for two");
-        assert_eq!([FanOut::Star, FanOut::Broadcast].map(price), [8_000; 2]);
-    }
-
-    #[test]
-    fn a_chain_is_chosen_where_it_delays_less_than_a_message_costs_with_a_quarter_of_play() {
-        let choose = |fan_out, round_trip_us| {
-            let mut tuning = Tuning { fan_out, ..adaptive() };
-            let mut controller = Controller::new(&tuning, 5, Micros(0)).unwrap();
-            controller.choose_fan_out(&mut tuning, link(round_trip_us, 0));
-            assert_eq!(controller.price_us, batch_price_us(&tuning, 5));
-            (tuning.fan_out, tuning.quorum_spares)
-        };
-        assert_eq!(choose(FanOut::Thrifty, 1_501), (FanOut::Chain, 0));
-        assert_eq!(choose(FanOut::Thrifty, 1_502), (FanOut::Thrifty, 0));
-        assert_eq!(choose(FanOut::Chain, 2_501), (FanOut::Chain, 0));
-        assert_eq!(choose(FanOut::Chain, 2_502), (FanOut::Thrifty, 0));
-    }
-
-    #[test]
-    fn one_more_than_a_quorum_gets_a_batch_where_much_is_lost_but_never_in_a_chain() {
-        let spares = |quorum_spares, round_trip_us, loss_ppm| {
-            let mut tuning = Tuning { fan_out: FanOut::Thrifty, quorum_spares, ..adaptive() };
-            let mut controller = Controller::new(&tuning, 5, Micros(0)).unwrap();
-            controller.choose_fan_out(&mut tuning, link(round_trip_us, loss_ppm));
-            tuning.quorum_spares
-        };
-        assert_eq!(spares(0, 10_000, MOST_BARE_LOSS_PPM), 0);
-        assert_eq!(spares(0, 10_000, MOST_BARE_LOSS_PPM + 1), 1);
-        assert_eq!(spares(1, 10_000, MOST_BARE_LOSS_PPM * 3 / 4 + 1), 1);
-        assert_eq!(spares(1, 10_000, MOST_BARE_LOSS_PPM * 3 / 4), 0);
-        assert_eq!(spares(1, 1_000, 500_000), 0, "a chain");
-    }
-
-    #[test]
-    fn a_resend_timeout_is_three_round_trips_and_stays_while_it_is_near() {
-        let chosen = |resend_timeout_us, round_trip_us| {
-            let mut tuning = Tuning { resend_timeout_us, ..adaptive() };
-            choose_resend(&mut tuning, link(round_trip_us, 0));
-            tuning.resend_timeout_us
-        };
-        assert_eq!(chosen(20_000, 2_000), 6_000);
-        assert_eq!([chosen(5_250, 2_000), chosen(5_249, 2_000)], [5_250, 6_000]);
-        assert_eq!([chosen(6_750, 2_000), chosen(6_751, 2_000)], [6_750, 6_000]);
-        assert_eq!(chosen(20_000, 100), LEAST_RESEND_US);
-        assert_eq!(chosen(3_000, 900_000), 1_300_000 / RESENDS_IN_DETECTION);
-    }
-
-    #[test]
-    fn what_is_tied_to_a_plan_follows_it() {
-        let plan = Plan {
-            inquiries: 3,
-            heartbeat_interval: Micros(900_000),
-            election_timeout_min: Micros(1_000_000),
-            election_timeout_max: Micros(1_100_000),
-        };
-        let tied = |lease_margin_us, resend_timeout_us| {
-            let mut tuning = Tuning { lease_margin_us, resend_timeout_us, ..adaptive() };
-            apply(&mut tuning, plan);
-            assert_eq!(plan_of(&tuning), plan);
-            assert_eq!((tuning.promise_us, tuning.probe_interval_us), (1_000_000, 3_600_000));
-            (tuning.promise_under_load_us, tuning.resend_timeout_us)
-        };
-        assert_eq!(tied(50_000, 3_000), (250_000, 3_000), "a quarter of the promise");
-        assert_eq!(tied(200_000, 950_000), (400_000, 900_000), "no less than two margins");
-        assert_eq!(tied(600_000, 3_000).0, 1_000_000, "no more than the promise");
-    }
-}
+mod tests;

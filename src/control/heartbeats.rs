@@ -224,10 +224,17 @@ mod tests {
         assert_eq!(plan.election_timeout_min, Micros(timeout));
         assert_eq!(plan.election_timeout_max, Micros(timeout + timeout / 16));
         assert_eq!(plan.heartbeat_interval, Micros(timeout - 6_000));
-        assert!(plan.detection(link(0, 60_000), Micros(3_000)) <= GOAL.detection);
+        let detection = plan.detection(link(0, 60_000), Micros(3_000));
+        assert_eq!(detection, Micros(timeout + timeout / 16 + 112_500));
+        assert!(detection <= GOAL.detection);
         // On a long way it is four round trips, whatever the goal.
         let slow = asking(GOAL, link(0, 700_000), Micros(3_000), 2);
         assert_eq!(slow.election_timeout_min, Micros(2_800_000));
+        // It is four resends at least, and a quarter of the goal if questions take all of it.
+        let seldom = asking(GOAL, link(0, 500), Micros(400_000), 2);
+        assert_eq!(seldom.election_timeout_min, Micros(1_600_000));
+        let often = asking(GOAL, link(0, 60_000), Micros(3_000), 100);
+        assert_eq!(often.election_timeout_min, Micros(325_000));
     }
 
     #[test]

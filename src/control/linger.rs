@@ -259,3 +259,134 @@ impl Linger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A policy whose batches cost 1,000 µs.
+    fn linger() -> Linger {
+        Linger::new(1_000)
+    }
+
+    #[test]
+    fn a_shadow_pays_for_a_batch_once_it_has_gone() {
+        let mut linger = linger();
+        let mut costs = |now, place: usize| {
+            linger.step_shadows(Micros(now));
+            let shadow = &linger.shadows[place];
+            (shadow.cost_us, shadow.recent_us, shadow.lingering.count())
+        };
+        assert_eq!(costs(500, AT_ONCE), (0, 0, 1), "the first has not been paid yet");
+        assert_eq!(costs(600, AT_ONCE), (1_000, 1_000, 1));
+        assert_eq!(costs(700, AT_ONCE), (2_000, 2_000, 1));
+        // Balance: the three waited 200 and 100 µs, and go when that is 1,000 in sum, at 934 µs.
+        assert_eq!(costs(934, BALANCE), (0, 0, 4), "who comes just then goes along");
+        // By then they have waited 434, 334, 234 and 0 µs, which is enough.
+        let (cost_us, recent_us, count) = costs(2_000, BALANCE);
+        assert_eq!((recent_us, count), (2_002, 1));
+        assert_eq!(cost_us, recent_us - recent_us / LONG_MEMORY, "its batches are the clock");
+    }
+
+    #[test]
+    fn the_short_memory_forgets_a_part_with_each_batch_of_the_leader() {
+        let mut linger = linger();
+        linger.shadows[3].recent_us = 900;
+        linger.on_arrival(Micros(10));
+        linger.on_flush(Micros(30));
+        assert_eq!(linger.shadows[3].recent_us, 800);
+        assert_eq!(linger.credit_us, -1_020, "the batch, and 20 microseconds of waiting");
+    }
+
+    #[test]
+    fn the_long_memory_forgets_a_part_with_each_batch_of_balance() {
+        let mut linger = linger();
+        linger.step_shadows(Micros(10));
+        linger.shadows[3].cost_us = 128_000;
+        // Only balance has sent when the next comes.
+        linger.shadows[3].due = Micros::NEVER;
+        linger.step_shadows(Micros(50_000));
+        assert_eq!(linger.shadows[3].cost_us, 127_000);
+        assert_eq!(linger.credit_us, 2_000, "balance paid a batch, and as much waiting");
+    }
+
+    #[test]
+    fn another_price_keeps_what_was_learned_as_multiples_of_it() {
+        let mut linger = linger();
+        (linger.shadows[3].cost_us, linger.shadows[3].recent_us) = (3_000, 700);
+        for credit_us in [4_000, -4_000] {
+            linger.credit_us = credit_us;
+            linger.set_price(2_500);
+            assert_eq!(linger.credit_us, credit_us * 5 / 2);
+            linger.set_price(1_000);
+            assert_eq!(linger.credit_us, credit_us);
+        }
+        linger.set_price(2_500);
+        assert_eq!((linger.shadows[3].cost_us, linger.shadows[3].recent_us), (7_500, 1_750));
+        assert_eq!(linger.shadows[BALANCE].rule.waited_us, 2_500);
+    }
+
+    #[test]
+    fn credit_is_bounded_and_counts_what_balance_owes_for_those_that_wait() {
+        let mut linger = linger();
+        linger.shadows[BALANCE].on_arrival(1_000, Micros(0));
+        (linger.credit_us, linger.failures) = (15_900, 3);
+        assert!(!linger.settle_with_balance(Micros(50)));
+        assert_eq!((linger.credit_us, linger.failures), (15_900, 3), "50 more is no surplus");
+        assert!(!linger.settle_with_balance(Micros(300)));
+        assert_eq!((linger.credit_us, linger.failures), (15_700, 0), "16 prices with those 300");
+    }
+
+    #[test]
+    fn rules_that_cost_two_prices_more_than_balance_have_failed() {
+        let mut linger = linger();
+        linger.chosen = 3;
+        (linger.shadows[5].cost_us, linger.shadows[5].recent_us) = (8_000, 600);
+        linger.credit_us = -2_000;
+        assert!(!linger.settle_with_balance(Micros(0)), "two prices are not more than two");
+        assert_eq!(linger.shadows[5].cost_us, 8_000);
+        linger.credit_us = -2_001;
+        assert!(linger.settle_with_balance(Micros(0)));
+        assert_eq!((linger.chosen, linger.failures), (BALANCE, 1));
+        assert_eq!(linger.shadows[5].cost_us, 600, "the long memory has misled it");
+        assert_eq!(linger.penalty_batches, FIRST_PENALTY_BATCHES);
+    }
+
+    #[test]
+    fn a_penalty_ends_with_its_last_batch_and_with_even_accounts() {
+        let mut linger = linger();
+        linger.shadows[BALANCE].on_arrival(1_000, Micros(0));
+        (linger.chosen, linger.penalty_batches, linger.credit_us) = (BALANCE, 2, -5_000);
+        assert!(linger.settle_with_balance(Micros(100)), "one more");
+        assert_eq!(linger.credit_us, -5_000);
+        assert!(!linger.settle_with_balance(Micros(100)));
+        assert_eq!(linger.credit_us, -100, "what balance owes by now");
+    }
+
+    /// The rule that is chosen, and whether the long memory is kept, when rule 5 has cost
+    /// `other_us` and lately `lately_us`, and the present one 3,200 and lately 140.
+    fn choice(other_us: u64, lately_us: u64) -> (usize, bool) {
+        let mut linger = linger();
+        for shadow in &mut linger.shadows {
+            (shadow.cost_us, shadow.recent_us) = (100_000, 10_000);
+        }
+        linger.chosen = 3;
+        (linger.shadows[3].cost_us, linger.shadows[3].recent_us) = (3_200, 140);
+        (linger.shadows[5].cost_us, linger.shadows[5].recent_us) = (other_us, lately_us);
+        linger.choose();
+        (linger.chosen, linger.shadows[3].cost_us == 3_200)
+    }
+
+    #[test]
+    fn another_rule_is_chosen_when_it_is_cheaper_by_more_than_one_part_in_32() {
+        assert_eq!(choice(3_100, 140), (3, true));
+        assert_eq!(choice(3_099, 140), (5, true));
+        assert_eq!(choice(3_300, 140), (3, true));
+    }
+
+    #[test]
+    fn the_long_memory_is_forgotten_when_another_rule_lately_costs_much_less() {
+        assert_eq!(choice(9_000, 100), (3, true), "just as much as says nothing");
+        assert_eq!(choice(9_000, 99), (5, false));
+    }
+}

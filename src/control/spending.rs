@@ -40,9 +40,7 @@ impl Steps {
             let less = spent.saturating_sub(change);
             less >= least && spent.saturating_add(change) <= most
         };
-        let is_kept = spent >= least && spent <= most;
-        self.roomy =
-            if is_kept && has_room(spent * ROOM_PERCENT / 100) { self.roomy + 1 } else { 0 };
+        self.roomy = if has_room(spent * ROOM_PERCENT / 100) { self.roomy + 1 } else { 0 };
         let step = if spent > most {
             1
         } else if spent < least {
@@ -156,6 +154,8 @@ impl Spending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interface::Address;
+    use crate::raft::{Disposition, Member};
 
     #[test]
     fn a_value_moves_while_a_limit_is_broken_and_comes_back_when_there_is_room() {
@@ -175,5 +175,96 @@ mod tests {
         assert_eq!(adjust(200, 0, 300).0, 1);
         assert_eq!(adjust(200, 260, 0).0, 0);
         assert_eq!(adjust(200, 260, 0), (-1, 800));
+    }
+
+    #[test]
+    fn a_value_stays_where_what_is_spent_is_just_at_a_limit() {
+        let mut steps = Steps::default();
+        steps.adjust(300, 0, 300);
+        steps.adjust(300, 300, 0);
+        assert_eq!(steps.taken, 0);
+    }
+
+    fn record(fact: Fact) -> Record {
+        Record { at: Micros(0), source: Member(0), fact }
+    }
+
+    fn sent(to: To, kind: Kind, cause: Cause) -> Record {
+        let why = Why::Own(cause);
+        let (number, term, first, entries, bytes) = (1, 1, 1, 0, 100);
+        record(Fact::Sent { to, number, kind, why, term, first, entries, bytes })
+    }
+
+    fn taken() -> Record {
+        record(Fact::Taken { client: Address(9), request: 1, index: 1, term: 1 })
+    }
+
+    /// The knobs of `course` with a chain, and limits that are never kept, so that each judgement
+    /// is seen in a price or a time.
+    fn strict() -> Tuning {
+        let tuning = crate::tuning_file::load("course").unwrap().tuning;
+        Tuning {
+            fan_out: FanOut::Chain,
+            chain_length: 0,
+            most_messages_per_hundred_commits: 1,
+            most_idle_messages_per_minute: 1,
+            ..tuning
+        }
+    }
+
+    /// What each of seven replicas counts: its chains have three hops, of which it sends the first.
+    #[test]
+    fn messages_are_counted_by_receiver_and_those_of_chains_by_hop() {
+        let one = To::Member(Member(1));
+        let counted = [
+            (sent(one, Kind::Append, Cause::Replicate), 3),
+            (sent(one, Kind::Append, Cause::Heartbeat), 3),
+            (sent(one, Kind::Append, Cause::Resend), 1),
+            (sent(one, Kind::Vote, Cause::Campaign), 1),
+            (sent(To::Everyone, Kind::PreVote, Cause::Campaign), 6),
+            (sent(one, Kind::Vote, Cause::Heartbeat), 1),
+            (record(Fact::Woken), 0),
+            (
+                record(Fact::Received {
+                    from: Member(1),
+                    number: 1,
+                    kind: Kind::AppendReply,
+                    why: Why::Ack(Cause::Replicate),
+                    term: 1,
+                    disposition: Disposition::Accepted,
+                }),
+                1,
+            ),
+        ];
+        for (record, messages) in counted {
+            let mut spending = Spending::new(7, Micros(0));
+            spending.judge(&strict(), Micros(0));
+            (0..64).for_each(|_| spending.observe(&record));
+            (0..ENOUGH_PUTS).for_each(|_| spending.observe(&taken()));
+            spending.judge(&strict(), Micros(1));
+            assert_eq!(spending.measured(), messages * 200, "{record:?}");
+            let broken = spending.price_us(1_000) == 1_250;
+            assert_eq!((broken, spending.detection_us(1_000_000)), (messages > 0, 1_000_000));
+        }
+    }
+
+    #[test]
+    fn what_is_idle_is_judged_by_time_and_a_few_puts_not_at_all() {
+        let mut spending = Spending::new(5, Micros(0));
+        let message = sent(To::Member(Member(1)), Kind::Append, Cause::Resend);
+        let mut judged = |messages: u64, puts: u64, now| {
+            (0..messages).for_each(|_| spending.observe(&message));
+            (0..puts).for_each(|_| spending.observe(&taken()));
+            spending.judge(&strict(), now);
+            (spending.measured(), spending.price_us(1_000), spending.detection_us(1_000_000))
+        };
+        let idle = |stretches| Micros(ENOUGH_IDLE.0 * stretches);
+        assert_eq!(judged(10, 0, idle(1) - Micros(1)), (0, 1_000, 1_000_000), "not long enough");
+        assert_eq!(judged(10, 0, idle(1)), (240, 1_000, 1_250_000), "20 in five seconds");
+        // Too few puts to judge by, and no idle stretch: it counts for nothing, then begins anew.
+        assert_eq!(judged(7, 3, idle(2)), (240, 1_000, 1_250_000));
+        assert_eq!(judged(5, 0, idle(3)), (60, 1_000, 1_562_500));
+        assert_eq!(judged(8, 31, idle(3) + Micros(1)), (60, 1_000, 1_562_500));
+        assert_eq!(judged(0, 1, idle(3) + Micros(2)), (25, 1_250, 1_562_500));
     }
 }

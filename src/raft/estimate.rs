@@ -279,4 +279,43 @@ mod tests {
         }
         assert!((150_000..250_000).contains(&loss.parts_per_million()), "{loss:?}");
     }
+
+    #[test]
+    fn a_round_trip_is_sure_from_the_third_sample_on() {
+        assert_eq!((sampled(&[]).smoothed(), sampled(&[]).is_sure()), (None, false));
+        assert!(!sampled(&[100, 100]).is_sure() && sampled(&[100, 100, 100]).is_sure());
+    }
+
+    #[test]
+    fn a_sample_may_begin_when_the_one_before_has_come() {
+        let mut trip = RoundTrip::default();
+        trip.sample(Micros(0), Micros(100), 2);
+        trip.sample(Micros(99), Micros(999), 2);
+        assert_eq!(trip.samples, 1, "they overlap");
+        trip.sample(Micros(100), Micros(200), 2);
+        assert_eq!(trip.samples, 2);
+    }
+
+    #[test]
+    fn twice_as_long_or_half_as_long_is_no_shift_yet() {
+        let smoothed = |samples: &[u64]| sampled(samples).smoothed();
+        assert_eq!(smoothed(&[100, 100, 100, 200, 200]), Some(Micros((100 * 7 + 200) / 8)));
+        assert_eq!(smoothed(&[100, 100, 100, 201, 201]), Some(Micros(201)));
+        assert_eq!(smoothed(&[200, 200, 200, 100, 100]), Some(Micros((200 * 7 + 100) / 8)));
+        assert_eq!(smoothed(&[200, 200, 200, 99, 99]), Some(Micros(99)));
+    }
+
+    #[test]
+    fn the_long_memory_of_loss_holds_so_many_messages_and_no_more() {
+        let full = Loss { known: LONG_MEMORY, lasting_ppm: 1_000_000, ..Loss::default() };
+        let mut loss = full.clone();
+        loss.arrived(1);
+        assert_eq!(loss.lasting_ppm, 1_000_000 - 1_000_000 / LONG_MEMORY);
+        let mut loss = Loss { known: LONG_MEMORY - 1, ..full };
+        loss.arrived(1);
+        assert_eq!(
+            (loss.known, loss.lasting_ppm),
+            (LONG_MEMORY, 1_000_000 - 1_000_000 / LONG_MEMORY)
+        );
+    }
 }

@@ -84,3 +84,32 @@ impl Lease {
         self.round > 0 && now < self.began_at + span
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quorum_is_in_touch_until_it_owes_an_answer_for_too_long() {
+        let mut lease = Lease::new(Micros(10));
+        assert!(lease.is_in_touch(Micros(1_000), Micros(50)), "nothing was asked");
+        lease.ask(5, Micros(100));
+        assert!([4, 5].map(|newest| lease.has_asked_since(newest)) == [true, false]);
+        let in_touch = |lease: &Lease, now| lease.is_in_touch(Micros(now), Micros(50));
+        assert_eq!([in_touch(&lease, 149), in_touch(&lease, 150)], [true, false]);
+        lease.ask(6, Micros(140));
+        assert!(!in_touch(&lease, 150), "it owes an answer since the first question");
+        assert!(lease.renew(5, Micros(100), Micros(150)) && lease.is_owed());
+        assert!(!lease.renew(5, Micros(100), Micros(160)));
+        assert!(lease.renew(6, Micros(140), Micros(170)) && !lease.is_owed());
+    }
+
+    #[test]
+    fn a_lease_is_fresh_from_the_first_answer_on_for_a_span() {
+        let mut lease = Lease::new(Micros(10));
+        let fresh = |lease: &Lease, now| lease.is_fresh(Micros(now), Micros(50));
+        assert!(!fresh(&lease, 20));
+        lease.renew(1, Micros(100), Micros(120));
+        assert_eq!([fresh(&lease, 149), fresh(&lease, 150)], [true, false]);
+    }
+}

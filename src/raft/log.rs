@@ -158,4 +158,24 @@ mod tests {
         assert_eq!(log.cut(4, 10, 1), 4);
         assert_eq!(log.cut(4, 10, 1 << 20), 10);
     }
+
+    #[test]
+    fn before_the_first_entry_everyone_agrees() {
+        let log = log(&[3]);
+        assert_eq!([log.term_at(0), log.term_at(1), log.term_at(2)], [Some(0), Some(3), None]);
+        assert!(log.holds(Position { term: 0, index: 0 }));
+    }
+
+    #[test]
+    fn entries_together_have_the_bytes_of_each() {
+        let mut log = Log::default();
+        for length in [10, 20, 40] {
+            log.push(Entry { term: 1, command: Arc::from(vec![7u8; length]) });
+        }
+        let each: Vec<u64> = (1..4).map(|index| log.encoded_bytes(index, index)).collect();
+        let framing = ENTRY_FRAMING_BYTES as u64;
+        assert_eq!(each, [10 + framing, 20 + framing, 40 + framing]);
+        assert_eq!(log.encoded_bytes(2, 3), each[1] + each[2]);
+        assert_eq!(log.encoded_bytes(1, 3), each.iter().sum::<u64>());
+    }
 }

@@ -240,3 +240,60 @@ impl Rounds {
         self.ring.get(place).filter(|round| round.number == number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A follower that holds all up to `matched`, and owes an answer to round 7 from entry 1 on.
+    fn awaited(matched: Index) -> Progress {
+        let mut progress = Progress::new(1, Micros(0));
+        progress.sent(Leg { round: 7, hops: 1, place: 0 }, 1, true, Micros(10));
+        progress.matched = matched;
+        progress
+    }
+
+    #[test]
+    fn a_refusal_ends_the_search_only_where_entries_are_known_to_agree() {
+        let refused = |matched, agreement, guess| {
+            let mut progress = awaited(matched);
+            progress.refuse(3, agreement, guess, Micros(20));
+            (progress.next, progress.probing)
+        };
+        assert_eq!(refused(5, None, 3), (6, false), "all up to 5 is known to agree");
+        assert_eq!(refused(5, None, 7), (8, true));
+        assert_eq!(refused(0, None, 0), (1, true), "nothing is known");
+        assert_eq!(refused(0, Some(4), 9), (5, false));
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_round_moves_what_is_waited_for_past_what_is_held() {
+        let mut progress = awaited(4);
+        progress.refuse(6, Some(4), 4, Micros(20));
+        let awaiting = progress.awaiting.expect("round 7 is not answered");
+        assert_eq!((awaiting.first, awaiting.since), (5, Micros(20)));
+        progress.refuse(7, Some(4), 4, Micros(30));
+        assert!(progress.awaiting.is_none());
+    }
+
+    #[test]
+    fn accepting_more_than_was_known_is_told() {
+        let mut progress = awaited(4);
+        let round = |number| SentRound { number, at: Micros(number), ..SentRound::default() };
+        assert!(!progress.accept(&round(5), 4, Micros(20)));
+        assert!(progress.accept(&round(6), 5, Micros(20)));
+        assert!(!progress.accept(&round(4), 3, Micros(30)), "an old answer");
+        assert_eq!((progress.matched, progress.answered_round), (5, 6));
+    }
+
+    #[test]
+    fn what_is_held_is_owed_no_answer_but_later_rounds_are() {
+        let owes = |round, through| {
+            let mut progress = awaited(4);
+            progress.settle_held(round, through);
+            progress.awaiting.is_some()
+        };
+        assert_eq!([owes(6, 4), owes(7, 4), owes(8, 4)], [true, false, false]);
+        assert_eq!([owes(6, 5), owes(7, 5), owes(8, 5)], [true; 3]);
+    }
+}

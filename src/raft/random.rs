@@ -29,3 +29,24 @@ impl Random {
         low + ((u128::from(self.next()) * span) >> 64) as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first numbers from seed 0, as the authors' program prints them.
+    #[test]
+    fn the_numbers_are_those_of_splitmix64() {
+        let mut random = Random(0);
+        let numbers = [0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F];
+        assert_eq!([random.next(), random.next(), random.next()], numbers);
+    }
+
+    #[test]
+    fn both_bounds_are_drawn_and_nothing_beyond() {
+        let mut random = Random::new(1, 2);
+        let drawn: std::collections::BTreeSet<u64> =
+            (0..99).map(|_| random.between(5, 7)).collect();
+        assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [5, 6, 7]);
+    }
+}

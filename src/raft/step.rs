@@ -455,3 +455,6 @@ fn step_down(role: &mut Role, context: &mut Context<'_>, reason: Deposed) {
     context.tell(Event::SteppedDown { term: context.core.term, reason });
     context.out.extend(reads.into_iter().map(|ticket| Output::Refused(ticket, None)));
 }
+
+#[cfg(test)]
+mod tests;

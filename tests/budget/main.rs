@@ -5,6 +5,7 @@ mod controls;
 mod costs;
 mod damage;
 mod formats;
+mod kept;
 mod real;
 mod verification;
 

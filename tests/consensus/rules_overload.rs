@@ -2,6 +2,7 @@
 
 use laconic::interface::Outcome;
 use laconic::raft::Tuning;
+use laconic::raft::tuning::Reads;
 use laconic::record::{Fact, Record};
 use laconic::wire::{Datagram, Garbage, SMALL_CHARGE};
 
@@ -82,4 +83,17 @@ fn r33_what_is_held_for_want_of_a_leader_counts() {
     // Each held one is sent on after the hold time, and leaves its place.
     solo.wait(ms(600));
     assert_eq!(solo.put("k", "later"), []);
+}
+
+/// Reads that wait for a round and puts that wait for a quorum count alike.
+#[test]
+fn r33_waiting_reads_and_puts_count_together() {
+    let mut solo = Solo::new(3, Tuning { reads: Reads::Confirm, ..narrow() });
+    solo.lead_all();
+    for number in 0..5 {
+        let put = solo.put("k", &format!("p{number}"));
+        let get = solo.get("other", &format!("g{number}"));
+        assert_eq!(answered(&[put, get].concat(), &Outcome::Fail), [""; 0]);
+    }
+    assert_eq!(answered(&solo.get("other", "late"), &Outcome::Fail), ["late"]);
 }

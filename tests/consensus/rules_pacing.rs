@@ -175,3 +175,29 @@ fn r03_a_voter_tells_only_of_commits_that_are_answered() {
     });
     assert_eq!(heard, Some(applied));
 }
+
+/// Whether an answer may go out, and whether something waits for that, are two questions.
+#[test]
+fn r27_a_replica_waits_for_room_only_if_it_has_something_to_answer() {
+    let tuning = Tuning { answer_window: 8, answer_interval_us: 100_000, ..fast() };
+    let mut solo = Solo::new(3, tuning);
+    let state =
+        |solo: &Solo| (solo.replica.may_answer(solo.now), solo.replica.waits_for_room(solo.now));
+    assert_eq!(state(&solo), (true, false), "nothing was sent");
+    solo.lead_all();
+    let mut sent = Vec::new();
+    for number in 0..20 {
+        sent.extend(solo.put(&format!("k{number}"), &format!("v{number}")));
+    }
+    sent.extend(solo.wait(ms(1)));
+    let early = answered(&solo.acknowledge(&sent), &OK).len();
+    assert!((1..20).contains(&early), "{early} answers at once");
+    assert_eq!(state(&solo), (false, true), "the others wait");
+    let mut told = early;
+    for _ in 0..100 {
+        let sent = solo.wait(ms(100));
+        told += answered(&sent, &OK).len() + answered(&solo.acknowledge(&sent), &OK).len();
+    }
+    assert_eq!(told, 20);
+    assert_eq!(state(&solo), (true, false));
+}
