@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn the_long_memory_of_loss_holds_so_many_messages_and_no_more() {
         let full = Loss { known: LONG_MEMORY, lasting_ppm: 1_000_000, ..Loss::default() };
-        let mut loss = full.clone();
+        let mut loss = full;
         loss.arrived(1);
         assert_eq!(loss.lasting_ppm, 1_000_000 - 1_000_000 / LONG_MEMORY);
         let mut loss = Loss { known: LONG_MEMORY - 1, ..full };
