@@ -204,19 +204,17 @@ fn a_quorum_is_lost_an_election_timeout_and_its_inquiries_after_something_waits(
     assert!(core.tuning.is_sparse());
     leader.waits_since = Some(ms(100));
     let lost_at = ms(100) + core.tuning.election_timeout_min() + core.longest_inquiry();
-    assert!(!leader.has_lost_its_quorum(&core, lost_at - Micros(1)));
-    assert!(leader.has_lost_its_quorum(&core, lost_at));
+    assert_eq!(leader.quorum_lost_at(&core), lost_at);
     leader.waits_since = None;
-    assert!(!leader.has_lost_its_quorum(&core, Micros::from_seconds(99)));
+    assert_eq!(leader.quorum_lost_at(&core), Micros::NEVER);
     core.tuning = Tuning { heartbeat_to: HeartbeatTo::Everyone, quiet: false, ..core.tuning };
     assert!(!core.tuning.is_sparse());
     let lost_at = core.tuning.election_timeout_min() + core.longest_inquiry();
-    assert!(!leader.has_lost_its_quorum(&core, lost_at - Micros(1)));
-    assert!(leader.has_lost_its_quorum(&core, lost_at), "it counts from the last lease");
+    assert_eq!(leader.quorum_lost_at(&core), lost_at, "it counts from the last lease");
     let asks_at = core.tuning.election_timeout_min() - core.tuning.resend_timeout();
-    leader.maybe_ask_again(&core, asks_at - Micros(1));
+    leader.maybe_ask_again(&core, asks_at - Micros(1), lost_at);
     assert!(!leader.touch_wanted);
-    leader.maybe_ask_again(&core, asks_at);
+    leader.maybe_ask_again(&core, asks_at, lost_at);
     assert!(leader.touch_wanted && leader.confirm_wanted);
 }
 
