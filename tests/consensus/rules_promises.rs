@@ -332,3 +332,23 @@ fn r20_refusing_what_was_acknowledged_takes_nothing_back() {
     assert_eq!(appends(&out), [], "an amnesiac is sent no entries");
     assert_eq!(solo.raft().term(), term);
 }
+
+/// A heartbeat asks for a long promise, the batch after it for a short one, and they arrive in the
+/// opposite order. The leader counts the heartbeat's answer for a long lease, so the follower is
+/// bound for as long. A copy that comes later binds it no longer. (A fault campaign found it, seed
+/// 570374.)
+#[test]
+fn r31_a_round_that_was_overtaken_binds_for_the_promise_that_it_asked_for() {
+    let mut solo = Solo::new(3, fast());
+    solo.wait(ms(2_000));
+    let batch = Append { round: 2, promise: ms(50), ..append(1, 9, (0, 0), &[9]) };
+    let heartbeat = Append { round: 1, promise: ms(200), ..append(1, 9, (0, 0), &[]) };
+    solo.hear(1, Message::Append(batch));
+    let heard_at = solo.now;
+    solo.hear(1, Message::Append(heartbeat.clone()));
+    assert_eq!(solo.disposition(), Disposition::Accepted);
+    assert_eq!(solo.raft().status().promise_until, heard_at + ms(200));
+    solo.wait(ms(150));
+    solo.hear(1, Message::Append(heartbeat));
+    assert_eq!(solo.raft().status().promise_until, heard_at + ms(200), "it is no news");
+}
