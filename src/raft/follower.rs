@@ -36,8 +36,8 @@ pub(super) fn on_append(context: &mut Context<'_>, mut append: Append) -> Dispos
         core.promised_round = append.round.max(core.promised_round);
         core.promise(context.now, append.promise);
     } else {
-        // Rule R31: its leader counts on the promise that it asked for, which may be longer than that
-        // of the newer round. It began before that one, so that is when this promise begins.
+        // Rule R31: its leader counts on the promise that it asked for, which may be longer than
+        // that of the newer round. It began before that one was heard, so its promise begins then.
         core.marks.add(Mark::OldRoundAccepted);
         core.promise(core.heard_at, append.promise);
     }
