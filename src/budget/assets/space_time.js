@@ -174,14 +174,14 @@ function arrow(message, x, y) {
   );
 }
 
-/** Round steps for some `wanted` ticks. */
+/** Some `wanted` ticks, and the round step between them. A short window may have only one. */
 function ticksOf(from, to, wanted) {
   const rough = (to - from) / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
   const ticks = [];
   for (let tick = Math.ceil(from / step) * step; tick <= to; tick += step) ticks.push(tick);
-  return ticks;
+  return { ticks, step };
 }
 
 /** The diagram of a window, at a width. */
@@ -195,11 +195,8 @@ function drawWindow(report, seen, { from, to }, width) {
   const within = (us) => Math.min(room + 20, Math.max(-20, x(us)));
   const inner = s("svg", { x: left, y: 0, width: room, height: top + height + 8 });
   const rows = [...Array(replicas).keys()];
-  const ticks = ticksOf(from, to, width < 500 ? 3 : 7);
-  const digits = Math.max(
-    0,
-    Math.ceil(-Math.log10((ticks[1] ?? from + 1000) / 1000 - (ticks[0] ?? from) / 1000)),
-  );
+  const { ticks, step } = ticksOf(from, to, width < 500 ? 3 : 7);
+  const digits = Math.max(0, Math.ceil(-Math.log10(step / 1000)));
   inner.append(
     ...partitions(report)
       .filter((cut) => cut.from < to && cut.to > from)
