@@ -10,8 +10,8 @@ use super::progress::Progress;
 
 impl Hash for Core {
     /// Left out are the tuning, which the explorer knows, and what the core notes but never asks:
-    /// marks, what they need, and how often a leader was heard. Also when a leader was heard: that
-    /// is asked only for clients who want a leader, and the explorer has none.
+    /// marks, what they need, and how often a leader was heard. When it was heard counts: a round
+    /// that a newer one has overtaken is promised from then on (rule R31).
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         let Core {
             me,
@@ -21,7 +21,7 @@ impl Hash for Core {
             term,
             voted_for,
             leader,
-            heard_at: _,
+            heard_at,
             times_heard: _,
             heard_round,
             promised_round,
@@ -48,7 +48,7 @@ impl Hash for Core {
                 planted: _,
         } = self;
         (me, count, random, term, voted_for, leader).hash(hasher);
-        (heard_round, promised_round, log, commit, heard_commit).hash(hasher);
+        (heard_at, heard_round, promised_round, log, commit, heard_commit).hash(hasher);
         (promise_until, election_at, early_candidacy_at, silent_until, owed, relayed).hash(hasher);
         (told_timeout, told_inquiries, inquired_at, inquiry, given_up, has_stood, round_trips)
             .hash(hasher);

@@ -11,10 +11,9 @@ use laconic::record::Fact;
 use laconic::sim::delays::Delays;
 use laconic::sim::scenario::Scenario;
 use laconic::sim::virtual_time::{Keep, Retuning, VirtualOptions, run_retuned};
-use laconic::wire::{Datagram, Payload};
 
 use crate::cluster::{Cluster, Fate, ONE_WAY, fast, ms, quiet, watched};
-use crate::solo::{Solo, append, appends, pre_vote_request, vote, vote_request};
+use crate::solo::{Solo, append, appends, pre_vote_causes, pre_vote_request, vote, vote_request};
 
 /// Like [`course`], but whoever hears nothing asks its leader twice before it campaigns.
 fn asking() -> Tuning {
@@ -226,11 +225,7 @@ fn r29_a_leader_says_how_often_it_is_to_be_asked() {
         let heard = Append { inquiries: stated, ..append(1, 1, (0, 0), &[1]) };
         solo.hear(1, Message::Append(heard));
         let sent = solo.wait(ms(5_000));
-        let cause = |datagram: &Datagram| match &datagram.payload {
-            Payload::Peer { message: Message::PreVote(asks), .. } => Some(asks.cause),
-            _ => None,
-        };
-        let asks = sent.iter().filter_map(cause);
+        let asks = pre_vote_causes(&sent).into_iter();
         asks.take_while(|cause| *cause == Cause::Inquiry).count()
     };
     assert_eq!([asked(2, 0), asked(2, 7), asked(2, 1)], [2, 7, 2]);

@@ -1,20 +1,10 @@
 //! What a partition costs: few messages while it lasts, and few to come back (rules R16, R25, R28).
 
-use laconic::raft::message::{Append, PreVote};
+use laconic::raft::message::Append;
 use laconic::raft::{Cause, Message, RoleName, Tuning, Why};
-use laconic::wire::{Datagram, Payload};
 
 use crate::cluster::{Cluster, course, ms};
-use crate::solo::{Solo, append, pre_vote_reply};
-
-/// The causes of the pre-votes among `sent`, in order.
-fn causes(sent: &[Datagram]) -> Vec<Cause> {
-    let cause = |datagram: &Datagram| match &datagram.payload {
-        Payload::Peer { message: Message::PreVote(PreVote { cause, .. }), .. } => Some(*cause),
-        _ => None,
-    };
-    sent.iter().filter_map(cause).collect()
-}
+use crate::solo::{Solo, append, pre_vote_causes, pre_vote_reply};
 
 /// The smaller part of a partition has the leader, and a put waits there. Nothing was ever lost, so
 /// only the partition explains the silence, and each member is asked less and less often.
@@ -82,19 +72,23 @@ fn r28_who_stands_again_asks_its_leader_once_and_the_others_less_often() {
     let mut solo = Solo::new(5, Tuning { inquiries: 2, ..course() });
     solo.wait(ms(10));
     solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
-    let first = causes(&solo.wait(ms(2_400)));
+    let first = pre_vote_causes(&solo.wait(ms(2_400)));
     let count = |causes: &[Cause], cause| causes.iter().filter(|other| **other == cause).count();
     assert_eq!(first[..4], [Cause::Inquiry, Cause::Inquiry, Cause::Campaign, Cause::Campaign]);
     // Twice the three that are left, and at last the leader given up, too.
     assert_eq!(count(&first, Cause::Retry), 3 + 3 + 4);
-    let mut again = causes(&solo.wait(ms(1_700)));
+    let mut again = pre_vote_causes(&solo.wait(ms(1_700)));
     again.truncate(7);
     let (ask, retry) = (Cause::Inquiry, Cause::Retry);
     let stand = Cause::Campaign;
     assert_eq!(again, [ask, stand, stand, retry, retry, retry, retry]);
     let newer = Append { round: 2, ..append(1, 1, (1, 1), &[1]) };
     solo.hear(1, Message::Append(newer));
-    assert_eq!(causes(&solo.wait(ms(2_400)))[..3], first[..3], "it was heard, so all begins anew");
+    assert_eq!(
+        pre_vote_causes(&solo.wait(ms(2_400)))[..3],
+        first[..3],
+        "it was heard, so all begins anew"
+    );
 }
 
 /// All were bound by promises when they were asked, and say yes when these have run out. One yes is
@@ -108,9 +102,13 @@ fn r25_after_a_late_yes_the_others_are_asked_again() {
     assert_eq!(solo.role(), RoleName::PreCandidate);
     assert_eq!(solo.raft().status().term, 1);
     solo.hear(2, pre_vote_reply(1, 2, true));
-    assert_eq!(causes(&solo.wait(ms(20))), [Cause::Retry; 3], "all but the one that said yes");
+    assert_eq!(
+        pre_vote_causes(&solo.wait(ms(20))),
+        [Cause::Retry; 3],
+        "all but the one that said yes"
+    );
     solo.hear(2, pre_vote_reply(1, 2, true));
-    assert_eq!(causes(&solo.wait(ms(20))), [], "a copy of the yes is no news");
+    assert_eq!(pre_vote_causes(&solo.wait(ms(20))), [], "a copy of the yes is no news");
     solo.hear(3, pre_vote_reply(1, 2, true));
     assert_eq!(solo.role(), RoleName::Candidate);
 }

@@ -167,6 +167,15 @@ impl Solo {
     }
 }
 
+/// The causes of the pre-votes among `sent`, in order.
+pub fn pre_vote_causes(sent: &[Datagram]) -> Vec<Cause> {
+    let cause = |datagram: &Datagram| match &datagram.payload {
+        Payload::Peer { message: Message::PreVote(request), .. } => Some(request.cause),
+        _ => None,
+    };
+    sent.iter().filter_map(cause).collect()
+}
+
 /// The appends among `sent`.
 pub fn appends(sent: &[Datagram]) -> Vec<Append> {
     let append = |datagram: &Datagram| match &datagram.payload {
