@@ -50,7 +50,9 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
     let asked = first_asked(core);
     if core.tuning.pre_vote {
         let is_repeated = std::mem::replace(&mut core.has_stood, true);
-        *role = Role::PreCandidate(Campaign { is_repeated, ..new_campaign(core, *now, asked) });
+        let given_up = core.leader.filter(|_| core.given_up);
+        let campaign = new_campaign(core, *now, asked);
+        *role = Role::PreCandidate(Campaign { is_repeated, given_up, ..campaign });
         let term = core.term + 1;
         context.tell(Event::BecamePreCandidate { term });
         ask(role, context, asked, Cause::Campaign);
@@ -86,13 +88,19 @@ fn new_campaign(core: &Core, now: Micros, asked: MemberSet) -> Campaign {
         retry_at: Some(now + timeout.unwrap_or(core.tuning.resend_timeout())),
         retries: 0,
         is_repeated: false,
+        given_up: None,
     }
 }
 
 /// Enters a new term, votes for itself (§5.2) and asks `asked` for their votes.
 fn stand(role: &mut Role, context: &mut Context<'_>, asked: MemberSet) {
     let term = context.core.term + 1;
-    *role = Role::Candidate(new_campaign(context.core, context.now, asked));
+    let given_up = match role {
+        Role::PreCandidate(campaign) => campaign.given_up,
+        _ => None,
+    };
+    let campaign = new_campaign(context.core, context.now, asked);
+    *role = Role::Candidate(Campaign { given_up, ..campaign });
     context.core.reset_election(context.now);
     context.start_term(term);
     if !context.core.has(Planted::OwnVoteForgotten) {
@@ -338,7 +346,8 @@ pub(super) fn on_vote_reply(
     core.heard_commit = core.heard_commit.max(reply.heard_commit);
     let refused = campaign.heard.len() - campaign.granted.len();
     if campaign.granted.len() > core.others_needed() {
-        lead(role, context);
+        let given_up = campaign.given_up;
+        lead(role, context, given_up);
     } else if core.count - 1 - refused < core.others_needed() && core.tuning.pre_vote {
         give_up(role, context);
     } else if !reply.granted && campaign.retries == 0 {
@@ -361,6 +370,7 @@ fn note_answer(
         context.core.round_trips[from.rank()].sample(campaign.began_at, context.now, 2);
     }
     campaign.heard.insert(from);
+    campaign.given_up = campaign.given_up.filter(|leader| *leader != from);
     if granted {
         let again = campaign.granted.contains(from);
         let absent = context.core.others().without(campaign.granted).iter().next();
@@ -379,8 +389,8 @@ fn give_up(role: &mut Role, context: &mut Context<'_>) {
     *role = Role::Follower;
 }
 
-/// A quorum has voted for this candidate.
-fn lead(role: &mut Role, context: &mut Context<'_>) {
+/// A quorum has voted for this candidate. The leader that it gave up is `given_up`.
+fn lead(role: &mut Role, context: &mut Context<'_>, given_up: Option<Member>) {
     let (term, heard_commit) = (context.core.term, context.core.heard_commit);
     let opened = context.core.log.last_index() + 1;
     context.mark_if(context.core.has_led, Mark::ElectedTwice);
@@ -388,5 +398,5 @@ fn lead(role: &mut Role, context: &mut Context<'_>) {
     context.core.has_led = true;
     context.tell(Event::BecameLeader { term, heard_commit, opened });
     context.core.leader = Some(context.core.me);
-    *role = Role::Leader(Box::new(Leader::open(context)));
+    *role = Role::Leader(Box::new(Leader::open(context, given_up)));
 }

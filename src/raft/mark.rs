@@ -161,6 +161,8 @@ pub enum Mark {
     RelayOverdue,
     /// A follower was silent to a direct message (rule R16).
     FollowerSuspected,
+    /// A new leader took the one that it had given up for dead (rule R16).
+    SuspectedFromTheBeginning,
     /// A suspect answered.
     SuspectTrusted,
     /// A suspect answered, so the other suspects were asked, too (rule R16).
@@ -173,6 +175,8 @@ pub enum Mark {
     QuorumWidened,
     /// The oldest batch was sent again because too few can be counted on.
     OldestResent,
+    /// A leader without a quorum asked fewer suspects than were due (rule R16).
+    SuspectsAskedInTurn,
     /// Silence was taken for loss, not for death.
     SilenceTakenForLoss,
     /// A chain fell apart into direct sends because much is lost (rule R16).

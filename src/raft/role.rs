@@ -1,7 +1,7 @@
 //! The roles of a member, each with the state that only it has.
 
 use super::leader::Leader;
-use super::types::{MemberSet, Micros};
+use super::types::{Member, MemberSet, Micros};
 
 /// An election under way at this replica.
 #[derive(Clone, Debug, Hash)]
@@ -19,6 +19,8 @@ pub(super) struct Campaign {
     pub retries: u8,
     /// Whether an earlier one of this term found no quorum, and no leader was heard since.
     pub is_repeated: bool,
+    /// The leader that was given up, unless it has answered since (rules R16, R28).
+    pub given_up: Option<Member>,
 }
 
 /// A replica's role, with the state that only this role has.

@@ -29,17 +29,23 @@ pub(super) struct Shipment {
 
 impl Leader {
     /// Opens the term with an empty entry, which the first heartbeat carries to everyone directly,
-    /// since nobody has answered yet (rule R15).
-    pub fn open(context: &mut Context<'_>) -> Leader {
+    /// since nobody has answered yet (rule R15). The leader that was given up for its silence is a
+    /// suspect from the beginning (rule R16).
+    pub fn open(context: &mut Context<'_>, given_up: Option<Member>) -> Leader {
         append(context, Arc::default());
         let mut leader = Leader::new(context.core, context.now);
+        if let Some(member) = given_up {
+            context.mark(Mark::SuspectedFromTheBeginning);
+            leader.suspect(context, member);
+        }
         let next = leader.rounds.newest + 1;
         if context.core.tuning.fan_out == FanOut::Broadcast {
             let (first, last) = (leader.opened, leader.opened);
             let (route, cause) = (Route::EVERYONE, Cause::Heartbeat);
             leader.ship(context, Shipment { route, first, last, cause, wants_answer: true });
         } else {
-            for member in context.core.others().iter() {
+            let trusted = |member: &Member| Some(*member) != given_up;
+            for member in context.core.others().iter().filter(trusted) {
                 leader.ship_to(context, member, Cause::Heartbeat, true);
             }
         }

@@ -49,15 +49,11 @@ impl Leader {
     fn resend_overdue(&mut self, context: &mut Context<'_>) {
         let mut substitute_wanted = false;
         let mut broken: Vec<Member> = Vec::new();
-        let is_starved = self.is_starved(context.core);
-        for member in context.core.others().iter() {
-            let overdue = self.overdue_at(context.core, member, is_starved);
-            if overdue.is_some_and(|at| context.now >= at) {
-                match self.on_overdue(context, member) {
-                    Wanted::Nothing => {}
-                    Wanted::Substitute => substitute_wanted = true,
-                    Wanted::Chain => broken.push(member),
-                }
+        for member in self.overdue(context) {
+            match self.on_overdue(context, member) {
+                Wanted::Nothing => {}
+                Wanted::Substitute => substitute_wanted = true,
+                Wanted::Chain => broken.push(member),
             }
         }
         self.resend_chains(context, broken);
@@ -65,6 +61,34 @@ impl Leader {
             self.maybe_substitute(context);
         }
         self.maybe_widen(context);
+    }
+
+    /// The members that are asked again now. Of the suspects that a starved leader asks these are
+    /// only as many as a quorum lacks: those that have gone longest without hearing. The others
+    /// wait for their turn as if they had been asked.
+    fn overdue(&mut self, context: &mut Context<'_>) -> Vec<Member> {
+        let core = &*context.core;
+        let is_starved = self.is_starved(core);
+        let is_overdue = |member: &Member| {
+            self.overdue_at(core, *member, is_starved).is_some_and(|at| context.now >= at)
+        };
+        let mut overdue: Vec<Member> = core.others().iter().filter(is_overdue).collect();
+        if is_starved {
+            let lacking = core.others_needed() - self.healthy(core).len();
+            let is_suspect = |member: &Member| self.progress[member.rank()].suspect;
+            let mut suspects: Vec<Member> = overdue.iter().copied().filter(is_suspect).collect();
+            suspects.sort_by_key(|member| self.progress[member.rank()].addressed_at);
+            let waiting = suspects.split_off(lacking.min(suspects.len()));
+            context.mark_if(!waiting.is_empty(), Mark::SuspectsAskedInTurn);
+            for member in &waiting {
+                if let Some(awaiting) = &mut self.progress[member.rank()].awaiting {
+                    awaiting.attempts = awaiting.attempts.saturating_add(1);
+                    awaiting.since = context.now;
+                }
+            }
+            overdue.retain(|member| !waiting.contains(member));
+        }
+        overdue
     }
 
     /// Sends along the hops of broken chains again, in the opposite order. The last hop is visited
@@ -140,11 +164,8 @@ impl Leader {
             let is_first = attempt == 1 && (waits || needed) && !is_lossy;
             return if is_first { Wanted::Substitute } else { Wanted::Nothing };
         }
+        self.suspect(context, member);
         let progress = &mut self.progress[member.rank()];
-        if !std::mem::replace(&mut progress.suspect, true) {
-            context.mark(Mark::FollowerSuspected);
-            context.tell(Event::Suspected { member });
-        }
         if !needed {
             // Nothing waits for this answer. The next heartbeat asks again.
             context.mark(Mark::SilenceAccepted);
@@ -156,6 +177,14 @@ impl Leader {
             self.probe(context, member, Cause::Probe);
         }
         Wanted::Nothing
+    }
+
+    /// Takes a silent member for dead until it answers.
+    pub fn suspect(&mut self, context: &mut Context<'_>, member: Member) {
+        if !std::mem::replace(&mut self.progress[member.rank()].suspect, true) {
+            context.mark(Mark::FollowerSuspected);
+            context.tell(Event::Suspected { member });
+        }
     }
 
     /// How often a batch is sent as a chain, where silence means loss: as long as loss may have

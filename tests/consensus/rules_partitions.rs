@@ -1,7 +1,8 @@
 //! What a partition costs: few messages while it lasts, and few to come back (rules R16, R25, R28).
 
-use laconic::raft::message::Append;
-use laconic::raft::{Cause, Message, RoleName, Tuning, Why};
+use laconic::raft::message::{Append, Kind};
+use laconic::raft::{Cause, Event, Member, Message, Micros, RoleName, To, Tuning, Why};
+use laconic::record::Fact;
 
 use crate::cluster::{Cluster, course, ms};
 use crate::solo::{Solo, append, pre_vote_causes, pre_vote_reply};
@@ -26,6 +27,76 @@ fn r16_a_leader_without_a_quorum_asks_no_oftener_than_loss_explains() {
             matches!(why, Why::Own(Cause::Replicate | Cause::Resend | Cause::Probe))
         });
         assert!((4..=14).contains(&sent), "{member:?} was sent {sent} messages");
+    }
+}
+
+/// Three members are cut off, and one more is needed for a quorum. While nobody answers they are
+/// asked one at a time, each time the one that has gone longest without hearing.
+#[test]
+fn r16_a_leader_without_a_quorum_asks_its_suspects_in_turn() {
+    let mut cluster = Cluster::new(5, 3, course());
+    let leader = cluster.elect();
+    let others = cluster.others(leader);
+    cluster.cut(&[&[leader, others[0]], &others[1..]]);
+    cluster.put(leader, "k", "waits");
+    cluster.run_for(ms(1_100));
+    let mut addressed = [Micros(0); 5];
+    let mut asked: Vec<(Micros, Member)> = Vec::new();
+    for record in &cluster.records {
+        let Fact::Sent { to: To::Member(member), kind: Kind::Append, why, .. } = record.fact else {
+            continue;
+        };
+        if why == Why::Own(Cause::Resend) && record.at > ms(1_350) {
+            let longest = others[1..].iter().map(|other| addressed[other.rank()]).min();
+            assert_eq!(Some(addressed[member.rank()]), longest, "{asked:?}, then {member:?}");
+            asked.push((record.at, member));
+        }
+        addressed[member.rank()] = record.at;
+    }
+    assert!(asked.len() >= 3, "{asked:?}");
+    assert!(asked.windows(2).all(|pair| pair[0].0 < pair[1].0), "one at a time: {asked:?}");
+    cluster.heal();
+    assert!(cluster.run_until(ms(600), move |cluster| cluster.raft(leader).commit() > 1));
+}
+
+/// A leader is cut off and given up. The next leader sends it nothing, as it has just not answered.
+/// When it is back it asks, or is asked as a suspect, and is sent what it lacks.
+#[test]
+fn r16_a_leader_that_was_given_up_is_a_suspect_until_it_answers() {
+    for seed in 0..20 {
+        let mut cluster = Cluster::new(5, seed, course());
+        let old = cluster.elect();
+        let others = cluster.others(old);
+        cluster.cut(&[&[old], &others]);
+        let mark = cluster.records.len();
+        let led = |cluster: &Cluster| cluster.leader().is_some_and(|leader| leader != old);
+        assert!(cluster.run_until(ms(2_000), led), "seed {seed}: the others elect one");
+        let leader = cluster.leader().expect("just seen");
+        let suspects: Vec<_> = cluster
+            .events(mark, |event| matches!(event, Event::Suspected { .. }))
+            .filter(|(_, member, _)| *member == leader)
+            .map(|(_, _, event)| event)
+            .collect();
+        assert_eq!(suspects, [Event::Suspected { member: old }], "seed {seed}");
+        let work = |cluster: &mut Cluster, puts: usize| {
+            for number in 0..puts {
+                cluster.put(leader, "k", &number.to_string());
+                cluster.run_for(ms(100));
+            }
+        };
+        work(&mut cluster, 10);
+        let appends = cluster.records[mark..].iter().filter(|record| {
+            let is_from_leader = record.source == leader;
+            let to_old = |to| matches!(to, To::Member(member) if member == old);
+            is_from_leader
+                && matches!(record.fact, Fact::Sent { to, kind: Kind::Append, .. } if to_old(to))
+        });
+        assert_eq!(appends.count(), 0, "seed {seed}: nothing is sent into the void");
+        cluster.heal();
+        let commit = cluster.raft(leader).commit();
+        work(&mut cluster, 50);
+        assert!(cluster.raft(old).commit() > commit, "seed {seed}: it is back");
+        assert_eq!(cluster.leader(), Some(leader), "seed {seed}");
     }
 }
 
