@@ -41,6 +41,8 @@ pub enum ViolationKind {
     NotHeld,
     /// A leader dated a follower by a round that this one has not accepted (rules R9, R32).
     RoundNotAccepted,
+    /// A leader could read under a lease behind which no majority's promises stood (rule R31).
+    LeaseWithoutPromises,
     /// A get brought an old value, or no order of the operations explains the answers.
     NotLinearizable,
     /// A get brought a value that nobody had put by then.
@@ -135,6 +137,7 @@ const fn kind_of(broken: &Broken) -> ViolationKind {
         Broken::OldTermCounted { .. } => ViolationKind::OldTermCounted,
         Broken::NotHeld { .. } => ViolationKind::NotHeld,
         Broken::RoundNotAccepted { .. } => ViolationKind::RoundNotAccepted,
+        Broken::LeaseWithoutPromises { .. } => ViolationKind::LeaseWithoutPromises,
     }
 }
 

@@ -344,7 +344,7 @@ pub(super) fn on_vote_reply(
     let core = &mut context.core;
     core.marks.add_if(reply.heard_commit > core.heard_commit, Mark::VoteHintUsed);
     core.heard_commit = core.heard_commit.max(reply.heard_commit);
-    let refused = campaign.heard.len() - campaign.granted.len();
+    let refused = campaign.heard.without(campaign.granted).len();
     if campaign.granted.len() > core.others_needed() {
         let given_up = campaign.given_up;
         lead(role, context, given_up);

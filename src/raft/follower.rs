@@ -39,7 +39,9 @@ pub(super) fn on_append(context: &mut Context<'_>, mut append: Append) -> Dispos
         // Rule R31: its leader counts on the promise that it asked for, which may be longer than
         // that of the newer round. It began before that one was heard, so its promise begins then.
         core.marks.add(Mark::OldRoundAccepted);
-        core.promise(core.heard_at, append.promise);
+        if !core.has(Planted::OvertakenPromiseForgotten) {
+            core.promise(core.heard_at, append.promise);
+        }
     }
     append.accepted.insert(core.me);
     note_hops(core, &append);

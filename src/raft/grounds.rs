@@ -1,6 +1,7 @@
 //! Whether what members do and believe has its grounds in what others have really done: votes
-//! behind a leadership, no vote under a promise, holders behind a commit. A cluster that breaks one
-//! of these may go on for long before anybody sees a wrong answer, so it is looked at in each step.
+//! behind a leadership, no vote under a promise, holders behind a commit, promises behind a lease. A
+//! cluster that breaks one of these may go on for long before anybody sees a wrong answer, so it is
+//! looked at in each step.
 
 use std::collections::BTreeMap;
 
@@ -46,18 +47,44 @@ impl Grounds {
         }
     }
 
-    /// Checks what a step of `raft` leaves behind; `other` gives the members of the cluster.
+    /// Checks what a step of `raft` leaves behind; `other` gives the members of the cluster. `now`
+    /// is the time that all their clocks show; `None`: they differ, and then leases are not looked
+    /// at.
     ///
     /// # Errors
     /// What has no grounds.
     pub fn after_step<'a>(
         &mut self,
         raft: &Raft,
+        now: Option<Micros>,
         other: impl Fn(Member) -> Option<&'a Raft>,
     ) -> Result<(), Broken> {
         let promised = &mut self.promised[raft.member().rank()];
         *promised = raft.promise_until().max(*promised);
-        check_counted(raft, other)
+        check_counted(raft, &other)?;
+        now.map_or(Ok(()), |now| self.check_lease(raft, now, other))
+    }
+
+    /// While a leader may answer reads under its lease, a majority is bound by a promise, itself
+    /// included (rules R7 to R9, R31).
+    fn check_lease<'a>(
+        &self,
+        leader: &Raft,
+        now: Micros,
+        other: impl Fn(Member) -> Option<&'a Raft>,
+    ) -> Result<(), Broken> {
+        let Some(until) = leader.lease_until().filter(|until| now < *until) else {
+            return Ok(());
+        };
+        let count = self.promised.len();
+        let others = (0..count as u8).map(Member).filter(|member| *member != leader.member());
+        let is_bound = |raft: &Raft| now < raft.promise_until();
+        let others_bound = others.filter_map(other).filter(|raft| is_bound(raft)).count();
+        let bound = others_bound + usize::from(is_bound(leader));
+        if bound * 2 > count {
+            return Ok(());
+        }
+        Err(Broken::LeaseWithoutPromises { leader: leader.member(), until, now, bound })
     }
 
     /// Rule R7: no vote and no candidacy while a promise is in force, whatever became of it.

@@ -119,6 +119,18 @@ pub enum Broken {
         /// The round.
         round: Round,
     },
+    /// Rules R7 to R9 and R31: behind a lease stand the promises of a majority.
+    #[error("{leader:?} may read until {until} s, and at {now} s only {bound} members are bound")]
+    LeaseWithoutPromises {
+        /// The leader.
+        leader: Member,
+        /// Until when its lease lasts.
+        until: Micros,
+        /// When this was seen.
+        now: Micros,
+        /// How many members are bound by a promise, the leader included.
+        bound: usize,
+    },
 }
 
 /// An entry when it was first seen: its term, the term before it, and its command.

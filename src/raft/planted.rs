@@ -50,6 +50,9 @@ pub enum Planted {
     /// An old copy of an append renews timer, promise and hearing.
     #[strum(message = "R21")]
     StaleRoundRenews,
+    /// A round that a newer one has overtaken promises nothing, however long its own promise is.
+    #[strum(message = "R31")]
+    OvertakenPromiseForgotten,
     /// The append of a leader that was replaced is obeyed.
     #[strum(message = "§5.1")]
     OldLeaderObeyed,

@@ -268,6 +268,11 @@ impl Raft {
         self.core.promise_until
     }
 
+    /// Until when it answers reads under its lease (rules R7 to R9). `None` without one.
+    pub(super) fn lease_until(&self) -> Option<Micros> {
+        self.leadership().and_then(|leader| leader.lease_until(&self.core))
+    }
+
     /// The newest round of this term that this member has accepted; 0: none.
     pub(super) fn promised_round(&self) -> Round {
         self.core.promised_round

@@ -63,7 +63,7 @@ impl Puppets {
     fn grounds(&self, grounds: &mut Grounds, rank: u8, event: &Event) -> Result<(), Broken> {
         let raft = &self.rafts[usize::from(rank)];
         grounds.observe(raft, self.now, event)?;
-        grounds.after_step(raft, |member| self.rafts.get(member.rank()))
+        grounds.after_step(raft, Some(self.now), |member| self.rafts.get(member.rank()))
     }
 
     fn check_all(&self) -> Result<(), Broken> {
@@ -221,6 +221,28 @@ fn a_follower_that_is_counted_for_what_it_has_not_is_seen() {
     puppets.tell(0, 1, sent(2));
     let broken = Broken::NotHeld { leader: Member(0), member: Member(1), matched: 2 };
     assert_eq!(puppets.grounds(&mut grounds, 0, &woken), Err(broken));
+}
+
+/// Rules R7 and R31: the follower accepts the leader's round, and promises less than was asked.
+#[test]
+fn a_lease_behind_which_no_promises_stand_is_seen() {
+    let mut puppets = Puppets::new();
+    puppets.crown(0);
+    let term = puppets.rafts[0].term();
+    let mut grounds = Grounds::new(3);
+    let woken = Event::TermStarted { term };
+    let route = laconic::raft::message::Route::direct(Member(1));
+    let promising = |promise| Append { route, promise, ..append(0, term, (0, 0), &[term]) };
+    puppets.tell(1, 0, Message::Append(promising(Micros(0))));
+    puppets.tell(0, 1, accepted(&promising(Micros(0)), 1));
+    let until = puppets.rafts[0].status().lease_until.expect("it leads");
+    let (leader, now) = (Member(0), puppets.now);
+    let broken = Broken::LeaseWithoutPromises { leader, until, now, bound: 1 };
+    assert_eq!(puppets.grounds(&mut grounds, 0, &woken), Err(broken));
+    puppets.tell(1, 0, Message::Append(Append { round: 2, ..promising(ms(5_000)) }));
+    assert_eq!(puppets.grounds(&mut grounds, 0, &woken), Ok(()));
+    puppets.now = until;
+    assert_eq!(puppets.grounds(&mut grounds, 0, &woken), Ok(()), "the lease is over");
 }
 
 /// The harness checks step by step. Here the whole state is also checked from scratch after every

@@ -266,13 +266,15 @@ impl<'a> Engine<'a> {
     }
 
     fn find_broken(&mut self, rank: usize) -> Result<(), Broken> {
-        let Engine { nodes, splitter, invariants, grounds, now, .. } = self;
+        let Engine { scenario, nodes, splitter, invariants, grounds, now, .. } = self;
         let raft = nodes[rank].replica.raft();
         for event in &splitter.events {
             invariants.observe(raft, event)?;
             grounds.observe(raft, nodes[rank].local(*now), event)?;
         }
-        grounds.after_step(raft, |member| nodes.get(member.rank()).map(|node| node.replica.raft()))
+        let clocks_agree = scenario.clock_drift_ppm.iter().all(|drift| *drift == 0);
+        let raft_of = |member: Member| nodes.get(member.rank()).map(|node| node.replica.raft());
+        grounds.after_step(raft, clocks_agree.then_some(*now), raft_of)
     }
 
     /// Lets a replica send what its turn has made.
