@@ -1,7 +1,7 @@
 //! Whether what members do and believe has its grounds in what others have really done: votes
-//! behind a leadership, no vote under a promise, holders behind a commit, promises behind a lease. A
-//! cluster that breaks one of these may go on for long before anybody sees a wrong answer, so it is
-//! looked at in each step.
+//! behind a leadership, no vote under a promise, holders behind a commit, promises behind a lease.
+//! A cluster that breaks one of these may go on for long before anybody sees a wrong answer, so it
+//! is looked at in each step.
 
 use std::collections::BTreeMap;
 
