@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use laconic::raft::tuning::{Control, FanOut};
 use laconic::raft::{Deposed, Event, Member, Micros, Tuning};
-use laconic::record::Fact;
+use laconic::record::{Fact, Reason, Record};
 use laconic::sim::random_stream::{Probability, RandomStream};
 
 use crate::cluster::{Cluster, Fate, Flight, course, ms};
@@ -122,6 +122,31 @@ fn tuned(count: u8, course_of: Course) -> Outcome {
         }
     }
     best.expect("one of six")
+}
+
+/// Three round trips are a lost message. Those count that answer: a dead follower's silence is no
+/// measurement.
+#[test]
+fn the_resend_timeout_follows_the_round_trip_of_those_that_answer() {
+    let mut cluster = Cluster::new(5, 1, adaptive(course()));
+    cluster.obeys(|_| Fate::After(ms(4)));
+    let leader = cluster.elect();
+    let dead = cluster.others(leader)[0];
+    for number in 0..100 {
+        if number == 50 {
+            cluster.kill(dead);
+        }
+        cluster.put(leader, "k", &format!("{number}"));
+        cluster.run_for(ms(20));
+    }
+    let chosen = cluster.raft(leader).tuning().resend_timeout_us;
+    assert!(chosen.abs_diff(24_000) <= 24_000 / 8, "{chosen}");
+    let loss = |record: &Record| match record.fact {
+        Fact::Decided(decision) if decision.reason == Reason::Loss => Some(decision.measured),
+        _ => None,
+    };
+    let most = cluster.records.iter().filter_map(loss).max();
+    assert!(most.is_none_or(|loss_ppm| loss_ppm < 100_000), "{most:?}");
 }
 
 #[test]
