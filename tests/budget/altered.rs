@@ -171,8 +171,10 @@ fn the_bars_of_limits_show_what_was_spent_of_them() {
         let widths = widths(allowed, spent, &mut report);
         assert_eq!(widths.last(), Some(&wanted), "{spent:?} of {allowed}: {widths:?}");
     }
-    let widths = widths(0.0, Some(3.0), &mut report);
-    assert_eq!(widths.last(), Some(&100.0), "of nothing all is spent: {widths:?}");
+    for spent in [0.0, 3.0] {
+        let widths = widths(0.0, Some(spent), &mut report);
+        assert_eq!(widths.last(), Some(&100.0), "of nothing all is spent: {widths:?}");
+    }
 }
 
 /// Where the slowest commit takes many hops, equal factors get equal room, and the discs of the

@@ -112,7 +112,7 @@ fn r33_reads_that_have_waited_for_a_write_leave_their_places() {
         assert_eq!(answered(&sent, &Outcome::Fail), [""; 0], "round {round}");
         let sent = solo.wait(ms(1));
         let told = solo.acknowledge(&sent);
-        assert_eq!(answered(&told, &Outcome::Ok(None)), [put.clone()]);
+        assert_eq!(answered(&told, &Outcome::Ok(None)), [put.as_str()]);
         assert_eq!(answered(&told, &Outcome::Ok(Some(put.into()))).len(), 9);
     }
 }
