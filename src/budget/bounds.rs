@@ -485,8 +485,8 @@ mod tests {
         );
     }
 
-    /// Two heartbeats a promise, three an election timeout, and one between the end of a promise and
-    /// the timeout. An interval that is longer already stays.
+    /// Two heartbeats a promise, three an election timeout, and one between the end of a promise
+    /// and the timeout. An interval that is longer already stays.
     #[test]
     fn a_heartbeat_is_as_seldom_as_timeout_and_promise_allow() {
         let course = crate::tuning_file::load("course").unwrap().tuning;

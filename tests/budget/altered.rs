@@ -2,7 +2,7 @@
 //! without another run.
 
 use laconic::budget::{BudgetReport, FrontPlot, FrontPoint, Standing, chart, diff, document, text};
-use laconic::raft::{Event, MemberSet, Micros};
+use laconic::raft::{Event, Member, MemberSet, Micros};
 use laconic::record::{AnswerKind, Decision, Fact, Fate, Knob, Reason, Record, SIMULATOR};
 
 use crate::kept::Kept;
@@ -232,4 +232,30 @@ fn a_run_without_puts_says_nothing_of_a_put() {
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
         assert!(!text.contains(" per put ·"), "{text}");
     }
+}
+
+/// Six idle seconds in a row hold four windows of 1.3 s. In each, four others hear from the leader
+/// and it hears from one of them. A second in which the cluster was cut is not idle, however short
+/// the cut, and what is left of the six has a window less.
+#[test]
+fn idle_seconds_in_a_row_are_one_stretch() {
+    let mut kept = Kept::read("reads");
+    assert_eq!(kept.info.tuning.election_timeout_min_us, 1_300_000);
+    kept.records.retain(|record| {
+        let is_batch = matches!(record.fact, Fact::State(Event::BatchSent { .. }));
+        !is_batch && !matches!(record.fact, Fact::Asked { .. } | Fact::Taken { .. })
+    });
+    let floor = |kept: &Kept| {
+        let figures = kept.report().figures;
+        let idle = figures.iter().find(|figure| figure.name == "idle_messages_per_second");
+        idle.unwrap().floor.unwrap()
+    };
+    assert_eq!(floor(&kept), 4.0 * 5.0 / 6.0);
+    let mut majority = MemberSet::all(5);
+    majority.remove(Member(4));
+    for (at, majority) in [(5_500_000, majority), (5_500_001, MemberSet::EMPTY)] {
+        let fact = Fact::Partitioned { majority };
+        kept.records.push(Record { at: Micros(at), source: SIMULATOR, fact });
+    }
+    assert_eq!(floor(&kept), 3.0 * 5.0 / 5.0);
 }

@@ -66,8 +66,8 @@ fn a_get_whose_answer_no_datagram_can_carry_fails() {
     assert_eq!(told(&solo)[0], (Garbage::LongAnswer, MOST_DATAGRAM_BYTES as u32 + 1));
 }
 
-/// A control character takes six bytes in JSON, and the answer carries the MID as well. No answer is
-/// longer than a datagram, also if value and MID are short before they are written.
+/// A control character takes six bytes in JSON, and the answer carries the MID as well. No answer
+/// is longer than a datagram, also if value and MID are short before they are written.
 #[test]
 fn a_get_whose_answer_is_too_long_only_as_json_fails() {
     let mut solo = leading();

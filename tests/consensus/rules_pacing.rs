@@ -208,8 +208,8 @@ fn r27_a_replica_waits_for_room_only_if_it_has_something_to_answer() {
     assert_eq!(state(&solo), (false, false), "all have their answers, and no other may go out");
 }
 
-/// What waits for room goes on by itself, one an interval, though nothing else arrives: reads that a
-/// leader has proved, and requests that a follower sends on.
+/// What waits for room goes on by itself, one an interval, though nothing else arrives: reads that
+/// a leader has proved, and requests that a follower sends on.
 #[test]
 fn r27_what_waits_for_room_needs_no_message_to_go_on() {
     let tuning = Tuning { answer_window: 8, answer_interval_us: 10_000, ..fast() };
