@@ -119,3 +119,23 @@ fn a_leader_is_disrupted_if_it_is_deposed_while_nobody_else_leads() {
     assert_eq!(disrupted(&[3], Deposed::HigherTerm), 0);
     assert_eq!(disrupted(&[0], Deposed::NoQuorum), 0);
 }
+
+/// In a healthy cluster the next batches would have carried a short lag. What carries no entry has
+/// shown where the logs agree, and a long lag is made up for by nothing else.
+#[test]
+fn a_catch_up_is_needless_if_it_carries_what_the_rotation_would_have() {
+    let mut phases = Phases::new(5);
+    let opened = Event::BecameLeader { term: 1, heard_commit: 0, opened: 1 };
+    let committed = (0..5).map(|rank| (Member(rank), Event::Committed { through: 1 }));
+    for (source, event) in [(LEADER, opened)].into_iter().chain(committed) {
+        phases.record(&Record { at: Micros(1), source, fact: Fact::State(event) });
+    }
+    assert_eq!(phases.now(), Phase::Steady);
+    let needless = |entries| {
+        let mut evidence = evidence();
+        let why = Why::Own(Cause::CatchUp);
+        evidence.record(&sent(9, LEADER, 1, why, (1, 2, entries)), &phases);
+        evidence.needless_catch_ups
+    };
+    assert_eq!([0, 1, 64, 65].map(needless), [0, 1, 1, 0]);
+}
