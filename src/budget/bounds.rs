@@ -459,6 +459,10 @@ mod tests {
         assert_eq!(floor(&at(&[1, 2, 3]), 100), (4 + 2) + 2 * 5);
         assert_eq!(floor(&at(&[1, 2, 3]), 200), 3 * 5);
         assert_eq!(floor(&at(&[35, 37]), 0), 3 * 5, "two more find room in heartbeats");
+        let late = at(&[31, 32, 33, 34, 35, 36, 37]);
+        assert_eq!(floor(&late[..5], 0), 3 * 5 + 2, "a second one in a window costs an answer");
+        assert_eq!(floor(&late, 0), 3 * 5 + 3 + 3, "a third one costs f + 1");
+        assert_eq!(floor(&at(&[1, 8]), 200), 3 * 5, "the second may wait for the next window");
     }
 
     #[test]
@@ -479,6 +483,25 @@ mod tests {
             batches_by_linger(&[], Micros(5), None),
             Lingered { batches: 0, mean_wait_us: 0.0 }
         );
+    }
+
+    /// Two heartbeats a promise, three an election timeout, and one between the end of a promise
+    /// and the timeout. An interval that is longer already stays.
+    #[test]
+    fn a_heartbeat_is_as_seldom_as_timeout_and_promise_allow() {
+        let course = crate::tuning_file::load("course").unwrap().tuning;
+        let longest = |election_timeout_min_us, promise_us, heartbeat_interval_us| {
+            longest_heartbeat_us(&Tuning {
+                election_timeout_min_us,
+                promise_us,
+                heartbeat_interval_us,
+                ..course.clone()
+            })
+        };
+        assert_eq!(longest(900_000, 0, 1), 300_000);
+        assert_eq!(longest(900_000, 400_000, 1), 200_000);
+        assert_eq!(longest(900_000, 800_000, 1), 100_000);
+        assert_eq!(longest(900_000, 800_000, 250_000), 250_000);
     }
 
     #[test]

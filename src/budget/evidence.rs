@@ -282,7 +282,6 @@ impl Evidence {
         let through = hop.sending.through();
         for resend in &mut self.resends {
             resend.early |= resend.term == began.term
-                && began.at < resend.sent_at
                 && began.number < resend.number
                 && through >= resend.through
                 && is_on_the_way(resend.to);
@@ -349,3 +348,6 @@ struct Append {
     through: Index,
     entries: u32,
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,22 +90,19 @@ impl HeartbeatModel {
 
     /// Counts a batch, or a round, as sent to the f that have gone longest without hearing.
     fn turn(&mut self, at: Micros, leader: Member) {
-        // One number for each member: when it was addressed, and among equals its rank.
-        const RANKS: u64 = MOST_MEMBERS as u64;
-        let mut others = [0_u64; MOST_MEMBERS];
+        // Who was never addressed comes first, and among equals the lower rank.
+        let mut others = [(None, 0_u8); MOST_MEMBERS];
         let mut count = 0;
-        for (rank, addressed) in self.addressed.iter().enumerate() {
-            if rank != leader.rank() {
-                let heard_us = addressed.map_or(0, |at| at.0.saturating_add(1));
-                others[count] = heard_us.min(u64::MAX / RANKS) * RANKS + rank as u64 % RANKS;
+        for (rank, addressed) in (0..).zip(&self.addressed) {
+            if Member(rank) != leader {
+                others[count] = (*addressed, rank);
                 count += 1;
             }
         }
-        if count > self.others_needed {
-            others[..count].select_nth_unstable(self.others_needed);
-        }
-        for other in &others[..count.min(self.others_needed)] {
-            self.address(Member((other % RANKS) as u8), at);
+        // There are more than f others.
+        let (longest, ..) = others[..count].select_nth_unstable(self.others_needed);
+        for (_, rank) in longest {
+            self.address(Member(*rank), at);
         }
     }
 

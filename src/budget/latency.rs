@@ -362,6 +362,7 @@ mod tests {
     use super::*;
     use crate::budget::message::Sending;
     use crate::budget::phases::Phase;
+    use crate::interface::{Address, OperationKind};
     use crate::raft::{Cause, Why};
 
     fn hop(at: u64, received_at: u64, before: Option<Rc<Hop>>) -> Option<Rc<Hop>> {
@@ -410,6 +411,38 @@ mod tests {
             answered: 20,
         };
         assert_eq!(stages, wanted);
+    }
+
+    /// The way by which a read was proved, if member 1 takes in a message of this kind at 50, then
+    /// begins the steps that are told, and answers at 60 what it was asked at `asked_at`.
+    fn proved(kind: Kind, asked_at: u64, steps: usize, outcome: AnswerKind) -> bool {
+        let by = Member(1);
+        let mut requests = Requests::new(3);
+        let record = |at, fact| Record { at: Micros(at), source: by, fact };
+        let (client, request) = (Address(0x100), 7);
+        let operation = OperationKind::Get;
+        let led = Leaderships::new(3);
+        requests.record(&record(asked_at, Fact::Asked { client, request, operation }), &led);
+        let taken_in = hop(40, 50, None).unwrap();
+        let sending = Sending { kind, ..taken_in.sending };
+        requests.on_delivery(&Rc::new(Hop { sending, ..(*taken_in).clone() }));
+        (0..steps).for_each(|_| requests.begin_step(by));
+        let (index, term) = (0, 0);
+        let answered = Fact::Answered { client, request, outcome, index, term };
+        requests.record(&record(60, answered), &led);
+        requests.traces[0].0.answer.is_some()
+    }
+
+    /// Only the answer to an append that begins the step can have released a read, and only one
+    /// that has waited.
+    #[test]
+    fn a_read_was_proved_by_the_acknowledgement_in_whose_step_it_is_answered() {
+        let ok = AnswerKind::Ok;
+        assert!(proved(Kind::AppendReply, 45, 0, ok));
+        assert!(!proved(Kind::AppendReply, 45, 1, ok), "it waited for something else");
+        assert!(!proved(Kind::VoteReply, 45, 0, ok));
+        assert!(!proved(Kind::AppendReply, 55, 0, ok), "it was asked later");
+        assert!(!proved(Kind::AppendReply, 45, 0, AnswerKind::Redirect), "it was sent on");
     }
 
     proptest! {

@@ -445,3 +445,6 @@ impl BatchTrack {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

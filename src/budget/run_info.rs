@@ -231,3 +231,42 @@ pub fn read_run(folder: &Path) -> Result<Value, FactsError> {
 fn read(path: &Path) -> Result<String, FactsError> {
     std::fs::read_to_string(path).map_err(|source| FactsError::Io { path: path.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever copies the line must get the same run: what is usual need not be said.
+    #[test]
+    fn the_command_names_what_is_not_usual() {
+        let command = |engine: &str, timing: &str, profile: &str| {
+            let (engine, timing, profile) = (engine.into(), timing.into(), profile.into());
+            let info = RunInfo {
+                scenario: "simple-1".into(),
+                seed: 7,
+                engine,
+                timing,
+                profile,
+                replicas: 5,
+                ended_at: Micros(0),
+                requests: 0,
+                mix: 0.5,
+                drops: 0.0,
+                maximum_appends_batched_fraction: 0.0,
+                tuning: toml::from_str(COURSE).unwrap(),
+                counted: 0,
+                limits: Vec::new(),
+                verdict: None,
+                ran_by: String::new(),
+            };
+            assert_eq!(info.changed_knobs(), []);
+            info.command()
+        };
+        let usual = "laconic sim simple-1 --seed 7";
+        assert_eq!(command("virtual", "course", "course"), usual);
+        assert_eq!(command("virtual", "course", ""), usual);
+        assert_eq!(command("virtual", "course", "fast"), format!("{usual} --profile fast"));
+        let all = format!("{usual} --real --precise --profile wan");
+        assert_eq!(command("real", "precise", "wan"), all);
+    }
+}

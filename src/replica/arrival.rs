@@ -43,3 +43,32 @@ impl Arrival {
 fn may_be_client(members: &Membership, address: Address) -> bool {
     address != Address::EVERYONE && members.member(address).is_none()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer goes to whoever asked. So who cannot be a client is not answered, neither with
+    /// what was asked for nor with `fail`.
+    #[test]
+    fn only_who_can_be_a_client_is_answered() {
+        let members = Membership::new(Address(0), &[Address(1), Address(2)]).unwrap();
+        let asks = |source: &str, rest: &str| {
+            let text = format!(
+                r#"{{"src": "{source}", "dst": "0000", "leader": "FFFF", "type": "put",
+                    "MID": "m", "key": "k"{rest}}}"#
+            );
+            match Arrival::of(&members, text.as_bytes()) {
+                Arrival::Request(request) => format!("serve {}", request.client),
+                Arrival::BadRequest { request, .. } => format!("refuse {}", request.client),
+                Arrival::Garbage { .. } => "nothing".to_owned(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (sound, bad) = (r#", "value": "v""#, "");
+        assert_eq!([asks("0100", sound), asks("0100", bad)], ["serve 0100", "refuse 0100"]);
+        for nobody in ["FFFF", "0000", "0001"] {
+            assert_eq!([asks(nobody, sound), asks(nobody, bad)], ["nothing"; 2], "{nobody}");
+        }
+    }
+}

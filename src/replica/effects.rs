@@ -32,7 +32,7 @@ impl Replica {
     /// this lets a deposed leader apply puts that it had committed and not answered.
     pub(super) fn follow_commit(&mut self, told: Index, context: &mut StepContext<'_, impl Sink>) {
         let through = told.min(self.raft.commit());
-        if self.applied < through && !self.raft.is_leader() {
+        if !self.raft.is_leader() {
             let mut outputs = std::mem::take(&mut self.scratch);
             self.apply_through(through, &mut outputs, context);
             self.perform_all(&mut outputs, context);

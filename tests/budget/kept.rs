@@ -25,7 +25,7 @@ use laconic::budget::{
     text,
 };
 use laconic::raft::{Cause, Disposition, Event, Kind, Member, Micros, To, Why};
-use laconic::record::{AnswerKind, Fact, Fate, Record, SIMULATOR};
+use laconic::record::{AnswerKind, ClientRequest, Fact, Fate, Record, SIMULATOR};
 use serde_json::{Value, json};
 
 /// Profile, number of replicas, requests, share of gets, drops, what happens, seed.
@@ -60,6 +60,15 @@ fn done(name: &str) -> Done {
         }
         "few" => ("base = \"quiet\"\n", 3, 3, 0.5, 0.0, json!([]), 1),
         "many" => ("base = \"course\"\n", 12, 30, 0.5, 0.0, json!([]), 1),
+        "reads" => ("base = \"fast\"\n", 5, 3, 1.0, 0.0, json!([]), 1),
+        "seven" => {
+            let profile = "base = \"textbook\"\nheartbeat_interval_us = 50_000\n";
+            (profile, 7, 30, 0.2, 0.0, json!([]), 1)
+        }
+        "commits" => {
+            let profile = "base = \"fast\"\nheartbeat_interval_us = 150_000\neager_commit = true\n";
+            (profile, 7, 60, 0.0, 0.0, json!([]), 1)
+        }
         "plain" => ("base = \"course\"\n", 3, 60, 0.8, 0.0, json!([]), 1),
         _ => panic!("{name} is no kept run"),
     }
@@ -141,31 +150,54 @@ fn assert_counted(report: &BudgetReport, records: &[Record]) {
     assert_eq!((report.run.elections, report.run.puts), (elections, puts.len() as u64));
 }
 
+/// A kept run, as its folder tells it.
+pub struct Kept {
+    /// How it was done.
+    pub info: RunInfo,
+    /// Its records, by source.
+    pub records: Vec<Record>,
+    /// What its clients saw.
+    pub requests: Vec<ClientRequest>,
+}
+
+impl Kept {
+    /// Reads a kept run.
+    pub fn read(name: &str) -> Kept {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("records")).unwrap();
+        let files: BTreeMap<String, Vec<u8>> =
+            serde_json::from_str(&unpacked(&place(&format!("{name}.run.gz")))).unwrap();
+        for (file, bytes) in files {
+            fs::write(folder.path().join(file), bytes).unwrap();
+        }
+        let info = RunInfo::from_json(&read_run(folder.path()).unwrap()).unwrap();
+        let mut kept = RunRecords::open(folder.path()).unwrap();
+        let records: Vec<Record> = kept.by_ref().collect();
+        assert!(kept.problems().is_empty(), "{:?}", kept.problems());
+        Kept { info, records, requests: read_history(folder.path()).unwrap() }
+    }
+
+    /// The report of what it holds now.
+    pub fn report(&self) -> BudgetReport {
+        let mut analysis = Analysis::new(self.info.clone());
+        analysis.take_in(self.records.clone());
+        analysis.finish(&self.requests, Vec::new())
+    }
+}
+
 /// The report of a kept run, and of other records with it.
 fn report_with(name: &str, others: &[Record]) -> BudgetReport {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("records")).unwrap();
-    let files: Value = serde_json::from_str(&unpacked(&place(&format!("{name}.run.gz")))).unwrap();
-    for (file, bytes) in files.as_object().unwrap() {
-        let bytes: Vec<u8> = serde_json::from_value(bytes.clone()).unwrap();
-        fs::write(folder.path().join(file), bytes).unwrap();
-    }
-    let info = RunInfo::from_json(&read_run(folder.path()).unwrap()).unwrap();
-    let mut kept = RunRecords::open(folder.path()).unwrap();
-    let records: Vec<Record> = kept.by_ref().chain(others.iter().copied()).collect();
-    let mut analysis = Analysis::new(info);
-    analysis.take_in(records.clone());
-    assert!(kept.problems().is_empty(), "{:?}", kept.problems());
-    let report = analysis.finish(&read_history(folder.path()).unwrap(), Vec::new());
-    if others.is_empty() {
-        assert_counted(&report, &records);
-    }
-    report
+    let mut kept = Kept::read(name);
+    kept.records.extend(others);
+    kept.report()
 }
 
 /// The report of a kept run.
 fn report(name: &str) -> BudgetReport {
-    report_with(name, &[])
+    let kept = Kept::read(name);
+    let report = kept.report();
+    assert_counted(&report, &kept.records);
+    report
 }
 
 /// A value as lines: an element of a list is a line.
@@ -281,6 +313,29 @@ fn the_report_of_an_undisturbed_run() {
 }
 
 #[test]
+fn the_report_of_a_run_that_only_reads_and_is_mostly_idle() {
+    assert_report_is_kept("reads");
+}
+
+#[test]
+fn the_report_of_seven_replicas_with_many_heartbeats() {
+    assert_report_is_kept("seven");
+}
+
+#[test]
+fn the_report_of_commit_messages_that_are_heartbeats_too() {
+    assert_report_is_kept("commits");
+    if !does_runs() {
+        let report = report("commits");
+        let found = report.findings.iter().find(|finding| finding.name == "commit_messages");
+        let number = |name| found.unwrap().numbers.iter().find(|one| one.name == name).unwrap();
+        let (messages, instead) = (number("messages").value, number("heartbeats instead").value);
+        assert!(instead > 0.0 && instead < messages, "{instead} of {messages}");
+        assert_eq!(found.unwrap().expected_saving, messages - instead);
+    }
+}
+
+#[test]
 fn the_difference_of_two_kept_runs() {
     if does_runs() {
         return;
@@ -315,6 +370,7 @@ fn records_of_other_runs_change_nothing() {
         (SIMULATOR, Fact::Killed { member: other, by_itself: false }),
         (own, received),
         (other, Fact::State(Event::Suspected { member: own })),
+        (SIMULATOR, Fact::State(Event::Committed { through: 1 << 40 })),
     ];
     for (source, fact) in foreign {
         let with = report_with("plain", &[Record { at, source, fact }]);

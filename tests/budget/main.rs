@@ -1,5 +1,6 @@
 //! The message budget: its books, its floors, its findings with their controls, and its formats.
 
+mod altered;
 mod books;
 mod controls;
 mod costs;

@@ -124,6 +124,31 @@ fn tuned(count: u8, course_of: Course) -> Outcome {
     best.expect("one of six")
 }
 
+/// Three round trips are a lost message. Those count that answer: what was measured of a follower
+/// that was slow and is dead now says nothing of the others.
+#[test]
+fn the_resend_timeout_follows_the_round_trip_of_those_that_answer() {
+    let mut cluster = Cluster::new(5, 1, adaptive(course()));
+    let leader = cluster.elect();
+    let slow = cluster.others(leader)[0];
+    cluster.obeys(move |flight| {
+        let is_slow = [flight.from, flight.to].contains(&slow);
+        Fate::After(if is_slow { ms(20) } else { ms(4) })
+    });
+    for number in 0..150 {
+        if number == 100 {
+            cluster.kill(slow);
+        }
+        cluster.put(leader, "k", &format!("{number}"));
+        cluster.run_for(ms(20));
+    }
+    let dead = cluster.raft(leader).followers().find(|follower| follower.member == slow);
+    let dead = dead.expect("a member");
+    assert!(dead.suspect && dead.round_trip > Some(ms(30)), "{dead:?}");
+    let chosen = cluster.raft(leader).tuning().resend_timeout_us;
+    assert!(chosen.abs_diff(24_000) <= 24_000 / 8, "{chosen}");
+}
+
 #[test]
 fn from_the_papers_raft_the_controller_comes_near_the_best_static_tuning() {
     for (name, count, course_of) in SCENARIOS {

@@ -65,3 +65,18 @@ fn a_get_whose_answer_no_datagram_can_carry_fails() {
     assert_eq!(told(&solo).iter().filter(|fact| too_long(fact)).count(), 2);
     assert_eq!(told(&solo)[0], (Garbage::LongAnswer, MOST_DATAGRAM_BYTES as u32 + 1));
 }
+
+/// A control character takes six bytes in JSON, and the answer carries the MID as well. No answer
+/// is longer than a datagram, also if value and MID are short before they are written.
+#[test]
+fn a_get_whose_answer_is_too_long_only_as_json_fails() {
+    let mut solo = leading();
+    let value = "\u{1}".repeat(10_600);
+    solo.ask(CLIENT, "m", Operation::Put { key: "k".into(), value: value.as_str().into() });
+    let out = solo.wait(ms(1));
+    assert_eq!(answered(&solo.acknowledge(&out), &Outcome::Ok(None)), ["m"]);
+    let mid = "\u{2}".repeat(400);
+    assert!((value.len() + mid.len()) * 6 > MOST_DATAGRAM_BYTES);
+    solo.wait(ms(5));
+    assert_eq!(answered(&solo.get("k", &mid), &Outcome::Fail), [mid]);
+}

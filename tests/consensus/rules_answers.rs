@@ -172,6 +172,27 @@ fn r03_what_a_leader_had_heard_to_be_committed_it_does_not_answer_again() {
     }
 }
 
+/// A leader is deposed before its put is committed. The next leader commits and answers that put,
+/// which two voters have heard. When the first leads again, it answers the put no second time.
+#[test]
+fn r03_a_leader_again_does_not_answer_its_own_put_that_voters_have_heard_of() {
+    for heard in [false, true] {
+        let mut solo = Solo::new(3, fast());
+        solo.lead_all();
+        let (term, place) = (solo.raft().term(), solo.raft().log().last_index() + 1);
+        solo.put("k", "P");
+        solo.wait(ms(1));
+        solo.hear(1, Message::Append(append(1, term + 1, (term, place), &[term + 1])));
+        assert_ne!(solo.role(), RoleName::Leader);
+        let heard_commit = if heard { place } else { 0 };
+        let opening = solo.lead_when_heard(heard_commit);
+        let told = answered(&solo.acknowledge(&opening), &OK);
+        assert!(solo.replica.applied() > place);
+        // The entry of the next leader's term lies above what was heard of, in both cases.
+        assert_eq!(told, if heard { vec!["t2p0"] } else { vec!["P", "t2p0"] });
+    }
+}
+
 #[test]
 fn r04_a_put_that_died_with_its_leader_is_redirected_by_nobody() {
     let mut cluster = Cluster::new(5, 6, Tuning { fan_out: FanOut::Star, ..fast() });
@@ -313,6 +334,17 @@ fn r06_a_leader_out_of_touch_takes_in_no_put() {
     let out = solo.acknowledge(&out);
     assert_eq!(answered(&out, &OK), ["taken"]);
     assert_eq!(solo.raft().log().last_index(), last + 2, "in touch again");
+}
+
+/// The put that it holds is in no log: a read of the same key does not wait for it.
+#[test]
+fn r06_a_put_that_is_not_taken_in_holds_up_no_read() {
+    let mut solo = Solo::new(5, fast());
+    solo.lead_all();
+    solo.put("other key", "taken");
+    solo.wait(ms(21));
+    assert_eq!(answers(&solo.put("k", "held")), []);
+    assert_eq!(answered(&solo.get("k", "read"), &Outcome::Ok(Some("".into()))), ["read"]);
 }
 
 /// Two puts are lost with a leader that is cut off. Then the cluster is idle, so the new log never

@@ -1,13 +1,14 @@
 //! Rule R33: who holds enough takes in no more.
 
 use laconic::interface::Outcome;
-use laconic::raft::Tuning;
+use laconic::raft::message::Append;
 use laconic::raft::tuning::Reads;
+use laconic::raft::{Message, Tuning};
 use laconic::record::{Fact, Record};
 use laconic::wire::{Datagram, Garbage, SMALL_CHARGE};
 
 use crate::cluster::{fast, ms};
-use crate::solo::{Solo, answered};
+use crate::solo::{Solo, answered, append};
 
 fn narrow() -> Tuning {
     Tuning { waiting_most_requests: 10, ..fast() }
@@ -96,4 +97,52 @@ fn r33_waiting_reads_and_puts_count_together() {
         assert_eq!(answered(&[put, get].concat(), &Outcome::Fail), [""; 0]);
     }
     assert_eq!(answered(&solo.get("other", "late"), &Outcome::Fail), ["late"]);
+}
+
+/// A read that has its answer waits no more: the places of reads that waited for a write are free
+/// again, time after time.
+#[test]
+fn r33_reads_that_have_waited_for_a_write_leave_their_places() {
+    let mut solo = Solo::new(3, narrow());
+    solo.lead_all();
+    for round in 0..5 {
+        let put = format!("p{round}");
+        let mut sent = solo.put("k", &put);
+        (0..9).for_each(|read| sent.extend(solo.get("k", &format!("r{round}.{read}"))));
+        assert_eq!(answered(&sent, &Outcome::Fail), [""; 0], "round {round}");
+        let sent = solo.wait(ms(1));
+        let told = solo.acknowledge(&sent);
+        assert_eq!(answered(&told, &Outcome::Ok(None)), [put.as_str()]);
+        assert_eq!(answered(&told, &Outcome::Ok(Some(put.into()))).len(), 9);
+    }
+}
+
+/// What only waits for room in the simulator's socket counts too: proved reads of a leader, and the
+/// redirects that a deposed leader owes.
+#[test]
+fn r33_what_waits_for_room_counts() {
+    let tuning = Tuning { answer_window: 8, answer_interval_us: 1_000_000, ..narrow() };
+    let mut solo = Solo::new(3, tuning.clone());
+    solo.lead_all();
+    solo.look(Some(8 * SMALL_CHARGE));
+    for read in 0..10 {
+        assert_eq!(solo.get("k", &format!("r{read}")), []);
+    }
+    solo.get("k", "much");
+    let out = [solo.look(Some(0)), solo.look(Some(0))].concat();
+    assert_eq!(answered(&out, &Outcome::Ok(Some("".into()))).len(), 10);
+    assert_eq!(answered(&out, &Outcome::Fail), ["much"]);
+
+    let mut solo = Solo::new(3, tuning);
+    solo.lead_all();
+    let (term, last) = (solo.raft().term(), solo.raft().log().last_index());
+    (0..10).for_each(|put| drop(solo.put("k", &format!("p{put}"))));
+    solo.wait(ms(1));
+    solo.look(Some(8 * SMALL_CHARGE));
+    let next = append(1, term + 1, (term, last), &[term + 1]);
+    solo.hear(1, Message::Append(Append { commit: last + 1, ..next }));
+    solo.put("l", "much");
+    let out = [solo.look(Some(0)), solo.look(Some(0))].concat();
+    assert_eq!(answered(&out, &Outcome::Redirect).len(), 10, "what the log has lost");
+    assert_eq!(answered(&out, &Outcome::Fail), ["much"]);
 }

@@ -200,4 +200,57 @@ fn r27_a_replica_waits_for_room_only_if_it_has_something_to_answer() {
     }
     assert_eq!(told, 20);
     assert_eq!(state(&solo), (true, false));
+    for number in 0..8 {
+        let (key, mid) = (format!("k{number}"), format!("r{number}"));
+        let value = Outcome::Ok(Some(format!("v{number}").into()));
+        assert_eq!(answered(&solo.get(&key, &mid), &value), [mid]);
+    }
+    assert_eq!(state(&solo), (false, false), "all have their answers, and no other may go out");
+}
+
+/// What waits for room goes on by itself, one an interval, though nothing else arrives: reads that
+/// a leader has proved, and requests that a follower sends on.
+#[test]
+fn r27_what_waits_for_room_needs_no_message_to_go_on() {
+    let tuning = Tuning { answer_window: 8, answer_interval_us: 10_000, ..fast() };
+    let asked: Vec<String> = (0..20).map(|number| format!("k{number}")).collect();
+    let ask_all = |solo: &mut Solo, outcome: &Outcome| {
+        solo.wait(ms(100));
+        let sent: Vec<_> = asked.iter().flat_map(|name| solo.get(name, name)).collect();
+        let early = answered(&sent, outcome);
+        assert_eq!(early, asked[..8], "what fits goes out at once");
+        let late = answered(&solo.wait(ms(121)), outcome);
+        assert_eq!(late, asked[8..], "and twelve more in twelve intervals");
+    };
+    let mut leader = Solo::new(3, tuning.clone());
+    leader.lead_all();
+    ask_all(&mut leader, &Outcome::Ok(Some("".into())));
+    let mut follower = Solo::new(3, tuning);
+    follower.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
+    ask_all(&mut follower, &Outcome::Redirect);
+}
+
+/// Taking in a put needs no room, only its answer does. So a new leader takes in at once what it
+/// has held, though its socket is full: what was held for want of a leader, and what was to be sent
+/// on and had no room.
+#[test]
+fn r27_a_new_leader_takes_in_what_it_held_without_waiting_for_room() {
+    let tuning = Tuning { answer_window: 1, answer_interval_us: 1_000_000, ..fast() };
+    for waits_for_room in [false, true] {
+        let mut solo = Solo::new(3, tuning.clone());
+        if waits_for_room {
+            solo.hear(1, Message::Append(append(1, 1, (0, 0), &[1])));
+            solo.wait(ms(1_250));
+            assert_eq!(answered(&solo.put("k", "sent on"), &Outcome::Redirect), ["sent on"]);
+        } else {
+            solo.wait(solo.replica.deadline().since(ms(100)));
+        }
+        assert_eq!(answered(&solo.put("k", "held"), &Outcome::Redirect), [""; 0]);
+        assert_eq!(solo.replica.waits_for_room(solo.now), waits_for_room);
+        solo.lead();
+        assert!(!solo.replica.may_answer(solo.now));
+        let log = solo.raft().log();
+        let last = log.entry(log.last_index()).expect("the put");
+        assert!(String::from_utf8_lossy(&last.command).contains("held"), "{waits_for_room}");
+    }
 }

@@ -118,6 +118,11 @@ impl Solo {
 
     /// Lets all others vote for the replica as soon as it stands. Returns its opening appends.
     pub fn lead(&mut self) -> Vec<Datagram> {
+        self.lead_when_heard(0)
+    }
+
+    /// Like [`Solo::lead`]; the voters have heard that the log is committed up to `heard_commit`.
+    pub fn lead_when_heard(&mut self, heard_commit: Index) -> Vec<Datagram> {
         let count = self.replica.members().count() as u8;
         while self.role() == RoleName::Follower {
             let span = self.replica.deadline().since(self.now);
@@ -133,7 +138,9 @@ impl Solo {
         for from in 1..count {
             let term = self.raft().term();
             if self.role() == RoleName::Candidate {
-                out = self.hear(from, vote_reply(term, true));
+                let cause = Cause::Campaign;
+                let reply = VoteReply { term, granted: true, heard_commit, cause };
+                out = self.hear(from, Message::VoteReply(reply));
             }
         }
         assert_eq!(self.role(), RoleName::Leader);

@@ -92,3 +92,28 @@ pub fn cause_key(report: &BudgetReport) -> Vec<(String, String)> {
     let causes = report.causes.iter().filter(seen);
     causes.map(|cause| ((*cause).to_owned(), spaced(cause))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Neighbours in a bar must look different, and each stage the same in every chart.
+    #[test]
+    fn each_stage_of_a_request_has_a_colour_of_its_own() {
+        let stages = [
+            "request",
+            "queued",
+            "batched",
+            "hop 1",
+            "hop 2",
+            "quorum wait",
+            "applied",
+            "answered",
+        ];
+        let mut colours = stages.map(stage);
+        assert!(colours.iter().all(|name| PALETTE.iter().any(|(known, ..)| known == name)));
+        assert_eq!([stage("hop 3"), stage("hop 12")], [stage("hop 1"), stage("hop 2")]);
+        colours.sort_unstable();
+        assert!(colours.windows(2).all(|pair| pair[0] != pair[1]), "{colours:?}");
+    }
+}

@@ -93,6 +93,7 @@ mod tests {
     fn values_on_a_scale_by_logarithm_are_round() {
         let values = |least, most| Scale::new(Spacing::Logarithm, least, most).round_values();
         assert_eq!(values(700.0, 12_000.0), [1_000.0, 2_000.0, 5_000.0, 10_000.0]);
+        assert_eq!(values(900.0, 5_500.0), [1_000.0, 2_000.0, 5_000.0], "three are enough");
         assert_eq!(values(650.0, 1_100.0), [700.0, 800.0, 900.0, 1_000.0, 1_100.0]);
     }
 
