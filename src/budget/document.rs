@@ -130,19 +130,18 @@ fn headline(report: &BudgetReport) -> Vec<Block> {
     let mut blocks =
         vec![heading(&format!("Message budget of {}, seed {}", run.scenario, run.seed))];
     blocks.push(Block::Paragraph(format!(
-        "{} engine, {} timing, profile {}, {} replicas, {:.1} s: {} messages, {} bytes, {} puts \
-         in {} \
-         batches, {} reads, {} won, {:.3} s without a leader.",
+        "{} engine, {} timing, profile {}, {} replicas, {:.1} s: {}, {}, {} in {}, {}, {} won, \
+         {:.3} s without a leader.",
         run.engine,
         run.timing,
         run.profile,
         run.replicas,
         run.duration_us as f64 / 1e6,
-        run.messages,
-        run.bytes,
-        run.puts,
-        run.batches,
-        run.reads,
+        counted(run.messages, "message", "messages"),
+        counted(run.bytes, "byte", "bytes"),
+        counted(run.puts, "put", "puts"),
+        counted(run.batches, "batch", "batches"),
+        counted(run.reads, "read", "reads"),
         counted(run.elections, "election", "elections"),
         run.leaderless_us as f64 / 1e6,
     )));
