@@ -154,8 +154,10 @@ impl Leader {
         context.tell(Event::BatchSent { first, last: end });
         let everyone = context.core.tuning.fan_out == FanOut::Broadcast;
         let length = if everyone { quorum.len() } else { self.chain_length(context.core) };
-        let is_chain = context.core.tuning.fan_out == FanOut::Chain;
-        context.mark_if(is_chain && self.is_lossy(context.core), Mark::ChainFellApart);
+        context.mark_if(
+            context.core.tuning.fan_out == FanOut::Chain && self.is_lossy(context.core),
+            Mark::ChainFellApart,
+        );
         let chains = quorum.len().div_ceil(length);
         for chain in 0..chains {
             let from = quorum.len() * chain / chains;
