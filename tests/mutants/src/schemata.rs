@@ -173,10 +173,10 @@ fn parsed(file: &str, text: &str) -> Result<Places, Problem> {
     Ok(places)
 }
 
-/// The bytes of a file that decide nothing, so they are left out like the notes and the planted bugs
-/// themselves (`.cargo/mutants.toml`): what is asked only to note a rare branch, what is done only
-/// with a planted bug, and what is asked only together with whether one is planted. The operator
-/// between the last two is not left out: without the bug it decides.
+/// The bytes of a file that decide nothing, so they are left out like the notes and the planted
+/// bugs themselves (`.cargo/mutants.toml`): what is asked only to note a rare branch, what is done
+/// only with a planted bug, and what is asked only together with whether one is planted. The
+/// operator between the last two is not left out: without the bug it decides.
 ///
 /// # Errors
 /// The file does not parse.

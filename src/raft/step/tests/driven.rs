@@ -88,12 +88,15 @@ impl Driven {
         self.step(Input::Wake)
     }
 
-    /// Wakes it when it wants to be woken, until an answer of `member` is overdue. Returns what came
-    /// of that.
+    /// Wakes it when it wants to be woken, until an answer of `member` is overdue. Returns what it
+    /// does then.
     pub fn overdue(&mut self, member: Member) -> Vec<Output> {
         for _ in 0..1_000 {
             let out = self.next();
-            let is_it = |event: &Event| matches!(event, Event::ResendTimeout { member: silent, .. } if *silent == member);
+            let is_it = |event: &Event| match event {
+                Event::ResendTimeout { member: silent, .. } => *silent == member,
+                _ => false,
+            };
             if events(&out).iter().any(is_it) {
                 return out;
             }
@@ -121,11 +124,11 @@ impl Driven {
         self.hear(last, Message::AppendReply(acceptance(append)))
     }
 
-    /// From now on it takes one of `every` messages to be lost, as was so for a long time.
-    pub fn loses_one_of(&mut self, every: usize) {
+    /// From now on it takes `lost` of so many messages to be lost, as was so for a long time.
+    pub fn loses(&mut self, lost: usize, of: usize) {
         let leader = self.leader();
         for message in 1..=2_400 {
-            if message % every == 0 { leader.loss.lost() } else { leader.loss.arrived(1) }
+            if message % of < lost { leader.loss.lost() } else { leader.loss.arrived(1) }
         }
     }
 }

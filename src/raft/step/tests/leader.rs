@@ -86,7 +86,7 @@ fn r29_new_knobs_do_not_change_by_when_a_follower_must_hear_again() {
 fn r16_loss_explains_silences_as_long_as_it_would_cause_as_many_in_a_hundredth_of_cases() {
     for every in (2..=40).chain([1_000]) {
         let mut leading = Driven::leading(5, course());
-        leading.loses_one_of(every);
+        leading.loses(1, every);
         let one_arrives = leading.leader().loss.lasting_all_arrive(1) as f64 / 1e6;
         assert!((one_arrives - 1.0 + 1.0 / every as f64).abs() < 0.01, "{every}: {one_arrives}");
         for messages in [2, 3] {

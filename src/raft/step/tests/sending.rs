@@ -4,7 +4,7 @@ use super::driven::{Driven, appends};
 use super::*;
 use crate::raft::message::{Position, PreVote};
 
-/// A suspect would be asked again and again for entries that it was sent only along with all others.
+/// A suspect would be asked again and again for what it was sent only along with all others.
 #[test]
 fn nobody_waits_for_a_suspect_to_answer_a_batch_but_for_its_answer_to_a_probe() {
     let mut leading = Driven::leading(5, Tuning { fan_out: FanOut::Broadcast, ..course() });
