@@ -148,7 +148,7 @@ impl Leader {
         }
         let was_suspect = progress.suspect;
         let hint = refusal.hint;
-        let mut guess = hint.first.saturating_sub(1).min(refusal.refused - 1);
+        let mut guess = hint.first.saturating_sub(1);
         let mut agreement = context.core.log.agreement(hint);
         if context.core.has(Planted::HintLoops) {
             (agreement, guess) = (None, refusal.refused);
@@ -202,8 +202,7 @@ impl Leader {
         if !own_term || !context.commit_through(matched) {
             return;
         }
-        let older = context.core.log.term_at(before + 1) != Some(term);
-        context.mark_if(older, Mark::OldTermCommitted);
+        context.mark_if(context.core.log.term_at(before + 1) != Some(term), Mark::OldTermCommitted);
         while self.batches.front().is_some_and(|last| *last <= matched) {
             self.batches.pop_front();
             if context.core.has(Planted::WindowLeaks) {

@@ -61,12 +61,12 @@ impl RoundTrip {
         }
     }
 
-    /// The median of the latest samples. With only two of them, the smaller one.
+    /// The median of the latest samples. With only two of them, the smaller one: the third is zero
+    /// then.
     fn typical(&self) -> Micros {
         let [one, other, third] = self.recent;
         match self.samples {
             0 | 1 => one,
-            2 => one.min(other),
             _ => one.min(other).max(one.max(other).min(third)),
         }
     }

@@ -135,9 +135,12 @@ impl Leader {
             context.mark(Mark::ReadUnderLease);
             return context.out.push(Output::ReadReady(ticket));
         }
-        let (opened, lease) = (core.commit >= self.opened, self.lease_until(core));
-        context.mark_if(!opened, Mark::ReadBeforeOpening);
-        context.mark_if(opened && lease.is_some_and(|until| until.0 > 0), Mark::LeaseLapsed);
+        context.mark_if(context.core.commit < self.opened, Mark::ReadBeforeOpening);
+        context.mark_if(
+            context.core.commit >= self.opened
+                && self.lease_until(context.core).is_some_and(|until| until.0 > 0),
+            Mark::LeaseLapsed,
+        );
         let earlier = u64::from(context.core.has(Planted::ReadOfOlderRound));
         self.reads.push_back((ticket, self.rounds.newest + 1 - earlier));
         self.confirm_wanted = true;

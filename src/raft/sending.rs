@@ -77,7 +77,8 @@ impl Leader {
         for member in members.iter() {
             let progress = &mut self.progress[member.rank()];
             // Nobody waits for a suspect's answer to entries that went to it along with all others.
-            let awaited = wants_answer && (first > last || !progress.suspect);
+            let is_along = route.is_empty() && first <= last && progress.suspect;
+            let awaited = wants_answer && !is_along;
             let place = route.iter().position(|hop| hop == member).unwrap_or(0);
             progress.sent(Leg { round, hops, place }, first, awaited, *now);
             progress.told_commit = core.commit;
@@ -160,8 +161,10 @@ impl Leader {
         context.tell(Event::BatchSent { first, last: end });
         let everyone = context.core.tuning.fan_out == FanOut::Broadcast;
         let length = if everyone { quorum.len() } else { self.chain_length(context.core) };
-        let is_chain = context.core.tuning.fan_out == FanOut::Chain;
-        context.mark_if(is_chain && self.is_lossy(context.core), Mark::ChainFellApart);
+        context.mark_if(
+            context.core.tuning.fan_out == FanOut::Chain && self.is_lossy(context.core),
+            Mark::ChainFellApart,
+        );
         let chains = quorum.len().div_ceil(length);
         for chain in 0..chains {
             let from = quorum.len() * chain / chains;

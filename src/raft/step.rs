@@ -144,10 +144,12 @@ impl Raft {
                 _ => context.out.push(Output::Refused(ticket, context.core.leader)),
             },
             Input::Retune(tuning) => {
-                let longer = context.core.is_promised(now + tuning.promise());
                 context.mark(Mark::Retuned);
                 context.mark_if(matches!(role, Role::Leader(_)), Mark::RetunedWhileLeading);
-                context.mark_if(longer, Mark::RetunedUnderPromise);
+                context.mark_if(
+                    context.core.is_promised(now + tuning.promise()),
+                    Mark::RetunedUnderPromise,
+                );
                 if context.core.has(Planted::PromiseShortenedByRetune) {
                     let until = now + tuning.promise();
                     context.core.promise_until = context.core.promise_until.min(until);
@@ -347,8 +349,10 @@ fn on_message(
     }
     match &message {
         Message::PreVote(request) => {
-            let is_higher = request.term > context.core.term && request.cause != Cause::Inquiry;
-            if is_higher && context.core.has(Planted::PreVoteRaisesTerm) {
+            if request.term > context.core.term
+                && request.cause != Cause::Inquiry
+                && context.core.has(Planted::PreVoteRaisesTerm)
+            {
                 become_follower(role, context, request.term);
             }
             return inquiry::on_pre_vote(role, context, from, *request);
@@ -419,12 +423,11 @@ fn on_append(role: &mut Role, context: &mut Context<'_>, append: Append) -> Disp
     if matches!(role, Role::Leader(_)) {
         return Disposition::Implausible;
     }
-    let campaigns = !matches!(role, Role::Follower);
     if append.round > context.core.heard_round || context.core.has(Planted::StaleRoundRenews) {
-        context.mark_if(campaigns, Mark::CampaignEndedByLeader);
+        context.mark_if(!matches!(role, Role::Follower), Mark::CampaignEndedByLeader);
         *role = Role::Follower;
     } else {
-        context.mark_if(campaigns, Mark::CampaignOutlivedOldCopy);
+        context.mark_if(!matches!(role, Role::Follower), Mark::CampaignOutlivedOldCopy);
     }
     follower::on_append(context, append)
 }

@@ -195,12 +195,17 @@ impl Leader {
 
     /// Whether so many timeouts in a row show that a member is dead. One direct message at least
     /// was not answered (rule R16). Where messages are often lost, it must also be unlikely that
-    /// all of them were.
+    /// all of them were. Of the two memories of loss the milder one counts, or a silence would explain
+    /// itself: it fills the recent one soon, and the long one while few messages are known.
     fn is_silence_death(&self, core: &Core, timeouts: u8) -> bool {
         let is_lossy = self.is_lossy(core);
         let length = self.chain_length(core);
         let chains = if is_lossy && length > 1 { self.chain_attempts(core) } else { 1 };
-        let silence = |hops: usize| 1_000_000 - self.loss.all_arrive(hops + 1);
+        let silence = |hops: usize| {
+            let (recent, lasting) =
+                (self.loss.all_arrive(hops + 1), self.loss.lasting_all_arrive(hops + 1));
+            1_000_000 - recent.max(lasting)
+        };
         let chance = (0..timeouts).fold(1_000_000, |all, timeout| {
             all * silence(if timeout < chains { length } else { 1 }) / 1_000_000
         });
@@ -239,7 +244,7 @@ impl Leader {
     pub fn maybe_widen(&mut self, context: &mut Context<'_>) {
         let core = &context.core;
         let oldest = core.commit + 1;
-        if self.batches.is_empty() || oldest > self.batched_through {
+        if self.batches.is_empty() {
             return;
         }
         let holds = |progress: &Progress| {

@@ -4,7 +4,7 @@
 use laconic::raft::grounds::Grounds;
 use laconic::raft::invariants::{Broken, Invariants, check_all};
 use laconic::raft::message::Append;
-use laconic::raft::{Event, Input, Member, Message, Micros, Output, Raft, RoleName, Term};
+use laconic::raft::{Entry, Event, Input, Member, Message, Micros, Output, Raft, RoleName, Term};
 
 use crate::cluster::{Cluster, Fate, fast, ms};
 use crate::solo::{accepted, append, pre_vote_reply, vote_reply};
@@ -116,6 +116,23 @@ fn different_commits_are_seen() {
     assert_eq!(puppets.first_broken, Some(broken));
 }
 
+/// The terms alone do not tell: whoever forged the command has kept the term.
+#[test]
+fn two_commands_of_a_term_that_are_both_committed_are_seen() {
+    let mut puppets = Puppets::new();
+    puppets.append(0, 2, 1, &[1], 1);
+    let mut forged = append(2, 1, (0, 0), &[1]);
+    let command = (*b"[\"0100\",\"x\",\"y\",\"z\"]").into();
+    forged.entries = [Entry { term: 1, command }].into();
+    forged.route = laconic::raft::message::Route::direct(Member(1));
+    puppets.tell(1, 2, Message::Append(Append { commit: 1, ..forged }));
+    let committed = Event::Committed { through: 1 };
+    let mut invariants = Invariants::new(3);
+    assert_eq!(invariants.observe(&puppets.rafts[0], &committed), Ok(()));
+    let broken = Broken::StateMachineSafety { member: Member(1), index: 1 };
+    assert_eq!(invariants.observe(&puppets.rafts[1], &committed), Err(broken));
+}
+
 #[test]
 fn a_leader_without_a_committed_entry_is_seen() {
     let mut puppets = Puppets::new();
@@ -125,6 +142,9 @@ fn a_leader_without_a_committed_entry_is_seen() {
     let broken = Broken::LeaderCompleteness { leader: Member(1), term: 2, index: 1 };
     assert_eq!(puppets.check_all(), Err(broken.clone()));
     assert_eq!(puppets.first_broken, Some(broken));
+    // What is committed in a term itself may be news to its leader when it learns of its election.
+    let leads = Event::BecameLeader { term: 1, heard_commit: 0, opened: 1 };
+    assert_eq!(puppets.invariants.observe(&puppets.rafts[1], &leads), Ok(()));
 }
 
 #[test]
@@ -169,6 +189,20 @@ fn a_leader_without_a_majority_of_votes_is_seen() {
 }
 
 #[test]
+fn half_of_an_even_number_of_votes_is_no_majority() {
+    let puppets = Puppets::new();
+    let mut grounds = Grounds::new(4);
+    let leads = Event::BecameLeader { term: 1, heard_commit: 0, opened: 1 };
+    puppets.grounds(&mut grounds, 0, &Event::BecameCandidate { term: 1 }).expect("one vote");
+    let voted = Event::Voted { candidate: Member(0), term: 1 };
+    assert_eq!(puppets.grounds(&mut grounds, 1, &voted), Ok(()));
+    let broken = Broken::TooFewVotes { leader: Member(0), term: 1, votes: 2 };
+    assert_eq!(puppets.grounds(&mut grounds, 0, &leads), Err(broken));
+    assert_eq!(puppets.grounds(&mut grounds, 2, &voted), Ok(()));
+    assert_eq!(puppets.grounds(&mut grounds, 0, &leads), Ok(()));
+}
+
+#[test]
 fn a_vote_or_a_candidacy_under_a_promise_is_seen() {
     let mut puppets = Puppets::new();
     let mut grounds = Grounds::new(3);
@@ -200,6 +234,9 @@ fn a_leader_that_commits_an_entry_of_an_earlier_term_by_counting_is_seen() {
     let committed = |through| Event::Committed { through };
     assert_eq!(puppets.grounds(&mut grounds, 0, &committed(1)), Err(broken));
     assert_eq!(puppets.grounds(&mut grounds, 0, &committed(2)), Ok(()));
+    puppets.append(1, 0, 2, &[1], 0);
+    assert_eq!(puppets.rafts[1].term(), 2);
+    assert_eq!(puppets.grounds(&mut grounds, 1, &committed(1)), Ok(()), "a follower may");
 }
 
 /// Rules R9 and R13: the leader believes an acknowledgement that nobody has sent.

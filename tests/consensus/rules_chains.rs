@@ -99,6 +99,24 @@ fn r32_a_repeated_answer_counts_for_its_own_round_alone() {
     assert!(!later.iter().any(chained), "{later:?}");
 }
 
+/// The first answer was only late. What the second one repeats is known, and its round is news.
+#[test]
+fn r32_an_answer_that_repeats_what_is_known_is_news_for_its_own_round() {
+    let (mut solo, batch, again) = broken_chain();
+    let first = batch.route.iter().last().expect("a hop");
+    solo.hear(first.0, accepted(&batch, batch.through()));
+    let last = again.route.first().expect("a hop");
+    let Message::AppendReply(of_all) = accepted(&again, again.through()) else { unreachable!() };
+    let repeated =
+        Repeated { round: batch.round, through: batch.through(), members: batch.route.members() };
+    let members = MemberSet::only(last);
+    let answer = AppendReply { members, repeated: Some(repeated), ..of_all };
+    for expected in [Disposition::Accepted, Disposition::Duplicate] {
+        solo.hear(last.0, Message::AppendReply(answer));
+        assert_eq!(solo.disposition(), expected);
+    }
+}
+
 /// Silence along a chain may be the silence of another hop.
 #[test]
 fn r16_nobody_in_a_lossy_chain_is_suspected_before_it_was_asked_directly() {

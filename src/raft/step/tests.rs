@@ -1,13 +1,22 @@
 //! What the core computes from its knobs and measurements, number by number. In a cluster a time
 //! that is a little off still works.
 
+mod answers;
+mod driven;
+mod electing;
+mod leader;
+mod sending;
+mod waking;
+mod watching;
+
 use super::*;
 use crate::raft::Entry;
-use crate::raft::message::{PreVoteReply, VoteReply};
 use crate::raft::progress::{Leg, SentRound};
 use crate::raft::tuning::{
     Control, FanOut, HeartbeatTo, NOT_WATCHING, Reads, ResendFrom, inquiry_gap,
 };
+
+use driven::Driven;
 
 const OTHER: Member = Member(1);
 
@@ -259,65 +268,21 @@ fn a_suspect_is_spare_only_while_others_are_a_quorum() {
     assert_eq!(overdue(&leader, &core), Some(ms(10) + often), "it is needed");
 }
 
-/// A core that leads five, and whose opening everyone has acknowledged; and the time.
-fn leading(tuning: Tuning) -> (Raft, Micros) {
-    let mut raft = Raft::new(Member(0), 5, tuning, 1, Micros(0));
-    let mut sent = Vec::new();
-    let mut now = Micros(0);
-    while raft.status().role != RoleName::Leader {
-        now = raft.deadline().max(now);
-        raft.step(now, Input::Wake, &mut sent);
-        for rank in 1..5 {
-            let (term, cause) = (raft.core.term, Cause::Campaign);
-            let message = match raft.role {
-                Role::PreCandidate(_) => {
-                    let (campaign_term, granted) = (term + 1, true);
-                    Message::PreVoteReply(PreVoteReply { term, campaign_term, granted, cause })
-                }
-                Role::Candidate(_) => {
-                    let (granted, heard_commit) = (true, 0);
-                    Message::VoteReply(VoteReply { term, granted, heard_commit, cause })
-                }
-                _ => break,
-            };
-            raft.step(now, Input::Message { from: Member(rank), message }, &mut sent);
-        }
-    }
-    let Role::Leader(leader) = &mut raft.role else { unreachable!("it leads") };
-    let round = *leader.rounds.get(leader.rounds.newest).unwrap();
-    for rank in 1..5 {
-        leader.progress[rank].accept(&round, 1, now);
-        leader.progress[rank].awaiting = None;
-    }
-    (raft.core.commit, raft.core.heard_commit) = (1, 1);
-    leader.batches.clear();
-    leader.lease.renew(round.number, round.at, now);
-    (raft, now)
-}
-
-/// The leader of a core that leads.
-fn led(raft: &mut Raft) -> &mut Leader {
-    match &mut raft.role {
-        Role::Leader(leader) => leader,
-        _ => unreachable!("it leads"),
-    }
-}
-
 /// Answers to rounds before it do not settle what a quorum owes (rule R23).
 #[test]
 fn a_quorum_that_was_asked_owes_an_answer_to_the_round_that_asked_it() {
     let tuning = Tuning { fan_out: FanOut::Thrifty, linger_us: 0, ..course() };
     let asks = |tuning: &Tuning, after: Micros, inputs: &dyn Fn() -> Vec<Input>| {
-        let (mut raft, elected_at) = leading(tuning.clone());
-        let now = elected_at + after;
-        let before = led(&mut raft).rounds.newest;
-        assert!(!led(&mut raft).lease.has_asked_since(before));
+        let mut leading = Driven::leading(5, tuning.clone());
+        leading.now += after;
+        let before = leading.leader().rounds.newest;
+        assert!(!leading.leader().lease.has_asked_since(before));
         for input in inputs() {
-            raft.step(now, input, &mut Vec::new());
+            leading.step(input);
         }
-        let newest = led(&mut raft).rounds.newest;
+        let newest = leading.leader().rounds.newest;
         assert!(newest > before, "something was sent");
-        let lease = &led(&mut raft).lease;
+        let lease = &leading.leader().lease;
         (lease.has_asked_since(before), lease.has_asked_since(before + 1))
     };
     let put = || {
@@ -331,18 +296,19 @@ fn a_quorum_that_was_asked_owes_an_answer_to_the_round_that_asked_it() {
     let everyone = Tuning { heartbeat_to: HeartbeatTo::Everyone, quiet: false, ..tuning.clone() };
     let wake = || vec![Input::Wake];
     assert_eq!(asks(&everyone, ms(1_150), &wake), (true, false), "heartbeats");
+    assert_eq!(asks(&tuning, ms(1_150), &wake), (true, false), "a heartbeat to watchers");
 }
 
 #[test]
 fn a_leader_tells_its_name_and_what_it_has_measured() {
     let follower = Raft::new(Member(0), 5, course(), 1, Micros(0));
     assert_eq!((follower.status().role.name(), follower.loss_at_most_ppm()), ("follower", None));
-    let (mut raft, _) = leading(course());
-    assert_eq!(raft.status().role.name(), "leader");
+    let mut leading = Driven::leading(5, course());
+    assert_eq!(leading.raft.status().role.name(), "leader");
     let unknown = crate::raft::estimate::Loss::default().at_most_ppm();
-    assert_eq!(raft.loss_at_most_ppm(), Some(unknown));
-    led(&mut raft).loss.lost();
-    assert!(raft.loss_at_most_ppm().is_some_and(|ppm| ppm > unknown));
+    assert_eq!(leading.raft.loss_at_most_ppm(), Some(unknown));
+    leading.leader().loss.lost();
+    assert!(leading.raft.loss_at_most_ppm().is_some_and(|ppm| ppm > unknown));
 }
 
 #[test]

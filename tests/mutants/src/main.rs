@@ -68,17 +68,17 @@ fn run(arguments: &Arguments) -> Result<(), Problem> {
     std::fs::create_dir_all(&place)
         .map_err(|error| Problem(format!("{}: {error}", place.display())))?;
     let (mut mutants, texts) = list::list(&house)?;
-    let mut noted = HashMap::new();
+    let mut idle = HashMap::new();
     for (file, text) in &texts {
-        noted.insert(file.clone(), schemata::only_noted(file, text)?);
+        idle.insert(file.clone(), schemata::idle(file, text)?);
     }
     let all = mutants.len();
     mutants.retain(|mutant| {
-        let within = |noted: &Bytes| noted.contains(&mutant.bytes.start);
-        !noted[&mutant.file].iter().any(within)
+        let within = |idle: &Bytes| idle.contains(&mutant.bytes.start);
+        !idle[&mutant.file].iter().any(within)
     });
     eprintln!(
-        "{all} mutants are listed; {} only change notes of rare branches",
+        "{all} mutants are listed; {} only change notes of rare branches, or need a planted bug",
         all - mutants.len()
     );
     let mut results = Results::open(&place.join("results.jsonl"))?;

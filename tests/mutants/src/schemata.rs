@@ -55,14 +55,36 @@ struct Places {
     bodies: HashSet<usize>,
     /// Where a field begins: the literal that it is part of.
     fields: HashMap<usize, Bytes>,
-    /// What is asked only to note a rare branch (src/raft/mark.rs).
-    noted: Vec<Bytes>,
+    /// What decides nothing: it is asked only to note a rare branch (src/raft/mark.rs), or counts
+    /// only with a planted bug (src/raft/planted.rs).
+    idle: Vec<Bytes>,
     /// The word `const` before a function: its bytes, and the function's name.
     constant: Vec<(Bytes, String)>,
 }
 
 fn range(node: &impl Spanned) -> Bytes {
     node.span().byte_range()
+}
+
+/// Whether a condition can be true only where a bug is planted: `core.has(Planted::...)`, with or
+/// without other conditions that must be true as well. Without the feature `planted` it never is.
+fn needs_planted(condition: &syn::Expr) -> bool {
+    match condition {
+        syn::Expr::Paren(inner) => needs_planted(&inner.expr),
+        syn::Expr::Binary(both) if matches!(both.op, syn::BinOp::And(_)) => {
+            needs_planted(&both.left) || needs_planted(&both.right)
+        }
+        syn::Expr::MethodCall(call) if call.method == "has" => {
+            let is_bug = |argument: &syn::Expr| match argument {
+                syn::Expr::Path(path) => {
+                    path.path.segments.first().is_some_and(|first| first.ident == "Planted")
+                }
+                _ => false,
+            };
+            call.args.first().is_some_and(is_bug)
+        }
+        _ => false,
+    }
 }
 
 impl Places {
@@ -80,6 +102,12 @@ impl<'a> Visit<'a> for Places {
     fn visit_expr_binary(&mut self, node: &'a syn::ExprBinary) {
         let operator = range(&node.op);
         self.operations.insert((operator.start, operator.end), range(node));
+        if matches!(node.op, syn::BinOp::And(_)) {
+            let parts = [&*node.left, &*node.right];
+            let needed = parts.map(needs_planted);
+            let idle = parts.iter().zip([needed[1], needed[0]]).filter(|(_, other)| *other);
+            self.idle.extend(idle.map(|(part, _)| range(part)));
+        }
         visit::visit_expr_binary(self, node);
     }
 
@@ -91,6 +119,9 @@ impl<'a> Visit<'a> for Places {
 
     fn visit_arm(&mut self, node: &'a syn::Arm) {
         let guard = node.guard.as_ref().map(|(_, guard)| (**guard).clone());
+        if guard.as_ref().is_some_and(needs_planted) {
+            self.idle.push(range(&node.body));
+        }
         if let Some(guard) = &guard {
             self.guards.insert(range(guard).start, range(guard));
         }
@@ -107,9 +138,16 @@ impl<'a> Visit<'a> for Places {
 
     fn visit_expr_method_call(&mut self, node: &'a syn::ExprMethodCall) {
         if ["mark_if", "add_if"].iter().any(|name| node.method == name) {
-            self.noted.extend(node.args.iter().map(range));
+            self.idle.extend(node.args.iter().map(range));
         }
         visit::visit_expr_method_call(self, node);
+    }
+
+    fn visit_expr_if(&mut self, node: &'a syn::ExprIf) {
+        if needs_planted(&node.cond) {
+            self.idle.push(range(&node.then_branch));
+        }
+        visit::visit_expr_if(self, node);
     }
 
     fn visit_item_fn(&mut self, node: &'a syn::ItemFn) {
@@ -135,13 +173,15 @@ fn parsed(file: &str, text: &str) -> Result<Places, Problem> {
     Ok(places)
 }
 
-/// The bytes of a file that are asked only to note a rare branch: nothing is decided by them, so
-/// they are left out like the notes themselves (`.cargo/mutants.toml`).
+/// The bytes of a file that decide nothing, so they are left out like the notes and the planted
+/// bugs themselves (`.cargo/mutants.toml`): what is asked only to note a rare branch, what is done
+/// only with a planted bug, and what is asked only together with whether one is planted. The
+/// operator between the last two is not left out: without the bug it decides.
 ///
 /// # Errors
 /// The file does not parse.
-pub fn only_noted(file: &str, text: &str) -> Result<Vec<Bytes>, Problem> {
-    Ok(parsed(file, text)?.noted)
+pub fn idle(file: &str, text: &str) -> Result<Vec<Bytes>, Problem> {
+    Ok(parsed(file, text)?.idle)
 }
 
 /// The call that asks whether a mutant is off.
@@ -344,9 +384,22 @@ mod tests {
     #[test]
     fn what_is_asked_only_to_note_a_branch_is_known() {
         let text = "fn f(c: &mut C) {\n    c.mark_if(c.a > 1, Mark::A);\n    c.add(c.b > 1);\n}\n";
-        let noted = only_noted("src/a.rs", text).unwrap();
-        let noted: Vec<&str> = noted.into_iter().map(|bytes| &text[bytes]).collect();
-        assert_eq!(noted, ["c.a > 1", "Mark::A"]);
+        assert_eq!(idle_parts(text), ["c.a > 1", "Mark::A"]);
+    }
+
+    fn idle_parts(text: &str) -> Vec<&str> {
+        let mut idle = idle("src/a.rs", text).unwrap();
+        idle.sort_by_key(|bytes| bytes.start);
+        idle.into_iter().map(|bytes| &text[bytes]).collect()
+    }
+
+    #[test]
+    fn what_counts_only_with_a_planted_bug_is_known() {
+        let text = "fn f(c: &C) {\n    let a = c.b < 1 && c.has(Planted::A);\n    \
+             if !c.d && (c.has(Planted::B)) && !c.e { c.g(1 + 2); } else { c.h(); }\n    \
+             match c { _ if c.has(Planted::C) => 3, _ if c.has(4) => 5, _ => 6 }\n    \
+             if c.i || c.has(Planted::D) { c.j(); }\n    if !c.has(Planted::E) { c.k(); }\n}\n";
+        assert_eq!(idle_parts(text), ["c.b < 1", "!c.d", "!c.e", "{ c.g(1 + 2); }", "3"]);
     }
 
     #[test]
