@@ -8,7 +8,8 @@ use strum::{EnumString, IntoStaticStr};
 use super::case::Case;
 use crate::interface::Text;
 use crate::raft::invariants::Broken;
-use crate::raft::{Micros, Raft};
+use crate::raft::tuning::ResendFrom;
+use crate::raft::{Micros, Raft, Tuning};
 use crate::sim::course::Life;
 use crate::sim::course::incoming::Incorrect;
 use crate::sim::course::score::Unanswered;
@@ -107,6 +108,10 @@ fn violation(kind: ViolationKind, detail: impl ToString) -> Violation {
 
 /// Where values can be longer than this, in bytes, a socket holds few messages.
 const LONG_VALUE: u64 = 2_000;
+
+/// A resend that comes sooner than this, in microseconds, comes before an answer where ten clients
+/// keep the simulator busy: a turn takes it some 150.
+const SOON_US: u64 = 3_000;
 
 /// Judges a run of `case`. Returns whether reads were old, where leases have no ground.
 ///
@@ -265,11 +270,15 @@ fn judge_recovery(case: &Case, run: &VirtualRun) -> Result<(), Violation> {
         return Err(violation(ViolationKind::Ended, format!("replica {rank:04X}")));
     }
     // Who killed the replica that had a request has killed the answer too (rule R4), and what found
-    // a socket full was never asked. Messages with values of many kilobytes, and those that tell
-    // all replicas of each commit, can keep the socket of the simulator full by themselves, and
-    // then an answer goes out all the same (rule R27).
-    let is_flooded =
-        case.scenario.value_bytes > LONG_VALUE || case.tunings().any(|tuning| tuning.eager_commit);
+    // a socket full was never asked. Messages with values of many kilobytes, those that tell all
+    // replicas of each commit, and resends that come sooner than a busy simulator can pass on an
+    // answer, can keep its socket full by themselves. Then an answer goes out all the same (rule
+    // R27).
+    let resends_soon = |tuning: &Tuning| {
+        tuning.resend_from == ResendFrom::Fixed && tuning.resend_timeout_us < SOON_US
+    };
+    let floods = |tuning: &Tuning| tuning.eager_commit || resends_soon(tuning);
+    let is_flooded = case.scenario.value_bytes > LONG_VALUE || case.tunings().any(floods);
     let was_lost = |story: &Unanswered| {
         let answer_may_be = is_flooded && run.lost_answers.contains(&story.mid);
         answer_may_be || run.lost_requests.contains(&story.mid)
@@ -277,7 +286,9 @@ fn judge_recovery(case: &Case, run: &VirtualRun) -> Result<(), Violation> {
     let mut unanswered = run.conclusion.unanswered.iter();
     let unserved = unanswered.find(|story| story.killed_at.is_none() && !was_lost(story));
     if let Some(story) = unserved {
-        return Err(violation(ViolationKind::Unanswered, format!("{story:?}")));
+        let overflow = "; its answer found the simulator's socket full";
+        let overflow = if run.lost_answers.contains(&story.mid) { overflow } else { "" };
+        return Err(violation(ViolationKind::Unanswered, format!("{story:?}{overflow}")));
     }
     let alive = run.replicas.iter().zip(lives).filter(|(_, life)| **life == Life::Running);
     let rafts: Vec<&Raft> = alive.map(|(replica, _)| replica.raft()).collect();

@@ -383,7 +383,7 @@ impl Replica {
                 if self.raft.has(Planted::RedirectAtStepDown) {
                     self.give_up_from(0);
                 }
-                self.pacer.on_stepped_down();
+                self.pacer.on_stepped_down(context.now);
                 self.release_reads(context);
             }
             _ => {}

@@ -69,7 +69,8 @@ pub(super) struct Pacer {
     /// When the latest datagram was read, or could be read first. The next is read an interval
     /// later.
     since: Micros,
-    /// When the latest answer went out, or when the window became full after it.
+    /// When the latest answer went out, or when the window became full after it. After a leadership
+    /// it may lie ahead.
     waiting_since: Micros,
     /// Appends whose answers are on their way, by rising rounds.
     marks: VecDeque<Mark>,
@@ -182,8 +183,12 @@ impl Pacer {
         }
     }
 
-    /// This replica leads no more. Answers to its appends may not come any more.
-    pub fn on_stepped_down(&mut self) {
+    /// This replica leads no more at `now`. Answers to its appends may not come any more, but what
+    /// has just been sent is still unread, and gets as long as an answer would.
+    pub fn on_stepped_down(&mut self, now: Micros) {
+        if !self.marks.is_empty() {
+            self.waiting_since = self.waiting_since.max(now + PROOF_COMES_WITHIN);
+        }
         self.marks.clear();
     }
 

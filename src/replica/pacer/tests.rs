@@ -125,8 +125,11 @@ fn r27_while_proofs_are_under_way_they_are_waited_for_longer() {
     (0..500).for_each(|_| pacer.on_sent(Micros(800), 100));
     pacer.on_append(Micros(800), 1, 501);
     assert!(pacer.free_at() > Micros(800 + INTERVAL.0));
-    pacer.on_stepped_down();
-    assert_eq!(pacer.free_at(), Micros(800 + INTERVAL.0), "there is nothing to wait for");
+    pacer.on_stepped_down(Micros(900));
+    let at_latest = Micros(900) + PROOF_COMES_WITHIN + INTERVAL;
+    assert_eq!(pacer.free_at(), at_latest, "no proof comes, but they are not read yet");
+    pacer.on_stepped_down(Micros(1_000));
+    assert_eq!(pacer.free_at(), at_latest, "it did not lead");
 }
 
 /// The socket's room is measured in bytes: three of the longest appends fill it.
