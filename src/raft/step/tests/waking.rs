@@ -23,7 +23,8 @@ fn chance_of_silence(hops: &[usize], loss: f64) -> f64 {
 }
 
 /// Follows a member of a batch's quorum, of which nobody answers, until it is suspected, and
-/// compares with what was sent. Others may answer what they are sent meanwhile. Returns over how many hops it was asked each time.
+/// compares with what was sent. Others may answer what they are sent meanwhile. Returns over how
+/// many hops it was asked each time.
 fn silence_until_suspected(
     fan_out: FanOut,
     (lost, of): (usize, usize),
