@@ -195,8 +195,8 @@ impl Leader {
 
     /// Whether so many timeouts in a row show that a member is dead. One direct message at least
     /// was not answered (rule R16). Where messages are often lost, it must also be unlikely that
-    /// all of them were. Of the two memories of loss the milder one counts, or a silence would explain
-    /// itself: it fills the recent one soon, and the long one while few messages are known.
+    /// all of them were. Of the two memories of loss the milder one counts, or a silence would
+    /// explain itself: it fills the recent one soon, and the long one while few messages are known.
     fn is_silence_death(&self, core: &Core, timeouts: u8) -> bool {
         let is_lossy = self.is_lossy(core);
         let length = self.chain_length(core);
