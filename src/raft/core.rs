@@ -8,7 +8,7 @@ use super::message::{AppendReply, Message, PreVote, Repeated, Why};
 use super::planted::Planted;
 use super::random::Random;
 use super::tuning::{NOT_WATCHING, ResendFrom, Tuning};
-use super::types::{Index, Member, MemberSet, Micros, Round, Term};
+use super::types::{Index, Member, MemberSet, Micros, RecentRounds, Round, Term};
 
 /// State that outlives a change of role.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Core {
     /// Newest round accepted in `term`: the promises of this round and of all earlier ones are
     /// given.
     pub promised_round: Round,
+    /// The rounds of this term that this member has passed on along a chain (rule R14).
+    pub passed_on: RecentRounds,
     /// The log.
     pub log: Log,
     /// Highest index known to be committed and held here.
@@ -265,6 +267,7 @@ impl Context<'_> {
         self.core.inquiry = None;
         (self.core.given_up, self.core.has_stood) = (false, false);
         (self.core.heard_round, self.core.promised_round) = (0, 0);
+        self.core.passed_on = RecentRounds::default();
         self.tell(Event::TermStarted { term });
     }
 

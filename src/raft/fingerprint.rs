@@ -25,6 +25,8 @@ impl Hash for Core {
             times_heard: _,
             heard_round,
             promised_round,
+            // What was passed on has been sent, and whatever was sent may come again by itself.
+            passed_on: _,
             log,
             commit,
             heard_commit,

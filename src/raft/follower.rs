@@ -152,6 +152,9 @@ fn pass_on(context: &mut Context<'_>, append: Append) {
     if repeated.is_none()
         && let Some(next) = rest.first()
     {
+        if !context.core.passed_on.insert(append.round) {
+            return context.mark(Mark::CopyNotPassedOn);
+        }
         context.mark(Mark::AppendRelayed);
         let why = Why::Relay(append.cause);
         let relayed = Append { route: rest, ..append };

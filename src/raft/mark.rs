@@ -134,6 +134,8 @@ pub enum Mark {
     OldRoundAccepted,
     /// A hop relayed an append (rule R14).
     AppendRelayed,
+    /// A copy of an append was not passed on again (rule R14).
+    CopyNotPassedOn,
     /// The last of a chain acknowledged for several (rule R14).
     ChainAcknowledged,
     /// A refusal told of hops that had accepted before (rule R14).

@@ -13,7 +13,7 @@ use super::random::Random;
 use super::role::Role;
 use super::status::{FollowerStatus, RoleName, Status};
 use super::tuning::Tuning;
-use super::types::{Index, Member, Micros, Round, Term};
+use super::types::{Index, Member, Micros, RecentRounds, Round, Term};
 use super::{election, follower, inquiry};
 
 /// A member of a Raft cluster: the protocol's state, and nothing else.
@@ -73,6 +73,7 @@ impl Raft {
             times_heard: 0,
             heard_round: 0,
             promised_round: 0,
+            passed_on: RecentRounds::default(),
             log: Log::default(),
             commit: 0,
             heard_commit: 0,

@@ -185,3 +185,63 @@ pub struct Entry {
     /// term (§8).
     pub command: Arc<[u8]>,
 }
+
+/// Some rounds: the newest of them, and which of the 64 before it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RecentRounds {
+    newest: Round,
+    /// Bit 0 stands for the round before the newest.
+    before: u64,
+}
+
+impl RecentRounds {
+    /// Adds `round`. Returns whether it is new here; one that is older than all that can be
+    /// remembered is not.
+    pub const fn insert(&mut self, round: Round) -> bool {
+        if round > self.newest {
+            let ahead = round - self.newest;
+            self.before = match ahead {
+                1..64 => self.before << ahead | 1 << (ahead - 1),
+                64 => 1 << 63,
+                _ => 0,
+            };
+            self.newest = round;
+            return true;
+        }
+        let behind = self.newest - round;
+        if behind == 0 || behind > 64 {
+            return false;
+        }
+        let bit = 1 << (behind - 1);
+        let is_new = self.before & bit == 0;
+        self.before |= bit;
+        is_new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Held against a set that remembers all.
+    #[test]
+    fn recent_rounds_are_remembered_once_and_older_ones_are_never_new() {
+        for seed in 0..200 {
+            let mut random = crate::raft::random::Random::new(seed, 0);
+            let (mut recent, mut all) =
+                (RecentRounds::default(), std::collections::BTreeSet::new());
+            let mut newest = 0;
+            for _ in 0..300 {
+                let round =
+                    1 + (newest + random.between(0, 40)).saturating_sub(random.between(0, 90));
+                let is_remembered = newest - round.min(newest) <= 64;
+                assert_eq!(recent.insert(round), is_remembered && all.insert(round), "{round}");
+                newest = newest.max(round);
+            }
+            assert!(
+                recent.insert(newest + 64) && !recent.insert(newest) && recent.insert(newest + 1)
+            );
+            assert!(recent.insert(newest + 200) && recent.insert(newest + 136));
+        }
+    }
+}

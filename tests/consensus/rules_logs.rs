@@ -180,6 +180,22 @@ fn r14_a_hop_relays_verbatim_and_only_after_accepting() {
     assert_eq!(solo.raft().log().last_index(), 2);
 }
 
+/// Otherwise a network that makes a copy of each message makes a thousand along ten hops.
+#[test]
+fn r14_a_round_is_passed_on_once() {
+    let mut solo = follower(&[1]);
+    let first = chained();
+    let mut relays = |round| {
+        let out = solo.hear(1, Message::Append(Append { round, ..chained() }));
+        appends(&out).len()
+    };
+    assert_eq!([first.round, first.round].map(&mut relays), [1, 0], "a copy");
+    let later = first.round + 5;
+    assert_eq!([later, later].map(&mut relays), [1, 0]);
+    // These have been overtaken, and were not seen before.
+    assert_eq!([later - 1, later - 1, first.round].map(&mut relays), [1, 0, 0]);
+}
+
 #[test]
 fn r14_the_last_hop_acknowledges_for_all() {
     let mut solo = follower(&[1]);
