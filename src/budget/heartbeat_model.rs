@@ -99,9 +99,11 @@ impl HeartbeatModel {
                 count += 1;
             }
         }
-        // There are more than f others.
-        let (longest, ..) = others[..count].select_nth_unstable(self.others_needed);
-        for (_, rank) in longest {
+        // With two members f is all others.
+        if count > self.others_needed {
+            others[..count].select_nth_unstable(self.others_needed);
+        }
+        for (_, rank) in &others[..count.min(self.others_needed)] {
             self.address(Member(*rank), at);
         }
     }
@@ -180,6 +182,17 @@ mod tests {
             [(0, 1, Cause::Replicate), (90, 1, Cause::Commit), (180, 1, Cause::Replicate)];
         assert_eq!(heartbeats(Variation::Nothing, &appends, 200), 0);
         assert_eq!(heartbeats(Variation::Without(Cause::Commit), &appends, 200), 1);
+    }
+
+    /// The only other member is addressed each time.
+    #[test]
+    fn in_rotation_of_two_members_there_is_only_one_other() {
+        let mut model = HeartbeatModel::new(2, INTERVAL, Variation::Rotation);
+        for turn in 0..10 {
+            let at = Micros::from_millis(turn * 60);
+            model.append(at, (Member(0), Member(1)), 1, Cause::Replicate);
+        }
+        assert_eq!(model.finish(Micros::from_millis(600)), 0);
     }
 
     #[test]

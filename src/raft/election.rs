@@ -51,8 +51,8 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
     if core.tuning.pre_vote {
         let is_repeated = std::mem::replace(&mut core.has_stood, true);
         let given_up = core.leader.filter(|_| core.given_up);
-        let campaign = new_campaign(core, *now, asked);
-        *role = Role::PreCandidate(Campaign { is_repeated, given_up, ..campaign });
+        let campaign = new_campaign(core, *now, asked, given_up);
+        *role = Role::PreCandidate(Campaign { is_repeated, ..campaign });
         let term = core.term + 1;
         context.tell(Event::BecamePreCandidate { term });
         ask(role, context, asked, Cause::Campaign);
@@ -79,7 +79,7 @@ fn first_asked(core: &Core) -> MemberSet {
     if asked.len() < core.others_needed() { core.others() } else { asked }
 }
 
-fn new_campaign(core: &Core, now: Micros, asked: MemberSet) -> Campaign {
+fn new_campaign(core: &Core, now: Micros, asked: MemberSet, given_up: Option<Member>) -> Campaign {
     let timeout = asked.iter().map(|member| core.resend_timeout(member, 1)).max();
     Campaign {
         granted: MemberSet::only(core.me),
@@ -88,7 +88,7 @@ fn new_campaign(core: &Core, now: Micros, asked: MemberSet) -> Campaign {
         retry_at: Some(now + timeout.unwrap_or(core.tuning.resend_timeout())),
         retries: 0,
         is_repeated: false,
-        given_up: None,
+        given_up,
     }
 }
 
@@ -99,8 +99,7 @@ fn stand(role: &mut Role, context: &mut Context<'_>, asked: MemberSet) {
         Role::PreCandidate(campaign) => campaign.given_up,
         _ => None,
     };
-    let campaign = new_campaign(context.core, context.now, asked);
-    *role = Role::Candidate(Campaign { given_up, ..campaign });
+    *role = Role::Candidate(new_campaign(context.core, context.now, asked, given_up));
     context.core.reset_election(context.now);
     context.start_term(term);
     if !context.core.has(Planted::OwnVoteForgotten) {

@@ -80,15 +80,21 @@ fn r32_a_broken_chain_is_sent_again_from_its_end() {
     assert_eq!(again.entries.len(), 1);
 }
 
-#[test]
-fn r32_a_repeated_answer_counts_for_its_own_round_alone() {
-    let (mut solo, batch, again) = broken_chain();
+/// The last hop of `batch`, which is the first of `again`, and its answer to `again`: it repeats
+/// that all have accepted `batch`.
+fn repeated_answer(batch: &Append, again: &Append) -> (Member, AppendReply) {
     let last = again.route.first().expect("a hop");
-    let Message::AppendReply(of_all) = accepted(&again, again.through()) else { unreachable!() };
+    let Message::AppendReply(of_all) = accepted(again, again.through()) else { unreachable!() };
     let repeated =
         Repeated { round: batch.round, through: batch.through(), members: batch.route.members() };
     let members = MemberSet::only(last);
-    let answer = AppendReply { members, repeated: Some(repeated), ..of_all };
+    (last, AppendReply { members, repeated: Some(repeated), ..of_all })
+}
+
+#[test]
+fn r32_a_repeated_answer_counts_for_its_own_round_alone() {
+    let (mut solo, batch, again) = broken_chain();
+    let (last, answer) = repeated_answer(&batch, &again);
     let out = solo.hear(last.0, Message::AppendReply(answer));
     assert_eq!(answered(&out, &Outcome::Ok(None)), ["P"], "both hold it");
     // The read came after the first round. Of the second only one member has heard.
@@ -105,12 +111,7 @@ fn r32_an_answer_that_repeats_what_is_known_is_news_for_its_own_round() {
     let (mut solo, batch, again) = broken_chain();
     let first = batch.route.iter().last().expect("a hop");
     solo.hear(first.0, accepted(&batch, batch.through()));
-    let last = again.route.first().expect("a hop");
-    let Message::AppendReply(of_all) = accepted(&again, again.through()) else { unreachable!() };
-    let repeated =
-        Repeated { round: batch.round, through: batch.through(), members: batch.route.members() };
-    let members = MemberSet::only(last);
-    let answer = AppendReply { members, repeated: Some(repeated), ..of_all };
+    let (last, answer) = repeated_answer(&batch, &again);
     for expected in [Disposition::Accepted, Disposition::Duplicate] {
         solo.hear(last.0, Message::AppendReply(answer));
         assert_eq!(solo.disposition(), expected);

@@ -70,6 +70,8 @@ pub(super) struct Engine<'a> {
     retuning: Option<&'a Retuning>,
     invariants: Invariants,
     grounds: Grounds,
+    /// Whether the replicas' clocks all show the same time.
+    clocks_agree: bool,
     broken: Option<(Micros, Broken)>,
     now: Micros,
     /// When the simulator next wakes.
@@ -119,6 +121,7 @@ impl<'a> Engine<'a> {
             retuning: None,
             invariants: Invariants::new(replicas),
             grounds: Grounds::new(replicas),
+            clocks_agree: scenario.clock_drift_ppm.iter().all(|drift| *drift == 0),
             broken: None,
             now: Micros(0),
             pass_at: Micros(0),
@@ -266,13 +269,12 @@ impl<'a> Engine<'a> {
     }
 
     fn find_broken(&mut self, rank: usize) -> Result<(), Broken> {
-        let Engine { scenario, nodes, splitter, invariants, grounds, now, .. } = self;
+        let Engine { nodes, splitter, invariants, grounds, clocks_agree, now, .. } = self;
         let raft = nodes[rank].replica.raft();
         for event in &splitter.events {
             invariants.observe(raft, event)?;
             grounds.observe(raft, nodes[rank].local(*now), event)?;
         }
-        let clocks_agree = scenario.clock_drift_ppm.iter().all(|drift| *drift == 0);
         let raft_of = |member: Member| nodes.get(member.rank()).map(|node| node.replica.raft());
         grounds.after_step(raft, clocks_agree.then_some(*now), raft_of)
     }
