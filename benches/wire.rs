@@ -32,6 +32,7 @@ fn append(entries: usize) -> Datagram {
         promise: Micros(800_000),
         election_timeout: Micros(0),
         inquiries: 0,
+        loss_ppm: 0,
         wants_answer: true,
         route: Route::direct(Member(1)),
         accepted: MemberSet::EMPTY,

@@ -56,7 +56,7 @@ fn any_route() -> impl Strategy<Value = Route> {
 prop_compose! {
     fn any_append()(
         (term, round, commit, promise, timeout) in any::<(u64, u64, u64, u64, u64)>(),
-        inquiries in any::<u64>(),
+        (inquiries, loss_ppm) in any::<(u64, u64)>(),
         cause in any_cause(),
         previous in any_position(),
         entries in proptest::collection::vec(any_entry(), 0..4),
@@ -70,7 +70,7 @@ prop_compose! {
         let entries = entries.into();
         Append {
             term, leader, round, cause, previous, commit, entries, promise, election_timeout,
-            inquiries, wants_answer, route, accepted,
+            inquiries, loss_ppm, wants_answer, route, accepted,
         }
     }
 }
@@ -94,15 +94,16 @@ prop_compose! {
 
 fn any_message() -> impl Strategy<Value = Message> {
     let ask = (any::<u64>(), any_position(), any_cause());
-    let told = (any::<u64>(), any::<u64>(), any::<bool>(), any_cause());
+    let leader = proptest::option::of((0u8..21).prop_map(Member));
+    let told = (any::<u64>(), any::<u64>(), any::<bool>(), any_cause(), leader);
     prop_oneof![
         any_append().prop_map(Message::Append),
         any_reply().prop_map(Message::AppendReply),
         ask.prop_map(|(term, last, cause)| Message::PreVote(PreVote { term, last, cause })),
         (any::<u64>(), any_position(), any_cause())
             .prop_map(|(term, last, cause)| Message::Vote(Vote { term, last, cause })),
-        told.prop_map(|(term, campaign_term, granted, cause)| {
-            Message::PreVoteReply(PreVoteReply { term, campaign_term, granted, cause })
+        told.prop_map(|(term, campaign_term, granted, cause, leader)| {
+            Message::PreVoteReply(PreVoteReply { term, campaign_term, granted, cause, leader })
         }),
         (any::<u64>(), any::<u64>(), any::<bool>(), any_cause()).prop_map(
             |(term, heard_commit, granted, cause)| {
@@ -140,13 +141,17 @@ fn any_payload() -> impl Strategy<Value = Payload> {
     ]
 }
 
-/// A datagram as replicas send it: the leader of an append is the one in its header.
+/// A datagram as replicas send it: the leader of an append, and the one that an answer to a
+/// pre-vote names, is the one in its header.
 fn any_datagram() -> impl Strategy<Value = Datagram> {
     (any_payload(), 0u8..21, any::<u16>(), any::<u16>()).prop_map(|(payload, source, to, other)| {
         let members = members();
         let leader = match &payload {
             Payload::Peer { message: Message::Append(append), .. } => {
                 members.address(append.leader)
+            }
+            Payload::Peer { message: Message::PreVoteReply(reply), .. } => {
+                members.leader_address(reply.leader)
             }
             _ => Address(other),
         };
@@ -180,7 +185,8 @@ proptest! {
             payload: Payload::Peer { number: 0, message: Message::Append(Append {
                 term: 1, leader: Member(0), round: 1, cause: Cause::Replicate,
                 previous: Position::default(), commit: 0, entries: entries.into(),
-                promise: Micros(0), election_timeout: Micros(0), inquiries: 0, wants_answer: true,
+                promise: Micros(0), election_timeout: Micros(0), inquiries: 0, loss_ppm: 0,
+                wants_answer: true,
                 route: Route::EVERYONE, accepted: MemberSet::EMPTY,
             })},
         };

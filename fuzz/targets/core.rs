@@ -72,6 +72,7 @@ fn message(bytes: &mut Unstructured, raft: &Raft) -> Result<Message> {
                 promise: Micros(number(bytes)?.saturating_mul(100_000)),
                 election_timeout: Micros(number(bytes)?.saturating_mul(100_000)),
                 inquiries: number(bytes)?,
+                loss_ppm: number(bytes)?.saturating_mul(100_000),
                 wants_answer: granted,
                 route: Route::through(&hops).unwrap_or_default(),
                 accepted: set(bytes)?,
@@ -108,7 +109,8 @@ fn message(bytes: &mut Unstructured, raft: &Raft) -> Result<Message> {
         2 => Message::PreVote(PreVote { term, last: position(bytes, raft)?, cause }),
         3 => {
             let campaign_term = near(bytes, raft.term().saturating_add(1))?;
-            Message::PreVoteReply(PreVoteReply { term, campaign_term, granted, cause })
+            let leader = Some(bytes.arbitrary::<u8>()? % 8).filter(|rank| *rank < 7).map(Member);
+            Message::PreVoteReply(PreVoteReply { term, campaign_term, granted, cause, leader })
         }
         4 => Message::Vote(Vote { term, last: position(bytes, raft)?, cause }),
         _ => Message::VoteReply(VoteReply { term, granted, heard_commit: number(bytes)?, cause }),

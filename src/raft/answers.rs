@@ -185,6 +185,7 @@ impl Leader {
         if self.lease.renew(round, Micros(began_at), context.now) {
             self.waits_since = None;
             self.touch_wanted = false;
+            (self.everyone_wanted, self.everyone_asked) = (false, false);
         }
         self.lease.extend(Micros(lease));
         self.maybe_commit(context, matched);

@@ -65,14 +65,20 @@ pub(super) struct Core {
     /// How often the newest append says that its leader is to be asked (rule R29); zero: nothing
     /// was said.
     pub told_inquiries: u64,
+    /// The loss that the newest append tells, of whichever term, in parts per million (rule R29);
+    /// `None`: no leader was heard yet.
+    pub told_loss_ppm: Option<u64>,
     /// When the latest inquiry began, until an answer comes: for the round trip to the leader.
     pub inquired_at: Option<Micros>,
     /// The question to a silent leader that is under way (rule R28).
     pub inquiry: Option<Inquiry>,
     /// Whether the leader of this term has left the inquiries unanswered since it was last heard.
     pub given_up: bool,
-    /// Whether this member has asked for pre-votes in this term since a leader was last heard.
+    /// Whether this member has asked for pre-votes in this term since a leader was last heard, has
+    /// said yes to another that did, or has led and given up for want of answers.
     pub has_stood: bool,
+    /// The others that it has met in doing so (rule R28).
+    pub met: MemberSet,
     /// Round trip to each other member, by rank, measured in every role.
     pub round_trips: Vec<RoundTrip>,
     /// Whether this replica has ever led.
@@ -211,6 +217,9 @@ pub(super) struct Inquiry {
     /// Who have asked for this member's pre-vote meanwhile, at most once each. They are answered
     /// when the inquiry has ended.
     pub answer_to: Vec<(Member, PreVote)>,
+    /// The first that has asked with a shorter log. It was refused at once, and this member stands
+    /// in its place when the inquiry has ended (rule R18).
+    pub stands_for: Option<Member>,
 }
 
 /// What a step works with: the state, the time, and the list of outputs.

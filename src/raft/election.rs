@@ -1,6 +1,7 @@
 //! Elections: pre-votes, votes, and the promises that stand before both (§5.2, §5.4.1, rule R7).
 
 use super::core::{Context, Core};
+use super::estimate::{CHANCE_OF_SILENCE_BY_LOSS, all_arrive, silences_by_loss};
 use super::event::{Disposition, Event, Output, To};
 use super::leader::Leader;
 use super::mark::Mark;
@@ -9,14 +10,11 @@ use super::planted::Planted;
 use super::role::{Campaign, Role};
 use super::types::{Member, MemberSet, Micros};
 
-/// How often those who have not answered are asked again while nobody has answered at all. Perhaps
-/// nobody is there.
+/// How often those who have not answered are asked again at most while nobody has answered at all.
+/// Perhaps nobody is there.
 const MOST_RETRIES_IN_SILENCE: u8 = 3;
-/// How often once somebody has answered: loss may be what keeps the others silent.
+/// How often at most once somebody has answered: loss may be what keeps the others silent.
 const MOST_RETRIES: u8 = 4;
-/// How much less often after a candidacy that nobody stopped and that found no quorum: it is likely
-/// that a partition keeps the others silent.
-const FEWER_RETRIES_OF_A_REPEATED: u8 = 2;
 /// Those who campaign because a shorter log has tried begin a resend timeout divided by this apart.
 /// That is two or three round trips, so that the first is heard before the second begins.
 const STAND_APART: u64 = 4;
@@ -47,12 +45,20 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
         core.told_timeout = Micros(0);
     }
     core.reset_election(*now);
-    let asked = first_asked(core);
+    // Those who answered before are no quorum. Only somebody else can change that.
+    let is_repeated = core.has_stood && core.met.len() < core.others_needed();
+    let asked = if is_repeated { not_met(core) } else { first_asked(core) };
     if core.tuning.pre_vote {
-        let is_repeated = std::mem::replace(&mut core.has_stood, true);
+        core.has_stood = true;
+        if !is_repeated {
+            core.met = MemberSet::EMPTY;
+        }
         let given_up = core.leader.filter(|_| core.given_up);
         let campaign = new_campaign(core, *now, asked, given_up);
-        *role = Role::PreCandidate(Campaign { is_repeated, ..campaign });
+        // Who is asked asks that leader first, too (rule R28).
+        let inquiry = given_up.map_or(Micros(0), |_| core.longest_inquiry());
+        let retry_at = campaign.retry_at.map(|at| at + inquiry);
+        *role = Role::PreCandidate(Campaign { is_repeated, retry_at, ..campaign });
         let term = core.term + 1;
         context.tell(Event::BecamePreCandidate { term });
         ask(role, context, asked, Cause::Campaign);
@@ -77,6 +83,14 @@ fn first_asked(core: &Core) -> MemberSet {
     let asked: MemberSet = alive.take(core.others_needed()).collect();
     // With two members there is only one other to ask, so it is asked in any case.
     if asked.len() < core.others_needed() { core.others() } else { asked }
+}
+
+/// The members that are asked first after a candidacy in vain: all that did not answer it. The
+/// leader just given up has been asked before (rule R28).
+fn not_met(core: &Core) -> MemberSet {
+    let unmet = core.others().without(core.met);
+    let alive = unmet.without(core.leader.map_or(MemberSet::EMPTY, MemberSet::only));
+    if alive.is_empty() { unmet } else { alive }
 }
 
 fn new_campaign(core: &Core, now: Micros, asked: MemberSet, given_up: Option<Member>) -> Campaign {
@@ -125,6 +139,17 @@ fn ask(role: &Role, context: &mut Context<'_>, asked: MemberSet, cause: Cause) {
     }
 }
 
+/// How often those who have not answered are asked again: as long as what the last leader has told
+/// of the loss explains their silence, once at least.
+fn most_retries(core: &Core, is_silent: bool) -> u8 {
+    let most = if is_silent { MOST_RETRIES_IN_SILENCE } else { MOST_RETRIES };
+    let by_loss = |loss_ppm| {
+        let questions = silences_by_loss(all_arrive(loss_ppm, 2), CHANCE_OF_SILENCE_BY_LOSS);
+        (questions - 1).clamp(1, most)
+    };
+    core.told_loss_ppm.map_or(most, by_loss)
+}
+
 /// Asks all who have not answered: an election must not fail for one lost datagram.
 pub(super) fn ask_again(role: &mut Role, context: &mut Context<'_>) {
     let Context { core, now, .. } = &context;
@@ -133,9 +158,14 @@ pub(super) fn ask_again(role: &mut Role, context: &mut Context<'_>) {
     let (Role::PreCandidate(campaign) | Role::Candidate(campaign)) = role else {
         return;
     };
+    let is_news = campaign.heard.without(core.met).len() > 1;
+    if campaign.is_repeated && !is_news {
+        // Nobody has answered who did not answer an earlier candidacy.
+        campaign.retry_at = None;
+        return context.mark(Mark::RepeatedCandidacyEnded);
+    }
     let is_silent = !was_answered && campaign.heard.len() == 1;
-    let most = if is_silent { MOST_RETRIES_IN_SILENCE } else { MOST_RETRIES };
-    let most = if campaign.is_repeated { most - FEWER_RETRIES_OF_A_REPEATED } else { most };
+    let most = most_retries(core, is_silent);
     campaign.retries += 1;
     let next = *now + Micros(core.tuning.resend_timeout_us << campaign.retries);
     campaign.retry_at = (campaign.retries < most).then_some(next);
@@ -143,7 +173,7 @@ pub(super) fn ask_again(role: &mut Role, context: &mut Context<'_>) {
     let mut silent = core.others().without(campaign.heard);
     // The leader given up was asked a moment ago. It is asked for its vote at last, in case it has
     // stepped down, or if nobody else can complete a quorum.
-    if let Some(leader) = core.leader.filter(|_| !gave_up) {
+    if let Some(leader) = core.leader.or(campaign.given_up).filter(|_| !gave_up) {
         let spared = silent.without(MemberSet::only(leader));
         if spared.len() + campaign.granted.len() > core.others_needed() {
             silent = spared;
@@ -162,7 +192,10 @@ pub(super) fn on_pre_vote(
     from: Member,
     request: PreVote,
 ) -> Disposition {
-    let core = &context.core;
+    let core = &mut context.core;
+    if core.has_stood {
+        core.met.insert(from);
+    }
     let promised = core.is_promised(context.now);
     let ahead = request.term > core.term;
     let up_to_date = !is_behind(core, request.last);
@@ -176,7 +209,7 @@ pub(super) fn on_pre_vote(
     context.mark_if(may && ahead && up_to_date && first, Mark::PreVoteRefusedByTurn);
     answer_pre_vote(context, from, request, granted);
     if granted {
-        yield_to_another(role, context);
+        yield_to_another(role, context, from);
         return Disposition::Accepted;
     }
     if may && !up_to_date {
@@ -186,7 +219,7 @@ pub(super) fn on_pre_vote(
 }
 
 /// Whether a log that ends in `last` is less up to date than the own (§5.4.1).
-fn is_behind(core: &Core, last: Position) -> bool {
+pub(super) fn is_behind(core: &Core, last: Position) -> bool {
     if core.has(Planted::LogComparedByLength) {
         return last.index < core.log.last_index();
     }
@@ -201,7 +234,7 @@ pub(super) fn refuse_pre_vote(context: &mut Context<'_>, from: Member, request: 
 fn answer_pre_vote(context: &mut Context<'_>, from: Member, request: PreVote, granted: bool) {
     let (term, campaign_term, cause) = (context.core.term, request.term, request.cause);
     let why = if granted { Why::Ack(cause) } else { Why::Reject(cause) };
-    let reply = PreVoteReply { term, campaign_term, granted, cause };
+    let reply = PreVoteReply { term, campaign_term, granted, cause, leader: context.core.leader };
     context.send(from, Message::PreVoteReply(reply), why);
 }
 
@@ -216,8 +249,14 @@ fn stands_before(role: &Role, core: &Core, other: Member, last: Position) -> boo
     }
 }
 
-/// This replica has said yes to another's pre-vote, and lets it try first (rule R25).
-fn yield_to_another(role: &mut Role, context: &mut Context<'_>) {
+/// This replica has said yes to the pre-vote of `other`, and lets it try first (rule R25). If it
+/// has to stand after that, the other has found no quorum (rule R28).
+fn yield_to_another(role: &mut Role, context: &mut Context<'_>, other: Member) {
+    let core = &mut context.core;
+    if !std::mem::replace(&mut core.has_stood, true) {
+        core.met = MemberSet::EMPTY;
+    }
+    core.met.insert(other);
     if matches!(role, Role::PreCandidate(_)) {
         context.mark(Mark::PreCandidateYielded);
         *role = Role::Follower;
@@ -229,8 +268,13 @@ fn yield_to_another(role: &mut Role, context: &mut Context<'_>) {
 
 /// Rule R18: `from` cannot win, and no leader holds a promise, so members with longer logs
 /// campaign. The next in rank goes first and is heard before the others have begun (rule R25).
-fn stand_soon(role: &mut Role, context: &mut Context<'_>, from: Member) {
-    if !matches!(role, Role::Follower) {
+pub(super) fn stand_soon(role: &mut Role, context: &mut Context<'_>, from: Member) {
+    let is_free = match role {
+        Role::Follower => true,
+        Role::PreCandidate(campaign) => campaign.retry_at.is_none(),
+        _ => false,
+    };
+    if !is_free {
         return;
     }
     let core = &mut context.core;
@@ -297,12 +341,10 @@ pub(super) fn on_pre_vote_reply(
     }
     let is_news = !campaign.granted.contains(from);
     note_answer(context, campaign, from, reply.granted, reply.cause);
-    if !reply.granted && campaign.retries == 0 {
-        // A leader lives, or a member with a longer log campaigns next. The others are asked only
-        // if neither is heard.
+    if !reply.granted {
+        // A leader lives, or a member with a longer log campaigns when it may.
         context.mark(Mark::PreCandidateWaited);
-        let patience = Micros(context.core.tuning.resend_timeout_us * 4);
-        campaign.retry_at = Some(context.now + patience);
+        campaign.retry_at = None;
     }
     if reply.granted && is_news && campaign.retry_at.is_none() {
         // A promise that has run out is what made the others wait, so they may say yes now, too.
@@ -369,6 +411,9 @@ fn note_answer(
         context.core.round_trips[from.rank()].sample(campaign.began_at, context.now, 2);
     }
     campaign.heard.insert(from);
+    if !campaign.is_repeated {
+        context.core.met.insert(from);
+    }
     campaign.given_up = campaign.given_up.filter(|leader| *leader != from);
     if granted {
         let again = campaign.granted.contains(from);

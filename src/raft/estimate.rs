@@ -92,6 +92,19 @@ impl RoundTrip {
 /// How many messages the long memory of a loss holds.
 const LONG_MEMORY: u64 = 1_024;
 
+/// How many messages are as sure as what an earlier leader has told of the loss.
+const TOLD_COUNTS_AS: u64 = 200;
+
+/// How many silences in a row loss explains at most.
+const MOST_SILENCES_BY_LOSS: u8 = 10;
+
+/// Loss explains a silence as long as members that live would be as silent in more of a million
+/// cases.
+pub const CHANCE_OF_SILENCE_BY_LOSS: u64 = 10_000;
+
+/// The largest loss that a leader tells its followers, in parts per million (rule R29).
+pub const MOST_LOSS_TOLD: u64 = 500_000;
+
 /// The share of messages that are lost, as exponential averages over some 64 and some 1,024 of
 /// them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,6 +117,11 @@ pub struct Loss {
 }
 
 impl Loss {
+    /// What an earlier leader has told, as sure as so few messages make it.
+    pub const fn told(parts_per_million: u64) -> Loss {
+        Loss { parts_per_million, lasting_ppm: parts_per_million, known: TOLD_COUNTS_AS }
+    }
+
     /// Notes that so many messages arrived.
     pub fn arrived(&mut self, messages: usize) {
         for _ in 0..messages {
@@ -145,11 +163,15 @@ impl Loss {
         all_arrive(self.parts_per_million, messages)
     }
 
-    /// The same by the long memory, which a silence that goes on changes little. As long as few
-    /// messages are known, the others are taken to have arrived.
+    /// The same by the long memory.
     pub fn lasting_all_arrive(&self, messages: usize) -> u64 {
-        let loss_ppm = self.lasting_ppm * self.known / self.known.max(64);
-        all_arrive(loss_ppm, messages)
+        all_arrive(self.lasting_ppm(), messages)
+    }
+
+    /// The loss by the long memory, which a silence that goes on changes little, in parts per
+    /// million. As long as few messages are known, the others are taken to have arrived.
+    pub fn lasting_ppm(&self) -> u64 {
+        (self.lasting_ppm * self.known / self.known.max(64)).min(1_000_000)
     }
 
     /// The estimated loss, in parts per million.
@@ -158,7 +180,21 @@ impl Loss {
     }
 }
 
-fn all_arrive(loss_ppm: u64, messages: usize) -> u64 {
+/// How often in a row a question may have failed by loss alone: as long as that is likelier than
+/// `chance_ppm`. `all_arrive_ppm` is how likely one question and its answer arrive.
+pub fn silences_by_loss(all_arrive_ppm: u64, chance_ppm: u64) -> u8 {
+    let silence = 1_000_000 - all_arrive_ppm;
+    let mut all = silence;
+    let mut silences = 1;
+    while all > chance_ppm && silences < MOST_SILENCES_BY_LOSS {
+        all = all * silence / 1_000_000;
+        silences += 1;
+    }
+    silences
+}
+
+/// How likely it is that so many messages all arrive, in parts per million.
+pub fn all_arrive(loss_ppm: u64, messages: usize) -> u64 {
     let one = 1_000_000 - loss_ppm.min(1_000_000);
     (0..messages).fold(1_000_000, |all, _| all * one / 1_000_000)
 }

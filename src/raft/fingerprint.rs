@@ -38,10 +38,12 @@ impl Hash for Core {
             relayed,
             told_timeout,
             told_inquiries,
+            told_loss_ppm,
             inquired_at,
             inquiry,
             given_up,
             has_stood,
+            met,
             round_trips,
             has_led: _,
             was_deposed: _,
@@ -52,13 +54,13 @@ impl Hash for Core {
         (me, count, random, term, voted_for, leader).hash(hasher);
         (heard_at, heard_round, promised_round, log, commit, heard_commit).hash(hasher);
         (promise_until, election_at, early_candidacy_at, silent_until, owed, relayed).hash(hasher);
-        (told_timeout, told_inquiries, inquired_at, inquiry, given_up, has_stood, round_trips)
-            .hash(hasher);
+        (told_timeout, told_inquiries, told_loss_ppm, inquired_at, inquiry).hash(hasher);
+        (given_up, has_stood, met, round_trips).hash(hasher);
     }
 }
 
 impl Hash for Leader {
-    /// Left out is the estimated loss. It decides nothing as long as
+    /// Left out is the estimated loss, and what only it asks for. It decides nothing as long as
     /// `silence_is_loss_above_per_mille` is 1,000 and a few dozen messages are lost at most.
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         let Leader {
@@ -73,8 +75,11 @@ impl Hash for Leader {
             reads,
             confirm_wanted,
             loss: _,
+            suspected_at: _,
             tick_at,
             touch_wanted,
+            everyone_wanted,
+            everyone_asked,
             worked_at,
             waits_since,
             watchers,
@@ -82,7 +87,8 @@ impl Hash for Leader {
             commit_untold,
         } = self;
         (progress, rounds, lease, opened, batched_through, batches).hash(hasher);
-        (flush_at, lingering, reads, confirm_wanted, tick_at, touch_wanted).hash(hasher);
+        (flush_at, lingering, reads, confirm_wanted, tick_at).hash(hasher);
+        (touch_wanted, everyone_wanted, everyone_asked).hash(hasher);
         (worked_at, waits_since, watchers, watched, commit_untold).hash(hasher);
     }
 }

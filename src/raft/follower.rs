@@ -73,6 +73,7 @@ fn hear(context: &mut Context<'_>, append: &Append) {
         core.times_heard += 1;
         core.take_timeout(append.election_timeout);
         core.told_inquiries = append.inquiries;
+        core.told_loss_ppm = Some(append.loss_ppm);
         core.reset_election(*now);
     }
 }

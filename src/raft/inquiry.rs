@@ -25,8 +25,7 @@ pub(super) fn on_pre_vote(
             return Disposition::Accepted;
         }
         if must_ask_first(role, context, from, request) {
-            answer_later(context, from, request);
-            return Disposition::Accepted;
+            return answer_later(context, from, request);
         }
     }
     election::on_pre_vote(role, context, from, request)
@@ -42,11 +41,23 @@ fn must_ask_first(role: &Role, context: &Context<'_>, from: Member, request: Pre
         && (!core.given_up || core.is_promised(context.now))
 }
 
-fn answer_later(context: &mut Context<'_>, from: Member, request: PreVote) {
+/// Asks the leader, and answers when it is known whether that one lives. A request that is refused
+/// in any case is refused at once.
+fn answer_later(context: &mut Context<'_>, from: Member, request: PreVote) -> Disposition {
+    let is_late = request.term <= context.core.term;
+    if is_late || election::is_behind(context.core, request.last) {
+        context.mark(Mark::PreVoteRefusedEarly);
+        if !is_late {
+            begin(context).stands_for.get_or_insert(from);
+        }
+        election::refuse_pre_vote(context, from, request);
+        return Disposition::Rejected;
+    }
     context.mark(Mark::PreVoteAnsweredLate);
     let waiting = &mut begin(context).answer_to;
     waiting.retain(|(member, _)| *member != from);
     waiting.push((from, request));
+    Disposition::Accepted
 }
 
 /// The inquiry under way, or a new one.
@@ -55,7 +66,21 @@ fn begin<'a>(context: &'a mut Context<'_>) -> &'a mut Inquiry {
     // A leader that has been given up need not be asked again. Only the promise is waited for.
     let (asked, next_at) =
         if core.given_up { (core.inquiries(), core.promise_until) } else { (0, *now) };
-    core.inquiry.get_or_insert(Inquiry { asked, next_at, answer_to: Vec::new() })
+    core.inquiry.get_or_insert(Inquiry { asked, next_at, answer_to: Vec::new(), stands_for: None })
+}
+
+/// A refusal of a later term names the leader of that term: asks that one, which sends what is
+/// missing here. Nothing else rests on the name, so a wrong one costs no more than the questions.
+pub(super) fn on_named(context: &mut Context<'_>, refusal: PreVoteReply) {
+    let core = &mut context.core;
+    let others = core.others();
+    if let Some(leader) = refusal.leader.filter(|leader| others.contains(*leader))
+        && core.inquiries() > 0
+    {
+        core.marks.add(Mark::LeaderNamed);
+        core.leader = Some(leader);
+        begin(context);
+    }
 }
 
 /// A client waits for a leader. If the leader has been silent for longer than an answer takes, it
@@ -87,8 +112,10 @@ pub(super) fn or_campaign(role: &mut Role, context: &mut Context<'_>) {
     } else if core.has_stood && core.leader.is_some() && core.inquiries() > 0 {
         core.marks.add(Mark::LeaderAskedOnceMore);
         let asked = core.inquiries() - 1;
-        core.inquiry = Some(Inquiry { asked, next_at: context.now, answer_to: Vec::new() });
-        core.inquired_at = Some(context.now);
+        let now = context.now;
+        let inquiry = begin(context);
+        (inquiry.asked, inquiry.next_at) = (asked, now);
+        context.core.inquired_at = Some(now);
         go_on(role, context);
     } else {
         election::campaign(role, context);
@@ -130,7 +157,7 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
         context.tell(Event::LeaderGivenUp { leader, term });
     }
     let Context { core, now, .. } = context;
-    if inquiry.answer_to.is_empty() {
+    if inquiry.answer_to.is_empty() && inquiry.stands_for.is_none() {
         core.election_at = *now;
         return election::campaign(role, context);
     }
@@ -142,14 +169,13 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
         return;
     }
     core.reset_election(*now);
-    let has_most = inquiry.answer_to.iter().all(|(_, request)| core.log.last() > request.last);
+    if let Some(other) = inquiry.stands_for.filter(|_| inquiry.answer_to.is_empty()) {
+        // None of those who have asked can win (rule R18).
+        context.mark(Mark::StoodForOthers);
+        return election::stand_soon(role, context, other);
+    }
     for (from, request) in inquiry.answer_to {
         election::on_pre_vote(role, context, from, request);
-    }
-    if has_most && matches!(role, Role::Follower) {
-        // None of the others can win (rule R18). The time to let another one try is over.
-        context.mark(Mark::StoodForOthers);
-        election::campaign(role, context);
     }
 }
 
@@ -188,6 +214,7 @@ pub(super) fn on_refusal(
     match &mut core.inquiry {
         Some(inquiry) if of_leader => {
             core.marks.add(Mark::LeaderDenied);
+            core.met.insert(from);
             inquiry.asked = most;
             inquiry.next_at = *now;
             Disposition::Accepted

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::core::{Context, Core};
-use super::estimate::Loss;
+use super::estimate::{CHANCE_OF_SILENCE_BY_LOSS, Loss, MOST_LOSS_TOLD, silences_by_loss};
 use super::event::{Event, Output, Ticket};
 use super::lease::Lease;
 use super::lingering::Lingering;
@@ -15,13 +15,6 @@ use super::planted::Planted;
 use super::progress::{Progress, Rounds};
 use super::tuning::{FanOut, NOT_WATCHING, Reads};
 use super::types::{Entry, Index, MOST_MEMBERS, Member, MemberSet, Micros, Round};
-
-/// Loss explains a silence as long as members that live would be as silent in more of a million
-/// cases.
-const CHANCE_OF_SILENCE_BY_LOSS: u64 = 10_000;
-
-/// How many silences in a row loss explains at most.
-const MOST_SILENCES_BY_LOSS: u8 = 10;
 
 /// How often the wait for a member that is needed doubles at most. A heartbeat interval, which also
 /// limits it, can be much longer than what a lost message should cost.
@@ -64,11 +57,17 @@ pub(super) struct Leader {
     pub confirm_wanted: bool,
     /// Loss of messages between this leader and the members that live (rule R16).
     pub loss: Loss,
+    /// When it suspected a member last; zero: never (rule R16).
+    pub suspected_at: Micros,
     /// Time of the next tick of `heartbeat_always`.
     pub tick_at: Micros,
     /// Whether a client waits because this leader is out of touch with its quorum (rule R6). Then
     /// it asks until a quorum has answered.
     pub touch_wanted: bool,
+    /// Whether everyone is to be asked once more, before this leader steps down (rule R28).
+    pub everyone_wanted: bool,
+    /// Whether everyone has been asked since a quorum answered.
+    pub everyone_asked: bool,
     /// When an entry came last.
     pub worked_at: Micros,
     /// Since when something waits for a quorum's answer, or since its latest answer if that is
@@ -87,8 +86,11 @@ impl Leader {
     /// nobody.
     pub fn new(core: &Core, now: Micros) -> Leader {
         let opened = core.log.last_index();
+        // Who was in the last leader's rotation lacks no more than this, so it need not refuse.
+        let most_bytes = core.tuning.batch_most_bytes / 2;
+        let next = core.log.back_from(opened, core.tuning.lag_most_entries, most_bytes);
         Leader {
-            progress: vec![Progress::new(opened, now); core.count],
+            progress: vec![Progress::new(next, now); core.count],
             rounds: Rounds::new(),
             lease: Lease::new(now),
             opened,
@@ -98,9 +100,12 @@ impl Leader {
             lingering: Lingering::default(),
             reads: VecDeque::new(),
             confirm_wanted: false,
-            loss: Loss::default(),
+            loss: core.told_loss_ppm.filter(|ppm| *ppm > 0).map(Loss::told).unwrap_or_default(),
+            suspected_at: Micros(0),
             tick_at: now + core.tuning.heartbeat_interval(),
             touch_wanted: false,
+            everyone_wanted: false,
+            everyone_asked: false,
             worked_at: now,
             waits_since: Some(now),
             watchers: core.others().iter().take(core.others_needed()).collect(),
@@ -166,10 +171,13 @@ impl Leader {
         self.confirm_wanted = false;
     }
 
-    /// Whether reads wait only for a round. Until the term's first entry is committed they wait for
-    /// that, and its answers usually bring a lease, so that no round is needed.
+    /// Whether reads, or a client that waits, need a round now. Until the term's first entry is
+    /// committed they wait for that, and its answers usually bring a lease, so that no round is
+    /// needed. While too few followers can be counted on, the suspects are asked all the time.
     pub fn is_confirm_due(&self, core: &Core) -> bool {
-        self.confirm_wanted && core.commit >= self.opened
+        self.confirm_wanted
+            && core.commit >= self.opened
+            && (self.everyone_wanted || self.healthy(core).len() >= core.others_needed())
     }
 
     /// Reads for which leadership was never proved.
@@ -216,7 +224,8 @@ impl Leader {
     /// asks with its heartbeats, and so only when none of them has brought a quorum's answers.
     /// `lost_at` is when it would step down.
     fn asks_again_at(&self, core: &Core, lost_at: Micros) -> Micros {
-        if !core.tuning.check_quorum || core.tuning.inquiries == 0 || self.touch_wanted {
+        let asks = self.everyone_wanted || self.everyone_asked;
+        if !core.tuning.check_quorum || core.tuning.inquiries == 0 || asks {
             return Micros::NEVER;
         }
         if core.tuning.is_sparse() {
@@ -234,6 +243,7 @@ impl Leader {
         if now >= self.asks_again_at(core, lost_at) {
             self.touch_wanted = true;
             self.confirm_wanted = true;
+            self.everyone_wanted = true;
         }
     }
 
@@ -295,14 +305,13 @@ impl Leader {
     /// alone. After that only a partition or a death explains it, and to ask more often tells
     /// nothing. The loss is that of the long memory, or a silence would explain itself.
     pub fn silences_by_loss(&self, messages: usize) -> u8 {
-        let silence = 1_000_000 - self.loss.lasting_all_arrive(messages);
-        let mut all = silence;
-        let mut silences = 1;
-        while all > CHANCE_OF_SILENCE_BY_LOSS && silences < MOST_SILENCES_BY_LOSS {
-            all = all * silence / 1_000_000;
-            silences += 1;
-        }
-        silences
+        silences_by_loss(self.loss.lasting_all_arrive(messages), CHANCE_OF_SILENCE_BY_LOSS)
+    }
+
+    /// What this leader tells of the loss, in parts per million: nothing as long as silence means
+    /// death (rule R29).
+    pub fn stated_loss(&self, core: &Core) -> u64 {
+        if self.is_lossy(core) { self.loss.lasting_ppm().min(MOST_LOSS_TOLD) } else { 0 }
     }
 
     /// How long `member` may stay unasked: for longer than a heartbeat interval only if it is a

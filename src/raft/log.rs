@@ -80,6 +80,16 @@ impl Log {
         (fitting as Index).max(first)
     }
 
+    /// The first of the entries up to `last` that are at most so many, and that fit in
+    /// `most_bytes`; `last` at least.
+    pub fn back_from(&self, last: Index, most_entries: u64, most_bytes: u64) -> Index {
+        let least = self.through(last).saturating_sub(most_bytes);
+        // What lies before the first entry has so many bytes at least.
+        let fits = self.bytes_through.partition_point(|bytes| *bytes < least);
+        let before = if least == 0 { 0 } else { fits as Index + 1 };
+        (before + 1).max((last + 1).saturating_sub(most_entries)).min(last)
+    }
+
     /// Adds an entry.
     pub fn push(&mut self, entry: Entry) {
         let bytes = (entry.command.len() + ENTRY_FRAMING_BYTES) as u64;
@@ -157,6 +167,19 @@ mod tests {
         assert_eq!(log.cut(4, 10, each * 3 + 1), 6);
         assert_eq!(log.cut(4, 10, 1), 4);
         assert_eq!(log.cut(4, 10, 1 << 20), 10);
+    }
+
+    #[test]
+    fn what_reaches_back_has_as_many_entries_and_bytes_as_are_allowed() {
+        let ten = log(&[1; 10]);
+        let each = (10 + ENTRY_FRAMING_BYTES) as u64;
+        assert_eq!(ten.back_from(10, 4, 1 << 20), 7);
+        assert_eq!(ten.back_from(3, 4, 1 << 20), 1);
+        assert_eq!(ten.back_from(10, 100, each * 3), 8);
+        assert_eq!(ten.back_from(10, 100, each * 3 - 1), 9);
+        assert_eq!(ten.back_from(10, 100, each * 10), 1);
+        assert_eq!(ten.back_from(10, 100, 1), 10, "the last one at least");
+        assert_eq!(log(&[1]).back_from(1, 1, 0), 1);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub enum Mark {
     CampaignAskedAgain,
     /// A campaign was not answered often enough, and waits for the next election timeout.
     CampaignGaveUpAsking,
+    /// A repeated candidacy asked nobody again, since nobody had answered but who did before.
+    RepeatedCandidacyEnded,
     /// A yes came after the last request, and the others were asked again.
     AskedAgainAfterLateYes,
     /// A pre-vote was refused because a promise was in force (rule R7).
@@ -105,6 +107,10 @@ pub enum Mark {
     LeaderDenied,
     /// A pre-vote was answered only after the own leader had been asked.
     PreVoteAnsweredLate,
+    /// A pre-vote was refused before the own leader had been asked, since it would be in any case.
+    PreVoteRefusedEarly,
+    /// A refusal of a later term named a leader, who was asked (rule R28).
+    LeaderNamed,
     /// A pre-vote that waited was refused because the leader answered.
     PreVoteRefusedForLeader,
     /// The leader was given up, and the answers waited for the end of the promise (rule R7).
@@ -179,6 +185,8 @@ pub enum Mark {
     OldestResent,
     /// A leader without a quorum asked fewer suspects than were due (rule R16).
     SuspectsAskedInTurn,
+    /// A member was suspected sooner because another one had just been (rule R16).
+    SuspicionsCameTogether,
     /// Silence was taken for loss, not for death.
     SilenceTakenForLoss,
     /// A chain fell apart into direct sends because much is lost (rule R16).

@@ -315,6 +315,9 @@ pub struct Append {
     /// How often the receiver is to ask the leader before it gives it up, at least (rule R29).
     /// Zero: as often as the receiver's own tuning says.
     pub inquiries: u64,
+    /// How many of a million messages are lost, as the leader measures it, if so many are that
+    /// silence means loss; else 0 (rule R29).
+    pub loss_ppm: u64,
     /// Whether the last hop answers. Refusals are always answered (rule R15).
     pub wants_answer: bool,
     /// The receiver and the hops after it; empty in a datagram to everyone.
@@ -407,6 +410,8 @@ pub struct PreVoteReply {
     pub granted: bool,
     /// Cause of the request.
     pub cause: Cause,
+    /// The answerer's leader. The datagram names it.
+    pub leader: Option<Member>,
 }
 
 /// RequestVote (§5.2).

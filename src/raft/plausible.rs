@@ -2,6 +2,7 @@
 //! datagram must not stop a replica, or raise its term to a value it never leaves.
 
 use super::core::Core;
+use super::estimate::MOST_LOSS_TOLD;
 use super::message::{Append, AppendReply, Message};
 use super::tuning::MOST_INQUIRIES;
 use super::types::{Index, Member, MemberSet, Micros, Term};
@@ -63,6 +64,7 @@ fn is_plausible_append(core: &Core, from: Member, append: &Append, reachable: In
         && append.promise <= LONGEST_PROMISE
         && append.election_timeout <= LONGEST_TIMEOUT
         && append.inquiries <= MOST_INQUIRIES
+        && append.loss_ppm <= MOST_LOSS_TOLD
         && append.round > 0
         && (previous.index == 0) == (previous.term == 0)
         && rising

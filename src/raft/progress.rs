@@ -18,6 +18,8 @@ pub struct Awaiting {
     /// the count. An answer to an earlier round says that the member lives, not that it answers in
     /// time (rule R26, and Karn's rule for round trips).
     pub attempts: u8,
+    /// How many of these were of chains.
+    pub chains: u8,
     /// The round of the latest resend; 0 before the first.
     pub resent: Round,
     /// First entry sent since the last answer. A resend starts there.
@@ -145,7 +147,7 @@ impl Progress {
         self.suspect = false;
         if let Some(awaiting) = &mut self.awaiting {
             if round >= awaiting.resent {
-                awaiting.attempts = 0;
+                (awaiting.attempts, awaiting.chains) = (0, 0);
             }
             awaiting.since = now;
             awaiting.first = awaiting.first.max(self.matched + 1);
@@ -175,9 +177,16 @@ impl Progress {
                 awaiting.first = awaiting.first.min(first);
             }
             None => {
-                let (since, attempts, resent) = (now, 0, 0);
-                let awaiting = Awaiting { round, hops, place, since, attempts, resent, first };
-                self.awaiting = Some(awaiting);
+                self.awaiting = Some(Awaiting {
+                    round,
+                    hops,
+                    place,
+                    since: now,
+                    attempts: 0,
+                    chains: 0,
+                    resent: 0,
+                    first,
+                });
             }
         }
     }

@@ -7,11 +7,11 @@ use super::core::Context;
 use super::event::{Event, Output, To};
 use super::leader::{Leader, append};
 use super::mark::Mark;
-use super::message::{Append, Cause, Message, Position, Route, Why};
+use super::message::{Append, Cause, Hint, Message, Position, Route, Why};
 use super::planted::Planted;
 use super::progress::Leg;
 use super::tuning::FanOut;
-use super::types::{Index, Member, MemberSet, Round};
+use super::types::{Index, Member, MemberSet, Micros, Round};
 
 /// What one append carries, and where it goes.
 pub(super) struct Shipment {
@@ -37,6 +37,7 @@ impl Leader {
         if let Some(member) = given_up {
             context.mark(Mark::SuspectedFromTheBeginning);
             leader.suspect(context, member);
+            leader.suspected_at = Micros(0);
         }
         let next = leader.rounds.newest + 1;
         if context.core.tuning.fan_out == FanOut::Broadcast {
@@ -66,11 +67,10 @@ impl Leader {
         };
         let members = if route.is_empty() { core.others() } else { route.members() };
         let hops = route.len().max(1);
-        let promise = if cause == Cause::Replicate {
-            core.tuning.promise_under_load()
-        } else {
-            core.tuning.promise()
-        };
+        // A batch that is sent again is load as well.
+        let is_load = cause == Cause::Replicate || (cause == Cause::Resend && first <= last);
+        let promise =
+            if is_load { core.tuning.promise_under_load() } else { core.tuning.promise() };
         let round = self.rounds.begin((*now, core.tuning.lease(promise)), members, hops);
         let timeout = |member| self.stated_timeout(core, member, cause);
         let election_timeout = members.iter().map(timeout).min().unwrap_or_default();
@@ -95,6 +95,8 @@ impl Leader {
         }
         // The leader is one of the quorum that its lease counts, so it promises too (rule R7).
         core.promise(*now, promise);
+        let loss_ppm = self.stated_loss(core);
+        core.told_loss_ppm = Some(loss_ppm);
         let append = Append {
             term: core.term,
             leader: core.me,
@@ -106,6 +108,7 @@ impl Leader {
             promise,
             election_timeout,
             inquiries: core.stated_inquiries(),
+            loss_ppm,
             wants_answer,
             route,
             accepted: MemberSet::EMPTY,
@@ -137,17 +140,21 @@ impl Leader {
     }
 
     /// Answers a member that asks whether this leader lives: with an append, which is heard as what
-    /// it is by whoever has fallen behind, too. `last` is the end of the member's log. If that is
-    /// in this log, the logs agree up to there (§5.3), so one that was not heard for long is sent
-    /// what it lacks at once.
+    /// it is by whoever has fallen behind, too. `last` is the end of the member's log. If it
+    /// shows where the logs agree (§5.3), one that was not heard for long is sent what it lacks at
+    /// once.
     pub fn show_life(&mut self, context: &mut Context<'_>, member: Member, last: Position) {
         let progress = &mut self.progress[member.rank()];
         if progress.is_healthy() {
             return self.ship_to(context, member, Cause::Inquiry, false);
         }
-        if progress.matched <= last.index && context.core.log.holds(last) {
+        // The entries of one term are a row that begins at the same index in each log. So if this
+        // log has one of that term no later, the member has it too.
+        let row = Hint { term: last.term, first: 1, last: last.index };
+        let agreement = context.core.log.agreement(row);
+        if let Some(index) = agreement.filter(|index| progress.matched <= *index) {
             context.core.marks.add(Mark::BacklogSentWithLife);
-            progress.next = last.index + 1;
+            progress.next = index + 1;
             return self.ship_to(context, member, Cause::Inquiry, true);
         }
         self.probe(context, member, Cause::Inquiry);

@@ -13,7 +13,7 @@ use super::random::Random;
 use super::role::Role;
 use super::status::{FollowerStatus, RoleName, Status};
 use super::tuning::Tuning;
-use super::types::{Index, Member, Micros, RecentRounds, Round, Term};
+use super::types::{Index, Member, MemberSet, Micros, RecentRounds, Round, Term};
 use super::{election, follower, inquiry};
 
 /// A member of a Raft cluster: the protocol's state, and nothing else.
@@ -85,10 +85,12 @@ impl Raft {
             relayed: None,
             told_timeout: Micros(0),
             told_inquiries: 0,
+            told_loss_ppm: None,
             inquired_at: None,
             inquiry: None,
             given_up: false,
             has_stood: false,
+            met: MemberSet::EMPTY,
             round_trips: vec![RoundTrip::default(); count],
             has_led: false,
             was_deposed: false,
@@ -373,6 +375,9 @@ fn on_message(
     }
     if message.term() > context.core.term {
         become_follower(role, context, message.term());
+        if let Message::PreVoteReply(reply) = &message {
+            inquiry::on_named(context, *reply);
+        }
     } else if message.term() < context.core.term && !is_taken_late(context.core, &message) {
         return on_lower_term(context, from, &message);
     }
@@ -458,6 +463,11 @@ fn step_down(role: &mut Role, context: &mut Context<'_>, reason: Deposed) {
     context.mark_if(context.core.was_deposed, Mark::DeposedTwice);
     context.core.was_deposed = true;
     context.mark_if(!reads.is_empty(), Mark::ReadsReleasedAtStepDown);
+    if reason == Deposed::NoQuorum {
+        // It has asked all the time, so only who has answered will say yes (rule R28).
+        context.core.has_stood = true;
+        context.core.met = leader.healthy(context.core);
+    }
     *role = Role::Follower;
     context.core.leader = None;
     context.core.reset_election(context.now);

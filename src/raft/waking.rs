@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 
 use super::core::{Context, Core};
+use super::estimate::silences_by_loss;
 use super::event::Event;
 use super::leader::Leader;
 use super::mark::Mark;
@@ -15,6 +16,14 @@ use super::types::{Member, MemberSet, Micros, Round};
 
 /// A member is taken for dead when one that lives would be as silent in so many of a million cases.
 const CHANCE_OF_A_WRONG_SUSPICION: u64 = 50_000;
+
+/// A batch is sent as a chain again as long as loss would have broken all chains before in more of
+/// a million cases.
+const CHANCE_OF_CHAINS_BROKEN_BY_LOSS: u64 = 25_000;
+
+/// For how many resend timeouts after a suspicion that of the next member is easier: what silences
+/// one, a partition, mostly silences others as well.
+const SUSPICIONS_COME_TOGETHER_WITHIN: u64 = 64;
 
 /// What is left to do after a member's timeout.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,9 +72,9 @@ impl Leader {
         self.maybe_widen(context);
     }
 
-    /// The members that are asked again now. Of the suspects that a starved leader asks these are
-    /// only as many as a quorum lacks: those that have gone longest without hearing. The others
-    /// wait for their turn as if they had been asked.
+    /// The members that are asked again now. Of its suspects a starved leader asks only as many at
+    /// a time as a quorum lacks: those that have gone longest without hearing. The others wait for
+    /// their turn as if they had been asked.
     fn overdue(&mut self, context: &mut Context<'_>) -> Vec<Member> {
         let core = &*context.core;
         let is_starved = self.is_starved(core);
@@ -76,17 +85,23 @@ impl Leader {
         if is_starved {
             let lacking = core.others_needed() - self.healthy(core).len();
             let is_suspect = |member: &Member| self.progress[member.rank()].suspect;
-            let mut suspects: Vec<Member> = overdue.iter().copied().filter(is_suspect).collect();
-            suspects.sort_by_key(|member| self.progress[member.rank()].addressed_at);
-            let waiting = suspects.split_off(lacking.min(suspects.len()));
-            context.mark_if(!waiting.is_empty(), Mark::SuspectsAskedInTurn);
-            for member in &waiting {
-                if let Some(awaiting) = &mut self.progress[member.rank()].awaiting {
-                    awaiting.attempts = awaiting.attempts.saturating_add(1);
-                    awaiting.since = context.now;
+            if overdue.iter().any(is_suspect) {
+                overdue.retain(|member| !is_suspect(member));
+                let is_asked = |member: &Member| {
+                    is_suspect(member) && self.progress[member.rank()].awaiting.is_some()
+                };
+                let mut suspects: Vec<Member> = core.others().iter().filter(is_asked).collect();
+                suspects.sort_by_key(|member| self.progress[member.rank()].addressed_at);
+                let waiting = suspects.split_off(lacking.min(suspects.len()));
+                context.mark_if(!waiting.is_empty(), Mark::SuspectsAskedInTurn);
+                for member in waiting {
+                    if let Some(awaiting) = &mut self.progress[member.rank()].awaiting {
+                        awaiting.attempts = awaiting.attempts.saturating_add(1);
+                        awaiting.since = context.now;
+                    }
                 }
+                overdue.extend(suspects);
             }
-            overdue.retain(|member| !waiting.contains(member));
         }
         overdue
     }
@@ -139,6 +154,8 @@ impl Leader {
         awaiting.since = context.now;
         awaiting.resent = self.rounds.newest + 1;
         let (attempt, place, in_chain) = (awaiting.attempts, awaiting.place, awaiting.hops > 1);
+        awaiting.chains = awaiting.chains.saturating_add(in_chain.into());
+        let chains = awaiting.chains;
         context.mark(Mark::AnswerOverdue);
         context.mark_if(in_chain, Mark::RelayOverdue);
         let waits = !self.batches.is_empty() && progress.matched < oldest && progress.next > oldest;
@@ -158,7 +175,7 @@ impl Leader {
             context.mark(Mark::ChainSentAgain);
             return Wanted::Chain;
         }
-        if !is_suspect && !self.is_silence_death(context.core, attempt) {
+        if !is_suspect && !self.is_silence_death(context, attempt, chains) {
             self.resend_to(context, &[member]);
             // Where messages are often lost, silence does not show that a member is dead.
             let is_first = attempt == 1 && (waits || needed) && !is_lossy;
@@ -173,7 +190,7 @@ impl Leader {
         } else if !progress.probing && self.is_starved(context.core) {
             context.mark(Mark::OldestResent);
             self.resend_oldest(context, member);
-        } else {
+        } else if is_suspect {
             self.probe(context, member, Cause::Probe);
         }
         Wanted::Nothing
@@ -184,23 +201,34 @@ impl Leader {
         if !std::mem::replace(&mut self.progress[member.rank()].suspect, true) {
             context.mark(Mark::FollowerSuspected);
             context.tell(Event::Suspected { member });
+            self.suspected_at = context.now;
         }
     }
 
     /// How often a batch is sent as a chain, where silence means loss: as long as loss may have
     /// broken all of these chains.
     fn chain_attempts(&self, core: &Core) -> u8 {
-        self.silences_by_loss(self.chain_length(core) + 1)
+        let all_arrive = self.loss.lasting_all_arrive(self.chain_length(core) + 1);
+        silences_by_loss(all_arrive, CHANCE_OF_CHAINS_BROKEN_BY_LOSS)
     }
 
     /// Whether so many timeouts in a row show that a member is dead. One direct message at least
     /// was not answered (rule R16). Where messages are often lost, it must also be unlikely that
     /// all of them were. Of the two memories of loss the milder one counts, or a silence would
     /// explain itself: it fills the recent one soon, and the long one while few messages are known.
-    fn is_silence_death(&self, core: &Core, timeouts: u8) -> bool {
+    /// The first timeouts are taken for those of as many chains as may be sent. Only soon after
+    /// another suspicion those count that were of chains, `in_chains`: it is more likely then.
+    fn is_silence_death(&self, context: &mut Context<'_>, timeouts: u8, in_chains: u8) -> bool {
+        let core = &*context.core;
         let is_lossy = self.is_lossy(core);
         let length = self.chain_length(core);
-        let chains = if is_lossy && length > 1 { self.chain_attempts(core) } else { 1 };
+        let mut chains = if is_lossy && length > 1 { self.chain_attempts(core) } else { 1 };
+        let together = core.tuning.resend_timeout_us * SUSPICIONS_COME_TOGETHER_WITHIN;
+        let is_soon = self.suspected_at.0 > 0 && context.now < self.suspected_at + Micros(together);
+        if is_lossy && is_soon && in_chains < chains {
+            context.mark(Mark::SuspicionsCameTogether);
+            chains = in_chains;
+        }
         let silence = |hops: usize| {
             let (recent, lasting) =
                 (self.loss.all_arrive(hops + 1), self.loss.lasting_all_arrive(hops + 1));
@@ -343,6 +371,8 @@ impl Leader {
         // alone those that are being asked already need no more: a later round serves as well.
         if self.touch_wanted || asked.len() < context.core.others_needed() {
             context.mark(Mark::RoundWithoutQuorum);
+            self.everyone_asked |= self.touch_wanted;
+            self.everyone_wanted = false;
             for member in context.core.others().iter() {
                 if self.touch_wanted || self.progress[member.rank()].awaiting.is_none() {
                     self.probe(context, member, Cause::Confirm);

@@ -134,6 +134,7 @@ mod tests {
             promise: Micros(0),
             election_timeout: Micros(0),
             inquiries: 0,
+            loss_ppm: 0,
             wants_answer: true,
             route: Route::direct(Member(1)),
             accepted: MemberSet::EMPTY,

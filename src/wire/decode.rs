@@ -100,6 +100,7 @@ struct Raw<'a> {
     promise_us: Option<u64>,
     election_timeout_us: Option<u64>,
     inquiries: Option<u64>,
+    loss_ppm: Option<u64>,
     answer: Option<bool>,
     route: Option<Vec<Address>>,
     accepted: Option<Vec<Address>>,
@@ -226,6 +227,7 @@ fn decode_message(
             campaign_term: need(raw.campaign_term)?,
             granted: granted()?,
             cause: cause()?,
+            leader: members.member(leader),
         }),
         "vote_reply" => Message::VoteReply(VoteReply {
             term: term()?,
@@ -266,6 +268,7 @@ fn decode_append(
         promise: Micros(need(raw.promise_us)?),
         election_timeout: Micros(raw.election_timeout_us.unwrap_or(0)),
         inquiries: raw.inquiries.unwrap_or(0),
+        loss_ppm: raw.loss_ppm.unwrap_or(0),
         wants_answer: need(raw.answer)?,
         route: Route::through(&hops).ok_or(Garbage::Contradiction)?,
         accepted: set(members, need(raw.accepted.as_deref())?)?,

@@ -196,6 +196,10 @@ fn write_append(members: &Membership, append: &Append, out: &mut impl Writer) {
         out.raw(b",\"inquiries\":");
         out.number(append.inquiries);
     }
+    if append.loss_ppm > 0 {
+        out.raw(b",\"loss_ppm\":");
+        out.number(append.loss_ppm);
+    }
     out.raw(if append.wants_answer { b",\"answer\":true" } else { b",\"answer\":false" });
     out.raw(b",\"route\":");
     write_members(members, append.route.iter(), out);

@@ -66,6 +66,7 @@ fn an_append_asks_for_no_more_than_two_minutes_and_twenty_questions() {
         promise: ms(120_000),
         election_timeout: ms(120_000),
         inquiries: 20,
+        loss_ppm: 500_000,
         round: 1,
         commit: FARTHEST_INDEX,
         ..sound()
@@ -75,6 +76,7 @@ fn an_append_asks_for_no_more_than_two_minutes_and_twenty_questions() {
         ("promise", Append { promise: ms(120_001), ..most.clone() }),
         ("timeout", Append { election_timeout: ms(120_001), ..most.clone() }),
         ("inquiries", Append { inquiries: 21, ..most.clone() }),
+        ("loss", Append { loss_ppm: 500_001, ..most.clone() }),
         ("round", Append { round: 0, ..most.clone() }),
         ("commit", Append { commit: FARTHEST_INDEX + 1, ..most }),
     ];

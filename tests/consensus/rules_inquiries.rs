@@ -134,6 +134,7 @@ fn r28_who_leads_no_more_says_so() {
         campaign_term: 2,
         granted: false,
         cause: Cause::Inquiry,
+        leader: None,
     };
     solo.hear(1, Message::PreVoteReply(no));
     solo.wait(Micros(0));

@@ -261,6 +261,7 @@ pub fn append(leader: u8, term: Term, previous: (Term, Index), terms: &[Term]) -
         promise: Micros(0),
         election_timeout: Micros(0),
         inquiries: 0,
+        loss_ppm: 0,
         wants_answer: true,
         route: Route::direct(ME),
         accepted: MemberSet::EMPTY,
@@ -304,7 +305,8 @@ pub fn pre_vote_request(term: Term, last: (Term, Index)) -> Message {
 
 /// An answer to a pre-vote.
 pub fn pre_vote_reply(term: Term, campaign_term: Term, granted: bool) -> Message {
-    Message::PreVoteReply(PreVoteReply { term, campaign_term, granted, cause: Cause::Campaign })
+    let (cause, leader) = (Cause::Campaign, None);
+    Message::PreVoteReply(PreVoteReply { term, campaign_term, granted, cause, leader })
 }
 
 /// A vote given or refused.

@@ -2,6 +2,7 @@
 //! that is a little off still works.
 
 mod answers;
+mod candidacies;
 mod driven;
 mod electing;
 mod leader;

@@ -39,6 +39,11 @@ impl Driven {
         self.hear(member, message);
     }
 
+    /// A yes to what it asks for.
+    pub fn yes(&self) -> Message {
+        yes(&self.raft)
+    }
+
     /// A leader of `count`, whose opening everyone has acknowledged.
     pub fn leading(count: u8, tuning: Tuning) -> Driven {
         let mut leading = Driven::campaigning(count, tuning, 1);
@@ -152,7 +157,13 @@ fn yes(raft: &Raft) -> Message {
     match raft.role {
         Role::PreCandidate(_) => {
             let campaign_term = term + 1;
-            Message::PreVoteReply(PreVoteReply { term, campaign_term, granted, cause })
+            Message::PreVoteReply(PreVoteReply {
+                term,
+                campaign_term,
+                granted,
+                cause,
+                leader: None,
+            })
         }
         _ => Message::VoteReply(VoteReply { term, granted, heard_commit: 0, cause }),
     }

@@ -82,7 +82,7 @@ fn r16_a_member_is_suspected_when_one_that_lives_would_be_as_silent_in_a_twentie
 /// The loss that is known from long before is taken to have broken all chains, or to be a little
 /// more: these chains have taught something, too.
 #[test]
-fn r16_a_chain_is_sent_again_while_loss_breaks_as_many_in_a_hundredth_of_cases() {
+fn r16_a_chain_is_sent_again_while_loss_breaks_as_many_in_a_fortieth_of_cases() {
     let one_of = [4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20].map(|every| (1, every));
     for (lost, of) in one_of.into_iter().chain([(5, 19), (2, 7)]) {
         let silent = silence_until_suspected(FanOut::Chain, (lost, of), true);
@@ -91,9 +91,33 @@ fn r16_a_chain_is_sent_again_while_loss_breaks_as_many_in_a_hundredth_of_cases()
         let least = lost as f64 / of as f64;
         let most = least + 0.012;
         let all_broken = |chains, loss| chance_of_silence(&vec![2; chains], loss);
-        assert!(chains == 10 || all_broken(chains, least) <= 0.01, "{lost}/{of}: {silent:?}");
-        assert!(all_broken(chains - 1, most) > 0.01, "{lost}/{of}: {silent:?}");
+        assert!(chains == 10 || all_broken(chains, least) <= 0.025, "{lost}/{of}: {silent:?}");
+        assert!(all_broken(chains - 1, most) > 0.025, "{lost}/{of}: {silent:?}");
     }
+}
+
+/// Otherwise it would be asked as often as if chains had been sent to it before.
+#[test]
+fn r16_soon_after_a_suspicion_the_next_member_is_suspected_by_its_own_silence_alone() {
+    let silences = |since: Option<Micros>| {
+        let mut leading = Driven::leading(5, Tuning { fan_out: FanOut::Chain, ..direct() });
+        leading.loses(1, 10);
+        let now = leading.now;
+        let leader = leading.leader();
+        leader.suspected_at = since.map_or(Micros(0), |since| now - since);
+        let leg = Leg { round: leader.rounds.newest, hops: 1, place: 0 };
+        leader.progress[3].sent(leg, 1, true, now);
+        leader.touch_wanted = true;
+        let mut silences = 0;
+        while !leading.leader().progress[3].suspect {
+            leading.overdue(Member(3));
+            silences += 1;
+        }
+        silences
+    };
+    // Of two questions at a loss of a tenth a member that lives leaves both unanswered in 3.6 %.
+    assert_eq!(silences(Some(ms(10))), 2);
+    assert!(silences(Some(ms(1_000))) > 2 && silences(None) > 2);
 }
 
 #[test]
@@ -215,8 +239,10 @@ fn a_backlog_that_leaves_no_room_for_the_batch_goes_first() {
     assert_eq!(asked.wake(Micros(0)), []);
 }
 
+/// Rule R16: it asks its suspects all the time. The one that is well cannot bring a quorum, and is
+/// asked once one of them has answered.
 #[test]
-fn a_round_for_a_read_without_a_quorum_asks_all_that_are_not_asked_already() {
+fn for_a_read_without_a_quorum_the_suspects_are_asked_and_then_a_quorum() {
     let mut leading = Driven::leading(5, Tuning { reads: Reads::Confirm, ..direct() });
     let now = leading.now;
     let leader = leading.leader();
@@ -224,9 +250,19 @@ fn a_round_for_a_read_without_a_quorum_asks_all_that_are_not_asked_already() {
     (2..5).for_each(|rank| leader.progress[rank].suspect = true);
     leader.progress[4].sent(leg, 2, true, now);
     leading.step(Input::Read { ticket: 1 });
-    let asked = leading.wake(Micros(0));
-    assert_eq!(receivers(&asked), [1, 2, 3]);
-    assert!(asked.iter().all(|append| append.cause == Cause::Confirm && append.wants_answer));
+    assert_eq!(leading.wake(Micros(0)), []);
+    let mut asked = Vec::new();
+    while leading.now < now + ms(100) {
+        leading.now = leading.raft.deadline();
+        asked.extend(leading.wake(Micros(0)));
+    }
+    let to = receivers(&asked);
+    assert!([2, 3, 4].iter().all(|rank| to.contains(rank)) && !to.contains(&1), "{to:?}");
+    leading.answer(asked.last().expect("that one"));
+    let round = leading.wake(Micros(0));
+    assert_eq!(round.len(), 2);
+    assert!(round.iter().all(|append| append.cause == Cause::Confirm && append.wants_answer));
+    assert!(round.iter().any(|append| append.route.first() == Some(Member(1))));
 }
 
 /// Rule R6: for a client it asks everyone, also those that it suspects and those that it has asked.
