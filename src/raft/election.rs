@@ -15,6 +15,8 @@ use super::types::{Member, MemberSet, Micros};
 const MOST_RETRIES_IN_SILENCE: u8 = 3;
 /// How often at most once somebody has answered: loss may be what keeps the others silent.
 const MOST_RETRIES: u8 = 4;
+/// For how many resend timeouts those that are asked are given time to ask their leader, at most.
+const MOST_RESENDS_FOR_AN_INQUIRY: u64 = 4;
 /// Those who campaign because a shorter log has tried begin a resend timeout divided by this apart.
 /// That is two or three round trips, so that the first is heard before the second begins.
 const STAND_APART: u64 = 4;
@@ -55,8 +57,9 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
         }
         let given_up = core.leader.filter(|_| core.given_up);
         let campaign = new_campaign(core, *now, asked, given_up);
-        // Who is asked asks that leader first, too (rule R28).
-        let inquiry = given_up.map_or(Micros(0), |_| core.longest_inquiry());
+        // Who is asked asks that leader first, too (rule R28). How long that takes is a guess.
+        let most = Micros(core.tuning.resend_timeout_us * MOST_RESENDS_FOR_AN_INQUIRY);
+        let inquiry = given_up.map_or(Micros(0), |leader| core.inquiry_takes(leader).min(most));
         let retry_at = campaign.retry_at.map(|at| at + inquiry);
         *role = Role::PreCandidate(Campaign { is_repeated, retry_at, ..campaign });
         let term = core.term + 1;
@@ -101,7 +104,9 @@ fn new_campaign(core: &Core, now: Micros, asked: MemberSet, given_up: Option<Mem
         began_at: now,
         retry_at: Some(now + timeout.unwrap_or(core.tuning.resend_timeout())),
         retries: 0,
+        asked_at: now,
         is_repeated: false,
+        met: core.met,
         given_up,
     }
 }
@@ -158,7 +163,7 @@ pub(super) fn ask_again(role: &mut Role, context: &mut Context<'_>) {
     let (Role::PreCandidate(campaign) | Role::Candidate(campaign)) = role else {
         return;
     };
-    let is_news = campaign.heard.without(core.met).len() > 1;
+    let is_news = campaign.heard.without(campaign.met).len() > 1;
     if campaign.is_repeated && !is_news {
         // Nobody has answered who did not answer an earlier candidacy.
         campaign.retry_at = None;
@@ -167,6 +172,7 @@ pub(super) fn ask_again(role: &mut Role, context: &mut Context<'_>) {
     let is_silent = !was_answered && campaign.heard.len() == 1;
     let most = most_retries(core, is_silent);
     campaign.retries += 1;
+    campaign.asked_at = *now;
     let next = *now + Micros(core.tuning.resend_timeout_us << campaign.retries);
     campaign.retry_at = (campaign.retries < most).then_some(next);
     let gave_up = campaign.retry_at.is_none();
@@ -201,7 +207,7 @@ pub(super) fn on_pre_vote(
     let up_to_date = !is_behind(core, request.last);
     let stands = !matches!(role, Role::Leader(_)) && request.cause != Cause::Inquiry;
     let may = stands && !promised;
-    let first = stands_before(role, core, from, request.last);
+    let first = stands_before(role, core, context.now, (from, request.last));
     let granted = may && ahead && up_to_date && !first;
     context.mark_if(stands && promised, Mark::PreVoteRefusedByPromise);
     context.mark_if(may && !ahead, Mark::PreVoteRefusedByTerm);
@@ -240,10 +246,13 @@ fn answer_pre_vote(context: &mut Context<'_>, from: Member, request: PreVote, gr
 
 /// Of two members that ask at the same time only one must go on (rule R25): the one with the longer
 /// log, then the one of the lower rank. While it is asking, it refuses the other.
-fn stands_before(role: &Role, core: &Core, other: Member, last: Position) -> bool {
+fn stands_before(role: &Role, core: &Core, now: Micros, other: (Member, Position)) -> bool {
+    let (other, last) = other;
     match role {
         Role::PreCandidate(campaign) => {
-            campaign.retry_at.is_some() && (core.log.last(), other) > (last, core.me)
+            let may_be_answered = now < campaign.asked_at + core.tuning.resend_timeout();
+            let is_asking = campaign.retry_at.is_some() || may_be_answered;
+            is_asking && (core.log.last(), other) > (last, core.me)
         }
         _ => false,
     }
@@ -346,7 +355,10 @@ pub(super) fn on_pre_vote_reply(
         context.mark(Mark::PreCandidateWaited);
         campaign.retry_at = None;
     }
-    if reply.granted && is_news && campaign.retry_at.is_none() {
+    if reply.granted && campaign.is_repeated && campaign.retries == 0 {
+        // Somebody else is there, so now those are asked who answered before.
+        campaign.retry_at = Some(context.now);
+    } else if reply.granted && is_news && campaign.retry_at.is_none() {
         // A promise that has run out is what made the others wait, so they may say yes now, too.
         context.mark(Mark::AskedAgainAfterLateYes);
         campaign.retries = MOST_RETRIES - 1;
@@ -411,9 +423,7 @@ fn note_answer(
         context.core.round_trips[from.rank()].sample(campaign.began_at, context.now, 2);
     }
     campaign.heard.insert(from);
-    if !campaign.is_repeated {
-        context.core.met.insert(from);
-    }
+    context.core.met.insert(from);
     campaign.given_up = campaign.given_up.filter(|leader| *leader != from);
     if granted {
         let again = campaign.granted.contains(from);

@@ -247,9 +247,13 @@ impl Core {
         if inquiries == 0 {
             return Micros(0);
         }
-        let timeouts = self.others().iter().map(|member| self.inquiry_timeout(member));
-        let after = |timeout| timeout + Micros(inquiry_gap(timeout).0 * (inquiries - 1));
-        timeouts.max().map_or(Micros(0), after)
+        self.others().iter().map(|member| self.inquiry_takes(member)).max().unwrap_or_default()
+    }
+
+    /// How long the inquiries of a member as far from `leader` as this one take.
+    pub fn inquiry_takes(&self, leader: Member) -> Micros {
+        let timeout = self.inquiry_timeout(leader);
+        timeout + Micros(inquiry_gap(timeout).0 * self.inquiries().saturating_sub(1))
     }
 
     /// How long an inquiry waits for the leader: its measured round trip with a margin, or the

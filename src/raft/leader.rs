@@ -86,8 +86,9 @@ impl Leader {
     /// nobody.
     pub fn new(core: &Core, now: Micros) -> Leader {
         let opened = core.log.last_index();
-        // Who was in the last leader's rotation lacks no more than this, so it need not refuse.
-        let most_bytes = core.tuning.batch_most_bytes / 2;
+        // Who was in the last leader's rotation lacks no more than this, so it need not refuse. All
+        // are sent it at the same time, so together it is no more than one append may carry.
+        let most_bytes = core.tuning.batch_most_bytes / core.count as u64;
         let next = core.log.back_from(opened, core.tuning.lag_most_entries, most_bytes);
         Leader {
             progress: vec![Progress::new(next, now); core.count],

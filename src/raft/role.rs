@@ -17,8 +17,12 @@ pub(super) struct Campaign {
     pub retry_at: Option<Micros>,
     /// How often those were asked again.
     pub retries: u8,
+    /// When anyone was asked last.
+    pub asked_at: Micros,
     /// Whether an earlier one of this term found no quorum, and no leader was heard since.
     pub is_repeated: bool,
+    /// The others that had been met before it began (rule R28).
+    pub met: MemberSet,
     /// The leader that was given up, unless it has answered since (rules R16, R28).
     pub given_up: Option<Member>,
 }

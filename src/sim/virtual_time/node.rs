@@ -327,6 +327,9 @@ impl Node {
                 destination: me,
                 leader: match &message {
                     crate::raft::Message::Append(append) => members.address(append.leader),
+                    crate::raft::Message::PreVoteReply(reply) => {
+                        members.leader_address(reply.leader)
+                    }
                     _ => Address::UNKNOWN,
                 },
                 payload: Payload::Peer { number, message },

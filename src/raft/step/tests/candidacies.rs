@@ -58,7 +58,7 @@ fn elected(mut driven: Driven) -> (Driven, Vec<Append>) {
 #[test]
 fn r15_a_new_leaders_first_append_reaches_back_so_far_that_few_refuse_it() {
     let each = (10 + crate::raft::log::ENTRY_FRAMING_BYTES) as u64;
-    for (lag, bytes, expected) in [(8, 60_000, 93), (200, 60_000, 1), (200, each * 40 + 1, 81)] {
+    for (lag, bytes, expected) in [(8, 60_000, 93), (200, 60_000, 1), (200, each * 100, 81)] {
         let few = Tuning { lag_most_entries: lag, batch_most_bytes: bytes, ..direct() };
         let (driven, opening) = elected(follower(5, few, append(1, 99)));
         assert_eq!(driven.raft.core.log.last_index(), 100);
@@ -198,4 +198,55 @@ fn r28_who_is_told_of_a_leader_of_a_later_term_asks_that_one() {
         assert_eq!(is_asked, expected, "{leader:?}");
         assert_eq!(driven.raft.leader(), leader.filter(|_| expected));
     }
+}
+
+/// Those that are asked ask their leader first. One that was paused seems to be so far away that
+/// the candidate would wait for them beyond its next candidacy, and refuse others all the time.
+#[test]
+fn r25_the_silent_are_asked_again_soon_also_if_the_leader_seemed_far_away() {
+    let heard = Append { loss_ppm: 300_000, ..append(1, 0) };
+    let mut driven = follower(5, direct(), heard);
+    for sample in 0..9u64 {
+        let began = ms(sample * 1_000);
+        driven.raft.core.round_trips[1].sample(began, began + ms(900), 2);
+    }
+    while !matches!(driven.raft.role, Role::PreCandidate(_)) {
+        driven.next();
+    }
+    let stood_at = driven.now;
+    assert_eq!(asked(&driven.next()), [Cause::Retry; 3]);
+    assert_eq!(driven.now - stood_at, ms(3) + ms(4 * 3));
+}
+
+/// Each would say yes to the other, give up its own candidacy, and stand again at the same time.
+#[test]
+fn r25_of_two_that_have_just_asked_for_the_last_time_the_lower_rank_goes_on() {
+    let mut driven = follower(5, direct(), append(1, 0));
+    while !matches!(driven.raft.role, Role::PreCandidate(_)) {
+        driven.next();
+    }
+    retries_until_silent(&mut driven);
+    let other = pre_vote(2, (0, 0), Cause::Retry);
+    driven.now += ms(2);
+    assert_eq!(answers(&driven.hear(Member(4), other.clone())), [(4, 1, false)]);
+    driven.now += ms(2);
+    assert_eq!(answers(&driven.hear(Member(4), other)), [(4, 1, true)], "nobody has answered");
+}
+
+/// Rule R28: the one that it has not met says yes, so those are asked that it has met, at once.
+#[test]
+fn r28_when_somebody_else_says_yes_to_a_repeated_candidacy_the_others_are_asked_at_once() {
+    let mut driven = Driven::campaigning(5, direct(), 1);
+    let says_yes = |driven: &mut Driven, from: u8| {
+        let yes = driven.yes();
+        driven.hear(Member(from), yes);
+    };
+    says_yes(&mut driven, 3);
+    retries_until_silent(&mut driven);
+    while !asked(&driven.next()).contains(&Cause::Campaign) {}
+    says_yes(&mut driven, 2);
+    let at = driven.now;
+    assert_eq!(asked(&driven.next()), [Cause::Retry; 3]);
+    assert_eq!(driven.now, at);
+    assert_eq!(driven.raft.core.met.len(), 2, "they are a quorum with it");
 }
