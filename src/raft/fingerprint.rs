@@ -55,7 +55,8 @@ impl Hash for Core {
         (heard_at, heard_round, promised_round, log, commit, heard_commit).hash(hasher);
         (promise_until, election_at, early_candidacy_at, silent_until, owed, relayed).hash(hasher);
         (told_timeout, told_inquiries, told_loss_ppm, inquired_at, inquiry).hash(hasher);
-        (given_up, has_stood, met, round_trips).hash(hasher);
+        // Whom it has met is begun anew if it has not stood.
+        (given_up, has_stood.then_some(met), round_trips).hash(hasher);
     }
 }
 
