@@ -7,6 +7,7 @@ use std::hash::{Hash, Hasher};
 use super::core::Core;
 use super::leader::Leader;
 use super::progress::Progress;
+use super::role::Campaign;
 
 impl Hash for Core {
     /// Left out are the tuning, which the explorer knows, and what the core notes but never asks:
@@ -57,6 +58,25 @@ impl Hash for Core {
         (told_timeout, told_inquiries, told_loss_ppm, inquired_at, inquiry).hash(hasher);
         // Whom it has met is begun anew if it has not stood.
         (given_up, has_stood.then_some(met), round_trips).hash(hasher);
+    }
+}
+
+impl Hash for Campaign {
+    /// Whom it had met before counts only if it is a repeated one.
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Campaign {
+            granted,
+            heard,
+            began_at,
+            retry_at,
+            retries,
+            asked_at,
+            is_repeated,
+            met,
+            given_up,
+        } = self;
+        (granted, heard, began_at, retry_at, retries, asked_at, given_up).hash(hasher);
+        is_repeated.then_some(met).hash(hasher);
     }
 }
 

@@ -4,7 +4,7 @@ use super::leader::Leader;
 use super::types::{Member, MemberSet, Micros};
 
 /// An election under way at this replica.
-#[derive(Clone, Debug, Hash)]
+#[derive(Clone, Debug)]
 pub(super) struct Campaign {
     /// Members that said yes, this replica included.
     pub granted: MemberSet,

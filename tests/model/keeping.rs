@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use laconic::raft::{Event, Output};
+use laconic::raft::message::PreVoteReply;
+use laconic::raft::{Event, Message, Output};
 
 use crate::cluster::{Cell, Cluster, KeptNode, State, Step};
 use crate::node::{Act, Letter, Node, Print, print_of};
@@ -119,6 +120,7 @@ impl Cluster {
         for output in acted.outputs {
             match output {
                 Output::Send { to, message, .. } => {
+                    let message = without_name(message);
                     for to in to.receivers(from, self.bounds.members.into()).iter() {
                         let letter = Letter { from, to, message: message.clone() };
                         sent.push((to.0, self.letters.number(print_of(&letter), letter)));
@@ -172,6 +174,17 @@ impl Cluster {
     /// How many replicas, messages and cells there are.
     pub fn kept(&self) -> (usize, usize, usize) {
         (self.nodes.len(), self.letters.len(), self.cells.len())
+    }
+}
+
+/// A refusal names a leader for those that would ask it (rule R28). Here nobody asks his leader, so
+/// the name decides nothing, and would only tell states apart.
+fn without_name(message: Message) -> Message {
+    match message {
+        Message::PreVoteReply(reply) => {
+            Message::PreVoteReply(PreVoteReply { leader: None, ..reply })
+        }
+        other => other,
     }
 }
 
