@@ -50,6 +50,7 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
     // Those who answered before are no quorum. Only somebody else can change that.
     let is_repeated = core.has_stood && core.met.len() < core.others_needed();
     let asked = if is_repeated { not_met(core) } else { first_asked(core) };
+    let spared = spared(core);
     if core.tuning.pre_vote {
         core.has_stood = true;
         if !is_repeated {
@@ -61,7 +62,7 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
         let most = Micros(core.tuning.resend_timeout_us * MOST_RESENDS_FOR_AN_INQUIRY);
         let inquiry = given_up.map_or(Micros(0), |leader| core.inquiry_takes(leader).min(most));
         let retry_at = campaign.retry_at.map(|at| at + inquiry);
-        *role = Role::PreCandidate(Campaign { is_repeated, retry_at, ..campaign });
+        *role = Role::PreCandidate(Campaign { is_repeated, retry_at, spared, ..campaign });
         let term = core.term + 1;
         context.tell(Event::BecamePreCandidate { term });
         ask(role, context, asked, Cause::Campaign);
@@ -74,18 +75,24 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
 /// The members that are asked first. Where batches go to everyone, so do campaigns, as in the
 /// paper. Where batches go to a quorum, f members are asked, and the others only if these do not
 /// answer: 2f messages instead of 2(n-1). They are the next in rank, without the leader just given
-/// up.
+/// up, but before them those that were met in an earlier candidacy, perhaps that leader among them.
 fn first_asked(core: &Core) -> MemberSet {
     if !core.tuning.fan_out.is_to_a_quorum() {
         return core.others();
     }
     let count = core.count as u8;
     let after = (1..count).map(|distance| Member((core.me.0 + distance) % count));
-    let given_up = core.leader;
-    let alive = after.filter(|member| Some(*member) != given_up);
-    let asked: MemberSet = alive.take(core.others_needed()).collect();
+    let spared = spared(core);
+    let mut alive: Vec<Member> = after.filter(|member| Some(*member) != spared).collect();
+    alive.sort_by_key(|member| !(core.has_stood && core.met.contains(*member)));
+    let asked: MemberSet = alive.into_iter().take(core.others_needed()).collect();
     // With two members there is only one other to ask, so it is asked in any case.
     if asked.len() < core.others_needed() { core.others() } else { asked }
+}
+
+/// The leader that was just given up, unless it has said itself that it leads no more.
+fn spared(core: &Core) -> Option<Member> {
+    core.leader.filter(|leader| !(core.has_stood && core.met.contains(*leader)))
 }
 
 /// The members that are asked first after a candidacy in vain: all that did not answer it. The
@@ -107,6 +114,7 @@ fn new_campaign(core: &Core, now: Micros, asked: MemberSet, given_up: Option<Mem
         asked_at: now,
         is_repeated: false,
         met: core.met,
+        spared: None,
         given_up,
     }
 }
@@ -114,11 +122,12 @@ fn new_campaign(core: &Core, now: Micros, asked: MemberSet, given_up: Option<Mem
 /// Enters a new term, votes for itself (§5.2) and asks `asked` for their votes.
 fn stand(role: &mut Role, context: &mut Context<'_>, asked: MemberSet) {
     let term = context.core.term + 1;
-    let given_up = match role {
-        Role::PreCandidate(campaign) => campaign.given_up,
-        _ => None,
+    let (given_up, spared) = match role {
+        Role::PreCandidate(campaign) => (campaign.given_up, campaign.spared),
+        _ => (None, None),
     };
-    *role = Role::Candidate(new_campaign(context.core, context.now, asked, given_up));
+    let campaign = new_campaign(context.core, context.now, asked, given_up);
+    *role = Role::Candidate(Campaign { spared, ..campaign });
     context.core.reset_election(context.now);
     context.start_term(term);
     if !context.core.has(Planted::OwnVoteForgotten) {
@@ -174,12 +183,14 @@ pub(super) fn ask_again(role: &mut Role, context: &mut Context<'_>) {
     campaign.retries += 1;
     campaign.asked_at = *now;
     let next = *now + Micros(core.tuning.resend_timeout_us << campaign.retries);
-    campaign.retry_at = (campaign.retries < most).then_some(next);
+    // The last time comes before the next candidacy, which would begin anew.
+    let is_last = campaign.retries >= most || next >= core.election_at;
+    campaign.retry_at = (!is_last).then_some(next);
     let gave_up = campaign.retry_at.is_none();
     let mut silent = core.others().without(campaign.heard);
     // The leader given up was asked a moment ago. It is asked for its vote at last, in case it has
     // stepped down, or if nobody else can complete a quorum.
-    if let Some(leader) = core.leader.or(campaign.given_up).filter(|_| !gave_up) {
+    if let Some(leader) = campaign.spared.filter(|_| !gave_up) {
         let spared = silent.without(MemberSet::only(leader));
         if spared.len() + campaign.granted.len() > core.others_needed() {
             silent = spared;

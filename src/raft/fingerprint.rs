@@ -73,9 +73,10 @@ impl Hash for Campaign {
             asked_at,
             is_repeated,
             met,
+            spared,
             given_up,
         } = self;
-        (granted, heard, began_at, retry_at, retries, asked_at, given_up).hash(hasher);
+        (granted, heard, began_at, retry_at, retries, asked_at, spared, given_up).hash(hasher);
         is_repeated.then_some(met).hash(hasher);
     }
 }

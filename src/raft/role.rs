@@ -23,6 +23,8 @@ pub(super) struct Campaign {
     pub is_repeated: bool,
     /// The others that had been met before it began (rule R28).
     pub met: MemberSet,
+    /// The leader that was given up, or was just silent: it is asked at last (rule R25).
+    pub spared: Option<Member>,
     /// The leader that was given up, unless it has answered since (rules R16, R28).
     pub given_up: Option<Member>,
 }

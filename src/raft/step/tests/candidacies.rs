@@ -2,8 +2,9 @@
 //! begins with (rules R15, R18, R28, R29).
 
 use super::driven::{Driven, appends};
-use super::electing::{answers, append, asked, direct, follower, pre_vote, retries};
+use super::electing::{answers, append, asked, direct, follower, pre_vote, retries, unasked};
 use super::*;
+use crate::raft::To;
 use crate::raft::message::PreVoteReply;
 
 /// It is likely that a partition keeps the others silent, until one of them says something.
@@ -249,4 +250,47 @@ fn r28_when_somebody_else_says_yes_to_a_repeated_candidacy_the_others_are_asked_
     assert_eq!(asked(&driven.next()), [Cause::Retry; 3]);
     assert_eq!(driven.now, at);
     assert_eq!(driven.raft.core.met.len(), 2, "they are a quorum with it");
+}
+
+/// The last leader has said that it leads no more. Two are dead, so its yes is needed.
+#[test]
+fn r28_a_leader_that_says_it_leads_no_more_is_asked_like_the_others() {
+    let mut driven = follower(5, direct(), append(1, 0));
+    while !matches!(driven.raft.role, Role::PreCandidate(_)) {
+        driven.next();
+    }
+    retries_until_silent(&mut driven);
+    let (term, campaign_term, granted, cause) = (1, 2, false, Cause::Inquiry);
+    let no = PreVoteReply { term, campaign_term, granted, cause, leader: None };
+    driven.hear(Member(4), pre_vote(2, (0, 0), Cause::Campaign));
+    let mut out = Vec::new();
+    while !asked(&out).contains(&Cause::Campaign) {
+        out = driven.next();
+        if asked(&out) == [Cause::Inquiry] {
+            out = driven.hear(OTHER, Message::PreVoteReply(no));
+        }
+    }
+    let to = |output: &Output| match output {
+        Output::Send { to: To::Member(to), .. } => Some(to.0),
+        _ => None,
+    };
+    assert_eq!(out.iter().filter_map(to).collect::<Vec<_>>(), [1, 4], "those that it has met");
+}
+
+/// Otherwise the leader that was given up would never be asked.
+#[test]
+fn r25_the_last_retry_comes_before_the_next_candidacy() {
+    let timeouts = |least: u64| Tuning {
+        election_timeout_min_us: least,
+        election_timeout_max_us: least + 1_000,
+        heartbeat_interval_us: least - 10_000,
+        resend_timeout_us: 50_000,
+        ..unasked()
+    };
+    for (least, expected) in [(2_000_000, vec![3, 3, 4]), (300_000, vec![3, 4])] {
+        let heard = Append { loss_ppm: 300_000, ..append(1, 0) };
+        let mut driven = follower(5, timeouts(least), heard);
+        driven.next();
+        assert_eq!(retries(&mut driven), expected, "{least}");
+    }
 }

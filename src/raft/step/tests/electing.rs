@@ -18,7 +18,7 @@ pub(super) fn direct() -> Tuning {
 }
 
 /// The same, where nobody asks its leader first.
-fn unasked() -> Tuning {
+pub(super) fn unasked() -> Tuning {
     Tuning { inquiries: 0, heartbeat_to: HeartbeatTo::Everyone, ..direct() }
 }
 
