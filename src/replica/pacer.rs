@@ -115,8 +115,10 @@ impl Pacer {
         let charge = socket_charge(bytes);
         self.unread.push_back(charge);
         self.charged += charge;
-        // The socket cannot hold more, so the oldest has been read or lost.
-        while self.charged > SOCKET_BYTES.max(self.window) {
+        // The socket cannot hold more. So the oldest has been read, or what came last was lost, and
+        // the oldest is there yet. Who does not look cannot tell, and counts as much again.
+        let most = SOCKET_BYTES.max(self.window) * if self.looks { 1 } else { 2 };
+        while self.charged > most {
             self.read_one();
         }
         if had_room && !self.has_room() {

@@ -70,8 +70,30 @@ fn r27_a_window_that_is_just_full_has_no_room() {
     (0..300).for_each(|_| pacer.on_sent(now, 100));
     assert_eq!((pacer.read(), pacer.charged), (0, 300 * SMALL_CHARGE));
     assert!(!pacer.allows(now));
+    (0..300).for_each(|_| pacer.on_sent(now, 100));
+    assert_eq!(pacer.read(), 0, "what came last may have been lost");
     pacer.on_sent(now, 100);
-    assert_eq!(pacer.read(), 1, "the oldest was read or lost");
+    assert_eq!(pacer.read(), 1, "twice as much is not there");
+    pacer.on_look(now, Some(300 * SMALL_CHARGE));
+    let read = pacer.read();
+    pacer.on_sent(now, 100);
+    assert_eq!(pacer.read(), read + 1, "who looks knows");
+}
+
+/// A leader sends more than the socket holds to members that were away. What it sent last is lost,
+/// and what it sent first is read late.
+#[test]
+fn r27_what_is_sent_into_a_full_socket_does_not_make_the_oldest_read() {
+    let (mut pacer, now) = (pacer(128), Micros(50));
+    let long = 50_000;
+    let fitting = SOCKET_BYTES / socket_charge(long);
+    (0..2 * fitting).for_each(|round| {
+        pacer.on_sent(now, long);
+        pacer.on_append(now, 1, round + 1);
+    });
+    pacer.on_append_reply(now + Micros(1_000), 1, 1);
+    assert_eq!(pacer.read(), 1);
+    assert!(!pacer.allows(now + Micros(1_000)));
 }
 
 #[test]
