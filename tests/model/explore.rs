@@ -66,8 +66,8 @@ impl fmt::Display for Explored {
     }
 }
 
-/// An exploration with more states is cut off: it would need more than 10 GB.
-const MOST_STATES: usize = 40_000_000;
+/// An exploration with more states is cut off: it would need more than 15 GB.
+const MOST_STATES: usize = 60_000_000;
 
 /// No record.
 const NONE: u32 = u32::MAX;

@@ -235,13 +235,12 @@ fn medium_bounds() {
 }
 
 #[test]
-#[ignore = "takes twenty minutes in a release build, and 8 GB: docs/model.md"]
+#[ignore = "takes 25 minutes in a release build, and 9 GB: docs/model.md"]
 fn large_bounds() {
     for fan_out in [Star, Broadcast] {
         check(&Bounds { reads: 1, ..from_a_leader(fan_out) });
         check(&Bounds { proposals: 2, forgetful: true, ..without_pre_votes(fan_out) });
         check(&Bounds { proposals: 2, timeouts: 1, ..under_a_lease(fan_out) });
-        check(&Bounds { timeouts: 3, ..under_a_lease(fan_out) });
         check(&Bounds { proposals: 2, reads: 1, timeouts: 1, ..from_a_leader(fan_out) });
     }
     check(&Bounds { proposals: 2, forgetful: true, ..Bounds::default() });
