@@ -235,7 +235,7 @@ fn medium_bounds() {
 }
 
 #[test]
-#[ignore = "takes 25 minutes in a release build, and 9 GB: docs/model.md"]
+#[ignore = "takes 20 minutes in a release build, and 9 GB: docs/model.md"]
 fn large_bounds() {
     for fan_out in [Star, Broadcast] {
         check(&Bounds { reads: 1, ..from_a_leader(fan_out) });
