@@ -20,6 +20,8 @@ fn bugs() -> Vec<(Planted, Bounds, &'static str)> {
     let read = || Bounds { reads: 1, ..two_terms() };
     let leased = || Bounds { timeouts: 3, ..under_a_lease(Thrifty) };
     let drains = || Bounds { drains: true, proposals: 2, timeouts: 1, ..from_a_leader(Thrifty) };
+    // Larger puts: or the first append of a term would reach back to where all agree (R15).
+    let large = |bounds| Bounds { large_puts: true, ..bounds };
     let figure_8 = || Bounds { large_puts: true, ..terms(Thrifty, 4, 3) };
     vec![
         (Planted::VoteForgotten, fresh(), "both elected in term 1"),
@@ -32,12 +34,12 @@ fn bugs() -> Vec<(Planted, Bounds, &'static str)> {
         (Planted::OldLeaderObeyed, two_terms(), "does not hold them"),
         (Planted::AnswerOfOldTermCounted, three_terms(), "which it has not accepted"),
         (Planted::SharedAckOfRefused, drains(), "does not hold them"),
-        (Planted::AckOfOwnLast, three_terms(), "does not hold them"),
+        (Planted::AckOfOwnLast, large(three_terms()), "does not hold them"),
         (Planted::HeartbeatUnchecked, from_a_leader(Star), "which it does not hold"),
-        (Planted::TruncatesMatching, fresh(), "does not hold them"),
+        (Planted::TruncatesMatching, large(fresh()), "does not hold them"),
         (Planted::TruncatesToAppend, two_terms(), "does not hold them"),
-        (Planted::CommitPastChecked, three_terms(), "commits another entry"),
-        (Planted::RefusalTakenForMatch, two_terms(), "does not hold them"),
+        (Planted::CommitPastChecked, large(three_terms()), "commits another entry"),
+        (Planted::RefusalTakenForMatch, large(two_terms()), "does not hold them"),
         (Planted::CountedWhenSent, fresh(), "does not hold them"),
         (Planted::OldTermCounted, figure_8(), "without committed entry"),
         (Planted::LeaseFromReceipt, leased(), "answers a read from commit"),
