@@ -294,3 +294,58 @@ fn r25_the_last_retry_comes_before_the_next_candidacy() {
         assert_eq!(retries(&mut driven), expected, "{least}");
     }
 }
+
+/// The members that `out` sends requests for votes or pre-votes to.
+fn asked_members(out: &[Output]) -> Vec<u8> {
+    let to = |output: &Output| match output {
+        Output::Send {
+            to: To::Member(to),
+            message: Message::PreVote(_) | Message::Vote(_),
+            ..
+        } => Some(to.0),
+        _ => None,
+    };
+    out.iter().filter_map(to).collect()
+}
+
+/// It says yes to two others, one after the other, and both find no quorum. The leader that it gave
+/// up has said nothing, so it is asked at last (rule R25).
+#[test]
+fn r28_whom_it_has_said_yes_to_it_has_met_and_the_silent_leader_is_still_spared() {
+    let heard = Append { loss_ppm: 300_000, ..append(1, 0) };
+    let mut driven = follower(5, direct(), heard);
+    driven.raft.core.met.insert(Member(4));
+    while !driven.raft.core.given_up {
+        driven.next();
+    }
+    driven.raft.role = Role::Follower;
+    driven.raft.core.has_stood = false;
+    for from in [2, 3] {
+        let out = driven.hear(Member(from), pre_vote(2, (0, 0), Cause::Campaign));
+        assert_eq!(answers(&out), [(from, 1, true)]);
+    }
+    let met: Vec<Member> = driven.raft.core.met.iter().collect();
+    assert_eq!(met, [Member(2), Member(3)], "what it met before it gave its leader up is over");
+    let mut out = Vec::new();
+    while !asked(&out).contains(&Cause::Campaign) {
+        out = driven.next();
+    }
+    assert_eq!(asked_members(&out), [2, 3]);
+    assert_eq!(asked_members(&driven.next()), [2, 3, 4], "not yet the leader");
+    for from in [2, 3] {
+        driven.is_granted_by(Member(from));
+    }
+    assert!(matches!(driven.raft.role, Role::Candidate(_)));
+    assert_eq!(asked_members(&driven.next()), [2, 3, 4], "for its vote neither");
+}
+
+/// Where nobody asks a leader, its name is of no use.
+#[test]
+fn r28_a_leader_that_is_named_is_not_asked_by_who_asks_none() {
+    let mut driven = Driven::campaigning(5, unasked(), 1);
+    let (term, campaign_term, granted, cause) = (7, 1, false, Cause::Campaign);
+    let no = PreVoteReply { term, campaign_term, granted, cause, leader: Some(Member(3)) };
+    driven.hear(Member(2), Message::PreVoteReply(no));
+    assert_eq!((driven.raft.core.term, driven.raft.leader()), (7, None));
+    assert!(driven.raft.core.inquiry.is_none());
+}
