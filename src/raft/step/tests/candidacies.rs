@@ -38,11 +38,16 @@ fn r28_who_has_met_a_quorum_asks_as_if_for_the_first_time() {
     assert_eq!(retries(&mut driven), [4; 3]);
 }
 
-/// A quorum has voted for it.
-fn elected(mut driven: Driven) -> (Driven, Vec<Append>) {
+/// Wakes it until it asks for pre-votes.
+fn until_it_stands(driven: &mut Driven) {
     while !matches!(driven.raft.role, Role::PreCandidate(_)) {
         driven.next();
     }
+}
+
+/// A quorum has voted for it.
+fn elected(mut driven: Driven) -> (Driven, Vec<Append>) {
+    until_it_stands(&mut driven);
     for _ in 0..2 {
         let yes = [2, 3].map(|rank| (Member(rank), driven.yes()));
         for (from, message) in yes {
@@ -93,9 +98,7 @@ fn r29_a_new_leader_begins_with_the_loss_that_was_told() {
 #[test]
 fn r18_who_waits_after_a_candidacy_in_vain_stands_when_a_shorter_log_asks() {
     let mut driven = follower(5, direct(), append(1, 2));
-    while !matches!(driven.raft.role, Role::PreCandidate(_)) {
-        driven.next();
-    }
+    until_it_stands(&mut driven);
     retries_until_silent(&mut driven);
     let out = driven.hear(Member(4), pre_vote(2, (1, 1), Cause::Campaign));
     assert_eq!(answers(&out), [(4, 1, false)]);
@@ -211,9 +214,7 @@ fn r25_the_silent_are_asked_again_soon_also_if_the_leader_seemed_far_away() {
         let began = ms(sample * 1_000);
         driven.raft.core.round_trips[1].sample(began, began + ms(900), 2);
     }
-    while !matches!(driven.raft.role, Role::PreCandidate(_)) {
-        driven.next();
-    }
+    until_it_stands(&mut driven);
     let stood_at = driven.now;
     assert_eq!(asked(&driven.next()), [Cause::Retry; 3]);
     assert_eq!(driven.now - stood_at, ms(3) + ms(4 * 3));
@@ -223,9 +224,7 @@ fn r25_the_silent_are_asked_again_soon_also_if_the_leader_seemed_far_away() {
 #[test]
 fn r25_of_two_that_have_just_asked_for_the_last_time_the_lower_rank_goes_on() {
     let mut driven = follower(5, direct(), append(1, 0));
-    while !matches!(driven.raft.role, Role::PreCandidate(_)) {
-        driven.next();
-    }
+    until_it_stands(&mut driven);
     retries_until_silent(&mut driven);
     let other = pre_vote(2, (0, 0), Cause::Retry);
     driven.now += ms(2);
@@ -256,9 +255,7 @@ fn r28_when_somebody_else_says_yes_to_a_repeated_candidacy_the_others_are_asked_
 #[test]
 fn r28_a_leader_that_says_it_leads_no_more_is_asked_like_the_others() {
     let mut driven = follower(5, direct(), append(1, 0));
-    while !matches!(driven.raft.role, Role::PreCandidate(_)) {
-        driven.next();
-    }
+    until_it_stands(&mut driven);
     retries_until_silent(&mut driven);
     let (term, campaign_term, granted, cause) = (1, 2, false, Cause::Inquiry);
     let no = PreVoteReply { term, campaign_term, granted, cause, leader: None };
