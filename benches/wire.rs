@@ -33,6 +33,7 @@ fn append(entries: usize) -> Datagram {
         election_timeout: Micros(0),
         inquiries: 0,
         loss_ppm: 0,
+        question: 0,
         wants_answer: true,
         route: Route::direct(Member(1)),
         accepted: MemberSet::EMPTY,

@@ -56,7 +56,7 @@ fn any_route() -> impl Strategy<Value = Route> {
 prop_compose! {
     fn any_append()(
         (term, round, commit, promise, timeout) in any::<(u64, u64, u64, u64, u64)>(),
-        (inquiries, loss_ppm) in any::<(u64, u64)>(),
+        (inquiries, loss_ppm, question) in any::<(u64, u64, u64)>(),
         cause in any_cause(),
         previous in any_position(),
         entries in proptest::collection::vec(any_entry(), 0..4),
@@ -70,7 +70,7 @@ prop_compose! {
         let entries = entries.into();
         Append {
             term, leader, round, cause, previous, commit, entries, promise, election_timeout,
-            inquiries, loss_ppm, wants_answer, route, accepted,
+            inquiries, loss_ppm, question, wants_answer, route, accepted,
         }
     }
 }
@@ -93,13 +93,15 @@ prop_compose! {
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
-    let ask = (any::<u64>(), any_position(), any_cause());
+    let ask = (any::<u64>(), any_position(), any_cause(), any::<u64>());
     let leader = proptest::option::of((0u8..21).prop_map(Member));
     let told = (any::<u64>(), any::<u64>(), any::<bool>(), any_cause(), leader);
     prop_oneof![
         any_append().prop_map(Message::Append),
         any_reply().prop_map(Message::AppendReply),
-        ask.prop_map(|(term, last, cause)| Message::PreVote(PreVote { term, last, cause })),
+        ask.prop_map(|(term, last, cause, question)| {
+            Message::PreVote(PreVote { term, last, cause, question })
+        }),
         (any::<u64>(), any_position(), any_cause())
             .prop_map(|(term, last, cause)| Message::Vote(Vote { term, last, cause })),
         told.prop_map(|(term, campaign_term, granted, cause, leader)| {
@@ -185,7 +187,7 @@ proptest! {
             payload: Payload::Peer { number: 0, message: Message::Append(Append {
                 term: 1, leader: Member(0), round: 1, cause: Cause::Replicate,
                 previous: Position::default(), commit: 0, entries: entries.into(),
-                promise: Micros(0), election_timeout: Micros(0), inquiries: 0, loss_ppm: 0,
+                promise: Micros(0), election_timeout: Micros(0), inquiries: 0, loss_ppm: 0, question: 0,
                 wants_answer: true,
                 route: Route::EVERYONE, accepted: MemberSet::EMPTY,
             })},

@@ -73,6 +73,7 @@ fn message(bytes: &mut Unstructured, raft: &Raft) -> Result<Message> {
                 election_timeout: Micros(number(bytes)?.saturating_mul(100_000)),
                 inquiries: number(bytes)?,
                 loss_ppm: number(bytes)?.saturating_mul(100_000),
+                question: number(bytes)?,
                 wants_answer: granted,
                 route: Route::through(&hops).unwrap_or_default(),
                 accepted: set(bytes)?,
@@ -106,7 +107,10 @@ fn message(bytes: &mut Unstructured, raft: &Raft) -> Result<Message> {
                 repeated,
             })
         }
-        2 => Message::PreVote(PreVote { term, last: position(bytes, raft)?, cause }),
+        2 => {
+            let (last, question) = (position(bytes, raft)?, number(bytes)?);
+            Message::PreVote(PreVote { term, last, cause, question })
+        }
         3 => {
             let campaign_term = near(bytes, raft.term().saturating_add(1))?;
             let leader = Some(bytes.arbitrary::<u8>()? % 8).filter(|rank| *rank < 7).map(Member);

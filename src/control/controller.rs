@@ -14,7 +14,7 @@ const HYSTERESIS: u64 = 8;
 /// A resend timeout is no longer than the time in which a death is to be noticed, divided by this.
 const RESENDS_IN_DETECTION: u64 = 32;
 /// Heartbeats that serve stay while they cost no more than so many times what the best would.
-const MOST_EXTRA_COST: f64 = 1.25;
+const MOST_EXTRA_COST: f64 = 1.1;
 /// A resend timeout is no shorter, in microseconds: a busy process answers no sooner.
 const LEAST_RESEND_US: u64 = 3_000;
 /// Above this loss one follower more than f gets a batch.

@@ -9,7 +9,7 @@
 //! raise a suspicion, and questions, which are asked only then, do what heartbeats did.
 
 use crate::raft::Micros;
-use crate::raft::tuning::{MOST_INQUIRIES, inquiry_gap};
+use crate::raft::tuning::{MOST_INQUIRIES, inquiries_take, inquiry_gap};
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,10 @@ fn patience(link: Link, resend_timeout: Micros) -> Micros {
 pub fn plan(goal: Goal, count: usize, link: Link, resend_timeout: Micros) -> Plan {
     let plans = (1..=MOST_INQUIRIES).map(|inquiries| asking(goal, link, resend_timeout, inquiries));
     let rare = plans.filter(|plan| plan.is_seldom_wrong(goal, count, link));
-    let late = |plan: &Plan| plan.detection(link, resend_timeout).since(goal.detection);
+    // A few milliseconds are not worth a message.
+    let late = |plan: &Plan| {
+        plan.detection(link, resend_timeout).since(goal.detection).0 * 64 / goal.detection.0.max(1)
+    };
     let cost = |plan: &Plan| plan.messages_per_second(count, link, resend_timeout);
     let best = rare
         .min_by(|one, other| late(one).cmp(&late(other)).then(cost(one).total_cmp(&cost(other))));
@@ -97,8 +100,7 @@ fn asking(goal: Goal, link: Link, resend_timeout: Micros, inquiries: u64) -> Pla
 
 /// How long so many inquiries take until the last one counts as unanswered.
 fn asking_time(link: Link, resend_timeout: Micros, inquiries: u64) -> Micros {
-    let patience = patience(link, resend_timeout);
-    patience + Micros(inquiry_gap(patience).0 * inquiries.saturating_sub(1))
+    inquiries_take(patience(link, resend_timeout), inquiries)
 }
 
 impl Plan {
@@ -138,11 +140,17 @@ fn unanswered(link: Link, inquiries: u64, members: usize) -> f64 {
 fn asked_messages(plan: Plan, count: usize, link: Link, resend_timeout: Micros) -> f64 {
     let arrives = link.arrives();
     let answered = arrives * arrives;
-    // So many inquiries have left before the first one can be answered.
-    let gap = inquiry_gap(patience(link, resend_timeout)).0.max(1);
-    let ahead = link.round_trip.map_or(1, |trip| trip.0.div_ceil(gap)).max(1);
-    let goes = |tried: u64| power(1.0 - answered, (tried + 1).saturating_sub(ahead));
-    let tries: f64 = (0..plan.inquiries).map(goes).sum();
+    let patience = patience(link, resend_timeout);
+    let trip = link.round_trip.unwrap_or(patience);
+    let mut left_at = vec![Micros(0)];
+    let (mut now, mut tries) = (Micros(0), 1.0);
+    for asked in 1..plan.inquiries {
+        now += inquiry_gap(patience, plan.inquiries, asked);
+        // It leaves only if none of those that could be answered by now was.
+        let answerable = left_at.iter().filter(|at| **at + trip <= now).count();
+        tries += power(1.0 - answered, answerable as u64);
+        left_at.push(now);
+    }
     suspicions(count, link) * tries * (1.0 + arrives)
 }
 
@@ -201,15 +209,15 @@ mod tests {
         is_near(plan.messages_per_second(5, lossy, Micros(3_000)), each / interval);
     }
 
-    /// An answer takes 60 ms. The last question waits for 90 ms and questions leave 22.5 ms apart,
-    /// so three have left before the first can be answered.
+    /// An answer takes 60 ms. The last question waits for 90 ms, and the second leaves after 63 ms,
+    /// when the first may have been answered; the others follow before it can be answered itself.
     #[test]
     fn on_a_long_way_several_questions_leave_before_an_answer_can_come() {
         let long = link(100_000, 60_000);
         assert_eq!(patience(long, Micros(3_000)), Micros(90_000));
-        assert_eq!(asking_time(long, Micros(3_000), 4), Micros(90_000 + 3 * 22_500));
+        assert_eq!(asking_time(long, Micros(3_000), 4), Micros(90_000 + 63_000 + 2 * 5_625));
         let plan = asking(GOAL, long, Micros(3_000), 4);
-        is_near(asked_messages(plan, 5, long, Micros(3_000)), 0.29 * 3.19 * 1.9);
+        is_near(asked_messages(plan, 5, long, Micros(3_000)), 0.29 * (1.0 + 3.0 * 0.19) * 1.9);
         let near = link(100_000, 500);
         assert_eq!(patience(near, Micros(3_000)), Micros(1_500), "half a resend timeout");
         let unknown = Link { round_trip: None, ..near };
@@ -233,8 +241,9 @@ mod tests {
         // It is four resends at least, and a quarter of the goal if questions take all of it.
         let seldom = asking(GOAL, link(0, 500), Micros(400_000), 2);
         assert_eq!(seldom.election_timeout_min, Micros(1_600_000));
-        let often = asking(GOAL, link(0, 60_000), Micros(3_000), 100);
-        assert_eq!(often.election_timeout_min, Micros(325_000));
+        let soon = Goal { detection: Micros(80_000), ..GOAL };
+        let often = asking(soon, link(0, 2_000), Micros(3_000), 20);
+        assert_eq!(often.election_timeout_min, Micros(20_000));
     }
 
     #[test]

@@ -185,7 +185,8 @@ impl Leader {
         if self.lease.renew(round, Micros(began_at), context.now) {
             self.waits_since = None;
             self.touch_wanted = false;
-            (self.everyone_wanted, self.everyone_asked) = (false, false);
+            (self.everyone_wanted, self.everyone_asked) = (false, 0);
+            self.everyone_asked_at = Micros(0);
         }
         self.lease.extend(Micros(lease));
         self.maybe_commit(context, matched);

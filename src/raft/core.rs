@@ -68,8 +68,9 @@ pub(super) struct Core {
     /// The loss that the newest append tells, of whichever term, in parts per million (rule R29);
     /// `None`: no leader was heard yet.
     pub told_loss_ppm: Option<u64>,
-    /// When the latest inquiry began, until an answer comes: for the round trip to the leader.
-    pub inquired_at: Option<Micros>,
+    /// When each question of the latest inquiry was asked, until one of them is answered: for the
+    /// round trip to the leader.
+    pub inquired_at: Vec<Micros>,
     /// The question to a silent leader that is under way (rule R28).
     pub inquiry: Option<Inquiry>,
     /// Whether the leader of this term has left the inquiries unanswered since it was last heard.
@@ -272,7 +273,7 @@ impl Context<'_> {
         self.core.relayed = kept.map(|known| Repeated { through: Index::MAX, ..known });
         self.core.told_timeout = Micros(0);
         self.core.told_inquiries = 0;
-        self.core.inquired_at = None;
+        self.core.inquired_at.clear();
         self.core.inquiry = None;
         (self.core.given_up, self.core.has_stood) = (false, false);
         (self.core.heard_round, self.core.promised_round) = (0, 0);

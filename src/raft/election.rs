@@ -140,7 +140,9 @@ fn stand(role: &mut Role, context: &mut Context<'_>, asked: MemberSet) {
 fn ask(role: &Role, context: &mut Context<'_>, asked: MemberSet, cause: Cause) {
     let (term, last) = (context.core.term, context.core.log.last());
     let message = match role {
-        Role::PreCandidate(_) => Message::PreVote(PreVote { term: term + 1, last, cause }),
+        Role::PreCandidate(_) => {
+            Message::PreVote(PreVote { term: term + 1, last, cause, question: 0 })
+        }
         _ => Message::Vote(Vote { term, last, cause }),
     };
     let why = Why::Own(cause);

@@ -102,6 +102,7 @@ impl Hash for Leader {
             touch_wanted,
             everyone_wanted,
             everyone_asked,
+            everyone_asked_at,
             worked_at,
             waits_since,
             watchers,
@@ -110,7 +111,7 @@ impl Hash for Leader {
         } = self;
         (progress, rounds, lease, opened, batched_through, batches).hash(hasher);
         (flush_at, lingering, reads, confirm_wanted, tick_at).hash(hasher);
-        (touch_wanted, everyone_wanted, everyone_asked).hash(hasher);
+        (touch_wanted, everyone_wanted, everyone_asked, everyone_asked_at).hash(hasher);
         (worked_at, waits_since, watchers, watched, commit_untold).hash(hasher);
     }
 }
@@ -131,12 +132,13 @@ impl Hash for Progress {
             probing,
             settled_round,
             told_timeout,
+            watch_round,
             told_commit,
             awaiting,
             loss: _,
         } = self;
         (matched, next, answered, heard_round, answered_round, answered_at).hash(hasher);
         (lease_until, addressed_at, suspect, probing, settled_round).hash(hasher);
-        (told_timeout, told_commit, awaiting).hash(hasher);
+        (told_timeout, watch_round, told_commit, awaiting).hash(hasher);
     }
 }

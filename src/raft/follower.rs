@@ -66,7 +66,7 @@ fn hear(context: &mut Context<'_>, append: &Append) {
     }
     context.core.heard_commit = context.core.heard_commit.max(append.commit);
     if append.round > context.core.heard_round || context.core.has(Planted::StaleRoundRenews) {
-        inquiry::on_heard(context, append.cause);
+        inquiry::on_heard(context, append.question);
         let Context { core, now, .. } = context;
         core.heard_round = append.round.max(core.heard_round);
         core.heard_at = *now;
@@ -83,6 +83,9 @@ fn hear(context: &mut Context<'_>, append: &Append) {
 /// what is committed, which no correct leader does.
 fn store(context: &mut Context<'_>, append: &Append) -> bool {
     let core = &mut context.core;
+    if append.previous.index <= core.commit && !core.log.holds(append.previous) {
+        return false;
+    }
     let first = append.previous.index + 1;
     let known = append
         .entries

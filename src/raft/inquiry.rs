@@ -7,7 +7,7 @@ use super::event::{Disposition, Event};
 use super::mark::Mark;
 use super::message::{Cause, Message, PreVote, PreVoteReply, Why};
 use super::role::Role;
-use super::tuning::{Control, NOT_WATCHING, inquiry_gap};
+use super::tuning::{Control, NOT_WATCHING, inquiries_take, inquiry_gap};
 use super::types::{Member, Micros};
 
 /// A pre-vote request. A leader shows that it lives. A member that follows a leader asks that one
@@ -21,7 +21,7 @@ pub(super) fn on_pre_vote(
     if context.core.inquiries() > 0 || request.cause == Cause::Inquiry {
         if let Role::Leader(leader) = role {
             context.mark(Mark::LifeShown);
-            leader.show_life(context, from, request.last);
+            leader.show_life(context, from, request);
             return Disposition::Accepted;
         }
         if must_ask_first(role, context, from, request) {
@@ -115,7 +115,7 @@ pub(super) fn or_campaign(role: &mut Role, context: &mut Context<'_>) {
         let now = context.now;
         let inquiry = begin(context);
         (inquiry.asked, inquiry.next_at) = (asked, now);
-        context.core.inquired_at = Some(now);
+        context.core.inquired_at.clear();
         go_on(role, context);
     } else {
         election::campaign(role, context);
@@ -137,14 +137,17 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
         core.marks.add(Mark::LeaderAsked);
         inquiry.asked += 1;
         if inquiry.asked == 1 {
-            core.inquired_at = Some(*now);
+            core.inquired_at.clear();
         }
+        core.inquired_at.push(*now);
+        let question = core.inquired_at.len() as u64;
         let timeout = core.inquiry_timeout(leader);
         let is_last = inquiry.asked == core.inquiries();
-        inquiry.next_at = *now + if is_last { timeout } else { inquiry_gap(timeout) };
+        inquiry.next_at = *now
+            + if is_last { timeout } else { inquiry_gap(timeout, core.inquiries(), inquiry.asked) };
         core.inquiry = Some(inquiry);
         let (term, last) = (core.term + 1, core.log.last());
-        let message = Message::PreVote(PreVote { term, last, cause: Cause::Inquiry });
+        let message = Message::PreVote(PreVote { term, last, cause: Cause::Inquiry, question });
         return context.send(leader, message, Why::Own(Cause::Inquiry));
     }
     if core.told_timeout > core.tuning.election_timeout_min() {
@@ -179,17 +182,17 @@ pub(super) fn go_on(role: &mut Role, context: &mut Context<'_>) {
     }
 }
 
-/// A leader has been heard in a new round: the inquiry has its answer, and so has whoever asked for
-/// a vote meanwhile.
-pub(super) fn on_heard(context: &mut Context<'_>, cause: Cause) {
+/// A leader has been heard in a new round, maybe in answer to a `question` (0: to none): the
+/// inquiry has its answer, and so has whoever asked for a vote meanwhile.
+pub(super) fn on_heard(context: &mut Context<'_>, question: u64) {
     let Context { core, now, .. } = context;
     (core.given_up, core.has_stood) = (false, false);
-    // It is not known which inquiry is answered. If it is a later one the sample is somewhat too
-    // long. The answer may come after the leader was given up too soon; then it teaches patience.
-    if cause == Cause::Inquiry
-        && let Some(began) = core.inquired_at.take()
+    // The answer may come after the leader was given up too soon; then it teaches patience.
+    let place = (question as usize).checked_sub(1);
+    if let Some(began) = place.and_then(|place| core.inquired_at.get(place).copied())
         && let Some(leader) = core.leader
     {
+        core.inquired_at.clear();
         core.round_trips[leader.rank()].sample(began, *now, 2);
     }
     let Some(inquiry) = core.inquiry.take() else {
@@ -250,10 +253,32 @@ impl Core {
         self.others().iter().map(|member| self.inquiry_takes(member)).max().unwrap_or_default()
     }
 
+    /// How often this leader asks everyone before it steps down: once, or as often as it tells its
+    /// followers to ask it.
+    pub fn everyone_questions(&self) -> u64 {
+        self.stated_inquiries().max(1)
+    }
+
+    /// How long this leader waits between two questions to everyone: half the time in which those
+    /// with the longest way answer.
+    pub fn everyone_gap(&self) -> Micros {
+        let timeout = |member| self.inquiry_timeout(member);
+        Micros(self.others().iter().map(timeout).max().unwrap_or_default().0 / 2)
+    }
+
+    /// How long this leader asks everyone before it steps down for want of answers. It need not
+    /// hurry as its followers do, since it lives. Where it tells them nothing it waits as long as
+    /// they would ask.
+    pub fn asking_everyone_takes(&self) -> Micros {
+        match self.stated_inquiries() {
+            0 => self.longest_inquiry(),
+            asked => Micros(self.everyone_gap().0 * (asked + 1)),
+        }
+    }
+
     /// How long the inquiries of a member as far from `leader` as this one take.
     pub fn inquiry_takes(&self, leader: Member) -> Micros {
-        let timeout = self.inquiry_timeout(leader);
-        timeout + Micros(inquiry_gap(timeout).0 * self.inquiries().saturating_sub(1))
+        inquiries_take(self.inquiry_timeout(leader), self.inquiries())
     }
 
     /// How long an inquiry waits for the leader: its measured round trip with a margin, or the

@@ -66,8 +66,10 @@ pub(super) struct Leader {
     pub touch_wanted: bool,
     /// Whether everyone is to be asked once more, before this leader steps down (rule R28).
     pub everyone_wanted: bool,
-    /// Whether everyone has been asked since a quorum answered.
-    pub everyone_asked: bool,
+    /// How often everyone has been asked since a quorum answered.
+    pub everyone_asked: u64,
+    /// When everyone was asked last.
+    pub everyone_asked_at: Micros,
     /// When an entry came last.
     pub worked_at: Micros,
     /// Since when something waits for a quorum's answer, or since its latest answer if that is
@@ -106,7 +108,8 @@ impl Leader {
             tick_at: now + core.tuning.heartbeat_interval(),
             touch_wanted: false,
             everyone_wanted: false,
-            everyone_asked: false,
+            everyone_asked: 0,
+            everyone_asked_at: Micros(0),
             worked_at: now,
             waits_since: Some(now),
             watchers: core.others().iter().take(core.others_needed()).collect(),
@@ -217,20 +220,25 @@ impl Leader {
             None => return Micros::NEVER,
             Some(since) => since,
         };
-        since + core.tuning.election_timeout_min() + core.longest_inquiry()
+        since + core.tuning.election_timeout_min() + core.asking_everyone_takes()
     }
 
     /// When this leader asks everyone once more, so that lost answers alone do not depose it: half
-    /// an election timeout before it would step down (rule R28). One that keeps everyone hearing
-    /// asks with its heartbeats, and so only when none of them has brought a quorum's answers.
-    /// `lost_at` is when it would step down.
+    /// an election timeout before it would step down, or as long before as a follower's questions
+    /// take (rule R28). It asks as often as it tells its followers to ask, and as quickly. One that
+    /// keeps everyone hearing asks with its heartbeats, and so only when none of them has brought a
+    /// quorum's answers. `lost_at` is when it would step down.
     fn asks_again_at(&self, core: &Core, lost_at: Micros) -> Micros {
-        let asks = self.everyone_wanted || self.everyone_asked;
+        let asks = self.everyone_wanted || self.everyone_asked >= core.everyone_questions();
         if !core.tuning.check_quorum || core.tuning.inquiries == 0 || asks {
             return Micros::NEVER;
         }
+        if self.everyone_asked > 0 {
+            return self.everyone_asked_at + core.everyone_gap();
+        }
         if core.tuning.is_sparse() {
-            lost_at - Micros(core.tuning.election_timeout_min_us / 2)
+            let half = Micros(core.tuning.election_timeout_min_us / 2);
+            lost_at - half.max(core.asking_everyone_takes())
         } else {
             // Here the time counts from the last lease, as in `quorum_lost_at`, without inquiries.
             let timeout = core.tuning.election_timeout_min();

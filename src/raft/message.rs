@@ -318,6 +318,8 @@ pub struct Append {
     /// How many of a million messages are lost, as the leader measures it, if so many are that
     /// silence means loss; else 0 (rule R29).
     pub loss_ppm: u64,
+    /// Which of the receiver's questions this answers (rule R28), from 1; 0: none.
+    pub question: u64,
     /// Whether the last hop answers. Refusals are always answered (rule R15).
     pub wants_answer: bool,
     /// The receiver and the hops after it; empty in a datagram to everyone.
@@ -397,6 +399,9 @@ pub struct PreVote {
     /// [`Cause::Campaign`], [`Cause::Retry`] or, from a follower to its silent leader,
     /// [`Cause::Inquiry`].
     pub cause: Cause,
+    /// Which question of an inquiry this is, from 1; 0 if it is none. The answer repeats it, so it
+    /// is known how long that took (rule R28).
+    pub question: u64,
 }
 
 /// Answer to a pre-vote.

@@ -1,6 +1,7 @@
 //! What a leader knows of one follower. The state is small, and its methods say whether it changed.
 
 use super::estimate::Loss;
+use super::tuning::NOT_WATCHING;
 use super::types::{Index, MemberSet, Micros, Round};
 
 /// An answer that the leader waits for.
@@ -69,6 +70,8 @@ pub struct Progress {
     /// The election timeout that this append stated, or the usual one if it stated none (rule R29).
     /// A tuning that changes later does not change what the follower goes by. Zero: none was sent.
     pub told_timeout: Micros,
+    /// The round that told it to watch, after others had told it not to; 0: there was none.
+    pub watch_round: Round,
     /// Commit index of the newest append that the follower should have got.
     pub told_commit: Index,
     /// The answer that the leader waits for, if any.
@@ -78,6 +81,19 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Notes that `round` states this election timeout.
+    pub fn tell_timeout(&mut self, round: Round, timeout: Micros) {
+        if self.told_timeout >= NOT_WATCHING && timeout < NOT_WATCHING {
+            self.watch_round = round;
+        }
+        self.told_timeout = timeout;
+    }
+
+    /// Whether the follower is known to have been told to watch, and not told otherwise since.
+    pub fn knows_to_watch(&self) -> bool {
+        self.told_timeout < NOT_WATCHING && self.answered_round >= self.watch_round
+    }
+
     /// For a follower that a new leader knows nothing about; `next` is a guess.
     pub fn new(next: Index, now: Micros) -> Progress {
         Progress {
@@ -93,6 +109,7 @@ impl Progress {
             probing: false,
             settled_round: 0,
             told_timeout: Micros(0),
+            watch_round: 0,
             told_commit: 0,
             awaiting: None,
             loss: Loss::default(),
@@ -253,6 +270,22 @@ impl Rounds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_follower_knows_that_it_is_to_watch_when_it_has_answered_the_round_that_said_so() {
+        let short = Micros(1_000_000);
+        let mut progress = Progress::new(1, Micros(0));
+        let knows = |progress: &mut Progress, round, timeout, answered| {
+            progress.tell_timeout(round, timeout);
+            progress.answered_round = answered;
+            progress.knows_to_watch()
+        };
+        assert!(knows(&mut progress, 1, short, 0), "nobody has told it otherwise");
+        assert!(!knows(&mut progress, 2, NOT_WATCHING, 2));
+        assert!(!knows(&mut progress, 3, short, 2));
+        assert!(!knows(&mut progress, 4, short, 2));
+        assert!(knows(&mut progress, 5, short, 3), "3 was the first that said so");
+    }
 
     /// A follower that holds all up to `matched`, and owes an answer to round 7 from entry 1 on.
     fn awaited(matched: Index) -> Progress {

@@ -7,7 +7,7 @@ use super::core::Context;
 use super::event::{Event, Output, To};
 use super::leader::{Leader, append};
 use super::mark::Mark;
-use super::message::{Append, Cause, Hint, Message, Position, Route, Why};
+use super::message::{Append, Cause, Hint, Message, PreVote, Route, Why};
 use super::planted::Planted;
 use super::progress::Leg;
 use super::tuning::FanOut;
@@ -25,6 +25,8 @@ pub(super) struct Shipment {
     pub cause: Cause,
     /// Whether the last hop answers.
     pub wants_answer: bool,
+    /// Which of the receiver's questions it answers (rule R28); 0: none.
+    pub question: u64,
 }
 
 impl Leader {
@@ -43,7 +45,10 @@ impl Leader {
         if context.core.tuning.fan_out == FanOut::Broadcast {
             let (first, last) = (leader.opened, leader.opened);
             let (route, cause) = (Route::EVERYONE, Cause::Heartbeat);
-            leader.ship(context, Shipment { route, first, last, cause, wants_answer: true });
+            leader.ship(
+                context,
+                Shipment { route, first, last, cause, wants_answer: true, question: 0 },
+            );
         } else {
             let trusted = |member: &Member| Some(*member) != given_up;
             for member in context.core.others().iter().filter(trusted) {
@@ -56,7 +61,7 @@ impl Leader {
 
     /// Sends one append, in a round of its own (rule R9), and notes what each hop was sent.
     pub fn ship(&mut self, context: &mut Context<'_>, what: Shipment) {
-        let Shipment { route, first, last, cause, wants_answer } = what;
+        let Shipment { route, first, last, cause, wants_answer, question } = what;
         let Context { core, now, out } = context;
         let last = if first <= last {
             let cut = core.log.cut(first, last, core.tuning.batch_most_bytes);
@@ -85,10 +90,13 @@ impl Leader {
             if core.has(Planted::CountedWhenSent) {
                 progress.matched = progress.matched.max(last);
             }
-            progress.told_timeout = match election_timeout.0 {
-                0 => core.tuning.election_timeout_min(),
-                _ => election_timeout,
-            };
+            progress.tell_timeout(
+                round,
+                match election_timeout.0 {
+                    0 => core.tuning.election_timeout_min(),
+                    _ => election_timeout,
+                },
+            );
             if first <= progress.next {
                 progress.next = progress.next.max(last + 1);
             }
@@ -109,6 +117,7 @@ impl Leader {
             election_timeout,
             inquiries: core.stated_inquiries(),
             loss_ppm,
+            question,
             wants_answer,
             route,
             accepted: MemberSet::EMPTY,
@@ -128,7 +137,7 @@ impl Leader {
     ) {
         let first = self.progress[member.rank()].next;
         let (route, last) = (Route::direct(member), self.batched_through);
-        self.ship(context, Shipment { route, first, last, cause, wants_answer });
+        self.ship(context, Shipment { route, first, last, cause, wants_answer, question: 0 });
     }
 
     /// Sends an empty append at the end of what `member` has been sent. Its answer tells both that
@@ -136,28 +145,31 @@ impl Leader {
     pub fn probe(&mut self, context: &mut Context<'_>, member: Member, cause: Cause) {
         let first = self.progress[member.rank()].next;
         let (route, last) = (Route::direct(member), first - 1);
-        self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
+        self.ship(context, Shipment { route, first, last, cause, wants_answer: true, question: 0 });
     }
 
     /// Answers a member that asks whether this leader lives: with an append, which is heard as what
-    /// it is by whoever has fallen behind, too. `last` is the end of the member's log. If it
-    /// shows where the logs agree (§5.3), one that was not heard for long is sent what it lacks at
-    /// once.
-    pub fn show_life(&mut self, context: &mut Context<'_>, member: Member, last: Position) {
+    /// it is by whoever has fallen behind, too. If the end of the member's log, as `request` tells
+    /// it, shows where the logs agree (§5.3), one that was not heard for long is sent what it lacks
+    /// at once.
+    pub fn show_life(&mut self, context: &mut Context<'_>, member: Member, request: PreVote) {
+        let PreVote { last, question, .. } = request;
         let progress = &mut self.progress[member.rank()];
-        if progress.is_healthy() {
-            return self.ship_to(context, member, Cause::Inquiry, false);
-        }
+        let is_healthy = progress.is_healthy();
         // The entries of one term are a row that begins at the same index in each log. So if this
         // log has one of that term no later, the member has it too.
         let row = Hint { term: last.term, first: 1, last: last.index };
-        let agreement = context.core.log.agreement(row);
-        if let Some(index) = agreement.filter(|index| progress.matched <= *index) {
+        let agreement = context.core.log.agreement(row).filter(|index| progress.matched <= *index);
+        let agreement = agreement.filter(|_| !is_healthy);
+        if let Some(index) = agreement {
             context.core.marks.add(Mark::BacklogSentWithLife);
             progress.next = index + 1;
-            return self.ship_to(context, member, Cause::Inquiry, true);
         }
-        self.probe(context, member, Cause::Inquiry);
+        let first = progress.next;
+        let carries = is_healthy || agreement.is_some();
+        let last = if carries { self.batched_through } else { first - 1 };
+        let (route, cause, wants_answer) = (Route::direct(member), Cause::Inquiry, !is_healthy);
+        self.ship(context, Shipment { route, first, last, cause, wants_answer, question });
     }
 
     /// Sends the batch up to `end` to `quorum`: to everyone in one datagram, to each, or in chains.
@@ -185,6 +197,7 @@ impl Leader {
                 last: end,
                 cause: Cause::Replicate,
                 wants_answer: true,
+                question: 0,
             };
             self.ship(context, what);
         }

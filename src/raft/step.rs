@@ -86,7 +86,7 @@ impl Raft {
             told_timeout: Micros(0),
             told_inquiries: 0,
             told_loss_ppm: None,
-            inquired_at: None,
+            inquired_at: Vec::new(),
             inquiry: None,
             given_up: false,
             has_stood: false,

@@ -16,11 +16,26 @@ pub const MOST_INQUIRIES: u64 = 20;
 /// Inquiries leave no closer together than this.
 const LEAST_INQUIRY_GAP: Micros = Micros(3_000);
 
-/// How long after an inquiry the next one leaves, if the leader has the time `timeout` to answer
-/// (R28). On a long way waiting for each answer would take too long; where answers come soon,
-/// asking twice at once would be waste.
-pub fn inquiry_gap(timeout: Micros) -> Micros {
-    Micros(timeout.0 / 4).max(LEAST_INQUIRY_GAP).min(timeout)
+/// Of so many inquiries the second one leaves soon, of more it leaves later.
+const FEW_INQUIRIES: u64 = 2;
+
+/// How long after the inquiry number `asked`, of `inquiries` in all, the next one leaves, if the
+/// leader has the time `timeout` to answer (R28). On a long way waiting for each answer would take
+/// too long; where answers come soon, asking twice at once would be waste. If there are many, a
+/// lot is lost, and most suspicions are wrong: the first is given the time in which an answer
+/// usually comes, and the others leave one soon after the other.
+pub fn inquiry_gap(timeout: Micros, inquiries: u64, asked: u64) -> Micros {
+    let gap = match asked {
+        _ if inquiries <= FEW_INQUIRIES => timeout.0 / 4,
+        1 => timeout.0 * 7 / 10,
+        _ => (timeout.0 / 6 / (inquiries - 2)).min(timeout.0 / 16),
+    };
+    Micros(gap).max(LEAST_INQUIRY_GAP).min(timeout)
+}
+
+/// How long so many inquiries take until the last one counts as unanswered (R28).
+pub fn inquiries_take(timeout: Micros, inquiries: u64) -> Micros {
+    (1..inquiries).fold(timeout, |sum, asked| sum + inquiry_gap(timeout, inquiries, asked))
 }
 
 /// Who sets the knobs while a replica runs.

@@ -139,7 +139,7 @@ impl Leader {
                 awaiting.resent = self.rounds.newest + 1;
             }
         }
-        self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
+        self.ship(context, Shipment { route, first, last, cause, wants_answer: true, question: 0 });
     }
 
     /// Handles one timeout of one member. Returns what is left to do about it.
@@ -248,7 +248,7 @@ impl Leader {
         let first = progress.next.min(context.core.commit.max(progress.matched) + 1);
         let (route, last) = (Route::direct(member), oldest.min(progress.next - 1));
         let cause = if first <= last { Cause::Resend } else { Cause::Probe };
-        self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
+        self.ship(context, Shipment { route, first, last, cause, wants_answer: true, question: 0 });
     }
 
     /// Sends the batch to one more follower, of those that owe no answer.
@@ -371,7 +371,10 @@ impl Leader {
         // alone those that are being asked already need no more: a later round serves as well.
         if self.touch_wanted || asked.len() < context.core.others_needed() {
             context.mark(Mark::RoundWithoutQuorum);
-            self.everyone_asked |= self.touch_wanted;
+            if self.touch_wanted && self.everyone_asked < context.core.everyone_questions() {
+                self.everyone_asked += 1;
+                self.everyone_asked_at = context.now;
+            }
             self.everyone_wanted = false;
             for member in context.core.others().iter() {
                 if self.touch_wanted || self.progress[member.rank()].awaiting.is_none() {

@@ -5,7 +5,7 @@ use super::leader::Leader;
 use super::mark::Mark;
 use super::message::{Cause, Route};
 use super::sending::Shipment;
-use super::tuning::{HeartbeatTo, NOT_WATCHING};
+use super::tuning::HeartbeatTo;
 use super::types::{Member, MemberSet};
 
 /// How many heartbeats a watcher is on duty for, at most, before another is due to be relieved. The
@@ -35,7 +35,7 @@ impl Leader {
         let (first, last) = (self.batched_through + 1, self.batched_through);
         let cause = Cause::Heartbeat;
         context.mark(Mark::WatchersBeat);
-        self.ship(context, Shipment { route, first, last, cause, wants_answer: true });
+        self.ship(context, Shipment { route, first, last, cause, wants_answer: true, question: 0 });
         let prompt = self.prompt(context.core);
         self.expect_answers(context, prompt, round, watchers);
         watchers
@@ -71,7 +71,7 @@ impl Leader {
         self.watchers.iter().all(|watcher| {
             let progress = &self.progress[watcher.rank()];
             let is_late = progress.awaiting.is_some_and(|awaiting| awaiting.attempts > 0);
-            progress.is_healthy() && progress.told_timeout < NOT_WATCHING && !is_late
+            progress.is_healthy() && progress.knows_to_watch() && !is_late
         })
     }
 

@@ -101,6 +101,7 @@ struct Raw<'a> {
     election_timeout_us: Option<u64>,
     inquiries: Option<u64>,
     loss_ppm: Option<u64>,
+    question: Option<u64>,
     answer: Option<bool>,
     route: Option<Vec<Address>>,
     accepted: Option<Vec<Address>>,
@@ -220,7 +221,10 @@ fn decode_message(
                 }
             },
         }),
-        "pre_vote" => Message::PreVote(PreVote { term: term()?, last: last()?, cause: cause()? }),
+        "pre_vote" => {
+            let question = raw.question.unwrap_or(0);
+            Message::PreVote(PreVote { term: term()?, last: last()?, cause: cause()?, question })
+        }
         "vote" => Message::Vote(Vote { term: term()?, last: last()?, cause: cause()? }),
         "pre_vote_reply" => Message::PreVoteReply(PreVoteReply {
             term: term()?,
@@ -269,6 +273,7 @@ fn decode_append(
         election_timeout: Micros(raw.election_timeout_us.unwrap_or(0)),
         inquiries: raw.inquiries.unwrap_or(0),
         loss_ppm: raw.loss_ppm.unwrap_or(0),
+        question: raw.question.unwrap_or(0),
         wants_answer: need(raw.answer)?,
         route: Route::through(&hops).ok_or(Garbage::Contradiction)?,
         accepted: set(members, need(raw.accepted.as_deref())?)?,

@@ -146,7 +146,10 @@ fn write_peer(members: &Membership, number: u64, message: &Message, out: &mut im
     match message {
         Message::Append(append) => write_append(members, append, out),
         Message::AppendReply(reply) => write_append_reply(members, reply, out),
-        Message::PreVote(request) => write_last(request.last, request.cause.name(), out),
+        Message::PreVote(request) => {
+            write_last(request.last, request.cause.name(), out);
+            write_question(request.question, out);
+        }
         Message::Vote(request) => write_last(request.last, request.cause.name(), out),
         Message::PreVoteReply(reply) => {
             out.raw(b",\"campaign_term\":");
@@ -171,6 +174,13 @@ fn write_last(last: Position, cause: &str, out: &mut impl Writer) {
     write_cause(cause, out);
     out.raw(b",\"last\":");
     write_numbers(&[last.term, last.index], out);
+}
+
+fn write_question(question: u64, out: &mut impl Writer) {
+    if question > 0 {
+        out.raw(b",\"question\":");
+        out.number(question);
+    }
 }
 
 fn write_granted(granted: bool, cause: &str, out: &mut impl Writer) {
@@ -200,6 +210,7 @@ fn write_append(members: &Membership, append: &Append, out: &mut impl Writer) {
         out.raw(b",\"loss_ppm\":");
         out.number(append.loss_ppm);
     }
+    write_question(append.question, out);
     out.raw(if append.wants_answer { b",\"answer\":true" } else { b",\"answer\":false" });
     out.raw(b",\"route\":");
     write_members(members, append.route.iter(), out);

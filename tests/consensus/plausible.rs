@@ -67,6 +67,7 @@ fn an_append_asks_for_no_more_than_two_minutes_and_twenty_questions() {
         election_timeout: ms(120_000),
         inquiries: 20,
         loss_ppm: 500_000,
+        question: 1,
         round: 1,
         commit: FARTHEST_INDEX,
         ..sound()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use laconic::raft::message::{Append, PreVote};
-use laconic::raft::tuning::{HeartbeatTo, inquiry_gap};
+use laconic::raft::tuning::{HeartbeatTo, inquiries_take, inquiry_gap};
 use laconic::raft::{
     Cause, Disposition, Event, Kind, Member, Message, Micros, RoleName, To, Tuning, Why,
 };
@@ -13,7 +13,9 @@ use laconic::sim::scenario::Scenario;
 use laconic::sim::virtual_time::{Keep, Retuning, VirtualOptions, run_retuned};
 
 use crate::cluster::{Cluster, Fate, ONE_WAY, fast, ms, quiet, watched};
-use crate::solo::{Solo, append, appends, pre_vote_causes, pre_vote_request, vote, vote_request};
+use crate::solo::{
+    Solo, accepted, append, appends, pre_vote_causes, pre_vote_request, vote, vote_request,
+};
 
 /// Like [`course`], but whoever hears nothing asks its leader twice before it campaigns.
 fn asking() -> Tuning {
@@ -159,7 +161,7 @@ fn r28_a_leader_answers_a_pre_vote_with_an_append() {
     let last = solo.raft().log().last();
     let (term, index) = (solo.raft().term(), last.index);
     for cause in [Cause::Campaign, Cause::Inquiry] {
-        let request = PreVote { term: term + 1, last, cause };
+        let request = PreVote { term: term + 1, last, cause, question: 0 };
         let said = solo.hear(1, Message::PreVote(request));
         assert_eq!(appends(&said).len(), 1);
         assert_eq!(appends(&said)[0].cause, Cause::Inquiry);
@@ -209,12 +211,42 @@ fn r28_the_way_to_the_leader_is_learned_from_inquiries() {
     assert_eq!(cluster.caused(mark, Cause::Campaign), 0, "and waits for the answer");
 }
 
+/// A leader's answer repeats the number of the question, so that its way can be measured.
+#[test]
+fn r28_an_answer_names_its_question() {
+    let mut solo = Solo::new(3, asking());
+    solo.lead_all();
+    let (term, last) = (solo.raft().term() + 1, solo.raft().log().last());
+    for question in [1, 7, 0] {
+        let asks = PreVote { term, last, cause: Cause::Inquiry, question };
+        let answers = appends(&solo.hear(1, Message::PreVote(asks)));
+        assert_eq!(answers.iter().map(|append| append.question).collect::<Vec<_>>(), [question]);
+    }
+    let sent = appends(&solo.wait(ms(3_000)));
+    assert!(!sent.is_empty() && sent.iter().all(|append| append.question == 0), "{sent:?}");
+}
+
+/// Much is lost where many questions are needed. Then most suspicions are wrong, and the first
+/// question alone ends them.
+#[test]
+fn r28_of_many_questions_the_first_may_be_answered_before_the_others_leave() {
+    let left = |inquiries| {
+        let gap = |asked| inquiry_gap(Micros(320_000), inquiries, asked).0 / 1_000;
+        (1..inquiries).map(gap).collect::<Vec<_>>()
+    };
+    assert_eq!(left(2), [80]);
+    assert_eq!(left(3), [224, 20]);
+    assert_eq!(left(18), [[224].as_slice(), &[3; 16]].concat());
+    assert_eq!(inquiries_take(Micros(320_000), 18), Micros(608_000));
+    assert_eq!(inquiries_take(Micros(320_000), 1), Micros(320_000));
+}
+
 /// On a long way an inquiry does not wait for the answer to the one before.
 #[test]
 fn r28_on_a_long_way_inquiries_overlap() {
-    assert_eq!(inquiry_gap(Micros(300_000)), Micros(75_000));
-    assert_eq!(inquiry_gap(Micros(5_000)), Micros(3_000));
-    assert_eq!(inquiry_gap(Micros(1_500)), Micros(1_500));
+    assert_eq!(inquiry_gap(Micros(300_000), 2, 1), Micros(75_000));
+    assert_eq!(inquiry_gap(Micros(5_000), 2, 1), Micros(3_000));
+    assert_eq!(inquiry_gap(Micros(1_500), 2, 1), Micros(1_500));
 }
 
 /// The leader knows what is lost, and says how often it is to be asked.
@@ -390,9 +422,50 @@ fn r30_a_watch_is_not_handed_to_one_that_may_not_know() {
         "another is to watch"
     );
     let last = solo.raft().log().last();
-    let asks = PreVote { term: solo.raft().term() + 1, last, cause: Cause::Inquiry };
+    let asks = PreVote { term: solo.raft().term() + 1, last, cause: Cause::Inquiry, question: 1 };
     let told = appends(&solo.hear(watcher.0, Message::PreVote(asks))).remove(0);
     assert!(told.election_timeout < ms(10_000), "{told:?}");
+}
+
+/// A watcher is relieved by one that was told not to watch, and asks before that one has answered.
+/// If it were told then that it is off duty, the message to the other might be lost, and nobody
+/// would notice a death.
+#[test]
+fn r30_who_is_relieved_watches_until_the_other_is_known_to_know() {
+    let mut solo = Solo::new(3, watched());
+    solo.lead_all();
+    let told = |append: &Append| append.election_timeout >= ms(10_000);
+    let mut watcher = None;
+    let mut relief = None;
+    let mut is_off_duty = false;
+    for _ in 0..100_000 {
+        let sent = solo.wait(ms(1));
+        is_off_duty |= appends(&sent).iter().any(told);
+        // Whoever is told that it need not watch hears that in a heartbeat, too.
+        let is_beat = |append: &Append| append.cause == Cause::Heartbeat && !told(append);
+        let beat = appends(&sent).into_iter().find(is_beat);
+        let to = beat.as_ref().and_then(|append| append.route.first());
+        if is_off_duty && watcher.is_some() && to.is_some() && watcher != to {
+            relief = beat;
+            break;
+        }
+        watcher = watcher.or(to);
+        solo.acknowledge(&sent);
+    }
+    let beat = relief.expect("another is to watch");
+    let (watcher, other) = (watcher.expect("a watcher"), beat.route.first().expect("a receiver"));
+    let mut answer = |from: Member, message| appends(&solo.hear(from.0, message)).remove(0);
+    let asks = Message::PreVote(PreVote {
+        term: beat.term + 1,
+        last: beat.previous,
+        cause: Cause::Inquiry,
+        question: 1,
+    });
+    assert!(!told(&answer(watcher, asks.clone())), "the other may not know yet");
+    assert!(!told(&answer(other, asks.clone())), "it is to watch");
+    solo.hear(other.0, accepted(&beat, beat.through()));
+    let answer = appends(&solo.hear(watcher.0, asks)).remove(0);
+    assert!(told(&answer), "it is off duty: {answer:?}");
 }
 
 /// Knobs can change while a leader leads. Who was told that it is not to watch is told at once that

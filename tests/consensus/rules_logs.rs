@@ -55,6 +55,20 @@ fn r12_a_late_shorter_append_truncates_nothing() {
     assert_eq!(solo.events(|event| matches!(event, Event::Truncated { .. })), 0);
 }
 
+/// Found by fuzzing: an append of a later term whose previous entry is committed here with another
+/// term. It was taken, and terms fell along the log.
+#[test]
+fn r12_an_append_whose_previous_entry_contradicts_what_is_committed_is_implausible() {
+    let mut solo = follower(&[1, 3, 3]);
+    solo.hear(1, Message::Append(Append { commit: 2, ..append(1, 3, (3, 3), &[]) }));
+    for (place, previous) in [(2, 2), (2, 1)].into_iter().enumerate() {
+        let lie = Append { round: 10 + place as u64, ..append(1, 3, previous, &[2]) };
+        solo.hear(1, Message::Append(lie));
+        assert_eq!(solo.disposition(), Disposition::Implausible, "{previous:?}");
+        assert_eq!(terms_of(&solo), [1, 3, 3]);
+    }
+}
+
 #[test]
 fn r12_a_conflict_of_terms_truncates_but_never_below_the_commit_index() {
     let mut solo = follower(&[1, 1, 1]);

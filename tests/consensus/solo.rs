@@ -262,6 +262,7 @@ pub fn append(leader: u8, term: Term, previous: (Term, Index), terms: &[Term]) -
         election_timeout: Micros(0),
         inquiries: 0,
         loss_ppm: 0,
+        question: 0,
         wants_answer: true,
         route: Route::direct(ME),
         accepted: MemberSet::EMPTY,
@@ -300,7 +301,7 @@ pub fn vote_request(term: Term, last: (Term, Index)) -> Message {
 /// A request for a pre-vote.
 pub fn pre_vote_request(term: Term, last: (Term, Index)) -> Message {
     let last = Position { term: last.0, index: last.1 };
-    Message::PreVote(PreVote { term, last, cause: Cause::Campaign })
+    Message::PreVote(PreVote { term, last, cause: Cause::Campaign, question: 0 })
 }
 
 /// An answer to a pre-vote.

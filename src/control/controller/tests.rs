@@ -209,11 +209,11 @@ fn heartbeats_that_serve_stay_while_the_best_would_cost_little_less() {
         let change = |tuning: &mut Tuning| tuning.heartbeat_interval_us = best * percent / 100;
         heartbeats_after(change, 1_300_000, true).heartbeat_interval_us
     };
-    assert_eq!(after(85), best * 85 / 100);
-    assert_eq!(after(75), best);
+    assert_eq!(after(92), best * 92 / 100);
+    assert_eq!(after(85), best);
     let to_everyone = |tuning: &mut Tuning| {
         tuning.heartbeat_to = HeartbeatTo::Everyone;
-        tuning.heartbeat_interval_us = best * 85 / 100;
+        tuning.heartbeat_interval_us = best * 92 / 100;
     };
     let after = heartbeats_after(to_everyone, 1_300_000, true);
     assert_eq!((after.heartbeat_to, after.heartbeat_interval_us), (HeartbeatTo::Watchers, best));

@@ -116,7 +116,7 @@ fn inquiries_take_a_timeout_and_the_gaps_before_the_last_one() {
         let tuning = Tuning { inquiries, control: Control::Static, ..course() };
         (core(tuning.clone()).longest_inquiry(), core(tuning).stated_inquiries())
     };
-    let gap = inquiry_gap(ms(3));
+    let gap = inquiry_gap(ms(3), 3, 1);
     assert_eq!(asked(0), (Micros(0), 0));
     assert_eq!(asked(1), (ms(3), 0));
     assert_eq!(asked(3), (ms(3) + gap + gap, 0));
@@ -125,7 +125,7 @@ fn inquiries_take_a_timeout_and_the_gaps_before_the_last_one() {
     assert_eq!(core.stated_inquiries(), 3, "where knobs follow what is measured");
     (1..5).for_each(|rank| sample(&mut core, Member(rank), 100, Micros(100)));
     let least = Micros(1_500);
-    let gap = inquiry_gap(least);
+    let gap = inquiry_gap(least, 3, 1);
     assert_eq!(core.longest_inquiry(), least + gap + gap, "half a resend timeout at least");
 }
 

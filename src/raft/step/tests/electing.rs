@@ -36,6 +36,7 @@ pub(super) fn append(round: Round, entries: usize) -> Append {
         election_timeout: Micros(0),
         inquiries: 0,
         loss_ppm: 0,
+        question: 0,
         wants_answer: false,
         route: Route::direct(Member(0)),
         accepted: MemberSet::EMPTY,
@@ -53,7 +54,7 @@ pub(super) fn follower(count: u8, tuning: Tuning, heard: Append) -> Driven {
 
 pub(super) fn pre_vote(term: Term, last: (Term, Index), cause: Cause) -> Message {
     let last = Position { term: last.0, index: last.1 };
-    Message::PreVote(PreVote { term, last, cause })
+    Message::PreVote(PreVote { term, last, cause, question: 0 })
 }
 
 /// The pre-votes that are asked for in `out`, with their causes.
@@ -291,7 +292,7 @@ fn thrice() -> Tuning {
 }
 
 #[test]
-fn r28_inquiries_leave_a_quarter_of_a_timeout_apart_and_the_last_has_the_whole() {
+fn r28_the_first_of_three_inquiries_has_most_of_a_timeout_and_the_last_has_the_whole() {
     let mut driven = follower(5, thrice(), append(1, 0));
     let mut times = Vec::new();
     let since = loop {
@@ -303,21 +304,52 @@ fn r28_inquiries_leave_a_quarter_of_a_timeout_apart_and_the_last_has_the_whole()
         times.push(driven.now);
     };
     let spans: Vec<Micros> = times.iter().map(|at| *at - times[0]).collect();
-    assert_eq!(spans, [ms(0), ms(5), ms(10)]);
-    assert_eq!(since, ms(30));
+    assert_eq!(spans, [ms(0), ms(14), ms(17)]);
+    assert_eq!(since, ms(37));
 }
 
-/// It is not known which question was answered.
+/// A leader of three on a way of 200 ms, whose followers are to ask six times: it asks everyone as
+/// often, half the time of an answer apart, and steps down when the last answer is overdue.
 #[test]
-fn r28_the_way_to_the_leader_is_measured_from_the_first_question_on() {
-    let mut driven = follower(5, thrice(), append(1, 0));
-    driven.next();
-    let began = driven.now;
-    assert_eq!(asked(&driven.next()), [Cause::Inquiry]);
-    driven.now = began + ms(7);
-    let answer = Append { cause: Cause::Inquiry, ..append(2, 0) };
-    driven.hear(OTHER, Message::Append(answer));
-    assert_eq!(driven.raft.core.round_trips[1].smoothed(), Some(ms(7)));
+fn r28_a_leader_asks_everyone_as_often_as_it_is_to_be_asked_before_it_steps_down() {
+    let tuning = Tuning { control: Control::Adaptive, inquiries: 6, ..course() };
+    let timeout = tuning.election_timeout_min();
+    let mut leading = Driven::leading(3, tuning);
+    for member in leading.raft.core.others().iter() {
+        for place in 0..40 {
+            let began = ms(201 * place);
+            leading.raft.core.round_trips[member.rank()].sample(began, began + ms(200), 2);
+        }
+    }
+    let (mut waits, mut asked) = (None, Vec::new());
+    while leading.raft.status().role == RoleName::Leader {
+        let sent = appends(&leading.next());
+        waits = waits.or_else(|| leading.raft.leadership().and_then(|leader| leader.waits_since));
+        if sent.iter().filter(|append| append.cause == Cause::Confirm).count() == 2 {
+            asked.push(leading.now - waits.expect("it waits for answers"));
+        }
+    }
+    let expected: Vec<Micros> = (0..6).map(|place| timeout + ms(150 * place)).collect();
+    assert_eq!(asked, expected);
+    assert_eq!(leading.now - waits.expect("it waited"), timeout + ms(150 * 7));
+}
+
+/// Two questions were asked, 14 ms apart, and an answer comes 16 ms after the first. It says which of
+/// them it answers, and one that answers none teaches nothing.
+#[test]
+fn r28_the_way_to_the_leader_is_measured_from_the_question_that_was_answered() {
+    let measured = |question| {
+        let mut driven = follower(5, thrice(), append(1, 0));
+        driven.next();
+        let began = driven.now;
+        assert_eq!(asked(&driven.next()), [Cause::Inquiry]);
+        driven.now = began + ms(16);
+        let answer = Append { cause: Cause::Inquiry, question, ..append(2, 0) };
+        driven.hear(OTHER, Message::Append(answer));
+        driven.raft.core.round_trips[1].smoothed()
+    };
+    assert_eq!([1, 2].map(measured), [Some(ms(16)), Some(ms(2))]);
+    assert_eq!([0, 3, u64::MAX].map(measured), [None; 3]);
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn r28_who_comes_back_with_entries_that_were_replaced_is_sent_what_follows_the_c
         let last = Position { term: last.0, index: last.1 };
         let mut asked = Driven { raft: leading.raft.clone(), now: leading.now };
         asked.leader().progress[3].next = 4;
-        let request = PreVote { term: 4, last, cause: Cause::Inquiry };
+        let request = PreVote { term: 4, last, cause: Cause::Inquiry, question: 0 };
         let sent = appends(&asked.hear(Member(3), Message::PreVote(request)));
         let is_it = (sent.len(), sent[0].previous.index, sent[0].entries.len());
         assert_eq!(is_it, (1, previous, entries), "{last:?}");
@@ -69,7 +69,7 @@ fn r28_who_comes_back_is_sent_what_its_log_lacks_and_nothing_else() {
     (leader.flush_at, leader.batched_through) = (None, 4);
     leader.progress[3].suspect = true;
     let last = Position { term: 1, index: 2 };
-    let request = PreVote { term: 2, last, cause: Cause::Inquiry };
+    let request = PreVote { term: 2, last, cause: Cause::Inquiry, question: 0 };
     let sent = appends(&leading.hear(Member(3), Message::PreVote(request)));
     assert_eq!((sent.len(), sent[0].previous, sent[0].entries.len()), (1, last, 2));
     assert!(sent[0].wants_answer);
