@@ -190,9 +190,9 @@ fn deviation(share_ppm: u64, messages: u64) -> u64 {
     (share_ppm * (1_000_000 - share_ppm) / messages).isqrt()
 }
 
-/// The loss of one message, in parts per million, if `counted_ppm` is what was counted. A silence is
-/// counted as one lost message and none that arrived, an answer as two that arrived. But the
-/// question may have arrived, and only its answer was lost.
+/// The loss of one message, in parts per million, if `counted_ppm` was counted. A silence counts as
+/// one lost message and none that arrived, an answer as two that arrived. But the question may have
+/// arrived, and only its answer was lost.
 fn of_silences(counted_ppm: u64) -> u64 {
     // Each of the two arrives in q cases. Then (1 - q^2) / (1 + q^2) is counted.
     let square = (1_000_000 - counted_ppm) * 1_000_000_000_000 / (1_000_000 + counted_ppm);

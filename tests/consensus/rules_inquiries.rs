@@ -237,7 +237,7 @@ fn r28_of_many_questions_the_first_may_be_answered_before_the_others_leave() {
     assert_eq!(left(2), [80]);
     assert_eq!(left(3), [224, 20]);
     assert_eq!(left(18), [[224].as_slice(), &[3; 16]].concat());
-    assert_eq!(inquiries_take(Micros(320_000), 18), Micros(608_000));
+    assert_eq!(inquiries_take(Micros(320_000), 18), Micros(320_000 + 224_000 + 16 * 3_333));
     assert_eq!(inquiries_take(Micros(320_000), 1), Micros(320_000));
 }
 

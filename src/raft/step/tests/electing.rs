@@ -334,8 +334,8 @@ fn r28_a_leader_asks_everyone_as_often_as_it_is_to_be_asked_before_it_steps_down
     assert_eq!(leading.now - waits.expect("it waited"), timeout + ms(150 * 7));
 }
 
-/// Two questions were asked, 14 ms apart, and an answer comes 16 ms after the first. It says which of
-/// them it answers, and one that answers none teaches nothing.
+/// Two questions were asked, 14 ms apart, and an answer comes 16 ms after the first. It says which
+/// of them it answers, and one that answers none teaches nothing.
 #[test]
 fn r28_the_way_to_the_leader_is_measured_from_the_question_that_was_answered() {
     let measured = |question| {
