@@ -187,8 +187,8 @@ proptest! {
             payload: Payload::Peer { number: 0, message: Message::Append(Append {
                 term: 1, leader: Member(0), round: 1, cause: Cause::Replicate,
                 previous: Position::default(), commit: 0, entries: entries.into(),
-                promise: Micros(0), election_timeout: Micros(0), inquiries: 0, loss_ppm: 0, question: 0,
-                wants_answer: true,
+                promise: Micros(0), election_timeout: Micros(0), inquiries: 0, loss_ppm: 0,
+                question: 0, wants_answer: true,
                 route: Route::EVERYONE, accepted: MemberSet::EMPTY,
             })},
         };
