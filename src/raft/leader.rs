@@ -224,10 +224,10 @@ impl Leader {
     }
 
     /// When this leader asks everyone once more, so that lost answers alone do not depose it: half
-    /// an election timeout before it would step down, or as long before as a follower's questions
-    /// take (rule R28). It asks as often as it tells its followers to ask, and as quickly. One that
-    /// keeps everyone hearing asks with its heartbeats, and so only when none of them has brought a
-    /// quorum's answers. `lost_at` is when it would step down.
+    /// an election timeout before it would step down, or as long before as its questions take (rule
+    /// R28). It asks as often as it tells its followers to ask. One that keeps everyone hearing
+    /// asks with its heartbeats, and so only when none of them has brought a quorum's answers.
+    /// `lost_at` is when it would step down.
     fn asks_again_at(&self, core: &Core, lost_at: Micros) -> Micros {
         let asks = self.everyone_wanted || self.everyone_asked >= core.everyone_questions();
         if !core.tuning.check_quorum || core.tuning.inquiries == 0 || asks {

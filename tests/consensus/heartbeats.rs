@@ -15,11 +15,19 @@ use crate::cluster::{Cluster, Fate, Flight, course, ms};
 
 /// A death is to be noticed within this time.
 const TARGET: Micros = Micros(1_300_000);
-/// How long each idle cluster is watched. `LACONIC_HOURS=2400` watches the hundred days that one
-/// wrong election a day asks for; the two hours that are usual show twelve a day.
-fn watched() -> Micros {
-    let hours = std::env::var("LACONIC_HOURS").ok().and_then(|hours| hours.parse().ok());
-    Micros::from_seconds(3_600 * hours.unwrap_or(2))
+/// For so many hours at most the static profile is watched, which is wrong often enough.
+const MOST_STATIC_HOURS: u64 = 12;
+
+/// How many hours each idle cluster is watched. `LACONIC_HOURS=2400` watches the hundred days that
+/// one wrong election a day asks for; the two hours that are usual show twelve a day.
+fn hours() -> u64 {
+    std::env::var("LACONIC_HOURS").ok().and_then(|hours| hours.parse().ok()).unwrap_or(2)
+}
+
+/// The numbers of replicas: all three, or the one in `LACONIC_REPLICAS`.
+fn counts() -> Vec<u8> {
+    let one = std::env::var("LACONIC_REPLICAS").ok().and_then(|count| count.parse().ok());
+    one.map_or(vec![3, 5, 9], |count| vec![count])
 }
 
 /// How many deaths are timed.
@@ -48,11 +56,11 @@ fn idle(count: u8, seed: u64, tuning: &Tuning, loss: f64, one_way: Micros) -> Cl
     cluster
 }
 
-fn observed(count: u8, tuning: &Tuning, loss: f64, one_way: Micros) -> Behaviour {
+fn observed(count: u8, tuning: &Tuning, loss: f64, one_way: Micros, hours: u64) -> Behaviour {
     let mut cluster = idle(count, 1, tuning, loss, one_way);
     let (mut messages, mut wrong) = (0, 0);
     // In pieces, so that the records of one are enough.
-    for _ in 0..watched().0 / 600_000_000 {
+    for _ in 0..hours * 6 {
         cluster.forget();
         cluster.run_for(ms(600_000));
         messages += cluster.messages(0);
@@ -77,9 +85,9 @@ fn observed(count: u8, tuning: &Tuning, loss: f64, one_way: Micros) -> Behaviour
         assert!(cluster.run_until(ms(60_000), stands), "the death is noticed");
         detection += cluster.now.since(died).as_seconds() / DEATHS as f64;
     }
-    let days = watched().as_seconds() / 86_400.0;
+    let days = hours as f64 / 24.0;
     Behaviour {
-        messages_per_second: messages as f64 / watched().as_seconds(),
+        messages_per_second: messages as f64 / (hours * 3_600) as f64,
         detection,
         wrong_elections_per_day: wrong as f64 / days,
     }
@@ -116,15 +124,15 @@ fn heartbeats_of_the_controller_and_its_rivals() {
     println!("messages a second / detection in s / wrong elections a day");
     println!("  n  loss  round trip   controller, course, Chen, Dynatune");
     let mut cells = Vec::new();
-    for count in [3, 5, 9] {
+    for count in counts() {
         for loss in [0.0, 0.1, 0.2, 0.3, 0.4] {
             cells.extend([Micros(100), ms(10), ms(100)].map(|one_way| (count, loss, one_way)));
         }
     }
     let row = |(count, loss, one_way): (u8, f64, Micros)| {
         let behaviours = [
-            observed(count, &adaptive, loss, one_way),
-            observed(count, &course(), loss, one_way),
+            observed(count, &adaptive, loss, one_way, hours()),
+            observed(count, &course(), loss, one_way, hours().min(MOST_STATIC_HOURS)),
             chen(count, loss),
             dynatune(count, loss),
         ];
