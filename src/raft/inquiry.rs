@@ -10,6 +10,9 @@ use super::role::Role;
 use super::tuning::{Control, NOT_WATCHING, inquiries_take, inquiry_gap};
 use super::types::{Member, Micros};
 
+/// An inquiry waits for the leader no shorter than this: a busy one handles other messages first.
+const LEAST_INQUIRY_TIMEOUT: Micros = Micros(1_500);
+
 /// A pre-vote request. A leader shows that it lives. A member that follows a leader asks that one
 /// first and answers later.
 pub(super) fn on_pre_vote(
@@ -69,12 +72,15 @@ fn begin<'a>(context: &'a mut Context<'_>) -> &'a mut Inquiry {
     core.inquiry.get_or_insert(Inquiry { asked, next_at, answer_to: Vec::new(), stands_for: None })
 }
 
-/// A refusal of a later term names the leader of that term: asks that one, which sends what is
-/// missing here. Nothing else rests on the name, so a wrong one costs no more than the questions.
+/// A refusal names the leader of a term in which none was heard here: asks that one, which sends
+/// what is missing here. Nothing else rests on the name, so a wrong one costs no more than the
+/// questions.
 pub(super) fn on_named(context: &mut Context<'_>, refusal: PreVoteReply) {
     let core = &mut context.core;
     let others = core.others();
+    let is_new = !refusal.granted && refusal.term == core.term && core.leader.is_none();
     if let Some(leader) = refusal.leader.filter(|leader| others.contains(*leader))
+        && is_new
         && core.inquiries() > 0
     {
         core.marks.add(Mark::LeaderNamed);
@@ -286,7 +292,7 @@ impl Core {
     fn inquiry_timeout(&self, leader: Member) -> Micros {
         let fixed = self.tuning.resend_timeout();
         let measured = self.round_trips[leader.rank()].timeout();
-        let most = self.tuning.heartbeat_interval();
-        measured.unwrap_or(fixed).clamp(Micros(fixed.0 / 2), most)
+        let least = Micros(fixed.0 / 2).max(LEAST_INQUIRY_TIMEOUT);
+        measured.unwrap_or(fixed).max(least).min(self.tuning.heartbeat_interval())
     }
 }

@@ -369,7 +369,11 @@ fn on_message(
             if reply.cause == Cause::Inquiry {
                 return inquiry::on_refusal(context, from, *reply);
             }
-            return election::on_pre_vote_reply(role, context, from, *reply);
+            let disposition = election::on_pre_vote_reply(role, context, from, *reply);
+            if matches!(role, Role::PreCandidate(_)) {
+                inquiry::on_named(context, *reply);
+            }
+            return disposition;
         }
         _ => {}
     }

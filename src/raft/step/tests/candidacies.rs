@@ -204,6 +204,25 @@ fn r28_who_is_told_of_a_leader_of_a_later_term_asks_that_one() {
     }
 }
 
+/// A leader that was cut off has learned of the new term from an answer to an append, and of nothing
+/// else. The only follower that it asks for a pre-vote refuses its shorter log each time. (A fault
+/// campaign found it: the others were asked never, and a client waited for five seconds.)
+#[test]
+fn r28_who_has_heard_no_leader_in_its_term_asks_the_one_that_a_refusal_names() {
+    let is_asked = |known: Option<Member>, term| {
+        let mut driven = Driven::campaigning(3, direct(), 1);
+        (driven.raft.core.term, driven.raft.core.leader) = (4, known);
+        let (campaign_term, granted, cause) = (5, false, Cause::Campaign);
+        let no = PreVoteReply { term, campaign_term, granted, cause, leader: Some(Member(2)) };
+        driven.hear(OTHER, Message::PreVoteReply(no));
+        let at = driven.now;
+        asked(&driven.next()) == [Cause::Inquiry] && driven.now == at
+    };
+    assert!(is_asked(None, 4));
+    assert!(!is_asked(None, 3), "it may have led before");
+    assert!(!is_asked(Some(OTHER), 4), "it was heard, and given up");
+}
+
 /// Those that are asked ask their leader first. One that was paused seems to be so far away that
 /// the candidate would wait for them beyond its next candidacy, and refuse others all the time.
 #[test]
