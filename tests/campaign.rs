@@ -62,9 +62,11 @@ fn seeds_that_once_found_a_fault_find_none() {
     let options = Options::embedded();
     // Too many bytes at once when a term opens; candidates that refuse each other for ever (three),
     // and that ask only the dead; copies that double along a chain; answers into a full socket
-    // (three); a promise overtaken.
-    let seeds =
-        [23_192, 113_521, 201_219, 201_410, 365_547, 334_339, 169_435, 643_028, 976_936, 570_374];
+    // (four); a promise overtaken; a leader that came back and was told by nobody who leads.
+    let seeds = [
+        23_192, 113_521, 201_219, 201_410, 365_547, 334_339, 169_435, 643_028, 976_936, 748_024,
+        570_374, 957_737,
+    ];
     for seed in seeds {
         assert_eq!(try_seed(seed, &options).err(), None, "laconic campaign --seed {seed}");
     }

@@ -204,9 +204,9 @@ fn r28_who_is_told_of_a_leader_of_a_later_term_asks_that_one() {
     }
 }
 
-/// A leader that was cut off has learned of the new term from an answer to an append, and of nothing
-/// else. The only follower that it asks for a pre-vote refuses its shorter log each time. (A fault
-/// campaign found it: the others were asked never, and a client waited for five seconds.)
+/// A leader that was cut off has learned of the new term from an answer to an append, and no more.
+/// The only follower that it asks for a pre-vote refuses its shorter log each time. (A fault
+/// campaign found it: the other was never asked, and a client waited for five seconds.)
 #[test]
 fn r28_who_has_heard_no_leader_in_its_term_asks_the_one_that_a_refusal_names() {
     let is_asked = |known: Option<Member>, term| {
