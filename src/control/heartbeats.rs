@@ -191,6 +191,26 @@ mod tests {
         }
     }
 
+    /// Of the plans that are late by the same 64th of the goal, the one that costs least.
+    #[test]
+    fn a_plan_is_cheap_among_those_that_are_as_late() {
+        for loss in [10, 20, 30, 40] {
+            let (long, resend_timeout) = (link(loss * 10_000, 200_000), Micros(3_000));
+            let plans = (1..=MOST_INQUIRIES).map(|times| asking(GOAL, long, resend_timeout, times));
+            let rare: Vec<Plan> =
+                plans.filter(|plan| plan.is_seldom_wrong(GOAL, 3, long)).collect();
+            let late = |plan: &Plan| plan.detection(long, resend_timeout).since(GOAL.detection).0;
+            let cost = |plan: &Plan| plan.messages_per_second(3, long, resend_timeout);
+            let part = GOAL.detection.0 / 64;
+            let earliest = rare.iter().map(|plan| late(plan) / part).min().expect("a plan");
+            let as_early = rare.iter().filter(|plan| late(plan) / part == earliest);
+            let cheapest = as_early.map(cost).fold(f64::INFINITY, f64::min);
+            let chosen = plan(GOAL, 3, long, resend_timeout);
+            assert_eq!(late(&chosen) / part, earliest, "{loss} %");
+            is_near(cost(&chosen), cheapest);
+        }
+    }
+
     fn is_near(value: f64, expected: f64) {
         assert!((value - expected).abs() < 1e-9 * expected.abs(), "{value} {expected}");
     }

@@ -332,6 +332,9 @@ mod tests {
         assert!(loss.at_most_ppm() < 10_000, "{}", loss.at_most_ppm());
         (0..30).for_each(|_| loss.lost());
         assert!(loss.at_most_ppm() > 150_000, "{}", loss.at_most_ppm());
+        // Half of twice 64 messages: a standard deviation is 4.4 %.
+        let half = Loss { parts_per_million: 500_000, lasting_ppm: 0, known: LONG_MEMORY };
+        assert_eq!(half.at_most_ppm(), of_silences(500_000 - 2 * 44_194));
     }
 
     #[test]

@@ -127,6 +127,8 @@ fn inquiries_take_a_timeout_and_the_gaps_before_the_last_one() {
     let least = Micros(1_500);
     let gap = inquiry_gap(least, 3, 1);
     assert_eq!(core.longest_inquiry(), least + gap + gap, "half a resend timeout at least");
+    core.tuning = Tuning { inquiries: 1, resend_timeout_us: 20_000, ..core.tuning };
+    assert_eq!(core.longest_inquiry(), ms(10));
 }
 
 /// A leader of `core` at time 0, whom each follower has answered, and which lacks nothing.
@@ -219,6 +221,12 @@ fn a_quorum_is_lost_an_election_timeout_and_its_inquiries_after_something_waits(
     leader.waits_since = Some(ms(100));
     let lost_at = ms(100) + core.tuning.election_timeout_min() + core.longest_inquiry();
     assert_eq!(leader.quorum_lost_at(&core), lost_at);
+    let half = Micros(core.tuning.election_timeout_min_us / 2);
+    leader.maybe_ask_again(&core, lost_at - half - Micros(1), lost_at);
+    assert!(!leader.everyone_wanted, "not yet");
+    leader.maybe_ask_again(&core, lost_at - half, lost_at);
+    assert!(leader.everyone_wanted, "half a timeout before");
+    (leader.everyone_wanted, leader.touch_wanted, leader.confirm_wanted) = (false, false, false);
     leader.waits_since = None;
     assert_eq!(leader.quorum_lost_at(&core), Micros::NEVER);
     core.tuning = Tuning { heartbeat_to: HeartbeatTo::Everyone, quiet: false, ..core.tuning };
