@@ -322,8 +322,11 @@ fn r28_a_leader_asks_everyone_as_often_as_it_is_to_be_asked_before_it_steps_down
         }
     }
     let (mut waits, mut asked) = (None, Vec::new());
-    while leading.raft.status().role == RoleName::Leader {
+    for _ in 0..1_000 {
         let sent = appends(&leading.next());
+        if leading.raft.status().role != RoleName::Leader {
+            break;
+        }
         waits = waits.or_else(|| leading.raft.leadership().and_then(|leader| leader.waits_since));
         if sent.iter().filter(|append| append.cause == Cause::Confirm).count() == 2 {
             asked.push(leading.now - waits.expect("it waits for answers"));
