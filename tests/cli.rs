@@ -120,7 +120,7 @@ fn what_is_built_in_is_listed() {
     assert!(text.out.lines().all(|line| line.chars().count() <= WIDTH), "{}", text.out);
     let json: Value = serde_json::from_str(&desk.run("list --json").out).unwrap();
     let listed = |key: &str| json[key].as_array().unwrap().clone();
-    assert_eq!((listed("scenarios").len(), listed("profiles").len()), (18, 8));
+    assert_eq!((listed("scenarios").len(), listed("profiles").len()), (20, 8));
     for entry in listed("scenarios").iter().chain(&listed("profiles")) {
         let name = entry["name"].as_str().unwrap();
         assert!(text.out.contains(&format!("  {name} ")), "{name}: {}", text.out);
@@ -134,11 +134,11 @@ fn what_is_built_in_is_listed() {
         course.clone(),
         Value::Null,
         course.clone(),
-        fast,
+        course.clone(),
         course,
     ];
     assert_eq!(bases.collect::<Vec<_>>(), wanted);
-    assert_eq!(text.out.matches(" (base: course)\n").count(), 3, "{}", text.out);
+    assert_eq!(text.out.matches(" (base: course)\n").count(), 4, "{}", text.out);
     let crash = listed("scenarios").into_iter().find(|entry| entry["name"] == "crash-1").unwrap();
     let file = fs::read_to_string("scenarios/crash-1.json").unwrap();
     let scenario: Value = serde_json::from_str(&file).unwrap();
@@ -189,6 +189,28 @@ fn a_bad_scenario_is_refused_with_file_key_and_rule() {
     refused.assert_refused(2, &["mine.json", "replicas", "must be an integer from 3 to 21"]);
     desk.write("mine.json", "{");
     desk.run("sim mine.json").assert_refused(2, &["mine.json"]);
+}
+
+#[test]
+fn what_only_virtual_time_has_is_refused_of_a_real_run() {
+    let desk = Desk::new();
+    let good = fs::read_to_string("scenarios/simple-1.json").unwrap();
+    let tests = good.find("\"tests\"").unwrap();
+    for (keys, key) in [
+        (r#""network": {"duplicates": 0.1}"#, "network.duplicates"),
+        (r#""network": {"one_way_ms": 50}"#, "network.one_way_ms"),
+        (r#""network": {"delayed": 0.1, "delay_max_ms": 5}"#, "network.delayed"),
+        (
+            r#""network": {"faults": [{"type": "loss", "time": 1, "lasts": 2, "fraction": 0.5}]}"#,
+            "network.faults",
+        ),
+        (r#""clock_drift_ppm": [0, 100]"#, "clock_drift_ppm"),
+    ] {
+        desk.write("mine.json", &(good[..tests].to_owned() + keys + ", " + &good[tests..]));
+        desk.run("sim mine.json --real").assert_refused(2, &["mine.json", key, "virtual time"]);
+        assert_eq!(desk.run("sim mine.json --seed 1 --json").status, 0, "{key}");
+    }
+    desk.run("sim wan --real").assert_refused(2, &["wan: network.one_way_ms: only in virtual"]);
 }
 
 #[test]

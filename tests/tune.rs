@@ -367,7 +367,7 @@ fn profiles_are_explained_and_one_is_shown_in_full() {
     let all = desk.run("profiles");
     assert_eq!((all.status, all.err.as_str()), (0, ""));
     assert!(all.out.lines().all(|line| line.chars().count() <= 80), "{}", all.out);
-    for part in ["course\n", "\nquiet\n", "  As course, but:\n", "  - fan_out = \"thrifty\": a"] {
+    for part in ["course\n", "\nquiet\n", "  As course, but:\n", "  - fan_out = \"thrifty\": one"] {
         assert!(all.out.contains(part), "{part}: {}", all.out);
     }
     let listed: Value = serde_json::from_str(&desk.run("profiles --json").out).unwrap();

@@ -287,6 +287,37 @@ fn duplicated_delayed_and_reordered_messages_on_shared_keys_stay_linearizable() 
     }
 }
 
+/// A put to f followers directly takes a round trip, which here is 90 to 110 ms, and a chain of two
+/// takes half as much more. The second copy of a doubled message is as long under way.
+#[test]
+fn a_put_takes_as_long_as_the_network_is_wide() {
+    for (profile, least, most) in [("wan", 0.09, 0.12), ("course", 0.135, 0.18)] {
+        let mut scenario = scenario("wan");
+        scenario.mix = 0.0;
+        scenario.drops = 0.0;
+        scenario.network.duplicates = 0.3;
+        let tuning = tuning_file::load(profile).unwrap().tuning;
+        let outcome = run_judged(&scenario, &VirtualOptions { tuning, ..options(1) });
+        assert_passed(&outcome, profile);
+        let seen = outcome.conclusion.benchmarks[3].value.unwrap();
+        assert!((least..most).contains(&seen), "{profile}: {seen}");
+    }
+}
+
+/// What our own scenarios ask for is reached by the profile that is made for it.
+#[test]
+fn the_profiles_for_lossy_and_wide_networks_pass_their_scenarios() {
+    for name in ["lossy", "wan"] {
+        let tuning = tuning_file::load(name).unwrap().tuning;
+        for seed in 1..=20 {
+            let options = VirtualOptions { tuning: tuning.clone(), ..options(seed) };
+            let outcome = run_judged(&scenario(name), &options);
+            assert_passed(&outcome, name);
+            assert_unanswered_explained(&outcome);
+        }
+    }
+}
+
 #[test]
 fn three_to_twenty_one_replicas_work_even_numbers_too() {
     for replicas in 3..=21 {

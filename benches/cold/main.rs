@@ -9,7 +9,8 @@
 //! does; `LACONIC_PROFILE` takes another profile, for example one with `batch_most_entries = 1`.
 //!
 //! `cargo bench --bench cold`: ten pairs of simple-2, thirteen minutes; for a first look
-//! `cargo bench --bench cold -- --pairs 3 --lifetime 10`.
+//! `cargo bench --bench cold -- --pairs 3 --lifetime 10`. With `--against PROGRAM` another build of
+//! Laconic takes the star's place, and the ratio says what has changed since.
 
 mod star;
 
@@ -40,6 +41,9 @@ struct Options {
     /// Another build of Laconic to measure instead of this one
     #[arg(long, default_value = PROGRAM)]
     replica: PathBuf,
+    /// Another build of Laconic to compare with, instead of the star
+    #[arg(long, value_name = "PROGRAM")]
+    against: Option<PathBuf>,
     /// Cargo says so, and it means nothing here
     #[arg(long, hide = true)]
     bench: bool,
@@ -65,32 +69,34 @@ fn compare() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let scenario = folder.path().join("simple-2.json");
     fs::write(&scenario, shortened(lifetime)?.to_string())?;
-    // Under the course's name the program is a replica, which writes no records.
-    let ours = folder.path().join("4730kvstore");
-    symlink(std::path::absolute(&options.replica)?, &ours)?;
-    let star = env::current_exe()?;
+    let ours = as_replica(&folder.path().join("ours"), &options.replica)?;
+    let (control, control_name) = match &options.against {
+        Some(other) => (as_replica(&folder.path().join("other"), other)?, "other build"),
+        None => (env::current_exe()?, "star"),
+    };
 
     println!("simple-2 with {lifetime} s of requests, real, the course's timing and pace");
     println!("median latency in us, messages a put\n");
-    println!("{:>6}{:>18}{:>18}{:>8}", "pair", "replica", "star", "ratio");
+    println!("{:>6}{:>18}{:>18}{:>8}", "pair", "replica", control_name, "ratio");
     let mut ratios = Vec::new();
     for pair in 1..=pairs {
         let ours = || run(&scenario, &ours, pair);
-        let star = || run(&scenario, &star, pair);
-        let (ours, star) = if pair % 2 == 1 {
+        let control = || run(&scenario, &control, pair);
+        let (ours, control) = if pair % 2 == 1 {
             let ours = ours()?;
-            (ours, star()?)
+            (ours, control()?)
         } else {
-            let star = star()?;
-            (ours()?, star)
+            let control = control()?;
+            (ours()?, control)
         };
-        let ratio = ours.median_us / star.median_us;
-        println!("{pair:>6}{:>18}{:>18}{ratio:>8.2}", ours.to_string(), star.to_string());
+        let ratio = ours.median_us / control.median_us;
+        println!("{pair:>6}{:>18}{:>18}{ratio:>8.2}", ours.to_string(), control.to_string());
         ratios.push(ratio);
     }
     ratios.sort_by(f64::total_cmp);
     let at = |part: usize| ratios[(ratios.len() - 1) * part / 4];
-    println!("\nmedian ratio {:.2}; aim: at most {AIM:.2}", median(&ratios));
+    let aim = if options.against.is_some() { 1.0 } else { AIM };
+    println!("\nmedian ratio {:.2}; aim: at most {aim:.2}", median(&ratios));
     println!(
         "smallest {:.2}, quartiles {:.2} and {:.2}, largest {:.2}",
         at(0),
@@ -99,6 +105,15 @@ fn compare() -> Result<(), Box<dyn Error>> {
         at(4)
     );
     Ok(())
+}
+
+/// A link to `program` in a new `folder`, under the course's name: so it is a replica, which writes
+/// no records.
+fn as_replica(folder: &Path, program: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    fs::create_dir(folder)?;
+    let link = folder.join("4730kvstore");
+    symlink(std::path::absolute(program)?, &link)?;
+    Ok(link)
 }
 
 /// Simple-2 with fewer seconds at the same rate.

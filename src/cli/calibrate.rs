@@ -27,9 +27,12 @@ const SHORTEST: Micros = Micros::from_millis(3);
 /// Measure delays in real runs (two minutes) and write the model for virtual ones.
 #[derive(Args)]
 #[command(after_help = "\
-Example, in the source tree (the model becomes part of the program):
-  laconic calibrate --out src/sim/delays.json
-  cargo build --release && laconic compare engines")]
+Examples:
+  laconic calibrate --out mine.json
+  laconic compare engines --delays mine.json
+                        how well virtual runs with these delays fit real ones
+In the source tree, where the model becomes part of the program:
+  laconic calibrate --out src/sim/delays.json && cargo build --release")]
 pub struct CalibrateArguments {
     /// File to write; not given: standard output
     #[arg(long, value_name = "FILE")]

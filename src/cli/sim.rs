@@ -151,6 +151,10 @@ fn jobs(arguments: &SimArguments) -> Result<Vec<Job>, Failure> {
         for warning in &warnings {
             eprintln!("laconic: {warning} ({})", warning.remedy());
         }
+        if let Some(key) = scenario.virtual_key().filter(|_| arguments.real) {
+            let words = "only in virtual time: leave out --real, or the key";
+            return Err(Failure::input(format!("{name}: {key}: {words}")));
+        }
         let first = arguments.seed.or(scenario.seed).unwrap_or(drawn);
         for seed in (0..arguments.repeat).map(|place| first.wrapping_add(place)) {
             let folder = |out: &PathBuf| {

@@ -34,9 +34,10 @@ Examples:
   laconic tune merge shared/shard-* --out shared -o mine.toml
 
 Objectives: messages_per_commit, p50_latency_us, p99_latency_us, leaderless_us,
-failed_checks, unanswered, second_answers. A weight is for the value as a
-multiple of the base profile's; of the last three, for each one in a run. Who
-fails more checks than the base profile is never picked.
+failed_checks, unanswered, second_answers. Latency is what a client waits from
+when it first asks until its ok, however often it is sent on. A weight is for
+the value as a multiple of the base profile's; of the last three, for each one
+in a run. Who fails more checks than the base profile is never picked.
 
 Ctrl-C ends it, and what is done is kept in --out: the same command goes on
 from there, and gives what it would have given in one go. --out holds

@@ -53,6 +53,10 @@ pub struct Plan {
 
 const DAY_US: f64 = 86_400e6;
 
+/// A few milliseconds are not worth a message: plans that are late by the same one of so many parts
+/// of the goal are chosen by their cost.
+const PARTS_OF_LATENESS: u64 = 64;
+
 /// `base` to the power of `exponent`, the same on every machine.
 fn power(base: f64, exponent: u64) -> f64 {
     (0..exponent).fold(1.0, |product, _| product * base)
@@ -71,9 +75,9 @@ fn patience(link: Link, resend_timeout: Micros) -> Micros {
 pub fn plan(goal: Goal, count: usize, link: Link, resend_timeout: Micros) -> Plan {
     let plans = (1..=MOST_INQUIRIES).map(|inquiries| asking(goal, link, resend_timeout, inquiries));
     let rare = plans.filter(|plan| plan.is_seldom_wrong(goal, count, link));
-    // A few milliseconds are not worth a message.
     let late = |plan: &Plan| {
-        plan.detection(link, resend_timeout).since(goal.detection).0 * 64 / goal.detection.0.max(1)
+        let late_us = plan.detection(link, resend_timeout).since(goal.detection).0;
+        late_us * PARTS_OF_LATENESS / goal.detection.0.max(1)
     };
     let cost = |plan: &Plan| plan.messages_per_second(count, link, resend_timeout);
     let best = rare
@@ -201,7 +205,7 @@ mod tests {
                 plans.filter(|plan| plan.is_seldom_wrong(GOAL, 3, long)).collect();
             let late = |plan: &Plan| plan.detection(long, resend_timeout).since(GOAL.detection).0;
             let cost = |plan: &Plan| plan.messages_per_second(3, long, resend_timeout);
-            let part = GOAL.detection.0 / 64;
+            let part = GOAL.detection.0 / PARTS_OF_LATENESS;
             let earliest = rare.iter().map(|plan| late(plan) / part).min().expect("a plan");
             let as_early = rare.iter().filter(|plan| late(plan) / part == earliest);
             let cheapest = as_early.map(cost).fold(f64::INFINITY, f64::min);

@@ -2,7 +2,7 @@
 
 use super::core::{Context, Core};
 use super::event::{Disposition, Event};
-use super::leader::Leader;
+use super::leader::{AskingEveryone, Leader};
 use super::mark::Mark;
 use super::message::{AppendReply, Cause, Refusal, Repeated};
 use super::planted::Planted;
@@ -185,8 +185,7 @@ impl Leader {
         if self.lease.renew(round, Micros(began_at), context.now) {
             self.waits_since = None;
             self.touch_wanted = false;
-            (self.everyone_wanted, self.everyone_asked) = (false, 0);
-            self.everyone_asked_at = Micros(0);
+            self.everyone = AskingEveryone::default();
         }
         self.lease.extend(Micros(lease));
         self.maybe_commit(context, matched);

@@ -49,8 +49,9 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
     core.reset_election(*now);
     // Those who answered before are no quorum. Only somebody else can change that.
     let is_repeated = core.has_stood && core.met.len() < core.others_needed();
-    let asked = if is_repeated { not_met(core) } else { first_asked(core) };
+    let met_before = is_repeated.then_some(core.met);
     let spared = spared(core);
+    let asked = if is_repeated { not_met(core, spared) } else { first_asked(core, spared) };
     if core.tuning.pre_vote {
         core.has_stood = true;
         if !is_repeated {
@@ -62,7 +63,7 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
         let most = Micros(core.tuning.resend_timeout_us * MOST_RESENDS_FOR_AN_INQUIRY);
         let inquiry = given_up.map_or(Micros(0), |leader| core.inquiry_takes(leader).min(most));
         let retry_at = campaign.retry_at.map(|at| at + inquiry);
-        *role = Role::PreCandidate(Campaign { is_repeated, retry_at, spared, ..campaign });
+        *role = Role::PreCandidate(Campaign { met_before, retry_at, spared, ..campaign });
         let term = core.term + 1;
         context.tell(Event::BecamePreCandidate { term });
         ask(role, context, asked, Cause::Campaign);
@@ -76,13 +77,12 @@ pub(super) fn campaign(role: &mut Role, context: &mut Context<'_>) {
 /// paper. Where batches go to a quorum, f members are asked, and the others only if these do not
 /// answer: 2f messages instead of 2(n-1). They are the next in rank, without the leader just given
 /// up, but before them those that were met in an earlier candidacy, perhaps that leader among them.
-fn first_asked(core: &Core) -> MemberSet {
+fn first_asked(core: &Core, spared: Option<Member>) -> MemberSet {
     if !core.tuning.fan_out.is_to_a_quorum() {
         return core.others();
     }
     let count = core.count as u8;
     let after = (1..count).map(|distance| Member((core.me.0 + distance) % count));
-    let spared = spared(core);
     let mut alive: Vec<Member> = after.filter(|member| Some(*member) != spared).collect();
     alive.sort_by_key(|member| !(core.has_stood && core.met.contains(*member)));
     let asked: MemberSet = alive.into_iter().take(core.others_needed()).collect();
@@ -97,9 +97,9 @@ fn spared(core: &Core) -> Option<Member> {
 
 /// The members that are asked first after a candidacy in vain: all that did not answer it. The
 /// leader just given up has been asked before (rule R28).
-fn not_met(core: &Core) -> MemberSet {
+fn not_met(core: &Core, spared: Option<Member>) -> MemberSet {
     let unmet = core.others().without(core.met);
-    let alive = unmet.without(core.leader.map_or(MemberSet::EMPTY, MemberSet::only));
+    let alive = unmet.without(spared.map_or(MemberSet::EMPTY, MemberSet::only));
     if alive.is_empty() { unmet } else { alive }
 }
 
@@ -112,8 +112,7 @@ fn new_campaign(core: &Core, now: Micros, asked: MemberSet, given_up: Option<Mem
         retry_at: Some(now + timeout.unwrap_or(core.tuning.resend_timeout())),
         retries: 0,
         asked_at: now,
-        is_repeated: false,
-        met: core.met,
+        met_before: None,
         spared: None,
         given_up,
     }
@@ -174,8 +173,8 @@ pub(super) fn ask_again(role: &mut Role, context: &mut Context<'_>) {
     let (Role::PreCandidate(campaign) | Role::Candidate(campaign)) = role else {
         return;
     };
-    let is_news = campaign.heard.without(campaign.met).len() > 1;
-    if campaign.is_repeated && !is_news {
+    let is_news = |met| campaign.heard.without(met).len() > 1;
+    if campaign.met_before.is_some_and(|met| !is_news(met)) {
         // Nobody has answered who did not answer an earlier candidacy.
         campaign.retry_at = None;
         return context.mark(Mark::RepeatedCandidacyEnded);
@@ -368,7 +367,7 @@ pub(super) fn on_pre_vote_reply(
         context.mark(Mark::PreCandidateWaited);
         campaign.retry_at = None;
     }
-    if reply.granted && campaign.is_repeated && campaign.retries == 0 {
+    if reply.granted && campaign.met_before.is_some() && campaign.retries == 0 {
         // Somebody else is there, so now those are asked who answered before.
         campaign.retry_at = Some(context.now);
     } else if reply.granted && is_news && campaign.retry_at.is_none() {

@@ -155,7 +155,7 @@ impl Loss {
     /// deviations above the average of the long memory, and no less than two below the recent
     /// average. With few messages known that is much.
     pub fn at_most_ppm(&self) -> u64 {
-        let known = self.known.max(64);
+        let known = self.known.max(SHORT_MEMORY);
         let average = self.lasting_ppm.min(1_000_000);
         let careful = average + 2 * deviation(average, known) + 2_000_000 / known;
         let recent = self.parts_per_million.min(1_000_000);
@@ -176,7 +176,7 @@ impl Loss {
     /// The loss by the long memory, which a silence that goes on changes little, in parts per
     /// million. As long as few messages are known, the others are taken to have arrived.
     pub fn lasting_ppm(&self) -> u64 {
-        (self.lasting_ppm * self.known / self.known.max(64)).min(1_000_000)
+        (self.lasting_ppm * self.known / self.known.max(SHORT_MEMORY)).min(1_000_000)
     }
 
     /// The estimated loss, in parts per million.

@@ -7,7 +7,6 @@ use std::hash::{Hash, Hasher};
 use super::core::Core;
 use super::leader::Leader;
 use super::progress::Progress;
-use super::role::Campaign;
 
 impl Hash for Core {
     /// Left out are the tuning, which the explorer knows, and what the core notes but never asks:
@@ -61,26 +60,6 @@ impl Hash for Core {
     }
 }
 
-impl Hash for Campaign {
-    /// Whom it had met before counts only if it is a repeated one.
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let Campaign {
-            granted,
-            heard,
-            began_at,
-            retry_at,
-            retries,
-            asked_at,
-            is_repeated,
-            met,
-            spared,
-            given_up,
-        } = self;
-        (granted, heard, began_at, retry_at, retries, asked_at, spared, given_up).hash(hasher);
-        is_repeated.then_some(met).hash(hasher);
-    }
-}
-
 impl Hash for Leader {
     /// Left out is the estimated loss, and what only it asks for. It decides nothing as long as
     /// `silence_is_loss_above_per_mille` is 1,000 and a few dozen messages are lost at most.
@@ -100,9 +79,7 @@ impl Hash for Leader {
             suspected_at: _,
             tick_at,
             touch_wanted,
-            everyone_wanted,
-            everyone_asked,
-            everyone_asked_at,
+            everyone,
             worked_at,
             waits_since,
             watchers,
@@ -110,9 +87,8 @@ impl Hash for Leader {
             commit_untold,
         } = self;
         (progress, rounds, lease, opened, batched_through, batches).hash(hasher);
-        (flush_at, lingering, reads, confirm_wanted, tick_at).hash(hasher);
-        (touch_wanted, everyone_wanted, everyone_asked, everyone_asked_at).hash(hasher);
-        (worked_at, waits_since, watchers, watched, commit_untold).hash(hasher);
+        (flush_at, lingering, reads, confirm_wanted, tick_at, touch_wanted).hash(hasher);
+        (everyone, worked_at, waits_since, watchers, watched, commit_untold).hash(hasher);
     }
 }
 

@@ -31,6 +31,18 @@ const QUIET_PROBES: u64 = 5;
 /// are answered sooner.
 const LEAST_CHANCE_OF_A_CHAIN: u64 = 100_000;
 
+/// How a leader that no quorum answers asks everyone, so that lost answers alone do not depose it
+/// (rule R28). All is forgotten when a quorum has answered.
+#[derive(Clone, Debug, Default, Hash)]
+pub(super) struct AskingEveryone {
+    /// Whether everyone is to be asked once more.
+    pub wanted: bool,
+    /// How often everyone has been asked.
+    pub times: u64,
+    /// When everyone was asked last; zero: never.
+    pub asked_at: Micros,
+}
+
 /// State of a leader for one term.
 #[derive(Clone, Debug)]
 pub(super) struct Leader {
@@ -64,12 +76,8 @@ pub(super) struct Leader {
     /// Whether a client waits because this leader is out of touch with its quorum (rule R6). Then
     /// it asks until a quorum has answered.
     pub touch_wanted: bool,
-    /// Whether everyone is to be asked once more, before this leader steps down (rule R28).
-    pub everyone_wanted: bool,
-    /// How often everyone has been asked since a quorum answered.
-    pub everyone_asked: u64,
-    /// When everyone was asked last.
-    pub everyone_asked_at: Micros,
+    /// How everyone is asked before this leader steps down (rule R28).
+    pub everyone: AskingEveryone,
     /// When an entry came last.
     pub worked_at: Micros,
     /// Since when something waits for a quorum's answer, or since its latest answer if that is
@@ -107,9 +115,7 @@ impl Leader {
             suspected_at: Micros(0),
             tick_at: now + core.tuning.heartbeat_interval(),
             touch_wanted: false,
-            everyone_wanted: false,
-            everyone_asked: 0,
-            everyone_asked_at: Micros(0),
+            everyone: AskingEveryone::default(),
             worked_at: now,
             waits_since: Some(now),
             watchers: core.others().iter().take(core.others_needed()).collect(),
@@ -181,7 +187,7 @@ impl Leader {
     pub fn is_confirm_due(&self, core: &Core) -> bool {
         self.confirm_wanted
             && core.commit >= self.opened
-            && (self.everyone_wanted || self.healthy(core).len() >= core.others_needed())
+            && (self.everyone.wanted || self.healthy(core).len() >= core.others_needed())
     }
 
     /// Reads for which leadership was never proved.
@@ -229,12 +235,13 @@ impl Leader {
     /// asks with its heartbeats, and so only when none of them has brought a quorum's answers.
     /// `lost_at` is when it would step down.
     fn asks_again_at(&self, core: &Core, lost_at: Micros) -> Micros {
-        let asks = self.everyone_wanted || self.everyone_asked >= core.everyone_questions();
-        if !core.tuning.check_quorum || core.tuning.inquiries == 0 || asks {
+        let AskingEveryone { wanted, times, asked_at } = self.everyone;
+        let is_enough = wanted || times >= core.everyone_questions();
+        if !core.tuning.check_quorum || core.tuning.inquiries == 0 || is_enough {
             return Micros::NEVER;
         }
-        if self.everyone_asked > 0 {
-            return self.everyone_asked_at + core.everyone_gap();
+        if times > 0 {
+            return asked_at + core.everyone_gap();
         }
         if core.tuning.is_sparse() {
             let half = Micros(core.tuning.election_timeout_min_us / 2);
@@ -252,7 +259,7 @@ impl Leader {
         if now >= self.asks_again_at(core, lost_at) {
             self.touch_wanted = true;
             self.confirm_wanted = true;
-            self.everyone_wanted = true;
+            self.everyone.wanted = true;
         }
     }
 

@@ -4,7 +4,7 @@ use super::leader::Leader;
 use super::types::{Member, MemberSet, Micros};
 
 /// An election under way at this replica.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Campaign {
     /// Members that said yes, this replica included.
     pub granted: MemberSet,
@@ -19,10 +19,9 @@ pub(super) struct Campaign {
     pub retries: u8,
     /// When anyone was asked last.
     pub asked_at: Micros,
-    /// Whether an earlier one of this term found no quorum, and no leader was heard since.
-    pub is_repeated: bool,
-    /// The others that had been met before it began (rule R28).
-    pub met: MemberSet,
+    /// The others that had been met before it began, if an earlier one of this term found no quorum
+    /// and no leader was heard since; `None`: it is the first (rule R28).
+    pub met_before: Option<MemberSet>,
     /// The leader that was given up, or was just silent: it is asked at last (rule R25).
     pub spared: Option<Member>,
     /// The leader that was given up, unless it has answered since (rules R16, R28).

@@ -79,6 +79,11 @@ impl Leader {
         let round = self.rounds.begin((*now, core.tuning.lease(promise)), members, hops);
         let timeout = |member| self.stated_timeout(core, member, cause);
         let election_timeout = members.iter().map(timeout).min().unwrap_or_default();
+        // Who is told none goes by its own, which is as long as the leader's.
+        let timeout_by = match election_timeout {
+            Micros(0) => core.tuning.election_timeout_min(),
+            told => told,
+        };
         for member in members.iter() {
             let progress = &mut self.progress[member.rank()];
             // Nobody waits for a suspect's answer to entries that went to it along with all others.
@@ -90,13 +95,7 @@ impl Leader {
             if core.has(Planted::CountedWhenSent) {
                 progress.matched = progress.matched.max(last);
             }
-            progress.tell_timeout(
-                round,
-                match election_timeout.0 {
-                    0 => core.tuning.election_timeout_min(),
-                    _ => election_timeout,
-                },
-            );
+            progress.tell_timeout(round, timeout_by);
             if first <= progress.next {
                 progress.next = progress.next.max(last + 1);
             }
@@ -159,8 +158,8 @@ impl Leader {
         // The entries of one term are a row that begins at the same index in each log. So if this
         // log has one of that term no later, the member has it too.
         let row = Hint { term: last.term, first: 1, last: last.index };
-        let agreement = context.core.log.agreement(row).filter(|index| progress.matched <= *index);
-        let agreement = agreement.filter(|_| !is_healthy);
+        let is_news = |index: &Index| !is_healthy && progress.matched <= *index;
+        let agreement = context.core.log.agreement(row).filter(is_news);
         if let Some(index) = agreement {
             context.core.marks.add(Mark::BacklogSentWithLife);
             progress.next = index + 1;

@@ -371,11 +371,11 @@ impl Leader {
         // alone those that are being asked already need no more: a later round serves as well.
         if self.touch_wanted || asked.len() < context.core.others_needed() {
             context.mark(Mark::RoundWithoutQuorum);
-            if self.touch_wanted && self.everyone_asked < context.core.everyone_questions() {
-                self.everyone_asked += 1;
-                self.everyone_asked_at = context.now;
+            if self.touch_wanted && self.everyone.times < context.core.everyone_questions() {
+                self.everyone.times += 1;
+                self.everyone.asked_at = context.now;
             }
-            self.everyone_wanted = false;
+            self.everyone.wanted = false;
             for member in context.core.others().iter() {
                 if self.touch_wanted || self.progress[member.rank()].awaiting.is_none() {
                     self.probe(context, member, Cause::Confirm);

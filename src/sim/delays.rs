@@ -1,6 +1,8 @@
 //! How long things take in the virtual simulator: quantiles measured in real runs by
 //! `laconic calibrate`, which writes the file that is embedded here.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::random_stream::RandomStream;
@@ -8,8 +10,29 @@ use crate::raft::Micros;
 
 /// A distribution: its quantiles at equal steps from the smallest to the largest, in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Vec<u64>", into = "Vec<u64>")]
 pub struct Quantiles(Vec<u64>);
+
+/// The longest delay that a file may name.
+const LONGEST: Micros = Micros::from_seconds(60);
+
+impl TryFrom<Vec<u64>> for Quantiles {
+    type Error = String;
+
+    fn try_from(values: Vec<u64>) -> Result<Quantiles, String> {
+        let rise = values.len() >= 2 && values.is_sorted();
+        if rise && values.iter().all(|value| *value <= LONGEST.0) {
+            return Ok(Quantiles(values));
+        }
+        Err(format!("quantiles are two numbers at least that rise, each at most {}", LONGEST.0))
+    }
+}
+
+impl From<Quantiles> for Vec<u64> {
+    fn from(quantiles: Quantiles) -> Vec<u64> {
+        quantiles.0
+    }
+}
 
 /// Steps between the smallest and the largest value.
 const STEPS: usize = 256;
@@ -117,6 +140,16 @@ impl Delays {
         serde_json::from_str(include_str!("delays.json")).unwrap_or_else(|_| Delays::none())
     }
 
+    /// The model in `file`, as `laconic calibrate` writes it.
+    ///
+    /// # Errors
+    /// One line that names the file and what is wrong with it.
+    pub fn load(file: &Path) -> Result<Delays, String> {
+        let refuse = |reason: String| format!("{}: {reason}", file.display());
+        let text = std::fs::read_to_string(file).map_err(|error| refuse(error.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))
+    }
+
     /// Nothing takes any time. For tests that set every delay themselves.
     pub fn none() -> Delays {
         let zero = || Quantiles(vec![0, 0]);
@@ -159,6 +192,28 @@ mod tests {
         }
         let draws = (0..10_000).map(|_| datagram_us.draw(&mut random).0);
         assert!(draws.into_iter().all(|draw| (100..=200).contains(&draw)));
+    }
+
+    #[test]
+    fn a_file_is_read_back_and_refused_with_its_name_and_what_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mine.json");
+        let delays = Delays::embedded();
+        std::fs::write(&file, serde_json::to_string(&delays).unwrap()).unwrap();
+        assert_eq!(Delays::load(&file).unwrap(), delays);
+        for (list, wrong) in [
+            ("[]", "two numbers"),
+            ("[5]", "two"),
+            ("[2, 1]", "rise"),
+            ("[1, 60000001]", "at most"),
+        ] {
+            let mut value = serde_json::to_value(&delays).unwrap();
+            value["exit_us"] = serde_json::from_str(list).unwrap();
+            std::fs::write(&file, value.to_string()).unwrap();
+            let refused = Delays::load(&file).unwrap_err();
+            assert!(refused.contains("mine.json") && refused.contains(wrong), "{refused}");
+        }
+        assert!(Delays::load(&folder.path().join("none")).unwrap_err().contains("none"));
     }
 
     #[test]

@@ -82,14 +82,10 @@ impl Experiment {
         let outcome = self.judge(evidence);
         let (_, leaderless) = leaders.0.finish(outcome.conclusion.ended_at);
         let run = &outcome.conclusion;
-        let answered = run.history.iter().filter_map(|operation| {
-            let (at, _) = operation.answered?;
-            Some(at.since(operation.invoked_at))
-        });
-        let mut latencies: Vec<Micros> = answered.collect();
-        latencies.sort_unstable();
+        let mut waits = run.waits.clone();
+        waits.sort_unstable();
         // Where nothing was answered, nothing was answered faster than the run is long.
-        let at = |share: usize| latencies.get(latencies.len() * share / 100);
+        let at = |share: usize| waits.get(waits.len() * share / 100);
         let latency = |share: usize| at(share).unwrap_or(&run.ended_at).0;
         Ok(RunFigures {
             messages,
@@ -176,7 +172,8 @@ mod tests {
     use super::*;
     use crate::tuning_file;
 
-    /// What is measured cheaply is what the whole analysis says of the same run.
+    /// What is measured cheaply is what the whole analysis says of the same run. Only latencies are
+    /// another thing: to be sent on at once is an answer, but no end of a client's wait.
     #[test]
     fn the_cheap_numbers_are_those_of_the_analysis() {
         for (name, profile) in
@@ -192,8 +189,8 @@ mod tests {
             let said = [run.messages, run.puts, run.leaderless_us, whole.failed.len() as u64];
             let measured = [cheap.messages, cheap.puts, cheap.leaderless_us, cheap.failed_checks];
             assert_eq!(measured, said, "{name}");
-            let latencies = [cheap.p50_latency_us, cheap.p99_latency_us];
-            assert_eq!(latencies, [latency.p50_us, latency.p99_us], "{name}");
+            assert!(latency.p50_us <= cheap.p50_latency_us, "{name}");
+            assert!(latency.p99_us <= cheap.p99_latency_us, "{name}");
         }
     }
 }

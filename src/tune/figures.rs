@@ -28,7 +28,8 @@ use crate::nearest::did_you_mean;
 pub enum Objective {
     /// Messages between replicas, for each put that took effect and was answered.
     MessagesPerCommit,
-    /// Median latency of answered requests, in microseconds.
+    /// How long a client waits for its `ok`, from when it first asks, in microseconds: the median.
+    /// Whoever sends its clients on gains nothing.
     P50LatencyUs,
     /// 99th percentile of the same, in microseconds.
     P99LatencyUs,
@@ -86,8 +87,8 @@ pub struct RunFigures {
     pub messages: u64,
     /// Puts that took effect and were answered.
     pub puts: u64,
-    /// Median latency of the answered requests, in microseconds; the run's length if there are
-    /// none.
+    /// Median of how long clients waited for their `ok`, in microseconds; the run's length if none
+    /// came.
     pub p50_latency_us: u64,
     /// 99th percentile of the same.
     pub p99_latency_us: u64,

@@ -1,6 +1,7 @@
 //! `laconic compare engines`: virtual runs against real ones.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -34,6 +35,8 @@ const MOST_SHARE: f64 = 5.0;
 Examples:
   laconic compare engines
   laconic compare engines --seed 2 --profile textbook
+  laconic compare engines --delays mine.json
+                                   as laconic calibrate has measured them
 
 Agreement: messages within 5 %, median latency within 25 %, the share of each
 kind and cause within 5 points. Exit status 1 if a scenario disagrees.")]
@@ -53,6 +56,10 @@ pub struct EnginesArguments {
     /// Tuning profile
     #[arg(long, default_value = "course")]
     profile: String,
+    /// Delays for the virtual runs, as `laconic calibrate` writes them; those of the program if not
+    /// given
+    #[arg(long, value_name = "FILE.json")]
+    delays: Option<PathBuf>,
 }
 
 /// The numbers of a run that are compared.
@@ -66,18 +73,23 @@ struct Figures {
 /// Compares.
 pub fn run(arguments: &EnginesArguments) -> Result<ExitStatus, Failure> {
     let tuning = tuning_file::load(&arguments.profile).map_err(Failure::input)?.tuning;
+    let delays = match &arguments.delays {
+        Some(file) => Delays::load(file).map_err(Failure::input)?,
+        None => Delays::embedded(),
+    };
     service::check_inherited().map_err(Failure::input)?;
     // Each line takes minutes, so it is printed as soon as it is known.
     let columns = Columns::of(&[12, 8, 7, 7, 9, 7, 7, 6], 1);
     let head = ["scenario", "messages", "virtual", "diff", "median us", "virtual", "diff", "share"];
-    print(&format!("Virtual against real, on {}\n{}", machine(), columns.row(&head)))?;
+    let machines = format!("on {}, delays of {}", machine(), delays.measured_on);
+    print(&format!("Virtual against real, {machines}\n{}", columns.row(&head)))?;
     let mut status = ExitStatus::Good;
     for name in SCENARIOS {
         let scenario = Scenario::load(name).map_err(Failure::input)?;
         let seeds = (0..arguments.repeat).map(|place| arguments.seed.wrapping_add(place));
         let real = seeds.clone().map(|seed| real_run(&scenario, seed, arguments));
         let real = figures(real.collect::<Result<_, Failure>>()?);
-        let virtual_time = seeds.map(|seed| virtual_run(&scenario, seed, &tuning));
+        let virtual_time = seeds.map(|seed| virtual_run(&scenario, seed, &tuning, &delays));
         let virtual_time = figures(virtual_time.collect::<Result<_, Failure>>()?);
         let messages = percent(virtual_time.messages, real.messages);
         let median = percent(virtual_time.median_us, real.median_us);
@@ -125,13 +137,18 @@ fn real_run(scenario: &Scenario, seed: u64, arguments: &EnginesArguments) -> Res
     Ok((run.conclusion.counts.messages, median, run.fold.table))
 }
 
-fn virtual_run(scenario: &Scenario, seed: u64, tuning: &Tuning) -> Result<Run, Failure> {
+fn virtual_run(
+    scenario: &Scenario,
+    seed: u64,
+    tuning: &Tuning,
+    delays: &Delays,
+) -> Result<Run, Failure> {
     let options = VirtualOptions {
         seed,
         tuning: tuning.clone(),
         precise: false,
         through_codec: false,
-        delays: Delays::embedded(),
+        delays: delays.clone(),
         records: Keep::Nothing,
     };
     let run = virtual_time::run(scenario, &options).map_err(Failure::environment)?;

@@ -40,7 +40,7 @@ Exit status: 0 good, 1 a check failed, 2 bad input or usage, 3 only a budget
 exceeded, 4 the environment failed (port, child, disk), 130 interrupted. Of
 several runs the first of 2, 4, 1, 3.")]
 pub struct SimArguments {
-    /// Name of a scenario (simple-1 to advanced-4, large), a JSON file, or
+    /// Name of a scenario (simple-1 to advanced-4, large, lossy, wan), a JSON file, or
     /// `all`: the course's seventeen
     pub scenario: String,
     /// Refuse a scenario file with an unknown key or thresholds that do not rise, instead of a

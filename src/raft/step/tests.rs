@@ -223,10 +223,10 @@ fn a_quorum_is_lost_an_election_timeout_and_its_inquiries_after_something_waits(
     assert_eq!(leader.quorum_lost_at(&core), lost_at);
     let half = Micros(core.tuning.election_timeout_min_us / 2);
     leader.maybe_ask_again(&core, lost_at - half - Micros(1), lost_at);
-    assert!(!leader.everyone_wanted, "not yet");
+    assert!(!leader.everyone.wanted, "not yet");
     leader.maybe_ask_again(&core, lost_at - half, lost_at);
-    assert!(leader.everyone_wanted, "half a timeout before");
-    (leader.everyone_wanted, leader.touch_wanted, leader.confirm_wanted) = (false, false, false);
+    assert!(leader.everyone.wanted, "half a timeout before");
+    (leader.everyone.wanted, leader.touch_wanted, leader.confirm_wanted) = (false, false, false);
     leader.waits_since = None;
     assert_eq!(leader.quorum_lost_at(&core), Micros::NEVER);
     core.tuning = Tuning { heartbeat_to: HeartbeatTo::Everyone, quiet: false, ..core.tuning };

@@ -28,6 +28,8 @@ pub(super) struct Attempt {
     pub sent_to: Member,
     /// The replica that gave the first answer.
     pub answered_by: Option<Member>,
+    /// When the client first asked for what it asks for here again.
+    pub wanted_since: Micros,
 }
 
 /// An answer to a request that had been answered `ok` before.
@@ -92,6 +94,8 @@ pub(super) struct Clients {
     pub second_answers: Vec<SecondAnswer>,
     /// Times from creation to first answer, in order of answers.
     pub latencies: Vec<Micros>,
+    /// Times from when a client first asked to the `ok`, in order of answers.
+    pub waits: Vec<Micros>,
     pub tally: ClientCounts,
 }
 
@@ -120,6 +124,7 @@ impl Clients {
             attempts: Vec::new(),
             second_answers: Vec::new(),
             latencies: Vec::new(),
+            waits: Vec::new(),
             tally: ClientCounts::default(),
         }
     }
@@ -143,7 +148,7 @@ impl Clients {
         if wants_get && matches!(action, Action::Put { .. }) {
             self.tally.ungenerated_gets += 1;
         }
-        self.attempt(now, number, key, action, living)
+        self.attempt(now, number, (key, action), living, now)
     }
 
     /// Makes the value of a put longer, where the scenario says so. Few are as long as they may be.
@@ -186,7 +191,10 @@ impl Clients {
         self.latencies.push(now.since(attempt.operation.invoked_at));
         self.clients[number].leader = leader;
         match &answer.outcome {
-            Outcome::Ok(value) => self.on_ok(index, number, value.as_ref()).map(|()| None),
+            Outcome::Ok(value) => {
+                self.waits.push(now.since(self.attempts[index].wanted_since));
+                self.on_ok(index, number, value.as_ref()).map(|()| None)
+            }
             Outcome::Redirect => Ok(self.ask_again(now, index, number, living)),
             Outcome::Fail => {
                 match self.attempts[index].operation.action {
@@ -249,18 +257,18 @@ impl Clients {
         living: MemberSet,
     ) -> Option<Outgoing> {
         self.tally.redirects += 1;
-        let operation = &self.attempts[index].operation;
+        let Attempt { operation, wanted_since, .. } = &self.attempts[index];
         let (key, action) = (operation.key.clone(), operation.action.clone());
-        self.attempt(now, number, key, action, living)
+        self.attempt(now, number, (key, action), living, *wanted_since)
     }
 
     fn attempt(
         &mut self,
         now: Micros,
         number: usize,
-        key: Text,
-        action: Action,
+        (key, action): (Text, Action),
         living: MemberSet,
+        wanted_since: Micros,
     ) -> Option<Outgoing> {
         let sent_to = self.clients[number].choose_replica(living)?;
         let client = client_address(number, self.replicas);
@@ -270,7 +278,7 @@ impl Clients {
         self.by_mid.insert(mid.clone(), self.attempts.len());
         let operation =
             ClientOperation { client, mid, key, action, invoked_at: now, answered: None };
-        self.attempts.push(Attempt { operation, sent_to, answered_by: None });
+        self.attempts.push(Attempt { operation, sent_to, answered_by: None, wanted_since });
         Some(Outgoing { to: sent_to, request })
     }
 

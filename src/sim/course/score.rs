@@ -175,6 +175,10 @@ pub struct Conclusion {
     /// Median latency: element `len / 2` of the sorted latencies.
     #[serde(rename = "median_latency_us", serialize_with = "as_us_if_any")]
     pub median_latency: Option<Micros>,
+    /// How long clients waited for each `ok`, from when they first asked: what is sent on is asked
+    /// again, and counts once. In order of answers.
+    #[serde(skip)]
+    pub waits: Vec<Micros>,
     /// The checks of correctness.
     pub checks: Vec<Check>,
     /// The benchmarks. Their tiers count only if all checks have passed.
@@ -229,6 +233,7 @@ pub(super) fn conclude(ended: Ended) -> Conclusion {
         leaders_seen: cluster.leaders_seen().iter().copied().map(address_of).collect(),
         mean_latency,
         median_latency,
+        waits: clients.waits,
         checks: check(&scenario, &counts),
         benchmarks: rate(&scenario, &counts, median_latency),
         counts,

@@ -22,7 +22,7 @@ pub const COURSE: [&str; 17] = [
 ];
 
 /// Every built-in file, by name: the seventeen of the course, then ours.
-const FILES: [(&str, &str); 18] = [
+const FILES: [(&str, &str); 20] = [
     ("simple-1", include_str!("../../../scenarios/simple-1.json")),
     ("simple-2", include_str!("../../../scenarios/simple-2.json")),
     ("unreliable-1", include_str!("../../../scenarios/unreliable-1.json")),
@@ -41,6 +41,8 @@ const FILES: [(&str, &str); 18] = [
     ("advanced-3", include_str!("../../../scenarios/advanced-3.json")),
     ("advanced-4", include_str!("../../../scenarios/advanced-4.json")),
     ("large", include_str!("../../../scenarios/large.json")),
+    ("lossy", include_str!("../../../scenarios/lossy.json")),
+    ("wan", include_str!("../../../scenarios/wan.json")),
 ];
 
 /// The names of all built-in scenarios, the course's first.

@@ -87,6 +87,8 @@ pub struct Tests {
 pub struct Network {
     /// Probability that a delivery between replicas arrives twice.
     pub duplicates: f64,
+    /// How long each delivery between replicas is under way at least: half a round trip.
+    pub one_way: Micros,
     /// Probability that a delivery is held back by a random part of `delay_max`. Later ones may
     /// then overtake it.
     pub delayed: f64,
@@ -283,13 +285,27 @@ impl Scenario {
     }
 
     /// The built-in scenario `name`: one of the seventeen of the course ([`COURSE`], interface §6)
-    /// or `large`; `None` if there is none.
+    /// or one of ours; `None` if there is none.
     ///
     /// # Errors
     /// Those of the parser. A test makes sure that the built-in files have none.
     pub fn embedded(name: &str) -> Option<Result<Scenario, ScenarioError>> {
         let text = course_files::text(name)?;
         Some(Scenario::parse(name, &format!("{name}.json"), text))
+    }
+
+    /// The first key that asks for what only virtual time has: real clocks and networks cannot be
+    /// told to be wrong.
+    pub fn virtual_key(&self) -> Option<&'static str> {
+        let Network { duplicates, one_way, delayed, delay_max: _, faults } = &self.network;
+        let asked = [
+            ("network.duplicates", *duplicates > 0.0),
+            ("network.one_way_ms", *one_way > Micros(0)),
+            ("network.delayed", *delayed > 0.0),
+            ("network.faults", !faults.is_empty()),
+            ("clock_drift_ppm", self.clock_drift_ppm.iter().any(|drift| *drift != 0)),
+        ];
+        asked.into_iter().find_map(|(key, is_asked)| is_asked.then_some(key))
     }
 
     /// How long the whole run lasts: `start_wait`, `lifetime` and `end_wait`.

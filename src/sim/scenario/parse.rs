@@ -177,11 +177,15 @@ fn integer_or_0(top: &Fields, key: &str, most: u64) -> Result<u64, ScenarioError
 }
 
 fn network(fields: &Fields, replicas: usize) -> Result<Network, ScenarioError> {
-    let delay_max_ms = fields.number_or("delay_max_ms", 0.0..=LONGEST_DELAY_MS, 0.0)?;
+    let milliseconds = |key| {
+        let read = fields.number_or(key, 0.0..=LONGEST_DELAY_MS, 0.0);
+        read.map(|milliseconds| seconds(milliseconds / 1e3))
+    };
     Ok(Network {
         duplicates: fields.number_or("duplicates", 0.0..=1.0, 0.0)?,
+        one_way: milliseconds("one_way_ms")?,
         delayed: fields.number_or("delayed", 0.0..=1.0, 0.0)?,
-        delay_max: seconds(delay_max_ms / 1e3),
+        delay_max: milliseconds("delay_max_ms")?,
         faults: faults(fields, replicas)?,
     })
 }

@@ -38,6 +38,7 @@ impl Scenario {
             "pace": self.pace,
             "network": {
                 "duplicates": self.network.duplicates,
+                "one_way_ms": self.network.one_way.0 as f64 / 1e3,
                 "delayed": self.network.delayed,
                 "delay_max_ms": self.network.delay_max.0 as f64 / 1e3,
                 "faults": self.network.faults.iter().map(fault_json::to_json).collect::<Vec<_>>(),

@@ -431,9 +431,10 @@ impl<'a> Engine<'a> {
         let Payload::Peer { number, message } = &datagram.payload else {
             return;
         };
+        let arrives = now + self.scenario.network.one_way + passage.delay;
         let copies = if self.random.chance(self.duplicated) { 2 } else { 1 };
         for _ in 0..copies {
-            let mut at = now + passage.delay;
+            let mut at = arrives;
             if self.random.chance(self.delayed) {
                 at += Micros(self.random.below(self.scenario.network.delay_max.0));
             }
@@ -442,8 +443,7 @@ impl<'a> Engine<'a> {
         }
         if let Some(later) = passage.copy {
             let arrival = Arrival::Peer { from: *from, number: *number, message: message.clone() };
-            let at = now + passage.delay + later;
-            self.nodes[to.rank()].deliver(at, arrival, *bytes, self.options);
+            self.nodes[to.rank()].deliver(arrives + later, arrival, *bytes, self.options);
         }
     }
 

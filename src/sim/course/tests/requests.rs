@@ -416,8 +416,9 @@ fn latency_is_from_creating_a_request_to_any_answer_and_measured_afresh_after_a_
     run.now += Micros(2);
     run.ok(&third);
     assert_eq!(run.course.clients.latencies, [Micros(100), Micros(30), Micros(2)]);
+    assert_eq!(run.course.clients.waits, [Micros(132)], "what the client has waited in all");
     run.ok(&third);
-    assert_eq!(run.course.clients.latencies.len(), 3);
+    assert_eq!((run.course.clients.latencies.len(), run.course.clients.waits.len()), (3, 1));
 }
 
 #[test]
