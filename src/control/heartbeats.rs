@@ -80,9 +80,12 @@ pub fn plan(goal: Goal, count: usize, link: Link, resend_timeout: Micros) -> Pla
         late_us * PARTS_OF_LATENESS / goal.detection.0.max(1)
     };
     let cost = |plan: &Plan| plan.messages_per_second(count, link, resend_timeout);
-    let best = rare
-        .min_by(|one, other| late(one).cmp(&late(other)).then(cost(one).total_cmp(&cost(other))));
-    best.unwrap_or_else(|| asking(goal, link, resend_timeout, MOST_INQUIRIES))
+    let rated = rare.map(|plan| (late(&plan), cost(&plan), plan));
+    let best = rated.min_by(|(late, cost, _), (other_late, other_cost, _)| {
+        late.cmp(other_late).then(cost.total_cmp(other_cost))
+    });
+    let most = || asking(goal, link, resend_timeout, MOST_INQUIRIES);
+    best.map_or_else(most, |(_, _, plan)| plan)
 }
 
 /// The plan that asks so often: suspicion and the follower's own inquiries follow each other within
@@ -146,14 +149,20 @@ fn asked_messages(plan: Plan, count: usize, link: Link, resend_timeout: Micros) 
     let answered = arrives * arrives;
     let patience = patience(link, resend_timeout);
     let trip = link.round_trip.unwrap_or(patience);
-    let mut left_at = vec![Micros(0)];
+    let gap = |asked| inquiry_gap(patience, plan.inquiries, asked);
+    // The first question whose answer cannot be there yet, when it left, and how likely all before
+    // it got none.
+    let (mut waiting, mut left_at, mut silent) = (1, Micros(0), 1.0);
     let (mut now, mut tries) = (Micros(0), 1.0);
     for asked in 1..plan.inquiries {
-        now += inquiry_gap(patience, plan.inquiries, asked);
+        now += gap(asked);
+        while waiting <= asked && left_at + trip <= now {
+            silent *= 1.0 - answered;
+            left_at += gap(waiting);
+            waiting += 1;
+        }
         // It leaves only if none of those that could be answered by now was.
-        let answerable = left_at.iter().filter(|at| **at + trip <= now).count();
-        tries += power(1.0 - answered, answerable as u64);
-        left_at.push(now);
+        tries += silent;
     }
     suspicions(count, link) * tries * (1.0 + arrives)
 }
