@@ -17,6 +17,10 @@ const RESENDS_IN_DETECTION: u64 = 32;
 const MOST_EXTRA_COST: f64 = 1.1;
 /// A resend timeout is no shorter, in microseconds: a busy process answers no sooner.
 const LEAST_RESEND_US: u64 = 3_000;
+/// The same where much is lost: a needless resend now and then costs less than the waits.
+const LEAST_RESEND_WHEN_LOSSY_US: u64 = 1_200;
+/// Above this loss much is lost.
+const MOST_PATIENT_LOSS_PPM: u64 = 50_000;
 /// Above this loss one follower more than f gets a batch.
 const MOST_BARE_LOSS_PPM: u64 = 150_000;
 
@@ -164,7 +168,10 @@ impl Controller {
         let resend_timeout = Micros(before.resend_timeout_us);
         let cost = |plan: &Plan| plan.messages_per_second(self.count, link, resend_timeout);
         let latest = plan.detection(link, resend_timeout).max(goal.detection);
+        // A heartbeat may be late by two resends (rule R28), which may have become longer.
+        let late = Micros(tuning.resend_timeout_us * 2);
         let stays = tuning.heartbeat_to == HeartbeatTo::Watchers
+            && kept.heartbeat_interval + late <= kept.election_timeout_min
             && kept.detection(link, resend_timeout) <= latest
             && kept.is_seldom_wrong(goal, self.count, link)
             && cost(&kept) <= cost(&plan) * MOST_EXTRA_COST;
@@ -183,15 +190,20 @@ impl Controller {
     }
 }
 
-/// Three round trips are a lost message. On long ways the core goes by what it measures of each
-/// follower (`resend_from`), and the knob, on which heartbeats are planned, stays small beside the
-/// time in which a death is to be noticed.
+/// Three round trips are a lost message, and two where much is lost. On long ways the core goes by
+/// what it measures of each follower (`resend_from`), and the knob, on which heartbeats are planned,
+/// stays small beside the time in which a death is to be noticed.
 fn choose_resend(tuning: &mut Tuning, link: Link) {
     let Some(trip) = link.round_trip else {
         return;
     };
-    let most = (tuning.detection_target_us / RESENDS_IN_DETECTION).max(LEAST_RESEND_US);
-    let wanted = Micros((trip.0 * 3).clamp(LEAST_RESEND_US, most));
+    // Each way by a quarter only, so that the choice does not swing.
+    let spared = if tuning.resend_timeout_us < LEAST_RESEND_US { 3 } else { 4 };
+    let is_lossy = link.loss_ppm * 4 > MOST_PATIENT_LOSS_PPM * spared;
+    let (trips, least) =
+        if is_lossy { (2, LEAST_RESEND_WHEN_LOSSY_US) } else { (3, LEAST_RESEND_US) };
+    let most = (tuning.detection_target_us / RESENDS_IN_DETECTION).max(least);
+    let wanted = Micros((trip.0 * trips).clamp(least, most));
     if !is_near(tuning.resend_timeout_us, wanted) {
         tuning.resend_timeout_us = wanted.0;
     }

@@ -9,7 +9,7 @@
 //! raise a suspicion, and questions, which are asked only then, do what heartbeats did.
 
 use crate::raft::Micros;
-use crate::raft::tuning::{MOST_INQUIRIES, inquiries_take, inquiry_gap};
+use crate::raft::tuning::{LEAST_INQUIRY_TIMEOUT, MOST_INQUIRIES, inquiries_take, inquiry_gap};
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +63,10 @@ fn power(base: f64, exponent: u64) -> f64 {
 }
 
 /// How long the last inquiry waits for its answer, as the core does it: a round trip and a half at
-/// least, and no less than half a resend timeout.
+/// least, no less than half a resend timeout, and what a busy leader needs.
 fn patience(link: Link, resend_timeout: Micros) -> Micros {
     let measured = link.round_trip.map(|trip| Micros(trip.0 * 3 / 2));
-    measured.unwrap_or(resend_timeout).max(Micros(resend_timeout.0 / 2))
+    measured.unwrap_or(resend_timeout).max(Micros(resend_timeout.0 / 2)).max(LEAST_INQUIRY_TIMEOUT)
 }
 
 /// The plan with the fewest messages for a cluster of `count`, of those that serve the goal. Where

@@ -7,11 +7,8 @@ use super::event::{Disposition, Event};
 use super::mark::Mark;
 use super::message::{Cause, Message, PreVote, PreVoteReply, Why};
 use super::role::Role;
-use super::tuning::{Control, NOT_WATCHING, inquiries_take, inquiry_gap};
+use super::tuning::{Control, LEAST_INQUIRY_TIMEOUT, NOT_WATCHING, inquiries_take, inquiry_gap};
 use super::types::{Member, Micros};
-
-/// An inquiry waits for the leader no shorter than this: a busy one handles other messages first.
-const LEAST_INQUIRY_TIMEOUT: Micros = Micros(1_500);
 
 /// A pre-vote request. A leader shows that it lives. A member that follows a leader asks that one
 /// first and answers later.

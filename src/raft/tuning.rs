@@ -16,6 +16,9 @@ pub const MOST_INQUIRIES: u64 = 20;
 /// Inquiries leave no closer together than this.
 const LEAST_INQUIRY_GAP: Micros = Micros(3_000);
 
+/// An inquiry waits for the leader no shorter than this: a busy one handles other messages first.
+pub const LEAST_INQUIRY_TIMEOUT: Micros = Micros(1_500);
+
 /// Of so many inquiries the second one leaves soon, of more it leaves later.
 const FEW_INQUIRIES: u64 = 2;
 

@@ -55,16 +55,23 @@ fn one_more_than_a_quorum_gets_a_batch_where_much_is_lost_but_never_in_a_chain()
 
 #[test]
 fn a_resend_timeout_is_three_round_trips_and_stays_while_it_is_near() {
-    let chosen = |resend_timeout_us, round_trip_us| {
+    let lossy = |resend_timeout_us, round_trip_us, loss_ppm| {
         let mut tuning = Tuning { resend_timeout_us, ..adaptive() };
-        choose_resend(&mut tuning, link(round_trip_us, 0));
+        choose_resend(&mut tuning, link(round_trip_us, loss_ppm));
         tuning.resend_timeout_us
     };
+    let chosen = |resend_timeout_us, round_trip_us| lossy(resend_timeout_us, round_trip_us, 0);
     assert_eq!(chosen(20_000, 2_000), 6_000);
     assert_eq!([chosen(5_250, 2_000), chosen(5_249, 2_000)], [5_250, 6_000]);
     assert_eq!([chosen(6_750, 2_000), chosen(6_751, 2_000)], [6_750, 6_000]);
     assert_eq!(chosen(20_000, 100), LEAST_RESEND_US);
     assert_eq!(chosen(3_000, 900_000), 1_300_000 / RESENDS_IN_DETECTION);
+    let loss = MOST_PATIENT_LOSS_PPM;
+    assert_eq!(lossy(3_000, 100, loss), LEAST_RESEND_US);
+    assert_eq!(lossy(3_000, 100, loss + 1), LEAST_RESEND_WHEN_LOSSY_US);
+    assert_eq!(lossy(1_200, 100, loss * 3 / 4 + 1), LEAST_RESEND_WHEN_LOSSY_US);
+    assert_eq!(lossy(1_200, 100, loss * 3 / 4), LEAST_RESEND_US);
+    assert_eq!(lossy(9_000, 900, loss + 1), 1_800, "two round trips");
 }
 
 #[test]
@@ -217,6 +224,16 @@ fn heartbeats_that_serve_stay_while_the_best_would_cost_little_less() {
     };
     let after = heartbeats_after(to_everyone, 1_300_000, true);
     assert_eq!((after.heartbeat_to, after.heartbeat_interval_us), (HeartbeatTo::Watchers, best));
+}
+
+#[test]
+fn heartbeats_make_room_for_a_resend_timeout_that_has_grown() {
+    let before = heartbeats_after(|_| {}, 1_300_000, true);
+    for resend_timeout_us in [9_000, 24_000, 40_000] {
+        let mut after = Tuning { resend_timeout_us, ..before.clone() };
+        controller(&before).choose_heartbeats(&mut after, &before, link(500, 0), true);
+        assert_eq!(after.check(), Ok(()), "{resend_timeout_us}");
+    }
 }
 
 #[test]
