@@ -81,13 +81,7 @@ impl Controller {
     pub fn decide(&mut self, now: Micros, raft: &Raft) -> Option<(Tuning, Vec<Decision>)> {
         self.next_at = now + INTERVAL;
         let (before, link) = (raft.tuning(), link_of(raft));
-        let mut after = before.clone();
-        self.settle_once(&mut after);
-        self.keep_limits(&mut after, now, raft.is_leader());
-        choose_resend(&mut after, link);
-        self.choose_fan_out(&mut after, link);
-        self.choose_heartbeats(&mut after, before, link, raft.is_leader());
-        self.choose_linger(&mut after, raft.is_leader());
+        let after = self.wanted(before, link, now, raft.is_leader());
         let is_news = after != *before && after.check().is_ok();
         let kept = if is_news { &after } else { before };
         self.set = [kept.message_price_us, kept.detection_target_us];
@@ -96,6 +90,18 @@ impl Controller {
         }
         let decisions = decisions(before, &after, link, now, self.spending.measured());
         Some((after, decisions))
+    }
+
+    /// What the knobs should be after `before`.
+    fn wanted(&mut self, before: &Tuning, link: Link, now: Micros, leads: bool) -> Tuning {
+        let mut after = before.clone();
+        self.settle_once(&mut after);
+        self.keep_limits(&mut after, now, leads);
+        choose_resend(&mut after, link);
+        self.choose_fan_out(&mut after, link);
+        self.choose_heartbeats(&mut after, before, link, leads);
+        self.choose_linger(&mut after, leads);
+        after
     }
 
     /// What is better whatever the load.
@@ -191,8 +197,8 @@ impl Controller {
 }
 
 /// Three round trips are a lost message, and two where much is lost. On long ways the core goes by
-/// what it measures of each follower (`resend_from`), and the knob, on which heartbeats are planned,
-/// stays small beside the time in which a death is to be noticed.
+/// what it measures of each follower (`resend_from`), and the knob, on which heartbeats are
+/// planned, stays small beside the time in which a death is to be noticed.
 fn choose_resend(tuning: &mut Tuning, link: Link) {
     let Some(trip) = link.round_trip else {
         return;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::interface::Address;
 use crate::raft::{Cause, Disposition, Kind, Member, Why};
+use crate::sim::random_stream::RandomStream;
 
 /// The knobs of the profile `adaptive`, with a message that costs 1,000 µs.
 fn adaptive() -> Tuning {
@@ -233,6 +234,32 @@ fn heartbeats_make_room_for_a_resend_timeout_that_has_grown() {
         let mut after = Tuning { resend_timeout_us, ..before.clone() };
         controller(&before).choose_heartbeats(&mut after, &before, link(500, 0), true);
         assert_eq!(after.check(), Ok(()), "{resend_timeout_us}");
+    }
+}
+
+/// A decision that breaks a rule is not made, and nothing else is decided with it. So none may,
+/// whatever the links become.
+#[test]
+fn no_links_lead_to_knobs_that_break_a_rule() {
+    for (name, _) in crate::tuning_file::EMBEDDED {
+        for seed in 0..20 {
+            let mut random = RandomStream::new(seed, "links", 0);
+            let mut tuning = crate::tuning_file::load(name).unwrap().tuning;
+            (tuning.control, tuning.message_price_us) = (Control::Adaptive, 500);
+            tuning.detection_target_us = 200_000 << random.below(5);
+            let mut controller = controller(&tuning);
+            for decision in 0..60 {
+                let trip = 100 << random.below(13);
+                let measured = link(trip + random.below(trip), random.below(600_000));
+                // Who does not lead measures nothing.
+                let leads = random.below(4) > 0;
+                let unknown = Link { round_trip: None, ..link(0, 0) };
+                let link = if leads { measured } else { unknown };
+                let after = controller.wanted(&tuning, link, Micros(decision * 100_000), leads);
+                assert_eq!(after.check(), Ok(()), "{name}, seed {seed}: {link:?} after {tuning:?}");
+                tuning = after;
+            }
+        }
     }
 }
 
