@@ -36,8 +36,8 @@ use crate::raft::Tuning;
 use crate::sim::random_stream::RandomStream;
 use crate::sim::scenario::Scenario;
 
-/// Version of the journal's and the result's form.
-pub const SCHEMA: u32 = 1;
+/// Version of the journal's and the result's form, and of what their numbers mean.
+pub const SCHEMA: u32 = 2;
 /// On how many seeds the trials that are left have been run, rung by rung.
 const RUNGS: [usize; 5] = [1, 2, 4, 8, 16];
 /// On how many seeds a trial is run that comes through.
